@@ -1,0 +1,18 @@
+"""Backbones, one file a family, behind the interface of `Encoder`."""
+
+from eqmodels.backbones.encoder import Encoder, FeatureInfo
+from eqmodels.backbones.registry import create_model, list_models
+from eqmodels.backbones.resnet import SteerableResNet
+from eqmodels.backbones.standard_resnet import StandardResNet, from_torchvision
+from eqmodels.backbones.wide_resnet import WideSteerableResNet
+
+__all__ = [
+    "Encoder",
+    "FeatureInfo",
+    "StandardResNet",
+    "SteerableResNet",
+    "WideSteerableResNet",
+    "create_model",
+    "from_torchvision",
+    "list_models",
+]

@@ -1,0 +1,192 @@
+"""The interface that every backbone shares, whatever it is built of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, ClassVar, TypedDict
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from eqmodels._shapes import Float
+from eqmodels.groups import PlanarGroup
+from eqmodels.layers import GlobalPool, GlobalPoolMode, GroupPoolMode
+from eqmodels.layers.checks import check_images
+
+__all__ = ["Encoder", "FeatureInfo"]
+
+torch.fx.wrap("check_images")
+
+
+class FeatureInfo(TypedDict):
+    """One stage's output: its channels, how much smaller it is than the image, and the child that computes it."""
+
+    num_chs: int
+    reduction: int
+    module: str
+
+
+class Encoder(nn.Module):
+    """An image encoder: the children `stem`, `layer1` .. `layer4`, `global_pool` and `fc`, applied in this order.
+
+    Every child takes a tensor and returns a tensor, with nothing between them, so that
+    ``nn.Sequential(*encoder.children())`` is the same network. A subclass builds its stages, appends one `FeatureInfo` a
+    stage to `feature_info`, and ends with `_finish`.
+
+    Attributes:
+        group: the group under which the output is equivariant (C1: none).
+        in_chans: channels of the images.
+        num_classes: outputs of `fc`; 0 if the features themselves are the output.
+        feature_info: channels, reduction and child of every stage, in order.
+        grad_checkpointing: whether stages are recomputed in the backward pass.
+    """
+
+    STAGES: ClassVar[tuple[str, ...]] = ("stem", "layer1", "layer2", "layer3", "layer4")
+
+    stem: nn.Module
+    layer1: nn.Module
+    layer2: nn.Module
+    layer3: nn.Module
+    layer4: nn.Module
+    global_pool: GlobalPool
+    fc: nn.Module
+
+    def __init__(self, group: PlanarGroup | str, in_chans: int, num_classes: int) -> None:
+        super().__init__()
+        self.group = PlanarGroup.parse(group)
+        self.in_chans = _count("in_chans", in_chans, 1)
+        self.num_classes = _count("num_classes", num_classes, 0)
+        self.feature_info: list[FeatureInfo] = []
+        self.grad_checkpointing = False
+
+    def _finish(self, global_pool: GlobalPoolMode, group_pool: GroupPoolMode) -> None:
+        """Builds `global_pool` and `fc`, once the stages are there."""
+        self.global_pool = GlobalPool(self.group, global_pool, group_pool)
+        self.fc = self._classifier(self.num_classes)
+
+    def _classifier(self, num_classes: int) -> nn.Module:
+        return nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
+
+    @property
+    def num_features(self) -> int:
+        """The length of the pooled feature vector."""
+        return self.global_pool.num_features(self.feature_info[-1]["num_chs"])
+
+    def forward_features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F H2 W2"]:
+        """The last feature map: regular fields of `group`, group-major.
+
+        Raises:
+            TypeError: if the images are not floating point.
+            ValueError: if they do not have the shape ``(batch, in_chans, height, width)``.
+        """
+        maps = check_images(images, self.in_chans)
+        for name in self.STAGES:
+            stage = getattr(self, name)
+            if self.grad_checkpointing and self.training and torch.is_grad_enabled():
+                maps = checkpoint(stage, maps, use_reentrant=False, context_fn=lambda s=stage: _recomputation(s))
+            else:
+                maps = stage(maps)
+        return maps
+
+    def forward_head(self, maps: Float[Tensor, "B F H W"], pre_logits: bool = False) -> Float[Tensor, "B N"]:
+        """Pooled features (`pre_logits`) or what `fc` makes of them, from a feature map."""
+        features: Tensor = self.global_pool(maps)
+        return features if pre_logits else self.fc(features)
+
+    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N"]:
+        """Class scores, or the pooled features if `num_classes` is 0.
+
+        Raises:
+            TypeError: if the images are not floating point.
+            ValueError: if they do not have the shape ``(batch, in_chans, height, width)``.
+        """
+        return self.forward_head(self.forward_features(images))
+
+    def get_classifier(self) -> nn.Module:
+        """The child `fc`: a ``Linear``, or an ``Identity`` if `num_classes` is 0."""
+        return self.fc
+
+    def reset_classifier(self, num_classes: int, global_pool: GlobalPoolMode | None = None) -> None:
+        """A fresh `fc` for another number of classes (0: features) and, if given, another pooling before it.
+
+        Raises:
+            TypeError: if `num_classes` is not an integer.
+            ValueError: if it is negative, or the pooling unknown.
+        """
+        count = _count("num_classes", num_classes, 0)
+        if global_pool is not None:
+            self.global_pool = GlobalPool(self.group, global_pool, self.global_pool.fibre.mode)
+        self.num_classes = count
+        reference = next(self.parameters())
+        self.fc = self._classifier(count).to(reference.device, reference.dtype)
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Trades time for memory: stages are recomputed in the backward pass, with the same losses and statistics."""
+        self.grad_checkpointing = enable
+
+    def describe_output(self) -> str:
+        """How maps, features and scores change when the image is turned, in one paragraph."""
+        if self.group.order == 1:
+            return (
+                f"forward_features: {self.feature_info[-1]['num_chs']} ordinary channels. Nothing is known of how they "
+                "change when the image turns: the network is translation-equivariant only."
+            )
+        group, pool = self.group, self.global_pool
+        fields = self.feature_info[-1]["num_chs"] // group.order
+        exact = len(group.exact_elements)
+        maps = (
+            f"forward_features: {fields} regular fields of {group} in {fields * group.order} group-major channels "
+            f"(channel h * {fields} + c); for every g in {group} the map of the moved image is the moved map with its "
+            f"fibre permuted, exactly for the {exact} quarter turns and flips"
+            + (f" and approximately for the other {group.order - exact} elements." if exact < group.order else ".")
+        )
+        invariant = f"{fields} features that do not change when the image moves ({pool.fibre.mode} over the fibre)"
+        regular = f"{fields * group.order} features that permute as the fibre does"
+        vector = {"invariant": invariant, "regular": regular, "invariant+regular": f"{invariant}, then {regular}"}
+        scores = "" if not self.num_classes else (
+            f" fc: {self.num_classes} scores, "
+            + ("invariant too." if pool.mode == "invariant" else "a learned function of the pose as well.")
+        )
+        return f"{maps} global_pool: {vector[pool.mode]}.{scores}"
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """As `torch.nn.Module.load_state_dict`, but refuses weights that are not finite before it touches anything.
+
+        Raises:
+            ValueError: if a tensor holds a NaN or an infinity.
+            RuntimeError: if keys or shapes do not fit (`strict`).
+        """
+        broken = [key for key, value in state_dict.items() if isinstance(value, Tensor) and not value.isfinite().all()]
+        if broken:
+            raise ValueError(
+                f"weights must be finite; {len(broken)} of {len(state_dict)} tensors hold NaN or infinity, the first is "
+                f"{broken[0]!r}. Nothing was loaded: use a checkpoint from before the divergence."
+            )
+        return super().load_state_dict(state_dict, strict=strict, assign=assign)
+
+
+def _count(name: str, value: int, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an integer; got {value!r}. Pass a whole number of at least {least}.")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}; got {value}. Pass a whole number of at least {least}.")
+    return value
+
+
+def _recomputation(stage: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """Contexts of the first forward pass and of the recomputation, which must not update statistics once more."""
+    return nullcontext(), _statistics_held(stage)
+
+
+@contextmanager
+def _statistics_held(stage: nn.Module) -> Iterator[None]:
+    norms = [m for m in stage.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True

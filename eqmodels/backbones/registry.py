@@ -1,0 +1,83 @@
+"""Every model by its name: ``<group>_<architecture>[_w<width>]``, or ``<architecture>`` for the standard networks."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+from typing import Any
+
+from eqmodels.backbones.encoder import Encoder
+from eqmodels.backbones.escnn_resnet import EscnnResNet
+from eqmodels.backbones.resnet import RESNET_DEPTHS, SteerableResNet
+from eqmodels.backbones.standard_resnet import StandardResNet
+from eqmodels.backbones.wide_resnet import WIDE_RESNETS, WideSteerableResNet
+from eqmodels.groups import PlanarGroup
+
+__all__ = ["create_model", "list_models"]
+
+GROUPS = ("c1", "c4", "d4", "c8", "d8")
+"""The groups whose models are listed; other groups can be named too, as in ``c6_resnet18_w96``."""
+
+_NAME = re.compile(
+    rf"((?P<group>[cd][1-9][0-9]*)_)?(?P<architecture>{'|'.join([*RESNET_DEPTHS, *WIDE_RESNETS])})(_w(?P<width>[1-9][0-9]*))?"
+)
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """The names of the registered models that match a shell pattern, sorted.
+
+    Example:
+        >>> list_models("*c4*resnet18")
+        ['c4_resnet18']
+    """
+    equivariant = [f"{group}_{architecture}" for group in GROUPS for architecture in [*RESNET_DEPTHS, *WIDE_RESNETS]]
+    return sorted(fnmatch.filter([*RESNET_DEPTHS, *equivariant], pattern))
+
+
+def create_model(name: str, **options: Any) -> Encoder:
+    """Builds a network by its name, with random weights.
+
+    Args:
+        name: ``<group>_<architecture>[_w<width>]``, for instance ``"c4_resnet18"`` or ``"d4_wide_resnet16_8_w64"``; without a
+            group the standard network (torchvision's). The width counts dense channels of the first stage.
+        **options: arguments of `SteerableResNet`, `WideSteerableResNet` or `StandardResNet`: `in_chans`, `num_classes`,
+            `global_pool`, `stem`, `basis`, ...; and ``backend="escnn"`` for a ResNet built of escnn's modules.
+
+    Raises:
+        ValueError: if the name is unknown (the nearest ones are given) or an option breaks its rule.
+        TypeError: if the network does not have such an option.
+        ModuleNotFoundError: if ``backend="escnn"`` and escnn is not installed.
+
+    Example:
+        >>> model = create_model("c4_resnet18_w16", num_classes=0, in_chans=1)
+        >>> model.num_features, str(model.group)
+        (32, 'C4')
+    """
+    match = _NAME.fullmatch(name)
+    if match is None:
+        nearest = difflib.get_close_matches(name, list_models(), n=3, cutoff=0.0)
+        raise ValueError(
+            f"no model is named {name!r}; the nearest names are {', '.join(nearest)}. "
+            "A name is <group>_<architecture>[_w<width>]; list_models() gives all."
+        )
+    if match["width"] is not None:
+        if "width" in options:
+            raise ValueError(f"the width is given twice, in the name {name!r} and as width={options['width']}; drop one.")
+        options["width"] = int(match["width"])
+    backend = options.pop("backend", "native")
+    if backend not in ("native", "escnn"):
+        raise ValueError(f"backend must be 'native' or 'escnn'; got {backend!r}. Use 'native'.")
+    architecture = match["architecture"]
+    if backend == "escnn":
+        if match["group"] is None or architecture not in RESNET_DEPTHS:
+            raise ValueError(
+                f"backend='escnn' builds the equivariant ResNets only; got {name!r}. Use, for instance, 'c4_resnet18'."
+            )
+        return EscnnResNet(architecture, match["group"], **options)
+    if match["group"] is None:
+        if architecture not in RESNET_DEPTHS:
+            raise ValueError(f"the wide ResNets need a group; got {name!r}. Use 'c1_{architecture}' for the plain network.")
+        return StandardResNet(architecture, **options)
+    family = SteerableResNet if architecture in RESNET_DEPTHS else WideSteerableResNet
+    return family(architecture, PlanarGroup.parse(match["group"]), **options)

@@ -1,0 +1,180 @@
+"""Group-equivariant ResNet-18, -34 and -50, exact for quarter turns and flips at every image size.
+
+Source: He et al. 2016, arXiv 1512.03385; the group convolutions: Cohen and Welling 2016, arXiv 1602.07576.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+
+from eqmodels._shapes import Float
+from eqmodels.backbones.encoder import Encoder
+from eqmodels.backbones.stages import NormName, StemName, default_kernel_size, field_count, image_stem, make_norm
+from eqmodels.groups import PlanarGroup
+from eqmodels.layers import BasisName, ExactDownsample2d, GlobalPoolMode, GroupPoolMode, SteerableConv2d
+
+__all__ = ["RESNET_DEPTHS", "BasicBlock", "Bottleneck", "SteerableResNet"]
+
+
+class BasicBlock(nn.Module):
+    """Two k x k steerable convolutions and a shortcut; a block that halves the map pools it first, for both branches.
+
+    ``(B, |G| in_fields, H, W) -> (B, |G| fields, H', W')``.
+    """
+
+    expansion = 1
+
+    def __init__(
+        self,
+        group: PlanarGroup,
+        in_fields: int,
+        fields: int,
+        *,
+        halve: bool,
+        kernel_size: int,
+        basis: BasisName | None,
+        norm: NormName,
+    ) -> None:
+        super().__init__()
+        self.group = group
+        self.pool = ExactDownsample2d() if halve else nn.Identity()
+        self.conv1 = SteerableConv2d(group, in_fields, fields, kernel_size, bias=False, basis=basis)
+        self.bn1 = make_norm(norm, group, fields)
+        self.conv2 = SteerableConv2d(group, fields, fields, kernel_size, bias=False, basis=basis)
+        self.bn2 = make_norm(norm, group, fields)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(group, in_fields, fields, norm) if in_fields != fields else nn.Identity()
+
+    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
+        """See the class."""
+        maps = self.pool(maps)
+        residual = self.relu(self.bn1(self.conv1(maps)))
+        residual = self.bn2(self.conv2(residual))
+        return self.relu(residual + self.downsample(maps))
+
+
+class Bottleneck(nn.Module):
+    """A 1 x 1, a k x k and a widening 1 x 1 steerable convolution and a shortcut; pools before the middle one.
+
+    ``(B, |G| in_fields, H, W) -> (B, 4 |G| fields, H', W')``.
+    """
+
+    expansion = 4
+
+    def __init__(
+        self,
+        group: PlanarGroup,
+        in_fields: int,
+        fields: int,
+        *,
+        halve: bool,
+        kernel_size: int,
+        basis: BasisName | None,
+        norm: NormName,
+    ) -> None:
+        super().__init__()
+        self.group = group
+        out_fields = fields * self.expansion
+        self.pool = ExactDownsample2d() if halve else nn.Identity()
+        self.conv1 = SteerableConv2d(group, in_fields, fields, 1, bias=False)
+        self.bn1 = make_norm(norm, group, fields)
+        self.conv2 = SteerableConv2d(group, fields, fields, kernel_size, bias=False, basis=basis)
+        self.bn2 = make_norm(norm, group, fields)
+        self.conv3 = SteerableConv2d(group, fields, out_fields, 1, bias=False)
+        self.bn3 = make_norm(norm, group, out_fields)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(group, in_fields, out_fields, norm) if in_fields != out_fields else nn.Identity()
+
+    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
+        """See the class."""
+        residual = self.relu(self.bn1(self.conv1(maps)))
+        residual = self.relu(self.bn2(self.conv2(self.pool(residual))))
+        residual = self.bn3(self.conv3(residual))
+        return self.relu(residual + self.downsample(self.pool(maps)))
+
+
+def _shortcut(group: PlanarGroup, in_fields: int, out_fields: int, norm: NormName) -> nn.Module:
+    conv = SteerableConv2d(group, in_fields, out_fields, 1, bias=False)
+    return nn.Sequential(conv, make_norm(norm, group, out_fields))
+
+
+RESNET_DEPTHS: dict[str, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int]]] = {
+    "resnet18": (BasicBlock, (2, 2, 2, 2)),
+    "resnet34": (BasicBlock, (3, 4, 6, 3)),
+    "resnet50": (Bottleneck, (3, 4, 6, 3)),
+}
+"""Block and number of blocks in each stage, by architecture."""
+
+
+class SteerableResNet(Encoder):
+    """A ResNet whose every layer is a group convolution.
+
+    With C1 it is the control: an ordinary convolutional network that differs from the C4 one in the group alone.
+
+    Args:
+        architecture: ``"resnet18"``, ``"resnet34"`` or ``"resnet50"``.
+        group: a `PlanarGroup` or its name.
+        width: dense channels ``|G| * fields`` of the first stage; equal widths cost equal FLOPs.
+        in_chans: channels of the images.
+        num_classes: outputs of `fc`; 0 for features.
+        global_pool: ``"invariant"``, ``"regular"`` or ``"invariant+regular"``, see `GlobalPool`.
+        group_pool: ``"max"``, ``"mean"`` or ``"norm"``, see `GroupPool`.
+        stem: ``"small"`` for 28 .. 64 pixels, ``"imagenet"`` for 96 and more.
+        kernel_size: of the spatial convolutions; None for 3 (pixel groups) or 5 (the others).
+        basis: ``"pixel"``, ``"harmonic"`` or None for the group's default.
+        norm: ``"batch"`` or ``"layer"``.
+
+    Raises:
+        TypeError: if a count is not an integer.
+        ValueError: if an argument breaks its rule; the sentence names it.
+    """
+
+    def __init__(
+        self,
+        architecture: str = "resnet18",
+        group: PlanarGroup | str = "c4",
+        *,
+        width: int = 64,
+        in_chans: int = 3,
+        num_classes: int = 1000,
+        global_pool: GlobalPoolMode = "invariant",
+        group_pool: GroupPoolMode = "max",
+        stem: StemName = "small",
+        kernel_size: int | None = None,
+        basis: BasisName | None = None,
+        norm: NormName = "batch",
+    ) -> None:
+        super().__init__(group, in_chans, num_classes)
+        block, depths = RESNET_DEPTHS[architecture]
+        fields = field_count(self.group, width)
+        k = default_kernel_size(self.group) if kernel_size is None else kernel_size
+        lifting, pool, reduction = image_stem(stem, self.group, in_chans, fields, k, basis)
+        lifting |= {"bn": make_norm(norm, self.group, fields), "relu": nn.ReLU(inplace=True)}
+        self.stem = nn.Sequential(lifting)
+        self.feature_info.append({"num_chs": width, "reduction": reduction, "module": "stem"})
+        reduction *= 1 if isinstance(pool, nn.Identity) else 2
+        current = fields
+        for index, depth in enumerate(depths):
+            halve = index > 0
+            reduction *= 2 if halve else 1
+            blocks: OrderedDict[str, nn.Module] = OrderedDict()
+            if index == 0 and not isinstance(pool, nn.Identity):
+                blocks["pool"] = pool
+            for number in range(depth):
+                blocks[str(number)] = block(
+                    self.group,
+                    current,
+                    fields * 2**index,
+                    halve=halve and number == 0,
+                    kernel_size=k,
+                    basis=basis,
+                    norm=norm,
+                )
+                current = fields * 2**index * block.expansion
+            name = f"layer{index + 1}"
+            self.add_module(name, nn.Sequential(blocks))
+            self.feature_info.append({"num_chs": current * self.group.order, "reduction": reduction, "module": name})
+        self._finish(global_pool, group_pool)

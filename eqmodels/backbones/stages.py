@@ -1,0 +1,87 @@
+"""Parts that the equivariant families share: how wide a stage may be, the stem, norms and shortcuts."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Literal, get_args
+
+from torch import nn
+
+from eqmodels.groups import PlanarGroup
+from eqmodels.layers import (
+    BasisName,
+    ExactDownsample2d,
+    FieldBatchNorm2d,
+    FieldLayerNorm2d,
+    OddSize2d,
+    SteerableConv2d,
+    default_basis,
+)
+
+__all__ = ["NormName", "StemName", "check_option", "default_kernel_size", "field_count", "image_stem", "make_norm"]
+
+NormName = Literal["batch", "layer"]
+StemName = Literal["small", "imagenet"]
+
+
+def check_option(name: str, value: str, choices: object) -> None:
+    """Raises a `ValueError` unless the value is one of a ``Literal``'s choices."""
+    allowed = get_args(choices)
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}. Use {allowed[0]!r}.")
+
+
+def field_count(group: PlanarGroup, channels: int) -> int:
+    """The number of regular fields in so many dense channels.
+
+    Raises:
+        TypeError: if `channels` is not an integer.
+        ValueError: if it is not a positive multiple of the group's order.
+    """
+    if isinstance(channels, bool) or not isinstance(channels, int):
+        raise TypeError(f"width must be an integer; got {channels!r}. Pass a multiple of {group.order}.")
+    if channels < 1 or channels % group.order:
+        below = max(channels // group.order, 1) * group.order
+        nearest = f"{below} and {below + group.order}" if channels > below else f"{below}"
+        raise ValueError(
+            f"width counts dense channels and must be a positive multiple of the order {group.order} of {group}; "
+            f"got {channels}. Nearest valid widths: {nearest}."
+        )
+    return channels // group.order
+
+
+def default_kernel_size(group: PlanarGroup) -> int:
+    """3 for groups that permute the pixels, else 5: a turned 3 x 3 kernel is too coarse for finer angles."""
+    return 3 if default_basis(group) == "pixel" else 5
+
+
+def make_norm(norm: NormName, group: PlanarGroup, fields: int) -> nn.Module:
+    """The normalisation of so many regular fields.
+
+    Raises:
+        ValueError: if the name is unknown.
+    """
+    check_option("norm", norm, NormName)
+    return FieldBatchNorm2d(group, fields) if norm == "batch" else FieldLayerNorm2d(group, fields)
+
+
+def image_stem(
+    stem: StemName, group: PlanarGroup, in_chans: int, fields: int, kernel_size: int, basis: BasisName | None
+) -> tuple[OrderedDict[str, nn.Module], nn.Module, int]:
+    """The lifting layers in front of the first stage.
+
+    ``"small"`` (28 .. 64 pixels) is one lifting convolution; ``"imagenet"`` (96 ..) a 7 x 7 one of stride 2, made exact at
+    every size by `OddSize2d` at the cost of a two-pixel average, and a max-pooling that belongs to the first stage.
+
+    Returns:
+        The named layers, the pooling that the first stage starts with, and the reduction that the layers make.
+
+    Raises:
+        ValueError: if the name is unknown.
+    """
+    check_option("stem", stem, StemName)
+    if stem == "small":
+        conv = SteerableConv2d(group, in_chans, fields, kernel_size, bias=False, basis=basis, lifting=True)
+        return OrderedDict(conv=conv), nn.Identity(), 1
+    conv = SteerableConv2d(group, in_chans, fields, 7, stride=2, padding=3, bias=False, basis=basis, lifting=True)
+    return OrderedDict(odd=OddSize2d(), conv=conv), ExactDownsample2d("max"), 2

@@ -1,0 +1,102 @@
+"""The standard ResNets of the benchmarks: torchvision's blocks behind the interface of this package.
+
+Source: He et al. 2016, arXiv 1512.03385, as implemented by torchvision (strided 3 x 3 convolutions).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+from torchvision.models import resnet as torchvision_resnet
+
+from eqmodels.backbones.encoder import Encoder
+from eqmodels.backbones.resnet import RESNET_DEPTHS
+from eqmodels.backbones.stages import StemName, check_option, field_count
+from eqmodels.layers import GlobalPoolMode
+
+__all__ = ["StandardResNet", "from_torchvision"]
+
+
+class StandardResNet(Encoder):
+    """torchvision's ResNet, at any width and with either stem.
+
+    At width 64 with the ImageNet stem it computes what torchvision's network of the same name does (see
+    `from_torchvision`); the small stem is the usual one for CIFAR: a 3 x 3 convolution of stride 1, no max-pooling.
+
+    Args:
+        architecture: ``"resnet18"``, ``"resnet34"`` or ``"resnet50"``.
+        width: channels of the first stage.
+        in_chans: channels of the images.
+        num_classes: outputs of `fc`; 0 for features.
+        global_pool: accepted in every spelling of the equivariant networks; without a group all mean the same average,
+            except that ``"invariant+regular"`` would repeat it and is refused.
+        stem: ``"small"`` for 28 .. 64 pixels, ``"imagenet"`` for 96 and more.
+
+    Raises:
+        TypeError: if a count is not an integer.
+        ValueError: if an argument breaks its rule; the sentence names it.
+    """
+
+    def __init__(
+        self,
+        architecture: str = "resnet18",
+        *,
+        width: int = 64,
+        in_chans: int = 3,
+        num_classes: int = 1000,
+        global_pool: GlobalPoolMode = "invariant",
+        stem: StemName = "small",
+    ) -> None:
+        super().__init__("c1", in_chans, num_classes)
+        check_option("stem", stem, StemName)
+        field_count(self.group, width)
+        steerable_block, depths = RESNET_DEPTHS[architecture]
+        bottleneck = steerable_block.expansion > 1
+        block = torchvision_resnet.Bottleneck if bottleneck else torchvision_resnet.BasicBlock
+        small = stem == "small"
+        conv = nn.Conv2d(in_chans, width, 3 if small else 7, 1 if small else 2, 1 if small else 3, bias=False)
+        nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+        layers = OrderedDict(conv=conv, bn=nn.BatchNorm2d(width), relu=nn.ReLU(inplace=True))
+        self.stem = nn.Sequential(layers)
+        self.feature_info.append({"num_chs": width, "reduction": 1 if small else 2, "module": "stem"})
+        current = width
+        for index, depth in enumerate(depths):
+            blocks: OrderedDict[str, nn.Module] = OrderedDict()
+            if index == 0 and not small:
+                blocks["pool"] = nn.MaxPool2d(3, stride=2, padding=1)
+            for number in range(depth):
+                stride = 2 if index > 0 and number == 0 else 1
+                channels = width * 2**index
+                blocks[str(number)] = block(current, channels, stride, _shortcut(current, channels * block.expansion, stride))
+                current = channels * block.expansion
+            stage = nn.Sequential(blocks)
+            for module in stage.modules():
+                if isinstance(module, nn.Conv2d):
+                    nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            name = f"layer{index + 1}"
+            self.add_module(name, stage)
+            reduction = 2**index * (1 if small else 4)
+            self.feature_info.append({"num_chs": current, "reduction": reduction, "module": name})
+        self._finish(global_pool, "max")
+
+
+def from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A torchvision ResNet's state under the names of `StandardResNet`: ``conv1``, ``bn1`` become ``stem.conv``, ``stem.bn``.
+
+    Example:
+        >>> import torchvision
+        >>> model = StandardResNet("resnet18", stem="imagenet")
+        >>> model.load_state_dict(from_torchvision(torchvision.models.resnet18().state_dict()))
+        <All keys matched successfully>
+    """
+    renamed = {"conv1": "stem.conv", "bn1": "stem.bn"}
+    return {renamed.get(key.split(".")[0], key.split(".")[0]) + key[len(key.split(".")[0]) :]: value for key, value in state.items()}
+
+
+def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module | None:
+    if stride == 1 and in_channels == out_channels:
+        return None
+    conv = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(out_channels))

@@ -1,0 +1,156 @@
+"""Group-equivariant wide ResNets, 28-10 and 16-8, with optional restriction of the group along the depth.
+
+Source: Zagoruyko and Komodakis 2016, arXiv 1605.07146; equivariant with restriction: Weiler and Cesa 2019, arXiv 1911.08251.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from eqmodels._shapes import Float
+from eqmodels.backbones.encoder import Encoder
+from eqmodels.backbones.stages import NormName, StemName, default_kernel_size, field_count, image_stem, make_norm
+from eqmodels.groups import PlanarGroup
+from eqmodels.layers import (
+    BasisName,
+    ExactDownsample2d,
+    FieldDropout2d,
+    GlobalPoolMode,
+    GroupPoolMode,
+    Restrict,
+    SteerableConv2d,
+)
+
+__all__ = ["WIDE_RESNETS", "PreActivationBlock", "WideSteerableResNet"]
+
+WIDE_RESNETS: dict[str, tuple[int, int]] = {"wide_resnet28_10": (28, 10), "wide_resnet16_8": (16, 8)}
+"""Depth and widening factor, by architecture."""
+
+
+class PreActivationBlock(nn.Module):
+    """Norm, ReLU and k x k steerable convolution, twice, with dropout between and a shortcut.
+
+    ``(B, |G| in_fields, H, W) -> (B, |G| fields, H', W')``; a block that halves the map pools it after its first ReLU,
+    for both branches.
+    """
+
+    def __init__(
+        self,
+        group: PlanarGroup,
+        in_fields: int,
+        fields: int,
+        *,
+        halve: bool,
+        kernel_size: int,
+        basis: BasisName | None,
+        norm: NormName,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.group = group
+        self.projects = in_fields != fields
+        self.bn1 = make_norm(norm, group, in_fields)
+        self.relu = nn.ReLU(inplace=True)
+        self.pool = ExactDownsample2d() if halve else nn.Identity()
+        self.conv1 = SteerableConv2d(group, in_fields, fields, kernel_size, bias=False, basis=basis)
+        self.bn2 = make_norm(norm, group, fields)
+        self.dropout = FieldDropout2d(group, dropout) if dropout else nn.Identity()
+        self.conv2 = SteerableConv2d(group, fields, fields, kernel_size, bias=False, basis=basis)
+        self.downsample = SteerableConv2d(group, in_fields, fields, 1, bias=False) if self.projects else nn.Identity()
+
+    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
+        """See the class."""
+        activated = self.pool(self.relu(self.bn1(maps)))
+        # As in the original: a projection sees the activated map, the identity the raw one.
+        shortcut = self.downsample(activated) if self.projects else self.pool(maps)
+        residual = self.dropout(self.relu(self.bn2(self.conv1(activated))))
+        return self.conv2(residual) + shortcut
+
+
+class WideSteerableResNet(Encoder):
+    """A wide pre-activation ResNet of group convolutions: three stages, and `layer4` as the final norm and ReLU.
+
+    Args:
+        architecture: ``"wide_resnet28_10"`` or ``"wide_resnet16_8"``.
+        group: the group of the first stage, or its name.
+        width: dense channels of the first stage; None for 160 (28-10) or 128 (16-8).
+        restrict: the groups of the three stages, each a subgroup of the one before, for instance
+            ``("d8", "d4", "d1")``; None keeps `group` throughout. The output is equivariant under the last one.
+        dropout: probability of dropping a field inside a block.
+        in_chans, num_classes, global_pool, group_pool, stem, kernel_size, basis, norm: as for `SteerableResNet`; with
+            `kernel_size` None each stage has its own group's default.
+
+    Raises:
+        TypeError: if a count is not an integer.
+        ValueError: if an argument breaks its rule; the sentence names it.
+    """
+
+    def __init__(
+        self,
+        architecture: str = "wide_resnet28_10",
+        group: PlanarGroup | str = "d4",
+        *,
+        width: int | None = None,
+        restrict: Sequence[PlanarGroup | str] | None = None,
+        dropout: float = 0.0,
+        in_chans: int = 3,
+        num_classes: int = 1000,
+        global_pool: GlobalPoolMode = "invariant",
+        group_pool: GroupPoolMode = "max",
+        stem: StemName = "small",
+        kernel_size: int | None = None,
+        basis: BasisName | None = None,
+        norm: NormName = "batch",
+    ) -> None:
+        first = PlanarGroup.parse(group)
+        groups = [first] * 3 if restrict is None else [PlanarGroup.parse(name) for name in restrict]
+        if len(groups) != 3 or groups[0] != first:
+            raise ValueError(
+                f"restrict must name the groups of the three stages, the first being {first}; got "
+                f"{[str(g) for g in groups]}. Pass, say, ({first.name!r}, {first.name!r}, 'c1')."
+            )
+        super().__init__(groups[-1], in_chans, num_classes)
+        depth, widening = WIDE_RESNETS[architecture]
+        width = 16 * widening if width is None else width
+        field_count(first, width)
+        # The stem is `widening` times narrower than the first stage, as far as whole fields go.
+        stem_fields = -(-width // (widening * first.order))
+        k = default_kernel_size(first) if kernel_size is None else kernel_size
+        lifting, pool, reduction = image_stem(stem, first, in_chans, stem_fields, k, basis)
+        self.stem = nn.Sequential(lifting)
+        self.feature_info.append({"num_chs": stem_fields * first.order, "reduction": reduction, "module": "stem"})
+        reduction *= 1 if isinstance(pool, nn.Identity) else 2
+        previous, channels = first, stem_fields * first.order
+        for index, stage_group in enumerate(groups):
+            halve = index > 0
+            reduction *= 2 if halve else 1
+            k = default_kernel_size(stage_group) if kernel_size is None else kernel_size
+            blocks: OrderedDict[str, nn.Module] = OrderedDict()
+            if index == 0 and not isinstance(pool, nn.Identity):
+                blocks["pool"] = pool
+            if stage_group != previous:
+                blocks["restrict"] = Restrict(previous, stage_group)
+            fields = field_count(stage_group, width * 2**index)
+            for number in range((depth - 4) // 6):
+                blocks[str(number)] = PreActivationBlock(
+                    stage_group,
+                    channels // stage_group.order,
+                    fields,
+                    halve=halve and number == 0,
+                    kernel_size=k,
+                    basis=basis,
+                    norm=norm,
+                    dropout=dropout,
+                )
+                channels = width * 2**index
+            previous = stage_group
+            name = f"layer{index + 1}"
+            self.add_module(name, nn.Sequential(blocks))
+            self.feature_info.append({"num_chs": channels, "reduction": reduction, "module": name})
+        final = OrderedDict(bn=make_norm(norm, self.group, channels // self.group.order), relu=nn.ReLU(inplace=True))
+        self.layer4 = nn.Sequential(final)
+        self.feature_info.append({"num_chs": channels, "reduction": reduction, "module": "layer4"})
+        self._finish(global_pool, group_pool)

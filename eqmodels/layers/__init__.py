@@ -1,0 +1,38 @@
+"""Steerable layers on plain tensors."""
+
+from eqmodels.layers.basis import BasisName, default_basis, scalar_basis
+from eqmodels.layers.channels import Restrict, to_field_major, to_group_major
+from eqmodels.layers.conv import PaddingMode, SteerableConv2d
+from eqmodels.layers.filters import SteerableFilters
+from eqmodels.layers.linear import SteerableLinear
+from eqmodels.layers.norm import FieldBatchNorm2d, FieldDropout2d, FieldLayerNorm2d
+from eqmodels.layers.pool import (
+    ExactDownsample2d,
+    GlobalPool,
+    GlobalPoolMode,
+    GroupPool,
+    GroupPoolMode,
+    OddSize2d,
+)
+
+__all__ = [
+    "BasisName",
+    "ExactDownsample2d",
+    "FieldBatchNorm2d",
+    "FieldDropout2d",
+    "FieldLayerNorm2d",
+    "GlobalPool",
+    "GlobalPoolMode",
+    "GroupPool",
+    "GroupPoolMode",
+    "OddSize2d",
+    "PaddingMode",
+    "Restrict",
+    "SteerableConv2d",
+    "SteerableFilters",
+    "SteerableLinear",
+    "default_basis",
+    "scalar_basis",
+    "to_field_major",
+    "to_group_major",
+]

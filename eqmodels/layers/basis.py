@@ -1,0 +1,105 @@
+"""The scalar functions on a kernel's pixels from which steerable filters are made, turned by every group element."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from eqmodels._shapes import Float, Int
+from eqmodels.groups import PlanarGroup
+
+__all__ = ["BasisName", "default_basis", "scalar_basis"]
+
+BasisName = Literal["pixel", "harmonic"]
+
+
+def default_basis(group: PlanarGroup) -> BasisName:
+    """``"pixel"`` where every element is exact on the pixel grid (C1, C2, C4, D1, D2, D4), else ``"harmonic"``."""
+    return "pixel" if len(group.exact_elements) == group.order else "harmonic"
+
+
+def scalar_basis(name: BasisName, group: PlanarGroup, kernel_size: int) -> Float[Tensor, "order J k k"]:
+    """The functions ``b_j(g^-1 x)`` on a k x k grid, for every element ``g``, in float64.
+
+    ``"pixel"`` is one delta a pixel (J = k^2), for groups that permute the pixels: the group convolution of Cohen and
+    Welling 2016 (arXiv 1602.07576), every degree of freedom kept. ``"harmonic"`` is Gaussian rings times circular
+    harmonics, for every group, with the rings, widths and frequency cut-off (3r on the ring of radius r) that Weiler and
+    Cesa 2019 (arXiv 1911.08251) use; the functions are scaled so that the sum of their squared norms is k^2, as for
+    ``"pixel"``, which makes one initialisation fit both. A 1 x 1 kernel has one function, the constant, in any basis.
+
+    Args:
+        name: ``"pixel"`` or ``"harmonic"``.
+        group: the group whose elements turn the functions.
+        kernel_size: k, the number of pixels along a side.
+
+    Raises:
+        ValueError: if the name is unknown, if ``"pixel"`` meets a group that does not permute the pixels, or if
+            ``"harmonic"`` meets an even kernel, which has no centre pixel.
+    """
+    if name not in get_args(BasisName):
+        raise ValueError(f"basis must be one of {', '.join(get_args(BasisName))}; got {name!r}. None picks the group's default.")
+    if kernel_size == 1:
+        return torch.ones(group.order, 1, 1, 1, dtype=torch.float64)
+    if name == "pixel":
+        return _pixel_basis(group, kernel_size)
+    return _harmonic_basis(group, kernel_size)
+
+
+def pixel_sources(group: PlanarGroup, kernel_size: int) -> Int[Tensor, "order k*k"]:
+    """The pixel ``g^-1 x`` from which each element ``g`` fetches the value at pixel ``x``, both as flat indices.
+
+    Raises:
+        ValueError: if an element of the group does not map the pixel grid onto itself.
+    """
+    if kernel_size > 1 and len(group.exact_elements) < group.order:
+        raise ValueError(
+            f"the pixel basis needs a group of quarter turns and axis flips (C1, C2, C4, D1, D2, D4); got {group}. "
+            "Use basis='harmonic'."
+        )
+    pixels = torch.arange(kernel_size**2).view(kernel_size, kernel_size)
+    return torch.stack([(group.act(g, pixels) if kernel_size > 1 else pixels).flatten() for g in group.elements])
+
+
+def _pixel_basis(group: PlanarGroup, kernel_size: int) -> Float[Tensor, "order J k k"]:
+    sources = pixel_sources(group, kernel_size).view(group.order, 1, kernel_size, kernel_size)
+    return (sources == torch.arange(kernel_size**2).view(1, -1, 1, 1)).double()
+
+
+def _harmonic_basis(group: PlanarGroup, kernel_size: int) -> Float[Tensor, "order J k k"]:
+    if kernel_size % 2 == 0:
+        raise ValueError(
+            f"the harmonic basis needs an odd kernel size, whose rings have a centre pixel; got {kernel_size}. "
+            f"Use {kernel_size - 1} or {kernel_size + 1}."
+        )
+    steps = torch.arange(kernel_size, dtype=torch.float64) - (kernel_size - 1) / 2
+    # y points upwards, as in PlanarGroup.matrix.
+    grid = torch.stack(torch.broadcast_tensors(steps[None, :], -steps[:, None]))
+    # Quarter turns and flips permute the sampled pixels, so that these elements stay exact after rounding to any dtype.
+    exact = PlanarGroup(math.gcd(group.rotations, 4), group.reflections)
+    products = group.restriction(exact)
+    turned: dict[int, Tensor] = {}
+    for column, t in enumerate(products[0].tolist()):
+        sampled = _harmonics(torch.tensordot(group.matrix(t).T, grid, 1), kernel_size)
+        turned |= {int(products[q, column]): exact.act(q, sampled) for q in exact.elements}
+    basis = torch.stack([turned[g] for g in group.elements])
+    return basis * (kernel_size / basis[0].norm())
+
+
+def _harmonics(points: Float[Tensor, "2 k k"], kernel_size: int) -> Float[Tensor, "J k k"]:
+    radius, angle = points.norm(dim=0), torch.atan2(points[1], points[0])
+    last = (kernel_size - 1) // 2
+    functions = []
+    for ring in range(last + 1):
+        # Weiler and Cesa's widths: a delta at the centre, 0.4 at the rim so that it stays inside, 0.6 between.
+        width = 0.01 if ring == 0 else 0.4 if ring == last else 0.6
+        profile = torch.exp(-((radius - ring) ** 2) / (2 * width**2))
+        functions.append(profile)
+        # The angle is undefined at the centre: only frequency 0 lives there.
+        off_centre = torch.where(radius > 0.5, profile, 0.0)
+        for frequency in range(1, 3 * ring + 1):
+            functions += [off_centre * trig(frequency * angle) for trig in (torch.cos, torch.sin)]
+    return torch.stack(functions)

@@ -1,0 +1,56 @@
+"""What a channel axis means, rearranged: restriction to a subgroup, and escnn's order of channels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from eqmodels._shapes import Shaped
+from eqmodels.groups import PlanarGroup
+
+__all__ = ["Restrict", "to_field_major", "to_group_major"]
+
+
+class Restrict(nn.Module):
+    """Reads regular fields of a group as ``|G| / |H|`` times as many regular fields of a subgroup H.
+
+    ``(B, C, *space)`` in and out: the same channels in another order (see `PlanarGroup.restriction`), after which layers
+    of the subgroup follow, which are free to tell directions apart that the group holds equal.
+
+    Args:
+        group: the group of the input, or its name.
+        subgroup: the group of the output, or its name.
+
+    Raises:
+        ValueError: if the one is not a subgroup of the other.
+
+    Source: Weiler and Cesa 2019, arXiv 1911.08251, section 2.7.
+    """
+
+    _index: Tensor
+
+    def __init__(self, group: PlanarGroup | str, subgroup: PlanarGroup | str) -> None:
+        super().__init__()
+        self.source, self.group = PlanarGroup.parse(group), PlanarGroup.parse(subgroup)
+        self.register_buffer("_index", self.source.restriction(self.group).flatten(), persistent=False)
+
+    def forward(self, features: Shaped[Tensor, "B C *space"]) -> Shaped[Tensor, "B C *space"]:
+        """See the class."""
+        fibre = features.unflatten(1, (self.source.order, -1))
+        return fibre.index_select(1, self._index).flatten(1, 2)
+
+    def extra_repr(self) -> str:
+        """The arguments, for `print(model)`."""
+        return f"{self.source} -> {self.group}"
+
+
+def to_field_major(features: Shaped[Tensor, "B C *space"], group: PlanarGroup | str) -> Shaped[Tensor, "B C *space"]:
+    """Channels ``h * F + c`` (this package's) reordered to ``c * |G| + h`` (escnn's)."""
+    order = PlanarGroup.parse(group).order
+    return features.unflatten(1, (order, -1)).transpose(1, 2).flatten(1, 2)
+
+
+def to_group_major(features: Shaped[Tensor, "B C *space"], group: PlanarGroup | str) -> Shaped[Tensor, "B C *space"]:
+    """Channels ``c * |G| + h`` (escnn's) reordered to ``h * F + c`` (this package's)."""
+    order = PlanarGroup.parse(group).order
+    return features.unflatten(1, (-1, order)).transpose(1, 2).flatten(1, 2)

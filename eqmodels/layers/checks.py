@@ -1,0 +1,74 @@
+"""What every layer asks of its input, in one sentence each.
+
+The checks are leaves of an FX trace (`torch.fx.wrap` in the modules that call them), because they branch on shapes.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+__all__ = ["check_channels", "check_images", "check_strided_size"]
+
+
+def check_images(images: Tensor, in_chans: int) -> Tensor:
+    """The images themselves, if they are a floating point ``(B, in_chans, H, W)``.
+
+    Raises:
+        TypeError: if they are not floating point.
+        ValueError: if the rank or the number of channels is another.
+    """
+    if images.dim() != 4 or images.shape[1] != in_chans:
+        raise ValueError(
+            f"images must have the shape (batch, {in_chans}, height, width); got {tuple(images.shape)}. "
+            f"Add a missing batch axis with images[None]; build the model with in_chans=<channels> for other images."
+        )
+    if not images.is_floating_point():
+        raise TypeError(
+            f"images must be floating point; got {images.dtype}. Convert with images.float() / 255 and normalise."
+        )
+    return images
+
+
+def check_channels(maps: Tensor, channels: int, rank: int) -> Tensor:
+    """The feature maps (rank 4) or vectors (rank 2) themselves, if they are floating point with that many channels.
+
+    Raises:
+        TypeError: if they are not floating point.
+        ValueError: if the rank or the number of channels is another.
+    """
+    if maps.dim() != rank or maps.shape[1] != channels:
+        expected = f"(batch, {channels}, height, width)" if rank == 4 else f"(batch, {channels})"
+        raise ValueError(
+            f"this layer takes features of the shape {expected}; got {tuple(maps.shape)}. "
+            "A regular field over a group G counts as |G| channels."
+        )
+    if not maps.is_floating_point():
+        raise TypeError(f"features must be floating point; got {maps.dtype}. Convert them with .float().")
+    return maps
+
+
+def check_strided_size(
+    maps: Tensor, group: str, axes: tuple[int, ...], kernel_size: int, stride: int, padding: int, dilation: int
+) -> Tensor:
+    """The maps themselves, if a strided kernel meets the pixels of each mirrored axis symmetrically.
+
+    Rotations and flips mirror an axis about ``(size - 1) / 2``; the centres of the kernel do the same if and only if
+    ``(size + 2 padding - dilation (kernel_size - 1) - 1) mod stride == 0``.
+
+    Raises:
+        ValueError: if an axis breaks the rule; names the nearest valid sizes.
+    """
+    reach = dilation * (kernel_size - 1) + 1
+    for axis in axes:
+        size = maps.shape[axis]
+        excess = (size + 2 * padding - reach) % stride
+        if excess:
+            below = size - excess
+            nearest = f"{below} and {below + stride}" if below > 0 else f"{below + stride}"
+            raise ValueError(
+                f"a {kernel_size}x{kernel_size} convolution of stride {stride}, padding {padding} and dilation "
+                f"{dilation} is exactly {group}-equivariant only if (size + {2 * padding} - {reach}) % {stride} == 0; "
+                f"got size {size}. Nearest valid sizes: {nearest}; ExactDownsample2d before a convolution of stride 1 "
+                "is exact at every size."
+            )
+    return maps

@@ -1,0 +1,130 @@
+"""The steerable convolution, lifting and regular."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from eqmodels._shapes import Float
+from eqmodels.groups import PlanarGroup
+from eqmodels.layers.basis import BasisName
+from eqmodels.layers.checks import check_channels, check_strided_size
+from eqmodels.layers.filters import SteerableFilters
+
+__all__ = ["PaddingMode", "SteerableConv2d"]
+
+PaddingMode = Literal["zeros", "reflect", "circular"]
+
+torch.fx.wrap("check_channels")
+torch.fx.wrap("check_strided_size")
+
+
+class SteerableConv2d(SteerableFilters):
+    """A group convolution: ``Conv2d`` whose filters are turned copies of one small weight.
+
+    ``out_g(x) = b + sum_h sum_d K[g, h](d) in_h(x + d)`` with the kernels of `SteerableFilters`. Input and output are
+    group-major: ``(B, |G| in_fields, H, W) -> (B, |G| out_fields, H', W')``; a lifting convolution takes images,
+    ``(B, in_fields, H, W)``. One bias a field. With the trivial group and the pixel basis it is an ordinary convolution.
+
+    A stride keeps the equivariance only at sizes where the kernel meets the grid symmetrically (DESIGN: ``(size + 2
+    padding - dilation (kernel_size - 1) - 1) mod stride == 0``); other sizes raise. `ExactDownsample2d` has no such rule.
+
+    Args:
+        group: a `PlanarGroup` or its name.
+        in_fields: regular input fields (lifting: input channels).
+        out_fields: regular output fields.
+        kernel_size: pixels along a side.
+        stride: step along both axes.
+        padding: pixels added on each side; None keeps the size (odd kernels).
+        dilation: distance of the kernel's pixels.
+        groups: 1; kept so that the signature is `Conv2d`'s.
+        bias: whether a bias, one a field, is added.
+        padding_mode: ``"zeros"``, ``"reflect"`` or ``"circular"``.
+        basis: ``"pixel"``, ``"harmonic"`` or None for the group's default.
+        lifting: whether the input is an image, without a fibre.
+
+    Raises:
+        ValueError: if an argument breaks its rule, or, in `forward`, if the input has another shape or a size at which
+            the stride would break exactness.
+        TypeError: in `forward`, if the input is not floating point.
+
+    Source: Cohen and Welling 2016, arXiv 1602.07576; Weiler and Cesa 2019, arXiv 1911.08251.
+
+    Example:
+        >>> lift = SteerableConv2d("c4", 3, 8, 3, lifting=True)
+        >>> images = torch.randn(2, 3, 9, 9)
+        >>> turned = lift.group.act_on_fields(1, lift(images))
+        >>> torch.allclose(lift(lift.group.act(1, images)), turned, atol=1e-5)
+        True
+    """
+
+    bias: Tensor | None
+
+    def __init__(
+        self,
+        group: PlanarGroup | str,
+        in_fields: int,
+        out_fields: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        padding: int | None = None,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: PaddingMode = "zeros",
+        basis: BasisName | None = None,
+        lifting: bool = False,
+    ) -> None:
+        super().__init__(group, in_fields, out_fields, kernel_size, basis=basis, lifting=lifting)
+        if groups != 1:
+            raise ValueError(f"groups must be 1 (grouped steerable convolutions are not built yet); got {groups}.")
+        if stride < 1 or dilation < 1:
+            raise ValueError(f"stride and dilation must be at least 1; got {stride} and {dilation}. Use 1.")
+        if padding_mode not in get_args(PaddingMode):
+            raise ValueError(
+                f"padding_mode must be one of {', '.join(get_args(PaddingMode))}; got {padding_mode!r}. Use 'zeros'."
+            )
+        if padding is None:
+            if kernel_size % 2 == 0:
+                raise ValueError(
+                    f"an even kernel cannot keep the size, so padding must be given; got kernel_size={kernel_size}. "
+                    "Pass, say, padding=0."
+                )
+            padding = dilation * (kernel_size - 1) // 2
+        if padding < 0:
+            raise ValueError(f"padding must be at least 0; got {padding}. None keeps the size.")
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+        self.padding_mode: PaddingMode = padding_mode
+        self.register_parameter("bias", nn.Parameter(torch.zeros(out_fields)) if bias else None)
+        # The flip x -> -x of D1 mirrors the width alone; a group without grid symmetries mirrors nothing.
+        mirrors = len(self.group.exact_elements) > 1
+        self._mirrored = () if not mirrors else (-1,) if self.group == PlanarGroup(1, True) else (-2, -1)
+
+    def forward(self, maps: Float[Tensor, "B in_channels H W"]) -> Float[Tensor, "B out_channels H2 W2"]:
+        """See the class."""
+        maps = check_channels(maps, self.in_channels, 4)
+        if self.stride > 1 and self._mirrored:
+            maps = check_strided_size(
+                maps, str(self.group), self._mirrored, self.kernel_size, self.stride, self.padding, self.dilation
+            )
+        padding = self.padding
+        if padding and self.padding_mode != "zeros":
+            maps = F.pad(maps, [padding] * 4, mode=self.padding_mode)
+            padding = 0
+        bias = self.expanded_bias()
+        return F.conv2d(maps, self.expanded(), bias, self.stride, padding, self.dilation)
+
+    def expanded_bias(self) -> Float[Tensor, " out_channels"] | None:
+        """The bias of every dense output channel, group-major."""
+        return None if self.bias is None else self.bias.repeat(self.group.order)
+
+    def extra_repr(self) -> str:
+        """The arguments, for `print(model)`."""
+        return (
+            f"{super().extra_repr()}, stride={self.stride}, padding={self.padding}, "
+            f"padding_mode={self.padding_mode!r}, bias={self.bias is not None}"
+        )

@@ -1,0 +1,138 @@
+"""Steerable filters: one small weight, expanded over a group by a gather and at most one contraction."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+from eqmodels._shapes import Float, Int
+from eqmodels.groups import PlanarGroup
+from eqmodels.layers.basis import BasisName, default_basis, pixel_sources, scalar_basis
+
+__all__ = ["SteerableFilters"]
+
+
+class SteerableFilters(nn.Module):
+    """The weights of a linear equivariant map to regular fields, and their expansion into ordinary filters.
+
+    The kernel from group channel ``h`` to ``g`` is ``K[g, h](x) = sum_j w[r, j] b_j(g^-1 x)`` with ``r = g^-1 h``
+    (regular input), or ``K[g](x) = sum_j w[0, j] b_j(g^-1 x)`` (lifting: the input has no fibre). `weight` has the shape
+    ``(|G| or 1, J, out_fields, in_fields)``: the group and basis axes lead, so that the expansion moves whole
+    ``out_fields x in_fields`` blocks. Nothing is cached: the filters follow the weight in every mode.
+
+    The weight is drawn with variance ``2 / (fan in)`` (He et al. 2015, arXiv 1502.01852), which keeps the variance of
+    the activations through layers followed by a ReLU, whatever the group and the basis.
+
+    Args:
+        group: a `PlanarGroup` or its name.
+        in_fields: number of regular input fields (lifting: of input channels).
+        out_fields: number of regular output fields.
+        kernel_size: k.
+        basis: ``"pixel"``, ``"harmonic"`` or None for the group's default (see `scalar_basis`).
+        lifting: whether the input transforms as an image, without a fibre.
+
+    Raises:
+        TypeError: if a count is not an integer.
+        ValueError: if a count is below 1, or the basis does not exist for the group or the kernel size.
+    """
+
+    weight: Tensor
+    _blocks: Tensor
+    _functions: Tensor | None
+
+    def __init__(
+        self,
+        group: PlanarGroup | str,
+        in_fields: int,
+        out_fields: int,
+        kernel_size: int = 1,
+        *,
+        basis: BasisName | None = None,
+        lifting: bool = False,
+    ) -> None:
+        super().__init__()
+        for name, value in (("in_fields", in_fields), ("out_fields", out_fields), ("kernel_size", kernel_size)):
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"{name} must be an integer; got {value!r}. Pass a positive int.")
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1; got {value}. Pass a positive int.")
+        self.group = PlanarGroup.parse(group)
+        self.in_fields, self.out_fields, self.kernel_size, self.lifting = in_fields, out_fields, kernel_size, lifting
+        self.basis: BasisName = default_basis(self.group) if basis is None else basis
+        self.fibre = 1 if lifting else self.group.order
+        functions = _basis_functions(self.basis, self.group, kernel_size)
+        self.weight = nn.Parameter(torch.empty(self.fibre, functions.shape[1], out_fields, in_fields))
+        self.register_buffer("_blocks", _block_index(self.basis, self.group, kernel_size, self.fibre), persistent=False)
+        # Turned deltas only move blocks: the gather says it all.
+        mixes = self.basis == "harmonic" and kernel_size > 1
+        turned = functions.flatten(2).mT.to(self.weight.dtype).contiguous() if mixes else None
+        self.register_buffer("_functions", turned, persistent=False)
+        self.reset_parameters()
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the input, ``|G| in_fields`` (lifting: ``in_fields``)."""
+        return self.fibre * self.in_fields
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of the output, ``|G| out_fields``."""
+        return self.group.order * self.out_fields
+
+    def reset_parameters(self) -> None:
+        """Draws the weight afresh."""
+        # The squared norms of the basis functions sum to k^2 in every basis, so this is the fan-in of a plain filter.
+        fan_in = self.in_channels * self.kernel_size**2
+        nn.init.normal_(self.weight, std=(2.0 / fan_in) ** 0.5)
+
+    def expanded(self) -> Float[Tensor, "out_channels in_channels k k"]:
+        """The ordinary filters, in channels-last memory; under autocast in its dtype."""
+        order, k = self.group.order, self.kernel_size
+        weight = _in_autocast_dtype(self.weight)
+        blocks = weight.flatten(0, 1) if self._functions is None else weight
+        if order > 1 or self._functions is not None:
+            blocks = blocks.index_select(0, self._blocks)
+        if self._functions is not None:
+            # (g, h, J, out * in) -> (g, h, pixel, out * in) -> (g, pixel, h, out * in)
+            turned = blocks.flatten(2).unflatten(0, (order, self.fibre))
+            blocks = torch.matmul(self._functions[:, None], turned).transpose(1, 2)
+        pixels = blocks.reshape(order, k * k, self.fibre, self.out_fields, self.in_fields)
+        # Channels-last: the rows of in_fields stay contiguous, which makes this copy a fast one.
+        rows = pixels.permute(0, 3, 1, 2, 4).reshape(order * self.out_fields, k, k, self.fibre * self.in_fields)
+        return rows.permute(0, 3, 1, 2)
+
+    def extra_repr(self) -> str:
+        """The arguments, for `print(model)`."""
+        kind = "lifting" if self.lifting else "regular"
+        return (
+            f"{self.group}, {self.in_fields}, {self.out_fields}, kernel_size={self.kernel_size}, "
+            f"basis={self.basis!r}, {kind}"
+        )
+
+
+@lru_cache(maxsize=64)
+def _basis_functions(basis: BasisName, group: PlanarGroup, kernel_size: int) -> Float[Tensor, "order J k k"]:
+    return scalar_basis(basis, group, kernel_size)
+
+
+@lru_cache(maxsize=64)
+def _block_index(basis: BasisName, group: PlanarGroup, kernel_size: int, fibre: int) -> Int[Tensor, " rows"]:
+    """Which block of the weight goes where: rows (g, pixel, h) of blocks (r, j) for deltas, else (g, h) of blocks r."""
+    relative = group.relative_elements() if fibre > 1 else torch.zeros(group.order, 1, dtype=torch.long)
+    if basis == "harmonic" and kernel_size > 1:
+        return relative.flatten()
+    sources = pixel_sources(group, kernel_size)
+    return (relative[:, None, :] * kernel_size**2 + sources[:, :, None]).flatten()
+
+
+def _in_autocast_dtype(weight: Tensor) -> Tensor:
+    """The small weight cast before its expansion, which is cheaper than casting the large filter after it."""
+    device = weight.device.type
+    if torch.is_autocast_enabled(device):
+        return weight.to(torch.get_autocast_dtype(device))
+    return weight
+
+
+torch.fx.wrap("_in_autocast_dtype")

@@ -1,0 +1,108 @@
+"""Normalisation and dropout that treat a regular field as one: stock operations on views of the channels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from eqmodels._shapes import Float
+from eqmodels.groups import PlanarGroup
+
+__all__ = ["FieldBatchNorm2d", "FieldDropout2d", "FieldLayerNorm2d"]
+
+
+class FieldBatchNorm2d(nn.Module):
+    """Batch normalisation with one statistic, one scale and one shift a field, over its whole fibre.
+
+    ``(B, |G| fields, H, W)`` in and out. The group axis is folded into the width of a channels-last view, on which this
+    *is* `torch.nn.BatchNorm2d` (the child `bn`, which `SyncBatchNorm.convert_sync_batchnorm` therefore replaces as it
+    should); the output is in channels-last memory.
+
+    Args:
+        group: a `PlanarGroup` or its name.
+        fields: number of regular fields.
+        eps: added to the variance.
+        momentum: weight of the newest batch in the running statistics.
+
+    Source: Ioffe and Szegedy 2015, arXiv 1502.03167; per field: Cohen and Welling 2016, arXiv 1602.07576.
+    """
+
+    def __init__(self, group: PlanarGroup | str, fields: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.group, self.fields = PlanarGroup.parse(group), fields
+        self.bn = nn.BatchNorm2d(fields, eps=eps, momentum=momentum)
+
+    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        """See the class."""
+        # (B, G C, H, W) -> (B, H, W, G C) -> (B, H, W G, C): no copy if the memory is channels-last.
+        pixels = maps.permute(0, 2, 3, 1)
+        folded = pixels.unflatten(3, (self.group.order, self.fields)).flatten(2, 3)
+        normalised: Tensor = self.bn(folded.permute(0, 3, 1, 2))
+        unfolded = normalised.permute(0, 2, 3, 1).unflatten(2, (-1, self.group.order)).flatten(3, 4)
+        return unfolded.permute(0, 3, 1, 2)
+
+
+class FieldLayerNorm2d(nn.Module):
+    """Layer normalisation over all channels of each pixel, with one scale and one shift a field.
+
+    ``(B, |G| fields, H, W)`` in and out. Mean and variance run over fields and fibre, which a group element only
+    permutes. Independent of the batch, hence the norm of choice for small batches and several processes.
+
+    Args:
+        group: a `PlanarGroup` or its name.
+        fields: number of regular fields.
+        eps: added to the variance.
+
+    Source: Ba et al. 2016, arXiv 1607.06450.
+    """
+
+    def __init__(self, group: PlanarGroup | str, fields: int, *, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.group, self.fields, self.eps = PlanarGroup.parse(group), fields, eps
+        self.weight = nn.Parameter(torch.ones(fields))
+        self.bias = nn.Parameter(torch.zeros(fields))
+
+    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        """See the class."""
+        order = self.group.order
+        pixels = maps.permute(0, 2, 3, 1)
+        shape = (order * self.fields,)
+        normalised = F.layer_norm(pixels, shape, self.weight.repeat(order), self.bias.repeat(order), self.eps)
+        return normalised.permute(0, 3, 1, 2)
+
+    def extra_repr(self) -> str:
+        """The arguments, for `print(model)`."""
+        return f"{self.group}, {self.fields}, eps={self.eps}"
+
+
+class FieldDropout2d(nn.Module):
+    """Dropout of whole fields: a field is kept or zeroed at every pixel and in its whole fibre at once.
+
+    ``(B, |G| fields, H, W)`` in and out; kept fields are scaled by ``1 / (1 - p)``.
+
+    Args:
+        group: a `PlanarGroup` or its name.
+        p: probability of zeroing a field, in [0, 1].
+
+    Raises:
+        ValueError: if `p` is no probability.
+
+    Source: Tompson et al. 2015, arXiv 1411.4280.
+    """
+
+    def __init__(self, group: PlanarGroup | str, p: float = 0.5) -> None:
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must be a probability between 0 and 1; got {p}. Use 0 for no dropout.")
+        self.group, self.p = PlanarGroup.parse(group), p
+
+    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        """See the class."""
+        # Fields become channels and the fibre a third axis of space, so that a channel dropped is a field dropped.
+        fields = maps.unflatten(1, (self.group.order, -1)).transpose(1, 2)
+        return F.dropout3d(fields, self.p, self.training).transpose(1, 2).flatten(1, 2)
+
+    def extra_repr(self) -> str:
+        """The arguments, for `print(model)`."""
+        return f"{self.group}, p={self.p}"

@@ -1,0 +1,144 @@
+"""Pooling over space and over the group."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from eqmodels._shapes import Float
+from eqmodels.groups import PlanarGroup
+
+__all__ = ["ExactDownsample2d", "GlobalPool", "GlobalPoolMode", "GroupPool", "GroupPoolMode", "OddSize2d"]
+
+GroupPoolMode = Literal["max", "mean", "norm"]
+GlobalPoolMode = Literal["invariant", "regular", "invariant+regular"]
+
+
+class ExactDownsample2d(nn.Module):
+    """Halves a feature map, exactly equivariant to quarter turns and flips at every size, square or not.
+
+    ``(B, C, H, W) -> (B, C, ceil(H / 2), ceil(W / 2))``: the mean or the maximum over windows that mirror onto each
+    other, pairs at even sizes (``AvgPool2d(2)``) and overlapping triples at odd ones (``AvgPool2d(3, 2, 1)`` that does
+    not count its padding). A pooling or a convolution of stride 2 in its usual form has no such windows at even sizes.
+
+    Args:
+        mode: ``"mean"`` or ``"max"``.
+
+    Raises:
+        ValueError: if the mode is another.
+    """
+
+    def __init__(self, mode: Literal["mean", "max"] = "mean") -> None:
+        super().__init__()
+        if mode not in ("mean", "max"):
+            raise ValueError(f"mode must be 'mean' or 'max'; got {mode!r}. Use 'mean'.")
+        self.mode = mode
+
+    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H2 W2"]:
+        """See the class."""
+        size = ((maps.shape[-2] + 1) // 2, (maps.shape[-1] + 1) // 2)
+        if self.mode == "mean":
+            return F.adaptive_avg_pool2d(maps, size)
+        return F.adaptive_max_pool2d(maps, size)
+
+    def extra_repr(self) -> str:
+        """The arguments, for `print(model)`."""
+        return repr(self.mode)
+
+
+class OddSize2d(nn.Module):
+    """Makes both sizes odd, exactly equivariant, so that an odd kernel of stride 2 meets the grid symmetrically.
+
+    ``(B, C, H, W) -> (B, C, H - (H + 1) % 2, W - (W + 1) % 2)``: an even axis is averaged over neighbouring pairs
+    (stride 1), an odd one is left as it is.
+    """
+
+    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H2 W2"]:
+        """See the class."""
+        # Adaptive bins are {i, i + 1} when one pixel is to go and {i} when none is: no branch on the shape.
+        size = ((maps.shape[-2] + 1) // 2 * 2 - 1, (maps.shape[-1] + 1) // 2 * 2 - 1)
+        return F.adaptive_avg_pool2d(maps, size)
+
+
+class GroupPool(nn.Module):
+    """Pools every regular field over its fibre: one invariant channel a field.
+
+    ``(B, |G| F, *space) -> (B, F, *space)``; on vectors the result does not change when the image turns, on maps it turns
+    like an image.
+
+    Args:
+        group: a `PlanarGroup` or its name.
+        mode: ``"max"``, ``"mean"`` or ``"norm"`` (Euclidean norm over the fibre).
+
+    Raises:
+        ValueError: if the mode is another.
+    """
+
+    def __init__(self, group: PlanarGroup | str, mode: GroupPoolMode = "max") -> None:
+        super().__init__()
+        if mode not in get_args(GroupPoolMode):
+            raise ValueError(f"mode must be one of {', '.join(get_args(GroupPoolMode))}; got {mode!r}. Use 'max'.")
+        self.group, self.mode = PlanarGroup.parse(group), mode
+
+    def forward(self, features: Float[Tensor, "B C *space"]) -> Float[Tensor, "B F *space"]:
+        """See the class."""
+        fibre = features.unflatten(1, (self.group.order, -1))
+        if self.mode == "max":
+            return fibre.amax(1)
+        return fibre.mean(1) if self.mode == "mean" else torch.linalg.vector_norm(fibre, dim=1)
+
+    def extra_repr(self) -> str:
+        """The arguments, for `print(model)`."""
+        return f"{self.group}, {self.mode!r}"
+
+
+class GlobalPool(nn.Module):
+    """Feature vectors from a regular feature map: the mean over space, then what is asked of the fibre.
+
+    ``(B, |G| F, H, W) -> (B, features)``: ``"invariant"`` pools the fibre (F features that do not change when the image
+    turns), ``"regular"`` keeps it (``|G| F`` features that permute), ``"invariant+regular"`` concatenates both.
+
+    Args:
+        group: a `PlanarGroup` or its name.
+        mode: see above.
+        group_pool: how the fibre is pooled, see `GroupPool`.
+
+    Raises:
+        ValueError: if a mode is unknown.
+    """
+
+    def __init__(
+        self, group: PlanarGroup | str, mode: GlobalPoolMode = "invariant", group_pool: GroupPoolMode = "max"
+    ) -> None:
+        super().__init__()
+        if mode not in get_args(GlobalPoolMode):
+            raise ValueError(
+                f"global_pool must be one of {', '.join(get_args(GlobalPoolMode))}; got {mode!r}. Use 'invariant'."
+            )
+        self.mode = mode
+        self.fibre = GroupPool(group, group_pool)
+
+    @property
+    def group(self) -> PlanarGroup:
+        """The group whose fibre is pooled."""
+        return self.fibre.group
+
+    def num_features(self, channels: int) -> int:
+        """The length of the feature vector of a map of so many channels, ``|G| F``."""
+        invariant, regular = channels // self.group.order, channels
+        return {"invariant": invariant, "regular": regular, "invariant+regular": invariant + regular}[self.mode]
+
+    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
+        """See the class."""
+        regular = maps.mean((-2, -1))
+        if self.mode == "regular":
+            return regular
+        invariant: Tensor = self.fibre(regular)
+        return invariant if self.mode == "invariant" else torch.cat([invariant, regular], dim=1)
+
+    def extra_repr(self) -> str:
+        """The arguments, for `print(model)`."""
+        return repr(self.mode)
