@@ -149,7 +149,9 @@ class PlanarGroup:
         """The table of ``g^-1 h``, row ``g``, column ``h``: what a group convolution's weight is indexed by."""
         return _relative_elements(self).clone()
 
-    def act(self, g: int, images: Shaped[Tensor, "*batch H W"], *, circular: bool = False) -> Shaped[Tensor, "*batch Hg Wg"]:
+    def act(
+        self, g: int, images: Shaped[Tensor, "*batch H W"], *, circular: bool = False
+    ) -> Shaped[Tensor, "*batch Hg Wg"]:
         """Moves images (or any planes) by a group element: ``(g f)(x) = f(g^-1 x)``.
 
         Quarter turns and flips only permute pixels: they are exact, for every dtype; a quarter turn of a rectangular
@@ -167,7 +169,9 @@ class PlanarGroup:
         flipped = images.flip(-1) if self.reflected(g) else images
         return rotate(flipped, self.degrees(g), circular=circular)
 
-    def act_on_fields(self, g: int, maps: Shaped[Tensor, "B C H W"], *, circular: bool = False) -> Shaped[Tensor, "B C Hg Wg"]:
+    def act_on_fields(
+        self, g: int, maps: Shaped[Tensor, "B C H W"], *, circular: bool = False
+    ) -> Shaped[Tensor, "B C Hg Wg"]:
         """Moves regular feature maps: the pixels as `act` does, and the fibre by ``h -> g h``.
 
         Raises:
@@ -189,7 +193,8 @@ class PlanarGroup:
             )
         source = _relative_elements(self)[self._checked(g)].to(features.device)
         fibre = features.unflatten(1, (self.order, channels // self.order))
-        return fibre.index_select(1, source).flatten(1, 2)
+        moved: Tensor = fibre.index_select(1, source).flatten(1, 2)
+        return moved
 
     def contains(self, subgroup: PlanarGroup) -> bool:
         """Whether every element of `subgroup` is one of this group's."""
@@ -243,7 +248,9 @@ def _relative_elements(group: PlanarGroup) -> Int[Tensor, "order order"]:
     return torch.tensor(rows)
 
 
-def rotate(images: Shaped[Tensor, "*batch H W"], degrees: float, *, circular: bool = False) -> Shaped[Tensor, "*batch Hg Wg"]:
+def rotate(
+    images: Shaped[Tensor, "*batch H W"], degrees: float, *, circular: bool = False
+) -> Shaped[Tensor, "*batch Hg Wg"]:
     """Images turned counter-clockwise about the centre of the pixel grid by any angle.
 
     Multiples of 90 degrees permute pixels exactly (odd ones swap the height and the width); other angles are sampled
@@ -272,7 +279,7 @@ def rotate(images: Shaped[Tensor, "*batch H W"], degrees: float, *, circular: bo
 
 
 def circular_mask(height: int, width: int) -> Float[Tensor, "{height} {width}"]:
-    """One inside the largest circle that fits the pixel grid (pixel centres at most half the shorter side away), else 0."""
+    """One where a pixel's centre lies inside the largest circle that fits the grid, else zero."""
     y, x = _centred_coordinates(height, width)
     return ((x**2 + y**2) <= (min(height, width) / 2) ** 2).float()
 

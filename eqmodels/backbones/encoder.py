@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any, ClassVar, TypedDict
 
 import torch
@@ -29,11 +30,11 @@ class FeatureInfo(TypedDict):
 
 
 class Encoder(nn.Module):
-    """An image encoder: the children `stem`, `layer1` .. `layer4`, `global_pool` and `fc`, applied in this order.
+    """An image encoder: the children `stem`, `layer1` .. `layer4`, `global_pool` and `fc`, in this order.
 
     Every child takes a tensor and returns a tensor, with nothing between them, so that
-    ``nn.Sequential(*encoder.children())`` is the same network. A subclass builds its stages, appends one `FeatureInfo` a
-    stage to `feature_info`, and ends with `_finish`.
+    ``nn.Sequential(*encoder.children())`` is the same network. A subclass builds its stages, appends one `FeatureInfo`
+    a stage to `feature_info`, and ends with `_finish`.
 
     Attributes:
         group: the group under which the output is equivariant (C1: none).
@@ -85,7 +86,7 @@ class Encoder(nn.Module):
         for name in self.STAGES:
             stage = getattr(self, name)
             if self.grad_checkpointing and self.training and torch.is_grad_enabled():
-                maps = checkpoint(stage, maps, use_reentrant=False, context_fn=lambda s=stage: _recomputation(s))
+                maps = checkpoint(stage, maps, use_reentrant=False, context_fn=partial(_recomputation, stage))
             else:
                 maps = stage(maps)
         return maps
@@ -145,13 +146,17 @@ class Encoder(nn.Module):
         invariant = f"{fields} features that do not change when the image moves ({pool.fibre.mode} over the fibre)"
         regular = f"{fields * group.order} features that permute as the fibre does"
         vector = {"invariant": invariant, "regular": regular, "invariant+regular": f"{invariant}, then {regular}"}
-        scores = "" if not self.num_classes else (
-            f" fc: {self.num_classes} scores, "
-            + ("invariant too." if pool.mode == "invariant" else "a learned function of the pose as well.")
+        scores = (
+            ""
+            if not self.num_classes
+            else (
+                f" fc: {self.num_classes} scores, "
+                + ("invariant too." if pool.mode == "invariant" else "a learned function of the pose as well.")
+            )
         )
         return f"{maps} global_pool: {vector[pool.mode]}.{scores}"
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:  # noqa: ANN401 (torch's own signature)
         """As `torch.nn.Module.load_state_dict`, but refuses weights that are not finite before it touches anything.
 
         Raises:
@@ -161,8 +166,8 @@ class Encoder(nn.Module):
         broken = [key for key, value in state_dict.items() if isinstance(value, Tensor) and not value.isfinite().all()]
         if broken:
             raise ValueError(
-                f"weights must be finite; {len(broken)} of {len(state_dict)} tensors hold NaN or infinity, the first is "
-                f"{broken[0]!r}. Nothing was loaded: use a checkpoint from before the divergence."
+                f"weights must be finite; {len(broken)} of {len(state_dict)} tensors hold NaN or infinity, "
+                f"the first is {broken[0]!r}. Nothing was loaded: use a checkpoint from before the divergence."
             )
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
 

@@ -20,7 +20,9 @@ GROUPS = ("c1", "c4", "d4", "c8", "d8")
 """The groups whose models are listed; other groups can be named too, as in ``c6_resnet18_w96``."""
 
 _NAME = re.compile(
-    rf"((?P<group>[cd][1-9][0-9]*)_)?(?P<architecture>{'|'.join([*RESNET_DEPTHS, *WIDE_RESNETS])})(_w(?P<width>[1-9][0-9]*))?"
+    r"((?P<group>[cd][1-9][0-9]*)_)?"
+    rf"(?P<architecture>{'|'.join([*RESNET_DEPTHS, *WIDE_RESNETS])})"
+    r"(_w(?P<width>[1-9][0-9]*))?"
 )
 
 
@@ -35,12 +37,13 @@ def list_models(pattern: str = "*") -> list[str]:
     return sorted(fnmatch.filter([*RESNET_DEPTHS, *equivariant], pattern))
 
 
-def create_model(name: str, **options: Any) -> Encoder:
+def create_model(name: str, **options: Any) -> Encoder:  # noqa: ANN401 (each family checks its own)
     """Builds a network by its name, with random weights.
 
     Args:
-        name: ``<group>_<architecture>[_w<width>]``, for instance ``"c4_resnet18"`` or ``"d4_wide_resnet16_8_w64"``; without a
-            group the standard network (torchvision's). The width counts dense channels of the first stage.
+        name: ``<group>_<architecture>[_w<width>]``, for instance ``"c4_resnet18"`` or
+            ``"d4_wide_resnet16_8_w64"``; without a group the standard network (torchvision's). The width counts dense
+            channels of the first stage.
         **options: arguments of `SteerableResNet`, `WideSteerableResNet` or `StandardResNet`: `in_chans`, `num_classes`,
             `global_pool`, `stem`, `basis`, ...; and ``backend="escnn"`` for a ResNet built of escnn's modules.
 
@@ -63,7 +66,9 @@ def create_model(name: str, **options: Any) -> Encoder:
         )
     if match["width"] is not None:
         if "width" in options:
-            raise ValueError(f"the width is given twice, in the name {name!r} and as width={options['width']}; drop one.")
+            raise ValueError(
+                f"the width is given twice, in the name {name!r} and as width={options['width']}; drop one."
+            )
         options["width"] = int(match["width"])
     backend = options.pop("backend", "native")
     if backend not in ("native", "escnn"):
@@ -77,7 +82,9 @@ def create_model(name: str, **options: Any) -> Encoder:
         return EscnnResNet(architecture, match["group"], **options)
     if match["group"] is None:
         if architecture not in RESNET_DEPTHS:
-            raise ValueError(f"the wide ResNets need a group; got {name!r}. Use 'c1_{architecture}' for the plain network.")
+            raise ValueError(
+                f"the wide ResNets need a group; got {name!r}. Use 'c1_{architecture}' for the plain network."
+            )
         return StandardResNet(architecture, **options)
     family = SteerableResNet if architecture in RESNET_DEPTHS else WideSteerableResNet
     return family(architecture, PlanarGroup.parse(match["group"]), **options)

@@ -6,15 +6,22 @@ Source: He et al. 2016, arXiv 1512.03385; the group convolutions: Cohen and Well
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.backbones.encoder import Encoder
 from eqmodels.backbones.stages import NormName, StemName, default_kernel_size, field_count, image_stem, make_norm
 from eqmodels.groups import PlanarGroup
-from eqmodels.layers import BasisName, ExactDownsample2d, GlobalPoolMode, GroupPoolMode, SteerableConv2d
+from eqmodels.layers import (
+    BasisName,
+    ExactDownsample2d,
+    GlobalPoolMode,
+    GroupPoolMode,
+    SteerableConv2d,
+    default_basis,
+)
 
 __all__ = ["RESNET_DEPTHS", "BasicBlock", "Bottleneck", "SteerableResNet"]
 
@@ -53,7 +60,8 @@ class BasicBlock(nn.Module):
         maps = self.pool(maps)
         residual = self.relu(self.bn1(self.conv1(maps)))
         residual = self.bn2(self.conv2(residual))
-        return self.relu(residual + self.downsample(maps))
+        activated: Tensor = self.relu(residual + self.downsample(maps))
+        return activated
 
 
 class Bottleneck(nn.Module):
@@ -93,7 +101,8 @@ class Bottleneck(nn.Module):
         residual = self.relu(self.bn1(self.conv1(maps)))
         residual = self.relu(self.bn2(self.conv2(self.pool(residual))))
         residual = self.bn3(self.conv3(residual))
-        return self.relu(residual + self.downsample(self.pool(maps)))
+        activated: Tensor = self.relu(residual + self.downsample(self.pool(maps)))
+        return activated
 
 
 def _shortcut(group: PlanarGroup, in_fields: int, out_fields: int, norm: NormName) -> nn.Module:
@@ -127,6 +136,9 @@ class SteerableResNet(Encoder):
         basis: ``"pixel"``, ``"harmonic"`` or None for the group's default.
         norm: ``"batch"`` or ``"layer"``.
 
+    Attributes:
+        structure: the arguments that fix the layers, from `architecture` to `norm`, defaults filled in.
+
     Raises:
         TypeError: if a count is not an integer.
         ValueError: if an argument breaks its rule; the sentence names it.
@@ -151,6 +163,15 @@ class SteerableResNet(Encoder):
         block, depths = RESNET_DEPTHS[architecture]
         fields = field_count(self.group, width)
         k = default_kernel_size(self.group) if kernel_size is None else kernel_size
+        self.structure: dict[str, Any] = {
+            "architecture": architecture,
+            "group": self.group.name,
+            "width": width,
+            "stem": stem,
+            "kernel_size": k,
+            "basis": default_basis(self.group) if basis is None else basis,
+            "norm": norm,
+        }
         lifting, pool, reduction = image_stem(stem, self.group, in_chans, fields, k, basis)
         lifting |= {"bn": make_norm(norm, self.group, fields), "relu": nn.ReLU(inplace=True)}
         self.stem = nn.Sequential(lifting)

@@ -70,8 +70,8 @@ def image_stem(
 ) -> tuple[OrderedDict[str, nn.Module], nn.Module, int]:
     """The lifting layers in front of the first stage.
 
-    ``"small"`` (28 .. 64 pixels) is one lifting convolution; ``"imagenet"`` (96 ..) a 7 x 7 one of stride 2, made exact at
-    every size by `OddSize2d` at the cost of a two-pixel average, and a max-pooling that belongs to the first stage.
+    ``"small"`` (28 .. 64 pixels) is one lifting convolution; ``"imagenet"`` (96 ..) a 7 x 7 one of stride 2, made exact
+    at every size by `OddSize2d` for the price of a two-pixel average, and a max-pooling that opens the first stage.
 
     Returns:
         The named layers, the pooling that the first stage starts with, and the reduction that the layers make.

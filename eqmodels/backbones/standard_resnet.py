@@ -69,7 +69,9 @@ class StandardResNet(Encoder):
             for number in range(depth):
                 stride = 2 if index > 0 and number == 0 else 1
                 channels = width * 2**index
-                blocks[str(number)] = block(current, channels, stride, _shortcut(current, channels * block.expansion, stride))
+                blocks[str(number)] = block(
+                    current, channels, stride, _shortcut(current, channels * block.expansion, stride)
+                )
                 current = channels * block.expansion
             stage = nn.Sequential(blocks)
             for module in stage.modules():
@@ -83,7 +85,7 @@ class StandardResNet(Encoder):
 
 
 def from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A torchvision ResNet's state under the names of `StandardResNet`: ``conv1``, ``bn1`` become ``stem.conv``, ``stem.bn``.
+    """A torchvision ResNet's state under the names of `StandardResNet`: ``conv1`` becomes ``stem.conv``, and so on.
 
     Example:
         >>> import torchvision
@@ -92,7 +94,8 @@ def from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         <All keys matched successfully>
     """
     renamed = {"conv1": "stem.conv", "bn1": "stem.bn"}
-    return {renamed.get(key.split(".")[0], key.split(".")[0]) + key[len(key.split(".")[0]) :]: value for key, value in state.items()}
+    heads_and_tails = ((*key.partition("."), value) for key, value in state.items())
+    return {f"{renamed.get(head, head)}{dot}{tail}": value for head, dot, tail, value in heads_and_tails}
 
 
 def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module | None:

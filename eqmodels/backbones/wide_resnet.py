@@ -1,6 +1,6 @@
 """Group-equivariant wide ResNets, 28-10 and 16-8, with optional restriction of the group along the depth.
 
-Source: Zagoruyko and Komodakis 2016, arXiv 1605.07146; equivariant with restriction: Weiler and Cesa 2019, arXiv 1911.08251.
+Source: Zagoruyko and Komodakis 2016, arXiv 1605.07146; with restriction: Weiler and Cesa 2019, arXiv 1911.08251.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ class PreActivationBlock(nn.Module):
         # As in the original: a projection sees the activated map, the identity the raw one.
         shortcut = self.downsample(activated) if self.projects else self.pool(maps)
         residual = self.dropout(self.relu(self.bn2(self.conv1(activated))))
-        return self.conv2(residual) + shortcut
+        total: Tensor = self.conv2(residual) + shortcut
+        return total
 
 
 class WideSteerableResNet(Encoder):

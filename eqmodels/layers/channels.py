@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Shaped
@@ -14,8 +13,8 @@ __all__ = ["Restrict", "to_field_major", "to_group_major"]
 class Restrict(nn.Module):
     """Reads regular fields of a group as ``|G| / |H|`` times as many regular fields of a subgroup H.
 
-    ``(B, C, *space)`` in and out: the same channels in another order (see `PlanarGroup.restriction`), after which layers
-    of the subgroup follow, which are free to tell directions apart that the group holds equal.
+    ``(B, C, *space)`` in and out: the same channels in another order (see `PlanarGroup.restriction`). Layers of the
+    subgroup follow, which are free to tell directions apart that the group holds equal.
 
     Args:
         group: the group of the input, or its name.
@@ -37,7 +36,8 @@ class Restrict(nn.Module):
     def forward(self, features: Shaped[Tensor, "B C *space"]) -> Shaped[Tensor, "B C *space"]:
         """See the class."""
         fibre = features.unflatten(1, (self.source.order, -1))
-        return fibre.index_select(1, self._index).flatten(1, 2)
+        restricted: Tensor = fibre.index_select(1, self._index).flatten(1, 2)
+        return restricted
 
     def extra_repr(self) -> str:
         """The arguments, for `print(model)`."""
@@ -47,10 +47,12 @@ class Restrict(nn.Module):
 def to_field_major(features: Shaped[Tensor, "B C *space"], group: PlanarGroup | str) -> Shaped[Tensor, "B C *space"]:
     """Channels ``h * F + c`` (this package's) reordered to ``c * |G| + h`` (escnn's)."""
     order = PlanarGroup.parse(group).order
-    return features.unflatten(1, (order, -1)).transpose(1, 2).flatten(1, 2)
+    reordered: Tensor = features.unflatten(1, (order, -1)).transpose(1, 2).flatten(1, 2)
+    return reordered
 
 
 def to_group_major(features: Shaped[Tensor, "B C *space"], group: PlanarGroup | str) -> Shaped[Tensor, "B C *space"]:
     """Channels ``c * |G| + h`` (escnn's) reordered to ``h * F + c`` (this package's)."""
     order = PlanarGroup.parse(group).order
-    return features.unflatten(1, (-1, order)).transpose(1, 2).flatten(1, 2)
+    reordered: Tensor = features.unflatten(1, (-1, order)).transpose(1, 2).flatten(1, 2)
+    return reordered

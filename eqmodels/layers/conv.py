@@ -26,11 +26,11 @@ class SteerableConv2d(SteerableFilters):
     """A group convolution: ``Conv2d`` whose filters are turned copies of one small weight.
 
     ``out_g(x) = b + sum_h sum_d K[g, h](d) in_h(x + d)`` with the kernels of `SteerableFilters`. Input and output are
-    group-major: ``(B, |G| in_fields, H, W) -> (B, |G| out_fields, H', W')``; a lifting convolution takes images,
-    ``(B, in_fields, H, W)``. One bias a field. With the trivial group and the pixel basis it is an ordinary convolution.
+    group-major: ``(B, |G| in_fields, H, W) -> (B, |G| out_fields, H', W')``; a lifting convolution takes
+    images, ``(B, in_fields, H, W)``. One bias a field. With C1 and the pixel basis it is an ordinary convolution.
 
-    A stride keeps the equivariance only at sizes where the kernel meets the grid symmetrically (DESIGN: ``(size + 2
-    padding - dilation (kernel_size - 1) - 1) mod stride == 0``); other sizes raise. `ExactDownsample2d` has no such rule.
+    A stride keeps the equivariance only at sizes where the kernel meets the grid symmetrically, ``(size + 2 padding -
+    dilation (kernel_size - 1) - 1) mod stride == 0``; other sizes raise. `ExactDownsample2d` has no such rule.
 
     Args:
         group: a `PlanarGroup` or its name.

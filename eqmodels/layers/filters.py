@@ -18,8 +18,8 @@ class SteerableFilters(nn.Module):
     """The weights of a linear equivariant map to regular fields, and their expansion into ordinary filters.
 
     The kernel from group channel ``h`` to ``g`` is ``K[g, h](x) = sum_j w[r, j] b_j(g^-1 x)`` with ``r = g^-1 h``
-    (regular input), or ``K[g](x) = sum_j w[0, j] b_j(g^-1 x)`` (lifting: the input has no fibre). `weight` has the shape
-    ``(|G| or 1, J, out_fields, in_fields)``: the group and basis axes lead, so that the expansion moves whole
+    (regular input), or ``K[g](x) = sum_j w[0, j] b_j(g^-1 x)`` (lifting: the input has no fibre). `weight` has the
+    shape ``(|G| or 1, J, out_fields, in_fields)``: the group and basis axes lead, so that the expansion moves whole
     ``out_fields x in_fields`` blocks. Nothing is cached: the filters follow the weight in every mode.
 
     The weight is drawn with variance ``2 / (fan in)`` (He et al. 2015, arXiv 1502.01852), which keeps the variance of
@@ -130,7 +130,8 @@ def _block_index(basis: BasisName, group: PlanarGroup, kernel_size: int, fibre: 
 def _in_autocast_dtype(weight: Tensor) -> Tensor:
     """The small weight cast before its expansion, which is cheaper than casting the large filter after it."""
     device = weight.device.type
-    if torch.is_autocast_enabled(device):
+    # The device "meta", on which shapes are worked out without data, knows no autocast.
+    if device != "meta" and torch.is_autocast_enabled(device):
         return weight.to(torch.get_autocast_dtype(device))
     return weight
 

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from eqmodels._shapes import Float
 from eqmodels.groups import PlanarGroup
+from eqmodels.layers.batch_norm import field_batch_norm
 
 __all__ = ["FieldBatchNorm2d", "FieldDropout2d", "FieldLayerNorm2d"]
 
@@ -17,7 +18,7 @@ class FieldBatchNorm2d(nn.Module):
 
     ``(B, |G| fields, H, W)`` in and out. The group axis is folded into the width of a channels-last view, on which this
     *is* `torch.nn.BatchNorm2d` (the child `bn`, which `SyncBatchNorm.convert_sync_batchnorm` therefore replaces as it
-    should); the output is in channels-last memory.
+    should). Eager mode on the CPU computes the same in `field_batch_norm`, up to five times as fast.
 
     Args:
         group: a `PlanarGroup` or its name.
@@ -35,12 +36,20 @@ class FieldBatchNorm2d(nn.Module):
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """See the class."""
+        if self._on_cpu_kernels(maps):
+            return field_batch_norm(maps, self.bn)
         # (B, G C, H, W) -> (B, H, W, G C) -> (B, H, W G, C): no copy if the memory is channels-last.
         pixels = maps.permute(0, 2, 3, 1)
         folded = pixels.unflatten(3, (self.group.order, self.fields)).flatten(2, 3)
         normalised: Tensor = self.bn(folded.permute(0, 3, 1, 2))
-        unfolded = normalised.permute(0, 2, 3, 1).unflatten(2, (-1, self.group.order)).flatten(3, 4)
+        unfolded: Tensor = normalised.permute(0, 2, 3, 1).unflatten(2, (-1, self.group.order)).flatten(3, 4)
         return unfolded.permute(0, 3, 1, 2)
+
+    def _on_cpu_kernels(self, maps: Tensor | torch.fx.Proxy) -> bool:
+        # A trace or a compiler wants the stock module, which follows its own mode and is fused anyway.
+        if self.group.order == 1 or torch.compiler.is_compiling() or isinstance(maps, torch.fx.Proxy):
+            return False
+        return maps.device.type == "cpu" and type(self.bn) is nn.BatchNorm2d
 
 
 class FieldLayerNorm2d(nn.Module):

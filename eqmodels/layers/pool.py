@@ -66,8 +66,7 @@ class OddSize2d(nn.Module):
 class GroupPool(nn.Module):
     """Pools every regular field over its fibre: one invariant channel a field.
 
-    ``(B, |G| F, *space) -> (B, F, *space)``; on vectors the result does not change when the image turns, on maps it turns
-    like an image.
+    ``(B, |G| F, *space) -> (B, F, *space)``: vectors that do not change when the image turns, maps that turn like it.
 
     Args:
         group: a `PlanarGroup` or its name.
@@ -85,7 +84,7 @@ class GroupPool(nn.Module):
 
     def forward(self, features: Float[Tensor, "B C *space"]) -> Float[Tensor, "B F *space"]:
         """See the class."""
-        fibre = features.unflatten(1, (self.group.order, -1))
+        fibre: Tensor = features.unflatten(1, (self.group.order, -1))
         if self.mode == "max":
             return fibre.amax(1)
         return fibre.mean(1) if self.mode == "mean" else torch.linalg.vector_norm(fibre, dim=1)

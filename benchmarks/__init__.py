@@ -1,0 +1,1 @@
+"""Scripts that measure the package through its public interface, and the tables and pictures that they wrote."""

@@ -1,0 +1,154 @@
+"""The weights of a steerable ResNet carried over to escnn's layers, and back.
+
+Both parametrise the same space of kernels, each by a basis of its own, so that a weight of the one is a square matrix
+times a weight of the other: the least-squares solution ``T`` of ``target @ T = source`` on the pixels of one pair of
+fields, which depends on the group and the kernel size alone.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from eqmodels._shapes import Float
+from eqmodels.backbones.encoder import Encoder
+from eqmodels.backbones.escnn_modules import EscnnConv2d
+from eqmodels.backbones.escnn_resnet import EscnnResNet
+from eqmodels.backbones.resnet import SteerableResNet
+from eqmodels.layers import FieldBatchNorm2d, SteerableConv2d, SteerableFilters
+
+__all__ = ["from_escnn", "pair_kernels", "to_escnn"]
+
+TOLERANCE = 1e-5
+"""The relative residual (float32 bases give 1e-7) above which two kernel spaces are not the same."""
+
+_E = TypeVar("_E", bound=Encoder)
+
+
+@torch.no_grad()
+def to_escnn(model: SteerableResNet) -> EscnnResNet:
+    """The same network built of escnn's layers: same outputs and running statistics, in train and in eval mode.
+
+    Args:
+        model: a network with the harmonic basis and batch norms.
+
+    Returns:
+        A new network of the same dtype, device and mode; equal to 1e-5 in float32.
+
+    Raises:
+        ModuleNotFoundError: if escnn is not installed.
+        ValueError: if the network has another basis or norm, which escnn has not.
+        RuntimeError: if the installed escnn spans another space of kernels.
+    """
+    if model.structure["basis"] != "harmonic":
+        raise ValueError(
+            f"only kernels of the harmonic basis have a counterpart in escnn; this model's basis is "
+            f"{model.structure['basis']!r}, whose space is larger. Build it with basis='harmonic'."
+        )
+    twin = _like(EscnnResNet(**_options(model), initialize=False), model)
+    changes: dict[tuple[int, bool], Tensor] = {}
+    for native, other in _pairs(model, twin):
+        key = (native.kernel_size, native.lifting)
+        if key not in changes:
+            changes[key] = _change_of_basis(pair_kernels(native), _flat(other.functions))
+        # (K, r j) (r j, out in) -> (out in, K): escnn keeps the coefficients of a pair of fields together.
+        weight = changes[key] @ native.weight.double().flatten(2).flatten(0, 1)
+        other.conv.weights.copy_(weight.T.flatten())
+    for ours, theirs in _norms(model, twin):
+        theirs.load_state_dict(ours.state_dict())
+    return twin
+
+
+@torch.no_grad()
+def from_escnn(model: EscnnResNet) -> SteerableResNet:
+    """The same network built of this package's layers: same outputs and running statistics, in train and in eval mode.
+
+    Returns:
+        A new network with the harmonic basis, of the same dtype, device and mode; equal to 1e-5 in float32.
+
+    Raises:
+        RuntimeError: if the installed escnn spans another space of kernels.
+    """
+    twin = _like(SteerableResNet(**_options(model)), model)
+    changes: dict[tuple[int, bool], Tensor] = {}
+    for native, other in _pairs(twin, model):
+        key = (native.kernel_size, native.lifting)
+        if key not in changes:
+            changes[key] = _change_of_basis(_flat(other.functions), pair_kernels(native))
+        coefficients = other.conv.weights.double().unflatten(0, (native.out_fields * native.in_fields, -1))
+        native.weight.copy_((changes[key] @ coefficients.T).view_as(native.weight))
+    for ours, theirs in _norms(twin, model):
+        ours.load_state_dict(theirs.state_dict())
+    return twin
+
+
+def pair_kernels(conv: SteerableFilters) -> Float[Tensor, "K values"]:
+    """The kernels that each entry of a weight stands for between one input and one output field, in float64.
+
+    ``K = R J`` rows (relative element and basis function of `SteerableFilters`), each an ``order x fibre x pixels``
+    kernel, flattened, on the device of `conv`.
+    """
+    fibre, functions = conv.weight.shape[:2]
+    count = fibre * functions
+    # One output field an entry of the weight, so that a single expansion gives all kernels.
+    unit = SteerableFilters(conv.group, 1, count, conv.kernel_size, basis=conv.basis, lifting=conv.lifting)
+    unit = unit.to(conv.weight.device, torch.float64)
+    unit.weight = nn.Parameter(torch.eye(count).to(unit.weight).view(fibre, functions, count, 1), requires_grad=False)
+    kernels: Tensor = unit.expanded().unflatten(0, (conv.group.order, count))
+    return kernels.transpose(0, 1).flatten(1)
+
+
+def _flat(functions: Float[Tensor, "K order fibre pixels"]) -> Float[Tensor, "K values"]:
+    return functions.double().flatten(1)
+
+
+def _change_of_basis(source: Float[Tensor, "K values"], target: Float[Tensor, "M values"]) -> Float[Tensor, "M K"]:
+    """The matrix that turns coefficients in `source` into coefficients in `target`.
+
+    Raises:
+        RuntimeError: if the two do not span the same space.
+    """
+    change: Tensor = torch.linalg.lstsq(target.T, source.T).solution
+    residual = float((target.T @ change - source.T).norm() / source.norm())
+    if len(source) != len(target) or residual > TOLERANCE:
+        raise RuntimeError(
+            f"escnn and eqmodels must span the same kernels; got dimensions {len(target)} and {len(source)} and a "
+            f"residual of {residual:.1e}. Install the version that this package is tested with, escnn==1.0.11."
+        )
+    return change
+
+
+def _options(model: SteerableResNet | EscnnResNet) -> dict[str, Any]:
+    """The constructor's arguments, those of pooling and classifier as they are now."""
+    pool = model.global_pool
+    current = {"in_chans": model.in_chans, "num_classes": model.num_classes}
+    return model.structure | current | {"global_pool": pool.mode, "group_pool": pool.fibre.mode}
+
+
+def _pairs(native: SteerableResNet, other: EscnnResNet) -> Iterator[tuple[SteerableConv2d, EscnnConv2d]]:
+    """The convolutions, which have the same names in both networks."""
+    for name, conv in native.named_modules():
+        if isinstance(conv, SteerableConv2d):
+            twin = other.get_submodule(name)
+            assert isinstance(twin, EscnnConv2d)
+            yield conv, twin
+
+
+def _norms(native: SteerableResNet, other: EscnnResNet) -> Iterator[tuple[nn.Module, nn.Module]]:
+    """The batch norms proper: in both networks a stock one with one entry a field, in the order of the fields."""
+    for name, norm in native.named_modules():
+        if isinstance(norm, FieldBatchNorm2d):
+            (twin,) = other.get_submodule(name).children()
+            yield norm.bn, twin
+
+
+def _like(twin: _E, model: Encoder) -> _E:
+    """`twin` with the classifier, dtype, device and mode of `model`."""
+    twin.fc = copy.deepcopy(model.fc)
+    reference = next(model.parameters())
+    twin.set_grad_checkpointing(model.grad_checkpointing)
+    return twin.to(reference.device, reference.dtype).train(model.training)

@@ -1,0 +1,102 @@
+"""What a network is measured on: a copy of it, random weights and statistics, and smooth random images."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from eqmodels._shapes import Float
+
+__all__ = ["checked_images", "device_of", "measuring_copy", "randomise", "smooth_images", "test_images"]
+
+
+def randomise(model: nn.Module, generator: torch.Generator) -> None:
+    """Redraws, in place, every weight, bias, scale and running statistic, so that none keeps a special value.
+
+    Matrices and filters keep their standard deviation (0.1 if they were constant); scales and running variances are
+    uniform in [0.5, 1.5]; biases and running means normal with standard deviation 0.2.
+
+    Args:
+        model: the network to change.
+        generator: a generator on the CPU; the values do not depend on the device.
+    """
+    tensors = [*model.named_parameters(), *((n, b) for n, b in model.named_buffers() if n.endswith(("_mean", "_var")))]
+    with torch.no_grad():
+        for name, tensor in tensors:
+            if tensor.dim() > 1:
+                deviation = float(tensor.detach().double().std(unbiased=False)) or 0.1
+                values = torch.randn(tensor.shape, generator=generator, dtype=torch.float64) * deviation
+            elif name.endswith(("weight", "running_var")):
+                values = torch.rand(tensor.shape, generator=generator, dtype=torch.float64) + 0.5
+            else:
+                values = torch.randn(tensor.shape, generator=generator, dtype=torch.float64) * 0.2
+            tensor.copy_(values)
+
+
+def smooth_images(
+    batch: int, channels: int, size: int | tuple[int, int], *, seed: int = 0
+) -> Float[Tensor, "batch channels H W"]:
+    """Random images without symmetry whose details span about four pixels, so that turning them loses little.
+
+    Gaussian noise on a grid four times coarser, interpolated bicubically and scaled to mean 0 and deviation 1; float64.
+
+    Raises:
+        ValueError: if a size is not a positive integer.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    if min(height, width, batch, channels) < 1:
+        raise ValueError(f"batch, channels and sizes must be positive; got {batch}, {channels} and {(height, width)}.")
+    generator = torch.Generator().manual_seed(seed)
+    coarse = (-(-height // 4) + 1, -(-width // 4) + 1)
+    noise = torch.randn(batch, channels, *coarse, generator=generator, dtype=torch.float64)
+    images = F.interpolate(noise, (height, width), mode="bicubic", align_corners=False)
+    return (images - images.mean()) / images.std()
+
+
+def measuring_copy(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """A copy in eval mode and in another precision.
+
+    Raises:
+        TypeError: if `dtype` is not a real floating point type.
+    """
+    if not dtype.is_floating_point:
+        raise TypeError(f"dtype must be a real floating point type; got {dtype}. Pass, say, torch.float64.")
+    return copy.deepcopy(model).eval().to(dtype)
+
+
+def test_images(model: nn.Module, size: int | tuple[int, int], batch: int, seed: int) -> Float[Tensor, "B C H W"]:
+    """Smooth images with the channels that the network takes.
+
+    Raises:
+        ValueError: if a size is not positive or the batch is below 2.
+    """
+    return checked_images(smooth_images(batch, _image_channels(model), size, seed=seed))
+
+
+def checked_images(images: Tensor) -> Tensor:
+    """The images themselves, if they are ``(B, C, H, W)`` and at least two.
+
+    Raises:
+        ValueError: if they are not.
+    """
+    if images.dim() != 4 or len(images) < 2:
+        raise ValueError(
+            "images must have the shape (batch, channels, height, width) with a batch of at least 2, so that a network "
+            f"that ignores its input is found out; got {tuple(images.shape)}. Stack two different images."
+        )
+    return images
+
+
+def _image_channels(model: nn.Module) -> int:
+    """`in_chans` of an encoder, else the input channels of the first layer that has any, else 3."""
+    stated = [getattr(model, "in_chans", None), *(getattr(module, "in_channels", None) for module in model.modules())]
+    return next((channels for channels in stated if isinstance(channels, int)), 3)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where the network's first parameter or buffer is; the CPU if it has none."""
+    tensor = next(model.parameters(), next(model.buffers(), torch.empty(0)))
+    return tensor.device

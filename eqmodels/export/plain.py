@@ -1,0 +1,314 @@
+"""A steerable network as a stock one: every group convolution becomes the `Conv2d` that it computes."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from functools import singledispatch
+from itertools import pairwise
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn.utils import skip_init
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from eqmodels._shapes import Float, Shaped
+from eqmodels.backbones import Encoder
+from eqmodels.backbones.escnn_resnet import EscnnResNet
+from eqmodels.backbones.escnn_weights import from_escnn
+from eqmodels.layers import (
+    ExactDownsample2d,
+    FieldBatchNorm2d,
+    FieldDropout2d,
+    FieldLayerNorm2d,
+    OddSize2d,
+    Restrict,
+    SteerableConv2d,
+    SteerableLinear,
+)
+
+__all__ = ["to_plain"]
+
+Size: TypeAlias = tuple[int, int]
+Sizes: TypeAlias = dict[nn.Module, Size]
+
+
+def to_plain(model: Encoder, *, size: int | tuple[int, int] = 32, fold_batch_norm: bool = False) -> nn.Sequential:
+    """The network as stock `torch.nn` modules with the same child names and, in eval mode, the same outputs.
+
+    The result is an ``nn.Sequential`` of `stem`, `layer1` .. `layer4`, `global_pool` and `fc`, each of which can be
+    called alone. Convolutions, norms, poolings and linear layers are stock modules; what has a `forward` of its own (a
+    residual block, the pooling of the fibre) is a `torch.fx.GraphModule`: the few stock calls that it makes, traced
+    once its children had become stock. So nothing of this package is left inside, the state dict reads like a ResNet's
+    (``layer1.0.conv1.weight``), and the pickled network loads where this package is not installed.
+
+    The export is for inference. In train mode its batch-norms use one statistic a channel and its filters are free, so
+    it trains as an ordinary network that was initialised equivariant.
+
+    Adaptive pooling becomes pooling with the fixed windows that it has at `size`: these depend on which feature maps
+    along the depth are even and which odd, and on nothing else. The outputs therefore agree at every size with the same
+    parities: at all multiples of 8 for a network that halves three times. At other sizes the exported network still
+    runs, but pools otherwise and may lose the last row or column: its outputs differ and are not exactly equivariant.
+    `size` is recorded as the attribute `size` of the result, a pair (height, width).
+
+    Args:
+        model: an encoder of this package, with either backend. It is not changed and shares no memory with the result,
+            which has its mode, device and dtype.
+        size: pixels of the images, one number or (height, width).
+        fold_batch_norm: whether batch-norms that follow a convolution are folded into it and replaced by ``Identity``.
+            Those of a pre-activation network that follow a sum stay.
+
+    Raises:
+        TypeError: if the model is no encoder of this package, or `size` not an integer or a pair of integers.
+        ValueError: if `size` is not positive, or a network in train mode is to be folded.
+
+    Example:
+        >>> from eqmodels import create_model
+        >>> model = create_model("c4_resnet18_w16", num_classes=10).eval()
+        >>> plain = to_plain(model, size=(28, 40))
+        >>> images = torch.randn(2, 3, 28, 40)
+        >>> torch.allclose(plain(images), model(images), atol=1e-5)
+        True
+        >>> plain.get_submodule("layer1.0.conv1")
+        Conv2d(16, 16, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), bias=False)
+    """
+    if not isinstance(model, Encoder):
+        raise TypeError(
+            f"model must be an encoder of this package; got a {type(model).__name__}. "
+            "Export the encoder inside it, and put the result in its place."
+        )
+    if fold_batch_norm and model.training:
+        raise ValueError(
+            "fold_batch_norm replaces batch statistics by running ones, so the model must be in eval mode; got train "
+            "mode. Call model.eval() first."
+        )
+    height, width = _pair(size)
+    own = from_escnn(model) if isinstance(model, EscnnResNet) else copy.deepcopy(model)
+    sizes = _pooled_sizes(own, (height, width))
+    with torch.no_grad(), torch.autocast(next(own.parameters()).device.type, enabled=False):
+        plain = _convert_children(nn.Sequential(OrderedDict(own.named_children())), sizes)
+        if fold_batch_norm:
+            for module in plain.modules():
+                _fold(module)
+    plain.training = model.training
+    # Modules declare that attributes are tensors or modules.
+    vars(plain)["size"] = (height, width)
+    return plain
+
+
+def _pair(size: int | tuple[int, int]) -> Size:
+    pair = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, (tuple, list)) else ()
+    if len(pair) != 2 or any(isinstance(pixels, bool) or not isinstance(pixels, int) for pixels in pair):
+        raise TypeError(f"size must be an integer or a pair (height, width) of integers; got {size!r}. Pass, say, 32.")
+    if min(pair) < 1:
+        raise ValueError(f"size must be at least one pixel along both axes; got {size!r}. Pass, say, 32.")
+    return pair[0], pair[1]
+
+
+def _pooled_sizes(model: Encoder, size: Size) -> Sizes:
+    """The size of the maps that every adaptive pooling meets, from one forward pass without data."""
+    ghost = copy.deepcopy(model).eval().to("meta")
+    met: dict[str, Size] = {}
+    for name, module in ghost.named_modules():
+        if isinstance(module, (ExactDownsample2d, OddSize2d)):
+
+            def note(_: nn.Module, inputs: tuple[Tensor], name: str = name) -> None:
+                met[name] = (inputs[0].shape[-2], inputs[0].shape[-1])
+
+            module.register_forward_pre_hook(note)
+    dtype = next(ghost.parameters()).dtype
+    with torch.no_grad():
+        ghost(torch.empty(1, model.in_chans, *size, dtype=dtype, device="meta"))
+    return {model.get_submodule(name): met_size for name, met_size in met.items()}
+
+
+def _convert_children(module: nn.Sequential, sizes: Sizes) -> nn.Sequential:
+    for name, child in module.named_children():
+        module.add_module(name, _convert(child, sizes))
+    return module
+
+
+@singledispatch
+def _convert(module: nn.Module, sizes: Sizes) -> nn.Module:
+    """The stock equivalent of a module that may be taken apart; types without an entry are traced."""
+    if type(module).__module__.startswith("torch.nn."):
+        return module
+    for name, child in module.named_children():
+        module.add_module(name, _convert(child, sizes))
+    return _traced(module)
+
+
+@_convert.register
+def _(module: nn.Sequential, sizes: Sizes) -> nn.Module:
+    return _convert_children(module, sizes)
+
+
+@_convert.register
+def _(module: SteerableConv2d, sizes: Sizes) -> nn.Module:  # noqa: ARG001
+    conv: nn.Conv2d = skip_init(
+        nn.Conv2d,
+        module.in_channels,
+        module.out_channels,
+        module.kernel_size,
+        stride=module.stride,
+        padding=module.padding,
+        dilation=module.dilation,
+        padding_mode=module.padding_mode,
+        bias=module.bias is not None,
+    )
+    trainable = module.weight.requires_grad
+    # Contiguous, like every stock Conv2d; the caller may choose channels-last for the whole network.
+    conv.weight = nn.Parameter(module.expanded().contiguous(), trainable)
+    bias = module.expanded_bias()
+    conv.register_parameter("bias", None if bias is None else nn.Parameter(bias, trainable))
+    return conv.train(module.training)
+
+
+@_convert.register
+def _(module: SteerableLinear, sizes: Sizes) -> nn.Module:  # noqa: ARG001
+    linear: nn.Linear = skip_init(nn.Linear, module.in_channels, module.out_channels, bias=module.bias is not None)
+    trainable = module.weight.requires_grad
+    linear.weight = nn.Parameter(module.expanded().flatten(1).contiguous(), trainable)
+    bias = None if module.bias is None else nn.Parameter(module.bias.repeat(module.group.order), trainable)
+    linear.register_parameter("bias", bias)
+    return linear.train(module.training)
+
+
+@_convert.register
+def _(module: FieldBatchNorm2d, sizes: Sizes) -> nn.Module:  # noqa: ARG001
+    bn, order = module.bn, module.group.order
+    # SyncBatchNorm too becomes the BatchNorm2d that it is at inference.
+    plain = nn.BatchNorm2d(order * module.fields, eps=bn.eps, momentum=bn.momentum)
+    for name, value in bn.named_parameters():
+        setattr(plain, name, nn.Parameter(value.repeat(order), value.requires_grad))
+    for name, statistic in bn.named_buffers():
+        setattr(plain, name, statistic.repeat(order) if statistic.dim() else statistic)
+    return plain.train(module.training)
+
+
+@_convert.register
+def _(module: ExactDownsample2d, sizes: Sizes) -> nn.Module:
+    # The adaptive windows are pairs at even sizes, and triples that overlap by one at odd sizes.
+    height, width = (2 + pixels % 2 for pixels in sizes[module])
+    kernel_size, padding = (height, width), (height - 2, width - 2)
+    pool = (
+        nn.AvgPool2d(kernel_size, 2, padding, count_include_pad=False)
+        if module.mode == "mean"
+        else nn.MaxPool2d(kernel_size, 2, padding)
+    )
+    return pool.train(module.training)
+
+
+@_convert.register
+def _(module: OddSize2d, sizes: Sizes) -> nn.Module:
+    height, width = sizes[module]
+    return nn.AvgPool2d((2 - height % 2, 2 - width % 2), stride=1).train(module.training)
+
+
+@_convert.register
+def _(module: FieldLayerNorm2d, sizes: Sizes) -> nn.Module:  # noqa: ARG001
+    order = module.group.order
+    norm = nn.LayerNorm(order * module.fields, eps=module.eps)
+    norm.weight = nn.Parameter(module.weight.repeat(order), module.weight.requires_grad)
+    norm.bias = nn.Parameter(module.bias.repeat(order), module.bias.requires_grad)
+    return _traced(_PixelNorm(norm).train(module.training))
+
+
+@_convert.register
+def _(module: FieldDropout2d, sizes: Sizes) -> nn.Module:  # noqa: ARG001
+    return _traced(_FieldDropout(module.group.order, module.p).train(module.training))
+
+
+@_convert.register
+def _(module: Restrict, sizes: Sizes) -> nn.Module:  # noqa: ARG001
+    return _traced(_Reorder(module.source.restriction(module.group).flatten().tolist()).train(module.training))
+
+
+class _PixelNorm(nn.Module):
+    """Layer normalisation over the channels of each pixel; torch has no single module for it."""
+
+    def __init__(self, norm: nn.LayerNorm) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        normalised: Tensor = self.norm(maps.permute(0, 2, 3, 1))
+        return normalised.permute(0, 3, 1, 2)
+
+
+class _FieldDropout(nn.Module):
+    """`Dropout3d` with the fibre as a third axis of space: a channel dropped is a field dropped."""
+
+    def __init__(self, order: int, p: float) -> None:
+        super().__init__()
+        self.order, self.drop = order, nn.Dropout3d(p)
+
+    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        dropped: Tensor = self.drop(maps.unflatten(1, (self.order, -1)).transpose(1, 2))
+        return dropped.transpose(1, 2).flatten(1, 2)
+
+
+class _Reorder(nn.Module):
+    """The group axis in another order: a split and a concatenation, which need no index tensor in the state."""
+
+    def __init__(self, order: list[int]) -> None:
+        super().__init__()
+        self.order = order
+
+    def forward(self, maps: Shaped[Tensor, "B C H W"]) -> Shaped[Tensor, "B C H W"]:
+        parts = maps.chunk(len(self.order), 1)
+        return torch.cat([parts[index] for index in self.order], 1)
+
+
+class _ChildrenAreLeaves(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:  # noqa: ARG002
+        return True
+
+
+def _traced(module: nn.Module) -> fx.GraphModule:
+    """The module's own `forward` as a graph of calls; its children are stock already."""
+    name = type(module).__name__.lstrip("_")
+    # What decorates `forward` (shape checks at run time, for instance) asks for tensors; tracing passes proxies.
+    module.__class__ = type(name, (type(module),), {"forward": inspect.unwrap(type(module).forward)})
+    try:
+        traced = _ChildrenAreLeaves().trace(module)
+    except Exception as error:
+        raise TypeError(
+            f"to_plain knows no stock equivalent of {name} and cannot trace it ({error}). "
+            "Export a native model of this package, for instance create_model('c4_resnet18')."
+        ) from error
+    # A pickled network must not ask for this package: a fresh graph does not remember the tracer, a class defined here,
+    # and nothing the annotations of `forward`.
+    graph = fx.Graph()
+    graph.output(graph.graph_copy(traced, {}))
+    for node in graph.nodes:
+        node.type = None
+    return fx.GraphModule(module, graph, name)
+
+
+def _fold(module: nn.Module) -> None:
+    """Folds every batch-norm that follows a convolution in this module's own sequence of calls."""
+    for conv_name, norm_name in list(_consecutive_calls(module)):
+        conv, norm = module.get_submodule(conv_name), module.get_submodule(norm_name)
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and not norm.training:
+            module.add_module(conv_name, fuse_conv_bn_eval(conv, norm))
+            module.add_module(norm_name, nn.Identity().eval())
+
+
+def _consecutive_calls(module: nn.Module) -> Iterator[tuple[str, str]]:
+    """Pairs of children of which the second, and nothing else, sees the output of the first."""
+    if isinstance(module, nn.Sequential):
+        names = [name for name, _ in module.named_children()]
+        yield from pairwise(names)
+    elif isinstance(module, fx.GraphModule):
+        calls = [node for node in module.graph.nodes if node.op == "call_module"]
+        times = Counter(str(node.target) for node in calls)
+        for node in calls:
+            before = node.args[0]
+            if isinstance(before, fx.Node) and before.op == "call_module" and len(before.users) == 1:
+                pair = str(before.target), str(node.target)
+                if all(times[name] == 1 for name in pair):
+                    yield pair

@@ -1,0 +1,60 @@
+"""What is published: one version, typed, and nothing in the wheel but the package."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import eqmodels
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def project() -> dict[str, object]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.fixture(scope="module")
+def wheel_files(tmp_path_factory) -> set[str]:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def test_one_version(project):
+    assert eqmodels.__version__ == project["version"]
+
+
+def test_the_changelog_has_the_version(project):
+    assert f"## [{project['version']}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_extra_all_names_every_other_extra(project):
+    extras = project["optional-dependencies"]
+    (everything,) = extras["all"]
+    assert everything == f"eqmodels[{','.join(sorted(extras.keys() - {'all'}))}]"
+
+
+def test_the_wheel_is_typed_and_licensed(wheel_files, project):
+    assert "eqmodels/py.typed" in wheel_files
+    assert f"eqmodels-{project['version']}.dist-info/licenses/LICENSE" in wheel_files
+
+
+def test_the_wheel_holds_every_module_and_nothing_beside_the_package(wheel_files):
+    modules = {str(file.relative_to(ROOT)) for file in (ROOT / "eqmodels").rglob("*.py")}
+    assert modules <= wheel_files
+    assert {name.split("/")[0] for name in wheel_files if ".dist-info/" not in name} == {"eqmodels"}

@@ -1,0 +1,50 @@
+"""What every test shares: seeds, threads and hypothesis."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+import hypothesis
+import numpy as np
+import pytest
+import torch
+
+_Module = TypeVar("_Module", bound=torch.nn.Module)
+
+hypothesis.settings.register_profile("everywhere", deadline=None, database=None)
+hypothesis.settings.register_profile("ci", parent=hypothesis.settings.get_profile("everywhere"), derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "everywhere")
+
+
+def pytest_configure() -> None:
+    """Share the processor among the workers of pytest-xdist."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Every test starts from the same global random state, in whatever order and process it runs."""
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002
+
+
+@pytest.fixture
+def randomised() -> Callable[[_Module], _Module]:
+    """A function that gives a network the scales, shifts and statistics of one that was trained, and returns it."""
+
+    def randomise(model: _Module) -> _Module:
+        with torch.no_grad():
+            for name, value in model.named_parameters():
+                if value.dim() == 1:
+                    value.copy_(torch.randn_like(value) * 0.2 + (1 if name.endswith("weight") else 0))
+            for name, value in model.named_buffers():
+                if name.endswith("running_mean"):
+                    value.normal_(std=0.2)
+                elif name.endswith("running_var"):
+                    value.uniform_(0.5, 2)
+        return model
+
+    return randomise
