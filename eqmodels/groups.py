@@ -147,7 +147,7 @@ class PlanarGroup:
 
     def relative_elements(self) -> Int[Tensor, "order order"]:
         """The table of ``g^-1 h``, row ``g``, column ``h``: what a group convolution's weight is indexed by."""
-        return _relative_elements(self).clone()
+        return torch.tensor(_relative_elements(self))
 
     def act(
         self, g: int, images: Shaped[Tensor, "*batch H W"], *, circular: bool = False
@@ -191,7 +191,7 @@ class PlanarGroup:
                 f"regular features of {self} need a number of channels divisible by {self.order}; got {channels}. "
                 "Features that are already invariant need no action on the fibre."
             )
-        source = _relative_elements(self)[self._checked(g)].to(features.device)
+        source = torch.tensor(_relative_elements(self)[self._checked(g)], device=features.device)
         fibre = features.unflatten(1, (self.order, channels // self.order))
         moved: Tensor = fibre.index_select(1, source).flatten(1, 2)
         return moved
@@ -237,15 +237,15 @@ class PlanarGroup:
         return torch.tensor(columns).T.contiguous()
 
     def _checked(self, g: int) -> int:
-        if not 0 <= g < self.order:
+        if not isinstance(g, int) or not 0 <= g < self.order:
             raise ValueError(f"an element of {self} is an integer from 0 to {self.order - 1}; got {g}.")
         return g
 
 
 @lru_cache(maxsize=64)
-def _relative_elements(group: PlanarGroup) -> Int[Tensor, "order order"]:
-    rows = [[group.compose(group.inverse(g), h) for h in group.elements] for g in group.elements]
-    return torch.tensor(rows)
+def _relative_elements(group: PlanarGroup) -> tuple[tuple[int, ...], ...]:
+    # Numbers, not a tensor: a cached tensor would keep the default device and the inference mode of the first call.
+    return tuple(tuple(group.compose(group.inverse(g), h) for h in group.elements) for g in group.elements)
 
 
 def rotate(
@@ -296,6 +296,9 @@ def _rotate_bilinearly(images: Shaped[Tensor, "*batch H W"], degrees: float) -> 
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     # Rows count downwards, so a counter-clockwise turn on the screen looks up the source clockwise in (x, y-down).
     source_x, source_y = cos * x - sin * y, sin * x + cos * y
-    grid = torch.stack([source_x * 2 / width, source_y * 2 / height], dim=-1).to(images)
-    planes = images.reshape(1, -1, height, width)
-    return F.grid_sample(planes, grid[None], mode="bilinear", align_corners=False).reshape(images.shape)
+    # Half precision cannot tell the positions of neighbouring pixels apart.
+    precise = torch.promote_types(images.dtype, torch.float32)
+    grid = torch.stack([source_x * 2 / width, source_y * 2 / height], dim=-1).to(images.device, precise)
+    planes = images.reshape(1, -1, height, width).to(precise)
+    turned = F.grid_sample(planes, grid[None], mode="bilinear", align_corners=False)
+    return turned.reshape(images.shape).to(images.dtype)

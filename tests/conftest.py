@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import hypothesis
@@ -48,3 +49,16 @@ def randomised() -> Callable[[_Module], _Module]:
         return model
 
     return randomise
+
+
+@pytest.fixture
+def no_shape_checks() -> Iterator[None]:
+    """Turns the run-time shape checks off, so that wrong input meets what a user's wrong input meets."""
+    if "jaxtyping" not in sys.modules:
+        yield
+        return
+    config = sys.modules["jaxtyping"].config
+    before = config.jaxtyping_disable
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", before)

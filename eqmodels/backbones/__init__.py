@@ -1,6 +1,8 @@
 """Backbones, one file a family, behind the interface of `Encoder`."""
 
 from eqmodels.backbones.encoder import Encoder, FeatureInfo
+from eqmodels.backbones.escnn_resnet import EscnnResNet
+from eqmodels.backbones.escnn_weights import from_escnn, to_escnn
 from eqmodels.backbones.registry import create_model, list_models
 from eqmodels.backbones.resnet import SteerableResNet
 from eqmodels.backbones.standard_resnet import StandardResNet, from_torchvision
@@ -8,11 +10,14 @@ from eqmodels.backbones.wide_resnet import WideSteerableResNet
 
 __all__ = [
     "Encoder",
+    "EscnnResNet",
     "FeatureInfo",
     "StandardResNet",
     "SteerableResNet",
     "WideSteerableResNet",
     "create_model",
+    "from_escnn",
     "from_torchvision",
     "list_models",
+    "to_escnn",
 ]

@@ -187,11 +187,17 @@ def _recomputation(stage: nn.Module) -> tuple[AbstractContextManager[None], Abst
 
 @contextmanager
 def _statistics_held(stage: nn.Module) -> Iterator[None]:
-    norms = [m for m in stage.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    norms = [module for module in stage.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    counts = [count for norm in norms if (count := norm.num_batches_tracked) is not None]
+    # A momentum of zero leaves the statistics as they are, bit for bit; without them the recomputation would save other
+    # tensors than the first pass did, which `checkpoint` refuses. It may end early: the count is put back, not lowered.
+    momenta, tracked = [norm.momentum for norm in norms], [count.clone() for count in counts]
     for norm in norms:
-        norm.track_running_stats = False
+        norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        for count, before in zip(counts, tracked, strict=True):
+            count.copy_(before)

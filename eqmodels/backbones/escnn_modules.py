@@ -69,8 +69,8 @@ def import_escnn() -> Escnn:
     """
     try:
         with warnings.catch_warnings():
-            # py3nj speeds up SO(3), which the plane has no use for.
-            warnings.filterwarnings("ignore", message=".py3nj. package not found", category=UserWarning)
+            # It warns of py3nj, which the plane has no use for, and where it is compiled, of its own escape sequences.
+            warnings.simplefilter("ignore")
             from escnn import gspaces
             from escnn import nn as escnn_nn
     except ImportError as error:

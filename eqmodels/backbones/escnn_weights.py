@@ -56,7 +56,7 @@ def to_escnn(model: SteerableResNet) -> EscnnResNet:
         if key not in changes:
             changes[key] = _change_of_basis(pair_kernels(native), _flat(other.functions))
         # (K, r j) (r j, out in) -> (out in, K): escnn keeps the coefficients of a pair of fields together.
-        weight = changes[key] @ native.weight.double().flatten(2).flatten(0, 1)
+        weight = changes[key] @ native.weight.double().flatten(1)
         other.conv.weights.copy_(weight.T.flatten())
     for ours, theirs in _norms(model, twin):
         theirs.load_state_dict(ours.state_dict())
@@ -92,12 +92,11 @@ def pair_kernels(conv: SteerableFilters) -> Float[Tensor, "K values"]:
     ``K = R J`` rows (relative element and basis function of `SteerableFilters`), each an ``order x fibre x pixels``
     kernel, flattened, on the device of `conv`.
     """
-    fibre, functions = conv.weight.shape[:2]
-    count = fibre * functions
+    count = len(conv.weight)
     # One output field an entry of the weight, so that a single expansion gives all kernels.
     unit = SteerableFilters(conv.group, 1, count, conv.kernel_size, basis=conv.basis, lifting=conv.lifting)
     unit = unit.to(conv.weight.device, torch.float64)
-    unit.weight = nn.Parameter(torch.eye(count).to(unit.weight).view(fibre, functions, count, 1), requires_grad=False)
+    unit.weight = nn.Parameter(torch.eye(count).to(unit.weight).view(count, count, 1), requires_grad=False)
     kernels: Tensor = unit.expanded().unflatten(0, (conv.group.order, count))
     return kernels.transpose(0, 1).flatten(1)
 
@@ -112,7 +111,7 @@ def _change_of_basis(source: Float[Tensor, "K values"], target: Float[Tensor, "M
     Raises:
         RuntimeError: if the two do not span the same space.
     """
-    change: Tensor = torch.linalg.lstsq(target.T, source.T).solution
+    change: Tensor = torch.linalg.lstsq(target.T, source.T, driver="gels").solution
     residual = float((target.T @ change - source.T).norm() / source.norm())
     if len(source) != len(target) or residual > TOLERANCE:
         raise RuntimeError(

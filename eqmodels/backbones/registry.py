@@ -49,7 +49,7 @@ def create_model(name: str, **options: Any) -> Encoder:  # noqa: ANN401 (each fa
 
     Raises:
         ValueError: if the name is unknown (the nearest ones are given) or an option breaks its rule.
-        TypeError: if the network does not have such an option.
+        TypeError: if the name is no string, or the network does not have such an option.
         ModuleNotFoundError: if ``backend="escnn"`` and escnn is not installed.
 
     Example:
@@ -57,6 +57,8 @@ def create_model(name: str, **options: Any) -> Encoder:  # noqa: ANN401 (each fa
         >>> model.num_features, str(model.group)
         (32, 'C4')
     """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string such as 'c4_resnet18'; got {name!r}. list_models() gives all names.")
     match = _NAME.fullmatch(name)
     if match is None:
         nearest = difflib.get_close_matches(name, list_models(), n=3, cutoff=0.0)

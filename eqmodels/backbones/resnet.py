@@ -6,13 +6,21 @@ Source: He et al. 2016, arXiv 1512.03385; the group convolutions: Cohen and Well
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.backbones.encoder import Encoder
-from eqmodels.backbones.stages import NormName, StemName, default_kernel_size, field_count, image_stem, make_norm
+from eqmodels.backbones.stages import (
+    NormName,
+    StemName,
+    check_option,
+    default_kernel_size,
+    field_count,
+    image_stem,
+    make_norm,
+)
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import (
     BasisName,
@@ -23,7 +31,7 @@ from eqmodels.layers import (
     default_basis,
 )
 
-__all__ = ["RESNET_DEPTHS", "BasicBlock", "Bottleneck", "SteerableResNet"]
+__all__ = ["RESNET_DEPTHS", "BasicBlock", "Bottleneck", "ResNetName", "SteerableResNet"]
 
 
 class BasicBlock(nn.Module):
@@ -110,6 +118,8 @@ def _shortcut(group: PlanarGroup, in_fields: int, out_fields: int, norm: NormNam
     return nn.Sequential(conv, make_norm(norm, group, out_fields))
 
 
+ResNetName = Literal["resnet18", "resnet34", "resnet50"]
+
 RESNET_DEPTHS: dict[str, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int]]] = {
     "resnet18": (BasicBlock, (2, 2, 2, 2)),
     "resnet34": (BasicBlock, (3, 4, 6, 3)),
@@ -160,6 +170,7 @@ class SteerableResNet(Encoder):
         norm: NormName = "batch",
     ) -> None:
         super().__init__(group, in_chans, num_classes)
+        check_option("architecture", architecture, ResNetName)
         block, depths = RESNET_DEPTHS[architecture]
         fields = field_count(self.group, width)
         k = default_kernel_size(self.group) if kernel_size is None else kernel_size

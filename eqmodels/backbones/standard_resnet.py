@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet as torchvision_resnet
 
 from eqmodels.backbones.encoder import Encoder
-from eqmodels.backbones.resnet import RESNET_DEPTHS
+from eqmodels.backbones.resnet import RESNET_DEPTHS, ResNetName
 from eqmodels.backbones.stages import StemName, check_option, field_count
 from eqmodels.layers import GlobalPoolMode
 
@@ -31,7 +31,7 @@ class StandardResNet(Encoder):
         in_chans: channels of the images.
         num_classes: outputs of `fc`; 0 for features.
         global_pool: accepted in every spelling of the equivariant networks; without a group all mean the same average,
-            except that ``"invariant+regular"`` would repeat it and is refused.
+            which ``"invariant+regular"`` repeats.
         stem: ``"small"`` for 28 .. 64 pixels, ``"imagenet"`` for 96 and more.
 
     Raises:
@@ -50,6 +50,7 @@ class StandardResNet(Encoder):
         stem: StemName = "small",
     ) -> None:
         super().__init__("c1", in_chans, num_classes)
+        check_option("architecture", architecture, ResNetName)
         check_option("stem", stem, StemName)
         field_count(self.group, width)
         steerable_block, depths = RESNET_DEPTHS[architecture]

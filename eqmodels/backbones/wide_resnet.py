@@ -7,12 +7,21 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Literal
 
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.backbones.encoder import Encoder
-from eqmodels.backbones.stages import NormName, StemName, default_kernel_size, field_count, image_stem, make_norm
+from eqmodels.backbones.stages import (
+    NormName,
+    StemName,
+    check_option,
+    default_kernel_size,
+    field_count,
+    image_stem,
+    make_norm,
+)
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import (
     BasisName,
@@ -24,7 +33,9 @@ from eqmodels.layers import (
     SteerableConv2d,
 )
 
-__all__ = ["WIDE_RESNETS", "PreActivationBlock", "WideSteerableResNet"]
+__all__ = ["WIDE_RESNETS", "PreActivationBlock", "WideResNetName", "WideSteerableResNet"]
+
+WideResNetName = Literal["wide_resnet28_10", "wide_resnet16_8"]
 
 WIDE_RESNETS: dict[str, tuple[int, int]] = {"wide_resnet28_10": (28, 10), "wide_resnet16_8": (16, 8)}
 """Depth and widening factor, by architecture."""
@@ -106,6 +117,7 @@ class WideSteerableResNet(Encoder):
         basis: BasisName | None = None,
         norm: NormName = "batch",
     ) -> None:
+        check_option("architecture", architecture, WideResNetName)
         first = PlanarGroup.parse(group)
         groups = [first] * 3 if restrict is None else [PlanarGroup.parse(name) for name in restrict]
         if len(groups) != 3 or groups[0] != first:

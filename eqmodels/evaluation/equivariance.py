@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
-from eqmodels.evaluation.equivariance_report import AngleError, Collapse, EquivarianceReport, LayerError
-from eqmodels.evaluation.fibres import Fibre, watch
-from eqmodels.evaluation.probe import checked_images, device_of, measuring_copy, randomise, test_images
+from eqmodels.evaluation.collapse import measure_collapse, relative_spread
+from eqmodels.evaluation.equivariance_report import AngleError, EquivarianceReport, LayerError
+from eqmodels.evaluation.fibres import Fibre, counterpart, watch
+from eqmodels.evaluation.probe import checked_images, device_of, images_for, measuring_copy, randomise
 from eqmodels.groups import PlanarGroup, rotate
 
 __all__ = ["assert_equivariant", "equivariance_report"]
@@ -72,12 +75,12 @@ def equivariance_report(
     """
     tested = _tested_group(model, group)
     probe = measuring_copy(model, dtype)
-    images = test_images(model, size, batch, seed) if images is None else checked_images(images)
+    images = images_for(model, size, batch, seed) if images is None else checked_images(images)
     images = images.to(device_of(model), dtype)
     with torch.no_grad():
         layers = _layer_errors(probe, images, tested, tested.elements)
         curve = _curve(probe, images, angles)
-        collapse = _collapse(*_last_map(probe, images))
+        collapse = measure_collapse(*_last_map(probe, images))
     return EquivarianceReport(
         model=type(model).__name__ if name is None else name,
         group=tested,
@@ -138,11 +141,11 @@ def assert_equivariant(
     probe = measuring_copy(model, dtype)
     if randomised:
         randomise(probe, torch.Generator().manual_seed(seed))
-    images = test_images(model, size, batch, seed) if images is None else checked_images(images)
+    images = images_for(model, size, batch, seed) if images is None else checked_images(images)
     images = images.to(device_of(model), dtype)
     with torch.no_grad():
         worst = _layer_errors(probe, images, tested, asserted)[0]
-        spread = _collapse(*_last_map(probe, images)).spread
+        maps, _ = _last_map(probe, images)
     subject = f"{type(model).__name__} at {images.shape[-2]}x{images.shape[-1]}"
     # Written so that NaN fails.
     if not worst.error <= tolerance:
@@ -150,6 +153,7 @@ def assert_equivariant(
             f"{subject} is not {tested}-equivariant: the worst of its layers is {worst.layer}, whose relative error at "
             f"{worst.description} (element {worst.element}) is {worst.error:.1e}, above {tolerance:.1e}."
         )
+    spread = relative_spread(maps)
     if not spread > 100 * tolerance:
         raise AssertionError(
             f"the features of {subject} hardly depend on the image (relative spread {spread:.1e}), so their "
@@ -162,17 +166,25 @@ def _layer_errors(
 ) -> list[LayerError]:
     """The error of every layer for the given elements, the worst first."""
     errors: list[LayerError] = []
-    moving = [g for g in elements if g != group.identity]
+    motions = [_Motion(group, g, group.is_exact(g)) for g in elements if g != group.identity]
     # Quarter turns and flips keep the corners; other elements would show there which angle it was.
-    for circular in (False, True):
-        chosen = [g for g in moving if group.is_exact(g) != circular]
-        if not chosen:
-            continue
-        start = group.act(group.identity, images, circular=circular)
-        originals = _outputs(probe, start)
-        for g in chosen:
-            errors += _element_errors(probe, start, group, g, originals, circular)
+    for exact in (True, False):
+        chosen = [motion for motion in motions if motion.exact is exact]
+        if chosen:
+            start = group.act(group.identity, images, circular=not exact)
+            originals = _outputs(probe, start)
+            for motion in chosen:
+                errors += _element_errors(probe, start, motion, originals)
     return sorted(errors, key=lambda e: -math.inf if math.isnan(e.error) else -e.error)
+
+
+@dataclass(frozen=True)
+class _Motion:
+    """An element of the tested group; one that is not exact is measured inside the inscribed circle."""
+
+    group: PlanarGroup
+    element: int
+    exact: bool
 
 
 def _outputs(probe: nn.Module, images: Float[Tensor, "B C H W"]) -> dict[str, Tensor]:
@@ -183,34 +195,45 @@ def _outputs(probe: nn.Module, images: Float[Tensor, "B C H W"]) -> dict[str, Te
 
 
 def _element_errors(
-    probe: nn.Module,
-    images: Float[Tensor, "B C H W"],
-    group: PlanarGroup,
-    g: int,
-    originals: dict[str, Tensor],
-    circular: bool,
+    probe: nn.Module, images: Float[Tensor, "B C H W"], motion: _Motion, originals: dict[str, Tensor]
 ) -> list[LayerError]:
-    errors: list[LayerError] = []
-
-    def compare(layer: str, output: Tensor, fibre: Fibre) -> None:
-        original = originals[layer]
-        expected = fibre.act(group, g, original, circular=circular)
-        if circular and output.dim() == 4:
-            output, original = (rotate(maps, 0.0, circular=True) for maps in (output, original))
-        named = fibre.group if fibre.element(group, g) is not None else None
-        errors.append(
-            LayerError(
-                layer=layer,
-                element=g,
-                description=group.describe(g),
-                error=_relative_error(output, expected, original),
-                exact=group.is_exact(g),
-                fibre="no fibre" if named is None else str(named),
-            )
+    """The errors of one element, in the order of the layers."""
+    group, g = motion.group, motion.element
+    found: list[tuple[str, float, Fibre]] = []
+    moved = group.act(g, images, circular=not motion.exact)
+    watch(probe, moved, partial(_compare, found, motion, originals))
+    description = group.describe(g)
+    return [
+        LayerError(
+            layer=layer,
+            element=g,
+            description=description,
+            error=error,
+            exact=motion.exact,
+            fibre=_label(fibre.group, group, g),
         )
+        for layer, error, fibre in found
+    ]
 
-    watch(probe, group.act(g, images, circular=circular), compare)
-    return errors
+
+@lru_cache(maxsize=256)
+def _label(fibre_group: PlanarGroup | None, group: PlanarGroup, g: int) -> str:
+    return "no fibre" if counterpart(fibre_group, group, g) is None else str(fibre_group)
+
+
+def _compare(
+    found: list[tuple[str, float, Fibre]],
+    motion: _Motion,
+    originals: dict[str, Tensor],
+    layer: str,
+    output: Tensor,
+    fibre: Fibre,
+) -> None:
+    original = originals[layer]
+    expected = fibre.act(motion.group, motion.element, original, circular=not motion.exact)
+    if not motion.exact and output.dim() == 4:
+        output, original = (rotate(maps, 0.0, circular=True) for maps in (output, original))
+    found.append((layer, _relative_error(output, expected, original), fibre))
 
 
 def _relative_error(value: Tensor, expected: Tensor, original: Tensor) -> float:
@@ -247,27 +270,6 @@ def _last_map(probe: nn.Module, images: Float[Tensor, "B C H W"]) -> tuple[Float
             "module of it does. Wrap it in a module that returns such a tensor."
         )
     return last[max(last)]
-
-
-def _collapse(maps: Float[Tensor, "B F *space"], fibre: Fibre) -> Collapse:
-    """How much the features depend on the image: see `Collapse`."""
-    invariants = fibre.invariants(maps)
-    mean_distance = float(torch.cdist(invariants, invariants).square().sum()) / (len(maps) * (len(maps) - 1))
-    mean_square = float(invariants.square().sum()) / len(maps)
-    # Centred over the images pixel by pixel: what the border does to every image alike is no information about it.
-    deviations = maps - maps.mean(0)
-    norm = float(maps.norm())
-    vectors = deviations.flatten(2).transpose(1, 2).flatten(0, 1) if maps.dim() > 2 else deviations
-    values = torch.linalg.svdvals(vectors.double())
-    total = float(values.sum())
-    shares = values / total if total else values
-    entropy = float(torch.special.entr(shares).sum())
-    return Collapse(
-        effective_rank=math.exp(entropy) if total else 0.0,
-        channels=maps.shape[1],
-        spread=float(deviations.norm()) / norm if norm else 0.0,
-        between_images=math.sqrt(mean_distance / mean_square) if mean_square else 0.0,
-    )
 
 
 def _tested_group(model: nn.Module, group: PlanarGroup | str | None) -> PlanarGroup:

@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from eqmodels.evaluation.collapse import Collapse
 from eqmodels.groups import PlanarGroup
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 else:
     Axes = object  # matplotlib is optional
 
-__all__ = ["AngleError", "Collapse", "EquivarianceReport", "LayerError"]
+__all__ = ["AngleError", "EquivarianceReport", "LayerError"]
 
 
 @dataclass(frozen=True)
@@ -44,26 +45,6 @@ class AngleError:
 
     degrees: float
     error: float
-
-
-@dataclass(frozen=True)
-class Collapse:
-    """How much the last feature map depends on the image; a network that ignores it is equivariant and worthless.
-
-    Attributes:
-        effective_rank: the exponential of the entropy of the normalised singular values of the feature vectors (one a
-            pixel and image, minus the mean over the images at that pixel); from 0 to `channels`. Source: Roy and
-            Vetterli, *The effective rank*, EUSIPCO 2007.
-        channels: of the feature map.
-        spread: ``||f(x) - mean over images|| / ||f(x)||`` of the feature maps; 0 if they are the same for all images.
-        between_images: ``||f(x) - f(x')|| / ||f(x)||`` (root mean squares) of the invariant features of different
-            images: what the curve over the angles is to be compared with.
-    """
-
-    effective_rank: float
-    channels: int
-    spread: float
-    between_images: float
 
 
 @dataclass(frozen=True)
@@ -156,10 +137,12 @@ class EquivarianceReport:
         return self.text()
 
     def to_dict(self) -> dict[str, Any]:
-        """The report in types that JSON has; an error that is not finite becomes None."""
+        """The report in types that JSON has; a number that is not finite becomes None."""
         content = asdict(self) | {"group": self.group.name, "size": list(self.size)}
-        content["layers"] = [entry | {"error": _finite(entry["error"])} for entry in content["layers"]]
-        content["curve"] = [entry | {"error": _finite(entry["error"])} for entry in content["curve"]]
+        for entry in [*content["layers"], *content["curve"], content["collapse"]]:
+            entry |= {
+                key: None for key, value in entry.items() if isinstance(value, float) and not math.isfinite(value)
+            }
         return content
 
     def plot(self, target: str | os.PathLike[str] | Axes) -> None:
@@ -198,7 +181,3 @@ def _table(errors: tuple[LayerError, ...], rows: int) -> list[str]:
 def _angles(curve: tuple[AngleError, ...], per_line: int = 8) -> list[str]:
     cells = [f"{point.degrees:4g}° {point.error:7.1e}" for point in curve]
     return ["  " + "  ".join(cells[start : start + per_line]) for start in range(0, len(cells), per_line)]
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

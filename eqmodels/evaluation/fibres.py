@@ -16,12 +16,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.backbones import Encoder
+from eqmodels.backbones.escnn_modules import EscnnStage
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import FieldBatchNorm2d, GlobalPool, GroupPool
 
@@ -29,6 +31,9 @@ __all__ = ["Fibre", "Visit", "counterpart", "output_fibre", "watch"]
 
 OUTPUT = "output"
 """The name of the network's own output among its layers."""
+
+OPAQUE = (FieldBatchNorm2d, EscnnStage)
+"""Modules seen from outside only: inside, the group axis is folded into the width, or the channels are field-major."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +43,6 @@ class Fibre:
     group: PlanarGroup | None = None
     plain: int = 0
 
-    def element(self, group: PlanarGroup, g: int) -> int | None:
-        """The element that permutes the channels when the element `g` of `group` moves the image, if there is one."""
-        return None if self.group is None else counterpart(self.group, group, g)
-
     def act(
         self, group: PlanarGroup, g: int, features: Float[Tensor, "B C *space"], *, circular: bool = False
     ) -> Float[Tensor, "B C *moved"]:
@@ -49,7 +50,7 @@ class Fibre:
 
         An element that is not one of the fibre's own group moves the pixels alone.
         """
-        h = self.element(group, g)
+        h = counterpart(self.group, group, g)
         if self.group is not None and h is not None:
             plain, regular = features[:, : self.plain], features[:, self.plain :]
             features = torch.cat([plain, self.group.permute_fibre(h, regular)], dim=1)
@@ -68,14 +69,19 @@ Visit = Callable[[str, Tensor, Fibre], None]
 """What is called with a layer's name, its output (which the next layer may overwrite) and its fibre."""
 
 
-def counterpart(fibre_group: PlanarGroup, group: PlanarGroup, g: int) -> int | None:
+@lru_cache(maxsize=1024)
+def counterpart(fibre_group: PlanarGroup | None, group: PlanarGroup, g: int) -> int | None:
     """The element of `fibre_group` that moves images as the element `g` of `group` does; None if there is none.
+
+    It is how the channels of a fibre are permuted when an image moves.
 
     Example:
         >>> c8, c4 = PlanarGroup(8), PlanarGroup(4)
         >>> counterpart(c8, c4, 1), counterpart(c4, c8, 1)
         (2, None)
     """
+    if fibre_group is None:
+        return None
     reflected, rotation = divmod(g, group.rotations)
     position, rest = divmod(rotation * fibre_group.rotations, group.rotations)
     if rest or (reflected and not fibre_group.reflections):
@@ -118,22 +124,8 @@ def watch(model: nn.Module, images: Float[Tensor, "B C H W"], visit: Visit) -> N
     The second call of one module is named ``name#2``, and so on; the network itself is ``output``. Identities are left
     out. The hooks are gone when this returns.
     """
-    current: Fibre | None = Fibre()
-    calls: Counter[str] = Counter()
-
-    def hook(name: str) -> Callable[[nn.Module, tuple[object, ...], object], None]:
-        def after(module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
-            nonlocal current
-            if not isinstance(output, Tensor) or not output.is_floating_point() or output.dim() not in (2, 4):
-                return
-            current = output_fibre(module, current, inputs, output)
-            calls[name] += 1
-            if current is not None:
-                visit(name if calls[name] == 1 else f"{name}#{calls[name]}", output, current)
-
-        return after
-
-    handles = [module.register_forward_hook(hook(name)) for name, module in _layers(model)]
+    watcher = _Watcher(visit, len(images))
+    handles = [module.register_forward_hook(partial(watcher.after, name)) for name, module in _layers(model)]
     try:
         model(images)
     finally:
@@ -141,9 +133,35 @@ def watch(model: nn.Module, images: Float[Tensor, "B C H W"], visit: Visit) -> N
             handle.remove()
 
 
+class _Watcher:
+    """The state of one run: the fibre of what was computed last, and how often each module was called."""
+
+    def __init__(self, visit: Visit, batch: int) -> None:
+        self.visit, self.batch = visit, batch
+        self.current: Fibre | None = Fibre()
+        self.calls: Counter[str] = Counter()
+
+    def after(self, name: str, module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
+        """The forward hook of the module with this name."""
+        if not isinstance(output, Tensor) or not output.is_floating_point():
+            return
+        if output.dim() not in (2, 4) or len(output) != self.batch:
+            return
+        self.current = output_fibre(module, self.current, inputs, output)
+        self.calls[name] += 1
+        if self.current is not None:
+            count = self.calls[name]
+            self.visit(name if count == 1 else f"{name}#{count}", output, self.current)
+
+
 def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    # Inside a field batch-norm the group axis is folded into the width: its child's output is no map of the plane.
-    folded = {id(child) for norm in model.modules() if isinstance(norm, FieldBatchNorm2d) for child in norm.children()}
+    inside = {
+        id(part)
+        for whole in model.modules()
+        if isinstance(whole, OPAQUE)
+        for part in whole.modules()
+        if part is not whole
+    }
     for name, module in model.named_modules():
-        if id(module) not in folded and not isinstance(module, nn.Identity):
+        if id(module) not in inside and not isinstance(module, nn.Identity):
             yield name or OUTPUT, module

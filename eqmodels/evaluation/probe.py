@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from eqmodels._shapes import Float
 
-__all__ = ["checked_images", "device_of", "measuring_copy", "randomise", "smooth_images", "test_images"]
+__all__ = ["checked_images", "device_of", "images_for", "measuring_copy", "randomise", "smooth_images"]
 
 
 def randomise(model: nn.Module, generator: torch.Generator) -> None:
@@ -67,7 +67,7 @@ def measuring_copy(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     return copy.deepcopy(model).eval().to(dtype)
 
 
-def test_images(model: nn.Module, size: int | tuple[int, int], batch: int, seed: int) -> Float[Tensor, "B C H W"]:
+def images_for(model: nn.Module, size: int | tuple[int, int], batch: int, seed: int) -> Float[Tensor, "B C H W"]:
     """Smooth images with the channels that the network takes.
 
     Raises:

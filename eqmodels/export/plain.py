@@ -28,6 +28,7 @@ from eqmodels.layers import (
     Restrict,
     SteerableConv2d,
     SteerableLinear,
+    checks,
 )
 
 __all__ = ["to_plain"]
@@ -284,8 +285,12 @@ def _traced(module: nn.Module) -> fx.GraphModule:
     # and nothing the annotations of `forward`.
     graph = fx.Graph()
     graph.output(graph.graph_copy(traced, {}))
-    for node in graph.nodes:
+    for node in list(graph.nodes):
         node.type = None
+        # A check of the input returns it: what is left of it is its first argument.
+        if node.op == "call_function" and node.target.__module__ == checks.__name__:
+            node.replace_all_uses_with(node.args[0])
+            graph.erase_node(node)
     return fx.GraphModule(module, graph, name)
 
 
@@ -294,7 +299,8 @@ def _fold(module: nn.Module) -> None:
     for conv_name, norm_name in list(_consecutive_calls(module)):
         conv, norm = module.get_submodule(conv_name), module.get_submodule(norm_name)
         if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and not norm.training:
-            module.add_module(conv_name, fuse_conv_bn_eval(conv, norm))
+            # The mode, which a convolution does not depend on, is checked all the same.
+            module.add_module(conv_name, fuse_conv_bn_eval(conv.eval(), norm))
             module.add_module(norm_name, nn.Identity().eval())
 
 

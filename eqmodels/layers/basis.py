@@ -27,8 +27,8 @@ def scalar_basis(name: BasisName, group: PlanarGroup, kernel_size: int) -> Float
     ``"pixel"`` is one delta a pixel (J = k^2), for groups that permute the pixels: the group convolution of Cohen and
     Welling 2016 (arXiv 1602.07576), every degree of freedom kept. ``"harmonic"`` is Gaussian rings times circular
     harmonics, for every group, with the rings, widths and frequency cut-off (3r on the ring of radius r) of
-    Weiler and Cesa 2019 (arXiv 1911.08251), scaled so that one initialisation fits both (see `_balanced`). A 1 x 1 kernel
-    has one function, the constant, in any basis.
+    Weiler and Cesa 2019 (arXiv 1911.08251), scaled so that one initialisation fits both (see `_balanced`). A 1 x 1
+    kernel has one function, the constant, in any basis.
 
     Args:
         name: ``"pixel"`` or ``"harmonic"``.
@@ -94,10 +94,10 @@ def _balanced(basis: Float[Tensor, "order J k k"], frequencies: Float[Tensor, " 
     """The scale of each function with which random weights pass on the variance of an input as k^2 pixel deltas do.
 
     Weights of variance 1 answer an input of covariance C with the variance ``sum_j b_j^T C b_j``, the deltas with
-    ``trace C``. Two scales, of frequency 0 and of the others, make both equal for white noise (C the identity) *and* for
-    a constant input (C all ones); deep ReLU features lie between the two, where amplitudes ``frequency^(1/4)`` keep the
-    difference within 7% for k = 3, 5, 7. One scale for all functions would pass a constant input 1.9 to 2.9 times too
-    strongly, in every layer.
+    ``trace C``. Two scales, of frequency 0 and of the others, make both equal for white noise (C the identity) *and*
+    for a constant input (C all ones); deep ReLU features lie between the two, where amplitudes ``frequency^(1/4)`` keep
+    the difference within 7% for k = 3, 5, 7. One scale for all functions would pass a constant input 1.9 to 2.9 times
+    too strongly, in every layer.
     """
     pixels = basis[0, 0].numel()
     white = basis.square().sum((2, 3)).mean(0) / pixels
@@ -105,7 +105,7 @@ def _balanced(basis: Float[Tensor, "order J k k"], frequencies: Float[Tensor, " 
     kinds = torch.stack([frequencies == 0, frequencies > 0]).double()
     variance = frequencies.clamp(min=1).sqrt()
     responses = torch.stack([white, constant]) @ (variance * kinds).T
-    scales = torch.linalg.solve(responses, torch.ones_like(responses[0]))
+    scales: Tensor = torch.linalg.solve(responses, torch.ones_like(responses[0]))
     return (variance * (scales @ kinds)).sqrt()
 
 

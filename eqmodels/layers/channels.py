@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from eqmodels._shapes import Shaped
 from eqmodels.groups import PlanarGroup
+from eqmodels.layers.checks import check_fibre
 
 __all__ = ["Restrict", "to_field_major", "to_group_major"]
+
+fx.wrap("check_fibre")
 
 
 class Restrict(nn.Module):
@@ -21,7 +24,7 @@ class Restrict(nn.Module):
         subgroup: the group of the output, or its name.
 
     Raises:
-        ValueError: if the one is not a subgroup of the other.
+        ValueError: if the one is not a subgroup of the other, or, in `forward`, if the channels are no whole fibres.
 
     Source: Weiler and Cesa 2019, arXiv 1911.08251, section 2.7.
     """
@@ -35,7 +38,7 @@ class Restrict(nn.Module):
 
     def forward(self, features: Shaped[Tensor, "B C *space"]) -> Shaped[Tensor, "B C *space"]:
         """See the class."""
-        fibre = features.unflatten(1, (self.source.order, -1))
+        fibre = check_fibre(features, self.source.order).unflatten(1, (self.source.order, -1))
         restricted: Tensor = fibre.index_select(1, self._index).flatten(1, 2)
         return restricted
 
@@ -45,14 +48,22 @@ class Restrict(nn.Module):
 
 
 def to_field_major(features: Shaped[Tensor, "B C *space"], group: PlanarGroup | str) -> Shaped[Tensor, "B C *space"]:
-    """Channels ``h * F + c`` (this package's) reordered to ``c * |G| + h`` (escnn's)."""
+    """Channels ``h * F + c`` (this package's) reordered to ``c * |G| + h`` (escnn's).
+
+    Raises:
+        ValueError: if the channels are no whole fibres.
+    """
     order = PlanarGroup.parse(group).order
-    reordered: Tensor = features.unflatten(1, (order, -1)).transpose(1, 2).flatten(1, 2)
+    reordered: Tensor = check_fibre(features, order).unflatten(1, (order, -1)).transpose(1, 2).flatten(1, 2)
     return reordered
 
 
 def to_group_major(features: Shaped[Tensor, "B C *space"], group: PlanarGroup | str) -> Shaped[Tensor, "B C *space"]:
-    """Channels ``c * |G| + h`` (escnn's) reordered to ``h * F + c`` (this package's)."""
+    """Channels ``c * |G| + h`` (escnn's) reordered to ``h * F + c`` (this package's).
+
+    Raises:
+        ValueError: if the channels are no whole fibres.
+    """
     order = PlanarGroup.parse(group).order
-    reordered: Tensor = features.unflatten(1, (-1, order)).transpose(1, 2).flatten(1, 2)
+    reordered: Tensor = check_fibre(features, order).unflatten(1, (-1, order)).transpose(1, 2).flatten(1, 2)
     return reordered

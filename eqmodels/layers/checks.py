@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-__all__ = ["check_channels", "check_images", "check_strided_size"]
+__all__ = ["check_channels", "check_fibre", "check_images", "check_strided_size"]
 
 
 def check_images(images: Tensor, in_chans: int) -> Tensor:
@@ -47,6 +47,20 @@ def check_channels(maps: Tensor, channels: int, rank: int) -> Tensor:
     return maps
 
 
+def check_fibre(features: Tensor, order: int) -> Tensor:
+    """The features themselves, if their channels divide into whole fibres of so many elements.
+
+    Raises:
+        ValueError: if they do not.
+    """
+    if features.dim() < 2 or features.shape[1] == 0 or features.shape[1] % order:
+        raise ValueError(
+            f"regular features over a group of {order} elements have the shape (batch, a multiple of {order}, ...); "
+            f"got {tuple(features.shape)}. A regular field over a group G counts as |G| channels."
+        )
+    return features
+
+
 def check_strided_size(
     maps: Tensor, group: str, axes: tuple[int, ...], kernel_size: int, stride: int, padding: int, dilation: int
 ) -> Tensor:
@@ -63,8 +77,9 @@ def check_strided_size(
         size = maps.shape[axis]
         excess = (size + 2 * padding - reach) % stride
         if excess:
-            below = size - excess
-            nearest = f"{below} and {below + stride}" if below > 0 else f"{below + stride}"
+            smallest = max(reach - 2 * padding, 1)
+            below, above = size - excess, max(size - excess + stride, smallest + (size - excess - smallest) % stride)
+            nearest = f"{below} and {above}" if below >= smallest else f"{above}"
             raise ValueError(
                 f"a {kernel_size}x{kernel_size} convolution of stride {stride}, padding {padding} and dilation "
                 f"{dilation} is exactly {group}-equivariant only if (size + {2 * padding} - {reach}) % {stride} == 0; "

@@ -82,8 +82,11 @@ class SteerableConv2d(SteerableFilters):
         super().__init__(group, in_fields, out_fields, kernel_size, basis=basis, lifting=lifting)
         if groups != 1:
             raise ValueError(f"groups must be 1 (grouped steerable convolutions are not built yet); got {groups}.")
-        if stride < 1 or dilation < 1:
-            raise ValueError(f"stride and dilation must be at least 1; got {stride} and {dilation}. Use 1.")
+        for name, value, least in (("stride", stride, 1), ("dilation", dilation, 1), ("padding", padding or 0, 0)):
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"{name} must be an integer, the same for both axes; got {value!r}. Use {least}.")
+            if value < least:
+                raise ValueError(f"{name} must be at least {least}; got {value}. Use {least}.")
         if padding_mode not in get_args(PaddingMode):
             raise ValueError(
                 f"padding_mode must be one of {', '.join(get_args(PaddingMode))}; got {padding_mode!r}. Use 'zeros'."
@@ -95,14 +98,11 @@ class SteerableConv2d(SteerableFilters):
                     "Pass, say, padding=0."
                 )
             padding = dilation * (kernel_size - 1) // 2
-        if padding < 0:
-            raise ValueError(f"padding must be at least 0; got {padding}. None keeps the size.")
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.padding_mode: PaddingMode = padding_mode
         self.register_parameter("bias", nn.Parameter(torch.zeros(out_fields)) if bias else None)
-        # The flip x -> -x of D1 mirrors the width alone; a group without grid symmetries mirrors nothing.
-        mirrors = len(self.group.exact_elements) > 1
-        self._mirrored = () if not mirrors else (-1,) if self.group == PlanarGroup(1, True) else (-2, -1)
+        # Half a turn mirrors both axes, the flip x -> -x the width alone; C1, C3, ... have no element that is exact.
+        self._mirrored = (-2, -1) if self.group.rotations % 2 == 0 else (-1,) if self.group.reflections else ()
 
     def forward(self, maps: Float[Tensor, "B in_channels H W"]) -> Float[Tensor, "B out_channels H2 W2"]:
         """See the class."""

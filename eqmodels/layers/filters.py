@@ -19,8 +19,9 @@ class SteerableFilters(nn.Module):
 
     The kernel from group channel ``h`` to ``g`` is ``K[g, h](x) = sum_j w[r, j] b_j(g^-1 x)`` with ``r = g^-1 h``
     (regular input), or ``K[g](x) = sum_j w[0, j] b_j(g^-1 x)`` (lifting: the input has no fibre). `weight` has the
-    shape ``(|G| or 1, J, out_fields, in_fields)``: the group and basis axes lead, so that the expansion moves whole
-    ``out_fields x in_fields`` blocks. Nothing is cached: the filters follow the weight in every mode.
+    shape ``(R J, out_fields, in_fields)``, ``r`` (R = |G|, or 1 if lifting) before ``j``: these axes lead, so that the
+    expansion moves whole ``out_fields x in_fields`` blocks, and are one, so that ``model.to(memory_format=...)``, which
+    rearranges what has four axes, leaves them alone. Nothing is cached: the filters follow the weight in every mode.
 
     The weight is drawn with variance ``2 / (fan in)`` (He et al. 2015, arXiv 1502.01852), which keeps the variance of
     the activations through layers followed by a ReLU, whatever the group and the basis.
@@ -62,13 +63,10 @@ class SteerableFilters(nn.Module):
         self.in_fields, self.out_fields, self.kernel_size, self.lifting = in_fields, out_fields, kernel_size, lifting
         self.basis: BasisName = default_basis(self.group) if basis is None else basis
         self.fibre = 1 if lifting else self.group.order
-        functions = _basis_functions(self.basis, self.group, kernel_size)
-        self.weight = nn.Parameter(torch.empty(self.fibre, functions.shape[1], out_fields, in_fields))
-        self.register_buffer("_blocks", _block_index(self.basis, self.group, kernel_size, self.fibre), persistent=False)
-        # Turned deltas only move blocks: the gather says it all.
-        mixes = self.basis == "harmonic" and kernel_size > 1
-        turned = functions.flatten(2).mT.to(self.weight.dtype).contiguous() if mixes else None
-        self.register_buffer("_functions", turned, persistent=False)
+        functions = _tables(self.basis, self.group, kernel_size, self.fibre)[1].shape[1]
+        self.weight = nn.Parameter(torch.empty(self.fibre * functions, out_fields, in_fields))
+        self.register_buffer("_blocks", None, persistent=False)
+        self.register_buffer("_functions", None, persistent=False)
         self.reset_parameters()
 
     @property
@@ -82,16 +80,21 @@ class SteerableFilters(nn.Module):
         return self.group.order * self.out_fields
 
     def reset_parameters(self) -> None:
-        """Draws the weight afresh."""
-        # The squared norms of the basis functions sum to k^2 in every basis, so this is the fan-in of a plain filter.
+        """Draws the weight afresh and puts the constant tables on its device (after `to_empty`, for instance)."""
+        # The response of the basis functions is that of k^2 pixels in every basis, so this is a plain filter's fan-in.
         fan_in = self.in_channels * self.kernel_size**2
         nn.init.normal_(self.weight, std=(2.0 / fan_in) ** 0.5)
+        blocks, functions = _tables(self.basis, self.group, self.kernel_size, self.fibre)
+        self._blocks = blocks.to(self.weight.device)
+        # Turned deltas only move blocks: the gather says it all.
+        mixes = self.basis == "harmonic" and self.kernel_size > 1
+        self._functions = functions.flatten(2).mT.to(self.weight).contiguous() if mixes else None
 
     def expanded(self) -> Float[Tensor, "out_channels in_channels k k"]:
         """The ordinary filters, in channels-last memory; under autocast in its dtype."""
         order, k = self.group.order, self.kernel_size
         weight = _in_autocast_dtype(self.weight)
-        blocks = weight.flatten(0, 1) if self._functions is None else weight
+        blocks = weight if self._functions is None else weight.unflatten(0, (self.fibre, -1))
         if order > 1 or self._functions is not None:
             blocks = blocks.index_select(0, self._blocks)
         if self._functions is not None:
@@ -101,7 +104,8 @@ class SteerableFilters(nn.Module):
         pixels = blocks.reshape(order, k * k, self.fibre, self.out_fields, self.in_fields)
         # Channels-last: the rows of in_fields stay contiguous, which makes this copy a fast one.
         rows = pixels.permute(0, 3, 1, 2, 4).reshape(order * self.out_fields, k, k, self.fibre * self.in_fields)
-        return rows.permute(0, 3, 1, 2)
+        # C1 has moved nothing yet.
+        return rows.contiguous().permute(0, 3, 1, 2)
 
     def extra_repr(self) -> str:
         """The arguments, for `print(model)`."""
@@ -113,18 +117,21 @@ class SteerableFilters(nn.Module):
 
 
 @lru_cache(maxsize=64)
-def _basis_functions(basis: BasisName, group: PlanarGroup, kernel_size: int) -> Float[Tensor, "order J k k"]:
-    return scalar_basis(basis, group, kernel_size)
+def _tables(
+    basis: BasisName, group: PlanarGroup, kernel_size: int, fibre: int
+) -> tuple[Int[Tensor, " rows"], Float[Tensor, "order J k k"]]:
+    """Which block of the weight goes where, and the basis functions, on the CPU.
 
-
-@lru_cache(maxsize=64)
-def _block_index(basis: BasisName, group: PlanarGroup, kernel_size: int, fibre: int) -> Int[Tensor, " rows"]:
-    """Which block of the weight goes where: rows (g, pixel, h) of blocks (r, j) for deltas, else (g, h) of blocks r."""
-    relative = group.relative_elements() if fibre > 1 else torch.zeros(group.order, 1, dtype=torch.long)
-    if basis == "harmonic" and kernel_size > 1:
-        return relative.flatten()
-    sources = pixel_sources(group, kernel_size)
-    return (relative[:, None, :] * kernel_size**2 + sources[:, :, None]).flatten()
+    The blocks come in rows ``(g, pixel, h)`` of blocks ``(r, j)`` for deltas, else in rows ``(g, h)`` of blocks ``r``.
+    """
+    # The tables are cached: neither the default device nor the inference mode of the first caller may stick to them.
+    with torch.device("cpu"), torch.inference_mode(False):
+        functions = scalar_basis(basis, group, kernel_size)
+        relative = group.relative_elements() if fibre > 1 else torch.zeros(group.order, 1, dtype=torch.long)
+        if basis == "harmonic" and kernel_size > 1:
+            return relative.flatten(), functions
+        sources = pixel_sources(group, kernel_size)
+        return (relative[:, None, :] * kernel_size**2 + sources[:, :, None]).flatten(), functions
 
 
 def _in_autocast_dtype(weight: Tensor) -> Tensor:

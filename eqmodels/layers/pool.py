@@ -10,8 +10,11 @@ from torch.nn import functional as F
 
 from eqmodels._shapes import Float
 from eqmodels.groups import PlanarGroup
+from eqmodels.layers.checks import check_fibre
 
 __all__ = ["ExactDownsample2d", "GlobalPool", "GlobalPoolMode", "GroupPool", "GroupPoolMode", "OddSize2d"]
+
+torch.fx.wrap("check_fibre")
 
 GroupPoolMode = Literal["max", "mean", "norm"]
 GlobalPoolMode = Literal["invariant", "regular", "invariant+regular"]
@@ -73,7 +76,7 @@ class GroupPool(nn.Module):
         mode: ``"max"``, ``"mean"`` or ``"norm"`` (Euclidean norm over the fibre).
 
     Raises:
-        ValueError: if the mode is another.
+        ValueError: if the mode is another, or, in `forward`, if the channels are no whole fibres.
     """
 
     def __init__(self, group: PlanarGroup | str, mode: GroupPoolMode = "max") -> None:
@@ -84,7 +87,7 @@ class GroupPool(nn.Module):
 
     def forward(self, features: Float[Tensor, "B C *space"]) -> Float[Tensor, "B F *space"]:
         """See the class."""
-        fibre: Tensor = features.unflatten(1, (self.group.order, -1))
+        fibre: Tensor = check_fibre(features, self.group.order).unflatten(1, (self.group.order, -1))
         if self.mode == "max":
             return fibre.amax(1)
         return fibre.mean(1) if self.mode == "mean" else torch.linalg.vector_norm(fibre, dim=1)

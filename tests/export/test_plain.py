@@ -45,8 +45,7 @@ def test_every_registered_model_keeps_its_children_and_outputs(name, randomised)
         assert_children_agree(to_plain(model, size=(16, 24), fold_batch_norm=fold), model, images)
 
 
-@each_fold
-@pytest.mark.parametrize("size", [16, 17, 30, (28, 40), (33, 45), (18, 31)], ids=str)
+@pytest.mark.parametrize("size", [17, 30, (28, 40), (33, 18)], ids=str)
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -55,11 +54,13 @@ def test_every_registered_model_keeps_its_children_and_outputs(name, randomised)
         ("d8_wide_resnet16_8_w16", RESTRICTED),
         ("resnet18_w4", {"stem": "imagenet"}),
     ],
+    ids=str,
 )
-def test_at_every_size(name, options, size, fold, randomised):
+def test_at_every_size(name, options, size, randomised):
     model = randomised(create_model(name, num_classes=3, **options)).eval()
     height, width = size if isinstance(size, tuple) else (size, size)
-    assert_children_agree(to_plain(model, size=size, fold_batch_norm=fold), model, torch.randn(2, 3, height, width))
+    plain = to_plain(model, size=size, fold_batch_norm=True)
+    assert_children_agree(plain, model, torch.randn(2, 3, height, width))
 
 
 @each_fold
@@ -237,7 +238,7 @@ def test_folding_leaves_no_batch_norm_but_those_after_a_sum():
     assert norms("c4_wide_resnet16_8_w8") == {
         *(f"layer{stage}.{block}.bn1" for stage in (1, 2, 3) for block in (0, 1)),
         "layer4.bn",
-    } - {"layer1.0.bn1"} | {"layer1.0.bn1"}
+    }
 
 
 def test_dropout_still_drops_whole_fields():
@@ -265,10 +266,18 @@ def test_the_size_is_recorded():
         (True, TypeError, r"size must be an integer or a pair .* got True\. Pass"),
     ],
 )
+@pytest.mark.usefixtures("no_shape_checks")
 def test_a_wrong_size_is_refused(size, error, message):
-    model = create_model("c4_resnet18_w8")
     with pytest.raises(error, match=message):
-        to_plain.__wrapped__(model, size=size) if hasattr(to_plain, "__wrapped__") else to_plain(model, size=size)
+        to_plain(create_model("c4_resnet18_w8"), size=size)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+def test_another_module_is_refused():
+    with pytest.raises(
+        TypeError, match=r"must be an encoder of this package; got a Linear\. Export the encoder inside"
+    ):
+        to_plain(nn.Linear(2, 2))
 
 
 def test_folding_in_train_mode_is_refused():
@@ -279,7 +288,7 @@ def test_folding_in_train_mode_is_refused():
 def test_what_cannot_be_traced_is_named():
     class Moody(nn.Module):
         def forward(self, maps):
-            return maps if maps.mean() > 0 else -maps
+            return maps if maps.shape[2] > 4 else -maps
 
     model = create_model("c4_resnet18_w8")
     model.layer1 = Moody()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import pytest
 import torch
 from torch import nn
@@ -16,12 +14,14 @@ from eqmodels.layers import SteerableConv2d
 NAMES = [name for name in list_models("[cd]*") if not name.startswith("c1_")]
 WITHOUT_A_GROUP = [name for name in list_models() if name not in NAMES]
 PIXEL_GROUPS = ["c4", "d4"]
-SIZES = [*range(16, 66), (28, 40), 96, 224, 225]
-A_FEW_SIZES = [16, 17, 28, 31, 32, 33, 64, 65, (28, 40), (17, 30)]
+SIZES = [*range(16, 66), (28, 40), 96]
+LARGE_SIZES = [224, 225]
+SIZES_FOR_THE_IMAGENET_STEM = [16, 17, 28, 31, 64, 65, (28, 40), (17, 30), 96, *LARGE_SIZES]
+ONE_NAME_A_GROUP_AND_FAMILY = [name for name in NAMES if name.endswith(("resnet18", "resnet16_8"))]
 
 
 def group_of(name: str) -> PlanarGroup:
-    return PlanarGroup.parse(name.split("_")[0])
+    return PlanarGroup.parse(name.split("_", maxsplit=1)[0])
 
 
 def narrowest(name: str, **options) -> nn.Module:
@@ -34,7 +34,7 @@ def test_every_layer_turns_with_the_image(name):
     assert_equivariant(narrowest(name, num_classes=5), size=32)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ONE_NAME_A_GROUP_AND_FAMILY)
 def test_every_layer_turns_with_an_odd_rectangular_image_under_the_imagenet_stem(name):
     assert_equivariant(narrowest(name, num_classes=5, stem="imagenet"), size=(47, 38))
 
@@ -56,22 +56,28 @@ def test_at_every_size(group, size):
     assert_equivariant(narrowest(f"{group}_resnet18"), size=size)
 
 
-@pytest.mark.parametrize("size", A_FEW_SIZES, ids=str)
+@pytest.mark.parametrize("size", SIZES_FOR_THE_IMAGENET_STEM, ids=str)
 @pytest.mark.parametrize("group", PIXEL_GROUPS)
 def test_at_odd_and_even_sizes_under_the_imagenet_stem(group, size):
     assert_equivariant(narrowest(f"{group}_resnet18", stem="imagenet"), size=size)
+
+
+@pytest.mark.parametrize("size", LARGE_SIZES)
+def test_at_large_sizes(size):
+    assert_equivariant(narrowest("c4_resnet18"), size=size)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stem", ["small", "imagenet"])
 @pytest.mark.parametrize("name", [name for name in NAMES if name[:2] in PIXEL_GROUPS])
 def test_every_name_at_every_size(name, stem):
-    for size in SIZES:
-        if stem == "imagenet" or size not in (224, 225):
-            assert_equivariant(narrowest(name, stem=stem), size=size)
+    for size in [*SIZES, *LARGE_SIZES]:
+        assert_equivariant(narrowest(name, stem=stem), size=size)
 
 
-@pytest.mark.parametrize(("group", "basis", "norm"), product(PIXEL_GROUPS, ["pixel", "harmonic"], ["batch", "layer"]))
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+@pytest.mark.parametrize("basis", ["pixel", "harmonic"])
+@pytest.mark.parametrize("group", PIXEL_GROUPS)
 def test_with_both_bases_and_both_norms(group, basis, norm):
     assert_equivariant(narrowest(f"{group}_resnet18", basis=basis, norm=norm), size=(28, 21))
     assert_equivariant(narrowest(f"{group}_wide_resnet16_8", basis=basis, norm=norm), size=(21, 28))
@@ -84,7 +90,7 @@ def test_pooled_features_are_invariant_or_permute(global_pool, group_pool):
     assert_equivariant(narrowest("d4_resnet18", **options), size=(20, 29))
 
 
-@pytest.mark.parametrize("restrict", [("d8", "d4", "d1"), ("d8", "c8", "c2"), ("d8", "d8", "d4")])
+@pytest.mark.parametrize("restrict", [("d8", "d4", "d1"), ("d8", "c8", "c2")])
 def test_restricted_along_the_depth(restrict):
     """Until the restriction the layers obey the larger group, and all of them obey the last one."""
     model = create_model("d8_wide_resnet16_8", width=16, restrict=restrict)
@@ -93,7 +99,7 @@ def test_restricted_along_the_depth(restrict):
     before = [error.error for error in report.layers if error.layer.startswith(("stem", "layer1")) and error.exact]
     after = [error.error for error in report.layers if error.layer.startswith("layer3") and error.exact]
     assert max(before) < 1e-10
-    assert restrict[-1] == "d4" or max(after) > 1e-2
+    assert max(after) > 1e-2
 
 
 @pytest.mark.parametrize("group", ["c2", "d1", "d2", "c6", "d6", "c12"])
@@ -121,7 +127,7 @@ def test_in_float32_after_training_steps(name):
     assert_equivariant(model, size=24, dtype=torch.float32, tolerance=1e-5, randomised=False)
 
 
-@pytest.mark.parametrize("name", ["c8_resnet18", "d8_resnet18"])
+@pytest.mark.parametrize("name", ["c8_resnet18", "d8_wide_resnet16_8"])
 def test_45_degrees_are_reported_and_only_approximate(name):
     report = equivariance_report(narrowest(name), angles=())
     others = [error for error in report.layers if not error.exact]
@@ -165,19 +171,23 @@ def test_the_usual_stride_at_an_even_size_fails():
         assert_equivariant(model, size=32)
 
 
+class _OneWeightOff(SteerableConv2d):
+    def expanded(self) -> torch.Tensor:
+        filters = super().expanded().clone()
+        filters[0, 0, 0, 1] *= 1 + 1e-6
+        return filters
+
+
 def test_one_perturbed_filter_fails():
     model = narrowest("d4_resnet18")
-    conv = model.layer3[1].conv2
-    noise = torch.randn(conv.out_channels, conv.in_channels, 3, 3)
-    expanded = type(conv).expanded
-    conv.expanded = lambda: expanded(conv) + (1e-6 * noise).to(conv.weight)
-    with pytest.raises(AssertionError, match=r"worst of its layers is layer3\.1\.(conv2|bn2)"):
+    model.layer3[1].conv2.__class__ = _OneWeightOff
+    with pytest.raises(AssertionError, match=r"worst of its layers is layer3\.1\."):
         assert_equivariant(model, size=20, randomised=False)
 
 
 def test_one_channel_scaled_alone_fails():
     model = nn.Sequential(narrowest("c4_resnet18").stem, _OneChannelLouder())
-    with pytest.raises(AssertionError, match="output"):
+    with pytest.raises(AssertionError, match=r"worst of its layers is (1|output),"):
         assert_equivariant(model, size=20)
 
 

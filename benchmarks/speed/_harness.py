@@ -1,0 +1,117 @@
+"""Interleaved timing: every round runs every contender once, so that a drift of the machine hits all alike."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+__all__ = ["RESULTS", "Row", "Table", "compare", "summarise"]
+
+RESULTS = Path(__file__).parents[1] / "results" / "speed"
+THREADS = 2
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contender in one setting: seconds (or the unit of the table) over the rounds, and its ratio to the reference.
+
+    The ratio is the median over rounds of the quotient within a round.
+    """
+
+    setting: str
+    contender: str
+    median: float
+    minimum: float
+    maximum: float
+    ratio: float | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a script measured, and what is needed to measure it again."""
+
+    title: str
+    unit: str
+    reference: str
+    command: str
+    machine: str
+    rounds: int
+    rows: tuple[Row, ...]
+
+    @classmethod
+    def of(cls, title: str, *, unit: str, reference: str, module: str, rounds: int, rows: Sequence[Row]) -> Table:
+        """The table of this run: adds the command and the machine."""
+        command = shlex.join(["python", "-m", module, *sys.argv[1:]])
+        return cls(title, unit, reference, command, _machine(), rounds, tuple(rows))
+
+    def save(self, name: str) -> None:
+        """Writes ``<name>.json`` and ``<name>.md`` to `RESULTS`, and prints the latter."""
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        (RESULTS / f"{name}.json").write_text(json.dumps(asdict(self), indent=1) + "\n")
+        (RESULTS / f"{name}.md").write_text(self.markdown())
+        print(self.markdown())
+
+    def markdown(self) -> str:
+        """The table as a document."""
+        head = [
+            f"# {self.title}",
+            "",
+            f"`{self.command}`, {self.machine}; {self.rounds} interleaved rounds; median (minimum .. maximum) in "
+            f"{self.unit}; the ratio is the median over rounds of the quotient with {self.reference}.",
+            "",
+            f"| setting | contender | {self.unit} | ratio |",
+            "|---|---|---|---|",
+        ]
+        body = [
+            f"| {row.setting} | {row.contender} | {row.median:.3g} ({row.minimum:.3g} .. {row.maximum:.3g}) "
+            f"| {'' if row.ratio is None else f'{row.ratio:.2f}'} |"
+            for row in self.rows
+        ]
+        return "\n".join([*head, *body, ""])
+
+
+def compare(
+    setting: str, contenders: Mapping[str, Callable[[], object]], *, reference: str, rounds: int, warmup: int = 1
+) -> list[Row]:
+    """Times every contender once a round, in an order that rotates, after `warmup` rounds that do not count."""
+    names = list(contenders)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for number in tqdm(range(-warmup, rounds), desc=setting, leave=False):
+        shift = number % len(names)
+        for name in names[shift:] + names[:shift]:
+            start = time.perf_counter()
+            contenders[name]()
+            if number >= 0:
+                seconds[name].append(time.perf_counter() - start)
+    return summarise(setting, seconds, reference=reference)
+
+
+def summarise(setting: str, values: Mapping[str, Sequence[float]], *, reference: str) -> list[Row]:
+    """Medians, ranges and ratios of values that were measured round by round."""
+    rows = []
+    for name, series in values.items():
+        quotients = [value / base for value, base in zip(series, values[reference], strict=True)]
+        rows.append(
+            Row(setting, name, statistics.median(series), min(series), max(series), statistics.median(quotients))
+        )
+    return rows
+
+
+def _machine() -> str:
+    cpu = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        cpu = names[0] if names else cpu
+    return f"{cpu}, {THREADS} threads, PyTorch {torch.__version__.partition('+')[0]}, {date.today().isoformat()}"

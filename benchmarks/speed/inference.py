@@ -1,0 +1,81 @@
+"""Time of a forward pass in eval mode at 32 x 32, of networks as they are and as exported to stock layers.
+
+python -m benchmarks.speed.inference [--rounds 15] [--batches 1 64] [--without-escnn]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.speed._harness import THREADS, Row, Table, compare
+from eqmodels import create_model
+from eqmodels.export import to_plain
+
+
+def forward(model: nn.Module, images: Tensor, bf16: bool) -> Callable[[], None]:
+    """One forward pass without gradients."""
+
+    def run() -> None:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            model(images)
+
+    return run
+
+
+def contenders(names: list[str], with_escnn: bool, folded: bool) -> dict[str, nn.Module]:
+    """Every network as it is (with escnn's versions) or exported."""
+    models: dict[str, nn.Module] = {}
+    for name in names:
+        model = create_model(name, num_classes=10).eval()
+        models[f"{name}, exported" if folded else name] = (
+            to_plain(model, size=32, fold_batch_norm=True) if folded else model
+        )
+        if with_escnn and not folded and name[:2] in ("c4", "d4"):
+            models[f"{name} (escnn)"] = create_model(name, num_classes=10, backend="escnn").eval()
+    return models
+
+
+def main() -> None:
+    """Runs the comparisons and writes their tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 64])
+    parser.add_argument("--without-escnn", action="store_true")
+    arguments = parser.parse_args()
+    torch.set_num_threads(THREADS)
+    names = ["c1_resnet18", "resnet18", "c4_resnet18", "d4_resnet18"]
+    for folded, file in ((False, "inference"), (True, "inference_exported")):
+        models = contenders(names, not arguments.without_escnn, folded)
+        reference = next(iter(models))
+        rows: list[Row] = []
+        for batch in arguments.batches:
+            for bf16 in (False, True):
+                for memory, memory_format in (
+                    ("contiguous", torch.contiguous_format),
+                    ("channels-last", torch.channels_last),
+                ):
+                    images = torch.randn(batch, 3, 32, 32).contiguous(memory_format=memory_format)
+                    passes = {}
+                    for label, model in models.items():
+                        model.to(memory_format=memory_format)
+                        passes[label] = forward(model, images, bf16)
+                    setting = f"batch {batch}, {'bf16' if bf16 else 'float32'}, {memory}"
+                    rows += compare(setting, passes, reference=reference, rounds=arguments.rounds, warmup=2)
+        kind = "exported with batch-norm folded" if folded else "as they are"
+        table = Table.of(
+            f"Inference of ResNet-18s of width 64, 32 x 32, {kind}",
+            unit="s",
+            reference=reference,
+            module="benchmarks.speed.inference",
+            rounds=arguments.rounds,
+            rows=rows,
+        )
+        table.save(file)
+
+
+if __name__ == "__main__":
+    main()

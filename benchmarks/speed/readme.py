@@ -1,0 +1,62 @@
+"""Writes README's speed section from the committed tables: python -m benchmarks.speed.readme."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from benchmarks.speed._harness import RESULTS, Row
+
+README = Path(__file__).parents[2] / "README.md"
+SECTION = re.compile(r"(<!-- speed: .*? -->\n).*?(<!-- end of speed -->)", re.DOTALL)
+
+
+def rows_of(table: str) -> dict[tuple[str, str], Row]:
+    """The rows of a saved table by setting and contender."""
+    rows = [Row(**row) for row in json.loads((RESULTS / f"{table}.json").read_text())["rows"]]
+    return {(row.setting, row.contender): row for row in rows}
+
+
+def section() -> str:
+    """The section's text: builds in seconds and MiB, steps and passes as ratios to the plain network."""
+    seconds, memory = rows_of("build_time"), rows_of("build_memory")
+    lines = ["| building | time | escnn | peak memory | escnn |", "|---|---|---|---|---|"]
+    for name in dict.fromkeys(setting for setting, _ in seconds):
+        cells = [
+            f"{table[name, contender].median:.{digits}f} {unit}" if (name, contender) in table else ""
+            for table, digits, unit in ((seconds, 2, "s"), (memory, 0, "MiB"))
+            for contender in (name, f"{name} (escnn)")
+        ]
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    ratios = [
+        ("training step, batch 64, float32", "train_step", "batch 64, float32, channels-last", ""),
+        ("training step, batch 64, bf16", "train_step", "batch 64, bf16, channels-last", ""),
+        ("training step, batch 256, float32", "train_step", "batch 256, float32, channels-last", ""),
+        ("training step, batch 256, bf16", "train_step", "batch 256, bf16, channels-last", ""),
+        ("inference, batch 64, float32", "inference", "batch 64, float32, channels-last", ""),
+        ("the same, exported", "inference_exported", "batch 64, float32, channels-last", ", exported"),
+    ]
+    contenders = ["c1_resnet18", "resnet18", "c4_resnet18", "d4_resnet18", "c4_resnet18 (escnn)"]
+    lines += ["", f"| width 64, 32 x 32, channels-last | {' | '.join(f'`{c}`' for c in contenders)} |"]
+    lines.append("|---" * (len(contenders) + 1) + "|")
+    for label, table_name, setting, suffix in ratios:
+        table = rows_of(table_name)
+        found = [table.get((setting, contender + suffix)) for contender in contenders]
+        cells = ["" if row is None or row.ratio is None else f"{row.ratio:.2f}" for row in found]
+        reference = table[setting, contenders[0] + suffix]
+        cells[0] = f"{reference.median * 1e3:.0f} ms"
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    document = json.loads((RESULTS / "train_step.json").read_text())
+    lines += ["", f"Medians of interleaved rounds, and ratios within a round, on {document['machine']}."]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Replaces the section in place."""
+    text = README.read_text()
+    README.write_text(SECTION.sub(lambda match: match[1] + section() + match[2], text))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""`to_onnx`: onnxruntime computes what the model computes."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+import torch
+
+from eqmodels import create_model
+from eqmodels.export import to_onnx
+
+needs_onnx = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxruntime", "onnxscript")),
+    reason="the extra export is not installed",
+)
+MISSING = "needs the packages onnx and onnxscript; onnxscript cannot be imported. .* pip install eqmodels\\[export\\]"
+
+
+def assert_onnxruntime_agrees(path, model, images):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        expected = model.eval()(images)
+    (outputs,) = session.run(["output"], {"images": images.numpy()})
+    error = (torch.from_numpy(outputs) - expected).abs().max() / expected.abs().max()
+    assert float(error) < 1e-4
+
+
+@needs_onnx
+def test_onnxruntime_agrees_at_any_batch_size(tmp_path, randomised):
+    model = randomised(create_model("c4_resnet18_w8", num_classes=3, global_pool="invariant+regular"))
+    path = to_onnx(model, tmp_path / "model.onnx", size=(16, 21))
+    assert model.training, "the model is left in its mode"
+    assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"], "one file, and no temporary one"
+    for batch in (1, 2, 5):
+        assert_onnxruntime_agrees(path, model, torch.randn(batch, 3, 16, 21))
+
+
+@needs_onnx
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("d8_wide_resnet16_8_w16", {"restrict": ("d8", "d4", "d1"), "dropout": 0.1}),
+        ("d4_resnet50_w8", {"stem": "imagenet", "group_pool": "norm", "num_classes": 0}),
+        ("c4_resnet18_w8", {"norm": "layer", "group_pool": "mean", "in_chans": 1}),
+        ("resnet18_w4", {}),
+    ],
+)
+def test_onnxruntime_agrees_with_every_family(name, options, tmp_path, randomised):
+    model = randomised(create_model(name, **options))
+    path = to_onnx(model, tmp_path / "model.onnx", size=33, batch=2)
+    assert_onnxruntime_agrees(path, model, torch.randn(2, model.in_chans, 33, 33))
+
+
+@needs_onnx
+def test_a_failed_export_leaves_the_old_file(tmp_path, monkeypatch):
+    class Program:
+        def save(self, path, **options):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("half of")
+            raise OSError("disk full")
+
+    path = tmp_path / "model.onnx"
+    path.write_text("old", encoding="utf-8")
+    monkeypatch.setattr(torch.onnx, "export", lambda *args, **options: Program())
+    with pytest.raises(OSError, match="disk full"):
+        to_onnx(create_model("c4_resnet18_w8"), path, size=16)
+    assert path.read_text(encoding="utf-8") == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_missing_packages_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxscript" else object())
+    with pytest.raises(ModuleNotFoundError, match=MISSING):
+        to_onnx(create_model("c4_resnet18_w8"), tmp_path / "model.onnx")
+
+
+@needs_onnx
+@pytest.mark.parametrize("batch", [0, -1, "any", True])
+@pytest.mark.usefixtures("no_shape_checks")
+def test_a_wrong_batch_is_refused(batch, tmp_path):
+    with pytest.raises(
+        ValueError, match=rf"batch must be a positive integer or 'dynamic'; got {batch!r}\. Use 'dynamic'"
+    ):
+        to_onnx(create_model("c4_resnet18_w8"), tmp_path / "model.onnx", batch=batch)
+
+
+@needs_onnx
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"path must lie in a folder that exists; got .* Create .*absent first\."
+    ):
+        to_onnx(create_model("c4_resnet18_w8"), tmp_path / "absent" / "model.onnx")

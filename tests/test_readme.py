@@ -1,0 +1,50 @@
+"""README is true: its code runs as printed, and its numbers are those of the committed tables."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.speed import readme
+from eqmodels import create_model, list_models
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_ten_lines_run_as_printed():
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(code.strip().splitlines()) == 10
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, "README.md", "exec"), {})
+    names, difference = printed.getvalue().splitlines()[:2]
+    assert "c4_resnet18" in names
+    assert float(re.findall(r"[-+.e\d]+", difference)[0]) < 1e-4
+
+
+def test_the_speed_section_is_that_of_the_committed_tables():
+    assert readme.section() in README
+
+
+@pytest.mark.parametrize("name", ["resnet18", "c4_resnet50", "d4_wide_resnet16_8", "d8_wide_resnet28_10"])
+def test_the_families_of_the_table_of_names_exist(name):
+    assert name in list_models()
+
+
+def test_the_options_that_are_named_exist():
+    restricted = create_model("d8_wide_resnet16_8_w16", restrict=("d8", "d4", "d1"), global_pool="regular")
+    assert restricted.describe_output()
+
+
+def test_the_map_names_what_is_there():
+    paths = re.findall(r"^(\S+/\S*)\s{2,}", README.split("## Map")[1], re.MULTILINE)
+    assert len(paths) >= 8
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_links_lead_somewhere():
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
+    assert [link for link in links if not (ROOT / link).exists()] == []
