@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -89,7 +89,7 @@ class PlanarGroup:
     def __str__(self) -> str:
         return self.name.upper()
 
-    @property
+    @cached_property
     def order(self) -> int:
         """The number of elements, N or 2N."""
         return self.rotations * (2 if self.reflections else 1)

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from eqmodels._shapes import Float
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import GlobalPool, GlobalPoolMode, GroupPoolMode
-from eqmodels.layers.checks import check_images
+from eqmodels.layers.checks import check_count, check_images
 
 __all__ = ["Encoder", "FeatureInfo"]
 
@@ -57,8 +57,8 @@ class Encoder(nn.Module):
     def __init__(self, group: PlanarGroup | str, in_chans: int, num_classes: int) -> None:
         super().__init__()
         self.group = PlanarGroup.parse(group)
-        self.in_chans = _count("in_chans", in_chans, 1)
-        self.num_classes = _count("num_classes", num_classes, 0)
+        self.in_chans = check_count("in_chans", in_chans, 1)
+        self.num_classes = check_count("num_classes", num_classes, 0)
         self.feature_info: list[FeatureInfo] = []
         self.grad_checkpointing = False
 
@@ -116,7 +116,7 @@ class Encoder(nn.Module):
             TypeError: if `num_classes` is not an integer.
             ValueError: if it is negative, or the pooling unknown.
         """
-        count = _count("num_classes", num_classes, 0)
+        count = check_count("num_classes", num_classes, 0)
         if global_pool is not None:
             self.global_pool = GlobalPool(self.group, global_pool, self.global_pool.fibre.mode)
         self.num_classes = count
@@ -170,14 +170,6 @@ class Encoder(nn.Module):
                 f"the first is {broken[0]!r}. Nothing was loaded: use a checkpoint from before the divergence."
             )
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
-
-
-def _count(name: str, value: int, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an integer; got {value!r}. Pass a whole number of at least {least}.")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}; got {value}. Pass a whole number of at least {least}.")
-    return value
 
 
 def _recomputation(stage: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:

@@ -16,7 +16,7 @@ from eqmodels.backbones.escnn_modules import (
     field_norm,
     import_escnn,
 )
-from eqmodels.backbones.resnet import RESNET_DEPTHS
+from eqmodels.backbones.resnet import RESNET_DEPTHS, ResNetName
 from eqmodels.backbones.stages import NormName, StemName, check_option, default_kernel_size, field_count
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import BasisName, ExactDownsample2d, GlobalPoolMode, GroupPoolMode, OddSize2d
@@ -119,10 +119,7 @@ class EscnnResNet(Encoder):
 
 def _check_options(architecture: str, stem: str, kernel_size: int, basis: str | None, norm: str) -> None:
     """Raises a `ValueError` for what this backend does not build."""
-    if architecture not in RESNET_DEPTHS:
-        raise ValueError(
-            f"architecture must be one of {', '.join(map(repr, RESNET_DEPTHS))}; got {architecture!r}. Use 'resnet18'."
-        )
+    check_option("architecture", architecture, ResNetName)
     check_option("stem", stem, StemName)
     if kernel_size < 1 or kernel_size % 2 == 0:
         raise ValueError(f"kernel_size must be odd and positive for backend='escnn'; got {kernel_size}. Use 3 or 5.")

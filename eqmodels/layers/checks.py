@@ -7,7 +7,21 @@ from __future__ import annotations
 
 from torch import Tensor
 
-__all__ = ["check_channels", "check_fibre", "check_images", "check_strided_size"]
+__all__ = ["check_channels", "check_count", "check_fibre", "check_images", "check_strided_size"]
+
+
+def check_count(name: str, value: int, least: int = 1) -> int:
+    """The value itself, if it is an integer of at least `least`.
+
+    Raises:
+        TypeError: if it is not an integer.
+        ValueError: if it is smaller.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an integer; got {value!r}. Pass a whole number of at least {least}.")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}; got {value}. Pass a whole number of at least {least}.")
+    return value
 
 
 def check_images(images: Tensor, in_chans: int) -> Tensor:

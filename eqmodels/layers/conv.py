@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from eqmodels._shapes import Float
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.basis import BasisName
-from eqmodels.layers.checks import check_channels, check_strided_size
+from eqmodels.layers.checks import check_channels, check_count, check_strided_size
 from eqmodels.layers.filters import SteerableFilters
 
 __all__ = ["PaddingMode", "SteerableConv2d"]
@@ -83,10 +83,7 @@ class SteerableConv2d(SteerableFilters):
         if groups != 1:
             raise ValueError(f"groups must be 1 (grouped steerable convolutions are not built yet); got {groups}.")
         for name, value, least in (("stride", stride, 1), ("dilation", dilation, 1), ("padding", padding or 0, 0)):
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise TypeError(f"{name} must be an integer, the same for both axes; got {value!r}. Use {least}.")
-            if value < least:
-                raise ValueError(f"{name} must be at least {least}; got {value}. Use {least}.")
+            check_count(name, value, least)
         if padding_mode not in get_args(PaddingMode):
             raise ValueError(
                 f"padding_mode must be one of {', '.join(get_args(PaddingMode))}; got {padding_mode!r}. Use 'zeros'."

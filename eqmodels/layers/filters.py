@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from eqmodels._shapes import Float, Int
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.basis import BasisName, default_basis, pixel_sources, scalar_basis
+from eqmodels.layers.checks import check_count
 
 __all__ = ["SteerableFilters"]
 
@@ -55,10 +56,7 @@ class SteerableFilters(nn.Module):
     ) -> None:
         super().__init__()
         for name, value in (("in_fields", in_fields), ("out_fields", out_fields), ("kernel_size", kernel_size)):
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise TypeError(f"{name} must be an integer; got {value!r}. Pass a positive int.")
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1; got {value}. Pass a positive int.")
+            check_count(name, value)
         self.group = PlanarGroup.parse(group)
         self.in_fields, self.out_fields, self.kernel_size, self.lifting = in_fields, out_fields, kernel_size, lifting
         self.basis: BasisName = default_basis(self.group) if basis is None else basis

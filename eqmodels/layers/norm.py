@@ -9,8 +9,12 @@ from torch.nn import functional as F
 from eqmodels._shapes import Float
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.batch_norm import field_batch_norm
+from eqmodels.layers.checks import check_channels, check_count, check_fibre
 
 __all__ = ["FieldBatchNorm2d", "FieldDropout2d", "FieldLayerNorm2d"]
+
+torch.fx.wrap("check_channels")
+torch.fx.wrap("check_fibre")
 
 
 class FieldBatchNorm2d(nn.Module):
@@ -26,16 +30,21 @@ class FieldBatchNorm2d(nn.Module):
         eps: added to the variance.
         momentum: weight of the newest batch in the running statistics.
 
+    Raises:
+        TypeError: if `fields` is not an integer, or, in `forward`, if the maps are not floating point.
+        ValueError: if `fields` is below 1, or, in `forward`, if the maps have another number of channels.
+
     Source: Ioffe and Szegedy 2015, arXiv 1502.03167; per field: Cohen and Welling 2016, arXiv 1602.07576.
     """
 
     def __init__(self, group: PlanarGroup | str, fields: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()
-        self.group, self.fields = PlanarGroup.parse(group), fields
+        self.group, self.fields = PlanarGroup.parse(group), check_count("fields", fields)
         self.bn = nn.BatchNorm2d(fields, eps=eps, momentum=momentum)
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """See the class."""
+        maps = check_channels(maps, self.group.order * self.fields, 4)
         if self._on_cpu_kernels(maps):
             return field_batch_norm(maps, self.bn)
         # (B, G C, H, W) -> (B, H, W, G C) -> (B, H, W G, C): no copy if the memory is channels-last.
@@ -63,19 +72,23 @@ class FieldLayerNorm2d(nn.Module):
         fields: number of regular fields.
         eps: added to the variance.
 
+    Raises:
+        TypeError: if `fields` is not an integer, or, in `forward`, if the maps are not floating point.
+        ValueError: if `fields` is below 1, or, in `forward`, if the maps have another number of channels.
+
     Source: Ba et al. 2016, arXiv 1607.06450.
     """
 
     def __init__(self, group: PlanarGroup | str, fields: int, *, eps: float = 1e-6) -> None:
         super().__init__()
-        self.group, self.fields, self.eps = PlanarGroup.parse(group), fields, eps
+        self.group, self.fields, self.eps = PlanarGroup.parse(group), check_count("fields", fields), eps
         self.weight = nn.Parameter(torch.ones(fields))
         self.bias = nn.Parameter(torch.zeros(fields))
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """See the class."""
         order = self.group.order
-        pixels = maps.permute(0, 2, 3, 1)
+        pixels = check_channels(maps, order * self.fields, 4).permute(0, 2, 3, 1)
         shape = (order * self.fields,)
         normalised = F.layer_norm(pixels, shape, self.weight.repeat(order), self.bias.repeat(order), self.eps)
         return normalised.permute(0, 3, 1, 2)
@@ -95,7 +108,7 @@ class FieldDropout2d(nn.Module):
         p: probability of zeroing a field, in [0, 1].
 
     Raises:
-        ValueError: if `p` is no probability.
+        ValueError: if `p` is no probability, or, in `forward`, if the channels are no whole fibres.
 
     Source: Tompson et al. 2015, arXiv 1411.4280.
     """
@@ -109,7 +122,7 @@ class FieldDropout2d(nn.Module):
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """See the class."""
         # Fields become channels and the fibre a third axis of space, so that a channel dropped is a field dropped.
-        fields = maps.unflatten(1, (self.group.order, -1)).transpose(1, 2)
+        fields = check_fibre(maps, self.group.order).unflatten(1, (self.group.order, -1)).transpose(1, 2)
         return F.dropout3d(fields, self.p, self.training).transpose(1, 2).flatten(1, 2)
 
     def extra_repr(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import pickle
 import subprocess
 import sys
@@ -82,6 +83,16 @@ def test_with_every_option(name, options, fold, randomised):
     model = randomised(create_model(name, **({"num_classes": 3} | options))).eval()
     plain = to_plain(model, size=20, fold_batch_norm=fold)
     assert_children_agree(plain, model, torch.randn(2, model.in_chans, 20, 20))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("escnn") is None, reason="the extra escnn is not installed")
+def test_a_network_of_escnns_layers_becomes_the_same_plain_network(randomised):
+    model = randomised(create_model("c4_resnet18_w8", backend="escnn", num_classes=3)).eval()
+    plain, images = to_plain(model, size=(16, 21)), torch.randn(2, 3, 16, 21)
+    with torch.no_grad():
+        expected = model(images)
+        assert_close(plain(images), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+    assert not [type(module) for module in plain.modules() if "escnn" in type(module).__module__]
 
 
 def test_in_double_precision_the_outputs_are_equal_to_rounding(randomised):

@@ -179,7 +179,7 @@ def test_unknown_poolings(name):
         ("norm", "group", ("norm must be one of 'batch', 'layer'", "got 'group'", "Use 'batch'")),
         ("group_pool", "sum", ("mode must be one of max, mean, norm", "got 'sum'", "Use 'max'")),
         ("kernel_size", 4, ("an even kernel cannot keep the size", "got kernel_size=4", "Pass, say")),
-        ("kernel_size", 0, ("kernel_size must be at least 1", "got 0", "Pass a positive int")),
+        ("kernel_size", 0, ("kernel_size must be at least 1", "got 0", "Pass a whole number of at least 1")),
         ("backend", "e2cnn", ("backend must be 'native' or 'escnn'", "got 'e2cnn'", "Use 'native'")),
     ],
 )

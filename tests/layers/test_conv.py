@@ -286,15 +286,19 @@ def test_the_error_names_the_nearest_sizes_that_work(stride, kernel_size, paddin
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
-        ({"in_fields": 0}, ValueError, "in_fields must be at least 1; got 0. Pass a positive int."),
-        ({"out_fields": 2.0}, TypeError, "out_fields must be an integer; got 2.0. Pass a positive int."),
-        ({"kernel_size": (3, 3)}, TypeError, "kernel_size must be an integer; got (3, 3). Pass a positive int."),
-        ({"kernel_size": 0}, ValueError, "kernel_size must be at least 1; got 0. Pass a positive int."),
-        ({"stride": 0}, ValueError, "stride must be at least 1; got 0. Use 1."),
-        ({"stride": 2.0}, TypeError, "stride must be an integer, the same for both axes; got 2.0. Use 1."),
-        ({"dilation": 0}, ValueError, "dilation must be at least 1; got 0. Use 1."),
-        ({"padding": -1}, ValueError, "padding must be at least 0; got -1. Use 0."),
-        ({"padding": "same"}, TypeError, "padding must be an integer, the same for both axes; got 'same'. Use 0."),
+        ({"in_fields": 0}, ValueError, "in_fields must be at least 1; got 0. Pass a whole number of at least 1."),
+        ({"out_fields": 2.0}, TypeError, "out_fields must be an integer; got 2.0. Pass a whole number of at least 1."),
+        (
+            {"kernel_size": (3, 3)},
+            TypeError,
+            "kernel_size must be an integer; got (3, 3). Pass a whole number of at least 1.",
+        ),
+        ({"kernel_size": 0}, ValueError, "kernel_size must be at least 1; got 0. Pass a whole number of at least 1."),
+        ({"stride": 0}, ValueError, "stride must be at least 1; got 0. Pass a whole number of at least 1."),
+        ({"stride": 2.0}, TypeError, "stride must be an integer; got 2.0. Pass a whole number of at least 1."),
+        ({"dilation": 0}, ValueError, "dilation must be at least 1; got 0. Pass a whole number of at least 1."),
+        ({"padding": -1}, ValueError, "padding must be at least 0; got -1. Pass a whole number of at least 0."),
+        ({"padding": "same"}, TypeError, "padding must be an integer; got 'same'. Pass a whole number of at least 0."),
         ({"groups": 2}, ValueError, "groups must be 1 (grouped steerable convolutions are not built yet); got 2."),
         (
             {"padding_mode": "replicate"},

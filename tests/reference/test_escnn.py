@@ -192,6 +192,19 @@ def test_create_model_builds_it_and_it_trains():
     assert any(parameter.grad.any() for parameter in model.stem.parameters())
 
 
+def test_checkpointing_changes_neither_gradients_nor_statistics():
+    _, plain = twins("resnet18", "c4")
+    frugal = copy.deepcopy(plain)
+    frugal.set_grad_checkpointing()
+    images = torch.randn(4, 3, 16, 16)
+    for model in (plain, frugal):
+        model.train()(images).square().sum().backward()
+    for ours, theirs in zip(frugal.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(ours.grad, theirs.grad)
+    for ours, theirs in zip(running_statistics(frugal), running_statistics(plain), strict=True):
+        assert torch.equal(ours, theirs)
+
+
 @pytest.mark.parametrize("group", ["c4", "d4"])
 @pytest.mark.parametrize("size", [(16, 16), (17, 28)])
 def test_features_turn_with_the_image(group, size):
