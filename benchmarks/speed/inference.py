@@ -1,6 +1,6 @@
 """Time of a forward pass in eval mode at 32 x 32, of networks as they are and as exported to stock layers.
 
-python -m benchmarks.speed.inference [--rounds 15] [--batches 1 64] [--without-escnn]
+python -m benchmarks.speed.inference [--rounds 15] [--batches 1 64]
 """
 
 from __future__ import annotations
@@ -26,16 +26,14 @@ def forward(model: nn.Module, images: Tensor, bf16: bool) -> Callable[[], None]:
     return run
 
 
-def contenders(names: list[str], with_escnn: bool, folded: bool) -> dict[str, nn.Module]:
-    """Every network as it is (with escnn's versions) or exported."""
+def contenders(names: list[str], folded: bool) -> dict[str, nn.Module]:
+    """Every network as it is or exported."""
     models: dict[str, nn.Module] = {}
     for name in names:
         model = create_model(name, num_classes=10).eval()
         models[f"{name}, exported" if folded else name] = (
             to_plain(model, size=32, fold_batch_norm=True) if folded else model
         )
-        if with_escnn and not folded and name[:2] in ("c4", "d4"):
-            models[f"{name} (escnn)"] = create_model(name, num_classes=10, backend="escnn").eval()
     return models
 
 
@@ -44,12 +42,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 64])
-    parser.add_argument("--without-escnn", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(THREADS)
     names = ["c1_resnet18", "resnet18", "c4_resnet18", "d4_resnet18"]
     for folded, file in ((False, "inference"), (True, "inference_exported")):
-        models = contenders(names, not arguments.without_escnn, folded)
+        models = contenders(names, folded)
         reference = next(iter(models))
         rows: list[Row] = []
         for batch in arguments.batches:

@@ -112,7 +112,7 @@ def test_compiles_its_backward_pass(images, randomised, shallow):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["c4_resnet18_w8", "d4_resnet50_w8", "d8_wide_resnet16_8_w16", "resnet18_w8"])
-def test_inductor_compiles_and_trains(name, images, randomised):
+def test_inductor_compiles_and_trains(name, images, randomised, shallow):
     compiled_step(randomised(create_model(name, num_classes=3)), images, backend="inductor")
 
 
