@@ -39,7 +39,7 @@ class PlanarGroup:
         reflections: whether the group contains the reflection ``x -> -x``.
 
     Raises:
-        TypeError: if `rotations` is not an integer.
+        TypeError: if `rotations` is not an integer or `reflections` not a bool.
         ValueError: if `rotations` is below 1.
 
     Example:
@@ -57,6 +57,11 @@ class PlanarGroup:
         if isinstance(self.rotations, bool) or not isinstance(self.rotations, int):
             raise TypeError(
                 f"rotations must be an integer, the N of C_N or D_N; got {self.rotations!r}. Pass, say, PlanarGroup(4)."
+            )
+        if not isinstance(self.reflections, bool):
+            raise TypeError(
+                f"reflections must be True (D_N) or False (C_N); got {self.reflections!r}. "
+                f"Pass, say, PlanarGroup({self.rotations}, True)."
             )
         if self.rotations < 1:
             raise ValueError(
@@ -155,7 +160,8 @@ class PlanarGroup:
         """Moves images (or any planes) by a group element: ``(g f)(x) = f(g^-1 x)``.
 
         Quarter turns and flips only permute pixels: they are exact, for every dtype; a quarter turn of a rectangular
-        image swaps its height and width. Other angles are sampled bilinearly, zero outside, and keep the shape.
+        image swaps its height and width. Other angles are sampled bilinearly, zero outside, and keep the shape (so two
+        turns by 45 degrees are a quarter turn up to interpolation, and of square images only).
 
         Args:
             g: the element.

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections import OrderedDict
 from functools import singledispatch
-from itertools import pairwise
 from typing import TypeAlias
 
 import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils import skip_init
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from eqmodels._shapes import Float, Shaped
 from eqmodels.backbones import Encoder
 from eqmodels.backbones.escnn_resnet import EscnnResNet
 from eqmodels.backbones.escnn_weights import from_escnn
+from eqmodels.export.fold import fold_batch_norms
 from eqmodels.layers import (
     ExactDownsample2d,
     FieldBatchNorm2d,
@@ -92,8 +90,7 @@ def to_plain(model: Encoder, *, size: int | tuple[int, int] = 32, fold_batch_nor
     with torch.no_grad(), torch.autocast(next(own.parameters()).device.type, enabled=False):
         plain = _convert_children(nn.Sequential(OrderedDict(own.named_children())), sizes)
         if fold_batch_norm:
-            for module in plain.modules():
-                _fold(module)
+            fold_batch_norms(plain)
     plain.training = model.training
     # Modules declare that attributes are tensors or modules.
     vars(plain)["size"] = (height, width)
@@ -292,29 +289,3 @@ def _traced(module: nn.Module) -> fx.GraphModule:
             node.replace_all_uses_with(node.args[0])
             graph.erase_node(node)
     return fx.GraphModule(module, graph, name)
-
-
-def _fold(module: nn.Module) -> None:
-    """Folds every batch-norm that follows a convolution in this module's own sequence of calls."""
-    for conv_name, norm_name in list(_consecutive_calls(module)):
-        conv, norm = module.get_submodule(conv_name), module.get_submodule(norm_name)
-        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and not norm.training:
-            # The mode, which a convolution does not depend on, is checked all the same.
-            module.add_module(conv_name, fuse_conv_bn_eval(conv.eval(), norm))
-            module.add_module(norm_name, nn.Identity().eval())
-
-
-def _consecutive_calls(module: nn.Module) -> Iterator[tuple[str, str]]:
-    """Pairs of children of which the second, and nothing else, sees the output of the first."""
-    if isinstance(module, nn.Sequential):
-        names = [name for name, _ in module.named_children()]
-        yield from pairwise(names)
-    elif isinstance(module, fx.GraphModule):
-        calls = [node for node in module.graph.nodes if node.op == "call_module"]
-        times = Counter(str(node.target) for node in calls)
-        for node in calls:
-            before = node.args[0]
-            if isinstance(before, fx.Node) and before.op == "call_module" and len(before.users) == 1:
-                pair = str(before.target), str(node.target)
-                if all(times[name] == 1 for name in pair):
-                    yield pair

@@ -29,7 +29,7 @@ def field_batch_norm(maps: Float[Tensor, "B C H W"], bn: nn.BatchNorm2d) -> Floa
         ValueError: in training mode, if a field has a single value.
     """
     running_mean, running_var, batches, momentum = bn.running_mean, bn.running_var, bn.num_batches_tracked, bn.momentum
-    # FieldBatchNorm2d always builds them; they are optional in BatchNorm2d alone.
+    # FieldBatchNorm2d asks only for modules that have all four.
     assert running_mean is not None
     assert running_var is not None
     assert batches is not None

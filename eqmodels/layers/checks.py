@@ -54,7 +54,7 @@ def check_channels(maps: Tensor, channels: int, rank: int) -> Tensor:
         expected = f"(batch, {channels}, height, width)" if rank == 4 else f"(batch, {channels})"
         raise ValueError(
             f"this layer takes features of the shape {expected}; got {tuple(maps.shape)}. "
-            "A regular field over a group G counts as |G| channels."
+            "A regular field over a group G counts as |G| channels; only a lifting layer takes images."
         )
     if not maps.is_floating_point():
         raise TypeError(f"features must be floating point; got {maps.dtype}. Convert them with .float().")

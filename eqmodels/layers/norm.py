@@ -22,7 +22,8 @@ class FieldBatchNorm2d(nn.Module):
 
     ``(B, |G| fields, H, W)`` in and out. The group axis is folded into the width of a channels-last view, on which this
     *is* `torch.nn.BatchNorm2d` (the child `bn`, which `SyncBatchNorm.convert_sync_batchnorm` therefore replaces as it
-    should). Eager mode on the CPU computes the same in `field_batch_norm`, up to five times as fast.
+    should). Eager mode on the CPU computes the same in `field_batch_norm`, up to five times as fast,
+    and does not call the child: forward hooks belong on this module.
 
     Args:
         group: a `PlanarGroup` or its name.
@@ -58,7 +59,9 @@ class FieldBatchNorm2d(nn.Module):
         # A trace or a compiler wants the stock module, which follows its own mode and is fused anyway.
         if self.group.order == 1 or torch.compiler.is_compiling() or isinstance(maps, torch.fx.Proxy):
             return False
-        return maps.device.type == "cpu" and type(self.bn) is nn.BatchNorm2d
+        # A cumulative average (`momentum` None) and the absence of running statistics are the stock module's affair.
+        follows_momentum = self.bn.momentum is not None and self.bn.running_mean is not None
+        return maps.device.type == "cpu" and type(self.bn) is nn.BatchNorm2d and follows_momentum
 
 
 class FieldLayerNorm2d(nn.Module):

@@ -45,12 +45,18 @@ def by_hand(bn: nn.BatchNorm2d, maps: torch.Tensor) -> torch.Tensor:
 # Batch-norm.
 
 
+class ReplacedBatchNorm2d(nn.BatchNorm2d):
+    """Any other child than the stock one, which FieldBatchNorm2d must call."""
+
+
 @each_group
 @each_memory
-def test_batch_norm_is_that_of_one_channel_a_field(name, memory):
+@pytest.mark.parametrize("child", [nn.BatchNorm2d, ReplacedBatchNorm2d], ids=["fused", "called"])
+def test_batch_norm_is_that_of_one_channel_a_field(name, memory, child):
     """Outputs, gradients and running statistics, over two steps of training and then in evaluation."""
     ours = random_norm(FieldBatchNorm2d(name, FIELDS, momentum=0.3, eps=1e-3))
     theirs = copy.deepcopy(ours.bn)
+    ours.bn.__class__ = child
     for training in (True, True, False):
         ours.train(training)
         theirs.train(training)
@@ -226,3 +232,14 @@ def test_maps_of_another_width_are_answered_in_one_sentence(layer, channels):
 def test_broken_fibres_are_answered_in_one_sentence():
     with pytest.raises(ValueError, match=r"\(batch, a multiple of 4, \.\.\.\); got \(2, 6, 3, 3\)"):
         FieldDropout2d("c4", 0.5)(torch.zeros(2, 6, 3, 3))
+
+
+def test_a_cumulative_average_is_that_of_the_stock_module():
+    """With `momentum` None, as `torch.optim.swa_utils.update_bn` sets it, the statistics are means over the batches."""
+    norm = FieldBatchNorm2d("c4", 2)
+    norm.bn.momentum = None
+    batches = [torch.randn(3, 8, 4, 4) + shift for shift in range(3)]
+    for batch in batches:
+        norm(batch)
+    means = torch.stack([batch.unflatten(1, (4, 2)).mean((0, 1, 3, 4)) for batch in batches])
+    torch.testing.assert_close(norm.bn.running_mean, means.mean(0))
