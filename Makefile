@@ -30,14 +30,15 @@ venv: $(STAMP) ## set everything up in .venv (or in VENV)
 $(STAMP): pyproject.toml
 	@test -x $(PY) || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 		echo "Python 3.10 or later is needed; '$(PYTHON)' is not. Name another one: make venv PYTHON=python3.12"; exit 1; }
-	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) || { \
+		$(PYTHON) -m pip install --user virtualenv && $(PYTHON) -m virtualenv $(VENV); }
 	$(PY) -m pip install --quiet "pip>=23"
 	@if $(PY) -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then set -x; \
-		$(PY) -m pip install --editable ".[dev,export,report,timm]" torch torchvision $(ESCNN_REQUIRES) && \
+		$(PY) -m pip install --editable ".[dev,export,report,timm]" $(ESCNN_REQUIRES) && \
 		$(PY) -m pip install --no-deps $(ESCNN); \
 	else \
 		echo "escnn is left out: it needs numpy below 2, which has no wheel for this Python"; set -x; \
-		$(PY) -m pip install --editable ".[dev,export,report,timm]" torch torchvision; \
+		$(PY) -m pip install --editable ".[dev,export,report,timm]"; \
 	fi
 	@touch $@
 
@@ -62,9 +63,9 @@ format: venv ## rewrite the code in the project's style
 	$(PY) -m ruff check --fix-only .
 	$(PY) -m ruff format .
 
-bench: venv ## run every script of benchmarks/speed
-	@set -e; for script in $(sort $(wildcard benchmarks/speed/[a-z]*.py)); do \
-		echo "== $$script"; $(PY) -m "$$(echo "$${script%.py}" | tr / .)"; done
+bench: venv ## run the benchmarks of speed and rewrite README's section of them
+	@set -e; for script in build train_step inference state_size readme; do \
+		echo "== benchmarks.speed.$$script"; $(PY) -m benchmarks.speed.$$script; done
 
 clean: ## remove .venv, caches and builds
 	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

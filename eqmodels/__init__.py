@@ -1,4 +1,4 @@
-"""Pretrained, exactly group-equivariant encoders for PyTorch, and the laboratory that makes them."""
+"""Exactly group-equivariant image encoders for PyTorch, behind the interface of a ResNet."""
 
 from eqmodels.backbones import Encoder, create_model, list_models
 from eqmodels.groups import PlanarGroup

@@ -152,7 +152,7 @@ class PlanarGroup:
 
     def relative_elements(self) -> Int[Tensor, "order order"]:
         """The table of ``g^-1 h``, row ``g``, column ``h``: what a group convolution's weight is indexed by."""
-        return torch.tensor(_relative_elements(self))
+        return torch.tensor(_relative_elements(self), device="cpu")
 
     def act(
         self, g: int, images: Shaped[Tensor, "*batch H W"], *, circular: bool = False
@@ -240,7 +240,7 @@ class PlanarGroup:
                 column = [self.compose(h, t) for h in embedded]
                 columns.append(column)
                 covered.update(column)
-        return torch.tensor(columns).T.contiguous()
+        return torch.tensor(columns, device="cpu").T.contiguous()
 
     def _checked(self, g: int) -> int:
         if not isinstance(g, int) or not 0 <= g < self.order:
@@ -281,7 +281,8 @@ def rotate(
         turned = _rotate_bilinearly(images, degrees)
     if not circular:
         return turned
-    return turned * circular_mask(turned.shape[-2], turned.shape[-1]).to(turned)
+    outside = circular_mask(turned.shape[-2], turned.shape[-1]).to(turned.device) == 0
+    return turned.masked_fill(outside, 0)
 
 
 def circular_mask(height: int, width: int) -> Float[Tensor, "{height} {width}"]:

@@ -49,6 +49,11 @@ def main() -> None:
     for name in [*NAMES, "d4_wide_resnet28_10"]:
         plain = "c1_" + name.partition("_")[2]
         contenders = {plain: (plain, "native"), name: (name, "native")}
+        if "wide" not in name:
+            contenders["resnet18" + name.partition("_resnet18")[2]] = (
+                "resnet18" + name.partition("_resnet18")[2],
+                "native",
+            )
         if not arguments.without_escnn and "wide" not in name:
             contenders[f"{name} (escnn)"] = (name, "escnn")
         measured: dict[str, list[tuple[float, float]]] = {label: [] for label in contenders}

@@ -1,5 +1,8 @@
 """Time of a forward pass in eval mode at 32 x 32, of networks as they are and as exported to stock layers.
 
+escnn is not among them: its layers, as they are used here, expand their filters at every call so that averaged and
+loaded weights count, which its own eval mode avoids by storing them; exported, its networks are the same as ours.
+
 python -m benchmarks.speed.inference [--rounds 15] [--batches 1 64]
 """
 

@@ -33,8 +33,8 @@ class Encoder(nn.Module):
     """An image encoder: the children `stem`, `layer1` .. `layer4`, `global_pool` and `fc`, in this order.
 
     Every child takes a tensor and returns a tensor, with nothing between them, so that
-    ``nn.Sequential(*encoder.children())`` is the same network. A subclass builds its stages, appends one `FeatureInfo`
-    a stage to `feature_info`, and ends with `_finish`.
+    ``nn.Sequential(*encoder.children())`` is the same network. A subclass builds its stages, hands each to
+    `_add_stage`, and ends with `_finish`.
 
     Attributes:
         group: the group under which the output is equivariant (C1: none).
@@ -61,6 +61,11 @@ class Encoder(nn.Module):
         self.num_classes = check_count("num_classes", num_classes, 0)
         self.feature_info: list[FeatureInfo] = []
         self.grad_checkpointing = False
+
+    def _add_stage(self, name: str, stage: nn.Module, channels: int, reduction: int) -> None:
+        """Adds a child and what it puts out: so many channels, so many times smaller than the image."""
+        self.add_module(name, stage)
+        self.feature_info.append({"num_chs": channels, "reduction": reduction, "module": name})
 
     def _finish(self, global_pool: GlobalPoolMode, group_pool: GroupPoolMode) -> None:
         """Builds `global_pool` and `fc`, once the stages are there."""
@@ -129,19 +134,23 @@ class Encoder(nn.Module):
 
     def describe_output(self) -> str:
         """How maps, features and scores change when the image is turned, in one paragraph."""
+        channels = self.feature_info[-1]["num_chs"]
         if self.group.order == 1:
             return (
-                f"forward_features: {self.feature_info[-1]['num_chs']} ordinary channels. Nothing is known of how they "
-                "change when the image turns: the network is translation-equivariant only."
+                f"forward_features: {channels} ordinary channels. The network has no group: nothing is known of how "
+                "its maps, features and scores change when the image turns."
             )
         group, pool = self.group, self.global_pool
-        fields = self.feature_info[-1]["num_chs"] // group.order
-        exact = len(group.exact_elements)
+        fields, exact = channels // group.order, len(group.exact_elements)
+        accuracy = (
+            "exactly."
+            if exact == group.order
+            else f"exactly for the {exact} of its {group.order} elements that permute the pixels, else approximately."
+        )
         maps = (
             f"forward_features: {fields} regular fields of {group} in {fields * group.order} group-major channels "
             f"(channel h * {fields} + c); for every g in {group} the map of the moved image is the moved map with its "
-            f"fibre permuted, exactly for the {exact} quarter turns and flips"
-            + (f" and approximately for the other {group.order - exact} elements." if exact < group.order else ".")
+            f"fibre permuted, {accuracy}"
         )
         invariant = f"{fields} features that do not change when the image moves ({pool.fibre.mode} over the fibre)"
         regular = f"{fields * group.order} features that permute as the fibre does"
@@ -156,20 +165,16 @@ class Encoder(nn.Module):
         )
         return f"{maps} global_pool: {vector[pool.mode]}.{scores}"
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:  # noqa: ANN401 (torch's own signature)
-        """As `torch.nn.Module.load_state_dict`, but refuses weights that are not finite before it touches anything.
-
-        Raises:
-            ValueError: if a tensor holds a NaN or an infinity.
-            RuntimeError: if keys or shapes do not fit (`strict`).
-        """
-        broken = [key for key, value in state_dict.items() if isinstance(value, Tensor) and not value.isfinite().all()]
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *arguments: Any) -> None:  # noqa: ANN401
+        # Called by every `load_state_dict`, of this module or of one that contains it, before any child has loaded.
+        own = {key: value for key, value in state_dict.items() if key.startswith(prefix) and isinstance(value, Tensor)}
+        broken = [key for key, value in own.items() if not value.is_meta and not value.isfinite().all()]
         if broken:
             raise ValueError(
-                f"weights must be finite; {len(broken)} of {len(state_dict)} tensors hold NaN or infinity, "
-                f"the first is {broken[0]!r}. Nothing was loaded: use a checkpoint from before the divergence."
+                f"weights must be finite; {len(broken)} of {len(own)} tensors hold NaN or infinity, the first is "
+                f"{broken[0]!r}. Nothing of the encoder was loaded: use a checkpoint from before the divergence."
             )
-        return super().load_state_dict(state_dict, strict=strict, assign=assign)
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
 
 def _recomputation(stage: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:

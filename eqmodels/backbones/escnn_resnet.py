@@ -97,8 +97,7 @@ class EscnnResNet(Encoder):
             images, regular, k if small else 7, stride=1 if small else 2, initialize=initialize
         )
         layers |= {"bn": field_norm(regular), "relu": escnn.nn.ReLU(regular, inplace=True)}
-        self.stem = EscnnStage(layers, images, self.group, lifting=True)
-        self.feature_info.append({"num_chs": width, "reduction": 1 if small else 2, "module": "stem"})
+        self._add_stage("stem", EscnnStage(layers, images, self.group, lifting=True), width, 1 if small else 2)
         current = fields
         for index, depth in enumerate(depths):
             layers = {} if small or index > 0 else {"pool": OnTensor(ExactDownsample2d("max"))}
@@ -110,10 +109,9 @@ class EscnnResNet(Encoder):
                     self.group, current, stage_fields, halve=halve, kernel_size=k, initialize=initialize
                 )
                 current = stage_fields * native_block.expansion
-            name = f"layer{index + 1}"
-            self.add_module(name, EscnnStage(layers, in_type, self.group))
+            stage = EscnnStage(layers, in_type, self.group)
             reduction = 2**index * (1 if small else 4)
-            self.feature_info.append({"num_chs": current * self.group.order, "reduction": reduction, "module": name})
+            self._add_stage(f"layer{index + 1}", stage, current * self.group.order, reduction)
         self._finish(global_pool, group_pool)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import inspect
 import re
+from collections.abc import Callable
 from typing import Any
 
 from eqmodels.backbones.encoder import Encoder
@@ -12,7 +14,6 @@ from eqmodels.backbones.escnn_resnet import EscnnResNet
 from eqmodels.backbones.resnet import RESNET_DEPTHS, SteerableResNet
 from eqmodels.backbones.standard_resnet import StandardResNet
 from eqmodels.backbones.wide_resnet import WIDE_RESNETS, WideSteerableResNet
-from eqmodels.groups import PlanarGroup
 
 __all__ = ["create_model", "list_models"]
 
@@ -76,17 +77,28 @@ def create_model(name: str, **options: Any) -> Encoder:  # noqa: ANN401 (each fa
     if backend not in ("native", "escnn"):
         raise ValueError(f"backend must be 'native' or 'escnn'; got {backend!r}. Use 'native'.")
     architecture = match["architecture"]
+    arguments: tuple[str, ...] = (architecture,) if match["group"] is None else (architecture, match["group"])
+    family = _family(name, match["group"], architecture, backend)
+    known = [
+        parameter for parameter in inspect.signature(family).parameters if parameter not in ("architecture", "group")
+    ]
+    if unknown := sorted(set(options) - set(known)):
+        raise TypeError(f"{name!r} has no option {unknown[0]!r}; its options are {', '.join(known)}. Drop it.")
+    model: Encoder = family(*arguments, **options)
+    return model
+
+
+def _family(name: str, group: str | None, architecture: str, backend: str) -> Callable[..., Encoder]:
+    """The class that builds the named network."""
+    is_resnet = architecture in RESNET_DEPTHS
     if backend == "escnn":
-        if match["group"] is None or architecture not in RESNET_DEPTHS:
+        if group is None or not is_resnet:
             raise ValueError(
                 f"backend='escnn' builds the equivariant ResNets only; got {name!r}. Use, for instance, 'c4_resnet18'."
             )
-        return EscnnResNet(architecture, match["group"], **options)
-    if match["group"] is None:
-        if architecture not in RESNET_DEPTHS:
-            raise ValueError(
-                f"the wide ResNets need a group; got {name!r}. Use 'c1_{architecture}' for the plain network."
-            )
-        return StandardResNet(architecture, **options)
-    family = SteerableResNet if architecture in RESNET_DEPTHS else WideSteerableResNet
-    return family(architecture, PlanarGroup.parse(match["group"]), **options)
+        return EscnnResNet
+    if group is not None:
+        return SteerableResNet if is_resnet else WideSteerableResNet
+    if not is_resnet:
+        raise ValueError(f"the wide ResNets need a group; got {name!r}. Use 'c1_{architecture}' for the plain network.")
+    return StandardResNet

@@ -185,8 +185,7 @@ class SteerableResNet(Encoder):
         }
         lifting, pool, reduction = image_stem(stem, self.group, in_chans, fields, k, basis)
         lifting |= {"bn": make_norm(norm, self.group, fields), "relu": nn.ReLU(inplace=True)}
-        self.stem = nn.Sequential(lifting)
-        self.feature_info.append({"num_chs": width, "reduction": reduction, "module": "stem"})
+        self._add_stage("stem", nn.Sequential(lifting), width, reduction)
         reduction *= 1 if isinstance(pool, nn.Identity) else 2
         current = fields
         for index, depth in enumerate(depths):
@@ -206,7 +205,5 @@ class SteerableResNet(Encoder):
                     norm=norm,
                 )
                 current = fields * 2**index * block.expansion
-            name = f"layer{index + 1}"
-            self.add_module(name, nn.Sequential(blocks))
-            self.feature_info.append({"num_chs": current * self.group.order, "reduction": reduction, "module": name})
+            self._add_stage(f"layer{index + 1}", nn.Sequential(blocks), current * self.group.order, reduction)
         self._finish(global_pool, group_pool)

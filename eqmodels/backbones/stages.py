@@ -1,4 +1,4 @@
-"""Parts that the equivariant families share: how wide a stage may be, the stem, norms and shortcuts."""
+"""Parts that the equivariant families share: how wide a stage may be, the kernel size, the stem and the norms."""
 
 from __future__ import annotations
 

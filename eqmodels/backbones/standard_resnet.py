@@ -60,8 +60,7 @@ class StandardResNet(Encoder):
         conv = nn.Conv2d(in_chans, width, 3 if small else 7, 1 if small else 2, 1 if small else 3, bias=False)
         nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
         layers = OrderedDict(conv=conv, bn=nn.BatchNorm2d(width), relu=nn.ReLU(inplace=True))
-        self.stem = nn.Sequential(layers)
-        self.feature_info.append({"num_chs": width, "reduction": 1 if small else 2, "module": "stem"})
+        self._add_stage("stem", nn.Sequential(layers), width, 1 if small else 2)
         current = width
         for index, depth in enumerate(depths):
             blocks: OrderedDict[str, nn.Module] = OrderedDict()
@@ -78,10 +77,7 @@ class StandardResNet(Encoder):
             for module in stage.modules():
                 if isinstance(module, nn.Conv2d):
                     nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            name = f"layer{index + 1}"
-            self.add_module(name, stage)
-            reduction = 2**index * (1 if small else 4)
-            self.feature_info.append({"num_chs": current, "reduction": reduction, "module": name})
+            self._add_stage(f"layer{index + 1}", stage, current, 2**index * (1 if small else 4))
         self._finish(global_pool, "max")
 
 

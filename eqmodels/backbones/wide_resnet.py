@@ -119,6 +119,8 @@ class WideSteerableResNet(Encoder):
     ) -> None:
         check_option("architecture", architecture, WideResNetName)
         first = PlanarGroup.parse(group)
+        if isinstance(restrict, str):
+            raise TypeError(f"restrict must name a group for each of the three stages; got {restrict!r}. Pass a tuple.")
         groups = [first] * 3 if restrict is None else [PlanarGroup.parse(name) for name in restrict]
         if len(groups) != 3 or groups[0] != first:
             raise ValueError(
@@ -133,8 +135,7 @@ class WideSteerableResNet(Encoder):
         stem_fields = -(-width // (widening * first.order))
         k = default_kernel_size(first) if kernel_size is None else kernel_size
         lifting, pool, reduction = image_stem(stem, first, in_chans, stem_fields, k, basis)
-        self.stem = nn.Sequential(lifting)
-        self.feature_info.append({"num_chs": stem_fields * first.order, "reduction": reduction, "module": "stem"})
+        self._add_stage("stem", nn.Sequential(lifting), stem_fields * first.order, reduction)
         reduction *= 1 if isinstance(pool, nn.Identity) else 2
         previous, channels = first, stem_fields * first.order
         for index, stage_group in enumerate(groups):
@@ -160,10 +161,7 @@ class WideSteerableResNet(Encoder):
                 )
                 channels = width * 2**index
             previous = stage_group
-            name = f"layer{index + 1}"
-            self.add_module(name, nn.Sequential(blocks))
-            self.feature_info.append({"num_chs": channels, "reduction": reduction, "module": name})
+            self._add_stage(f"layer{index + 1}", nn.Sequential(blocks), channels, reduction)
         final = OrderedDict(bn=make_norm(norm, self.group, channels // self.group.order), relu=nn.ReLU(inplace=True))
-        self.layer4 = nn.Sequential(final)
-        self.feature_info.append({"num_chs": channels, "reduction": reduction, "module": "layer4"})
+        self._add_stage("layer4", nn.Sequential(final), channels, reduction)
         self._finish(global_pool, group_pool)

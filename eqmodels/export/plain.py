@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils import skip_init
 
-from eqmodels._shapes import Float, Shaped
+from eqmodels._shapes import Float
 from eqmodels.backbones import Encoder
 from eqmodels.backbones.escnn_resnet import EscnnResNet
 from eqmodels.backbones.escnn_weights import from_escnn
@@ -20,10 +20,8 @@ from eqmodels.export.fold import fold_batch_norms
 from eqmodels.layers import (
     ExactDownsample2d,
     FieldBatchNorm2d,
-    FieldDropout2d,
     FieldLayerNorm2d,
     OddSize2d,
-    Restrict,
     SteerableConv2d,
     SteerableLinear,
     checks,
@@ -215,16 +213,6 @@ def _(module: FieldLayerNorm2d, sizes: Sizes) -> nn.Module:  # noqa: ARG001
     return _traced(_PixelNorm(norm).train(module.training))
 
 
-@_convert.register
-def _(module: FieldDropout2d, sizes: Sizes) -> nn.Module:  # noqa: ARG001
-    return _traced(_FieldDropout(module.group.order, module.p).train(module.training))
-
-
-@_convert.register
-def _(module: Restrict, sizes: Sizes) -> nn.Module:  # noqa: ARG001
-    return _traced(_Reorder(module.source.restriction(module.group).flatten().tolist()).train(module.training))
-
-
 class _PixelNorm(nn.Module):
     """Layer normalisation over the channels of each pixel; torch has no single module for it."""
 
@@ -235,30 +223,6 @@ class _PixelNorm(nn.Module):
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         normalised: Tensor = self.norm(maps.permute(0, 2, 3, 1))
         return normalised.permute(0, 3, 1, 2)
-
-
-class _FieldDropout(nn.Module):
-    """`Dropout3d` with the fibre as a third axis of space: a channel dropped is a field dropped."""
-
-    def __init__(self, order: int, p: float) -> None:
-        super().__init__()
-        self.order, self.drop = order, nn.Dropout3d(p)
-
-    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        dropped: Tensor = self.drop(maps.unflatten(1, (self.order, -1)).transpose(1, 2))
-        return dropped.transpose(1, 2).flatten(1, 2)
-
-
-class _Reorder(nn.Module):
-    """The group axis in another order: a split and a concatenation, which need no index tensor in the state."""
-
-    def __init__(self, order: list[int]) -> None:
-        super().__init__()
-        self.order = order
-
-    def forward(self, maps: Shaped[Tensor, "B C H W"]) -> Shaped[Tensor, "B C H W"]:
-        parts = maps.chunk(len(self.order), 1)
-        return torch.cat([parts[index] for index in self.order], 1)
 
 
 class _ChildrenAreLeaves(fx.Tracer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, fx, nn
 
 from eqmodels._shapes import Shaped
@@ -29,18 +30,16 @@ class Restrict(nn.Module):
     Source: Weiler and Cesa 2019, arXiv 1911.08251, section 2.7.
     """
 
-    _index: Tensor
-
     def __init__(self, group: PlanarGroup | str, subgroup: PlanarGroup | str) -> None:
         super().__init__()
         self.source, self.group = PlanarGroup.parse(group), PlanarGroup.parse(subgroup)
-        self.register_buffer("_index", self.source.restriction(self.group).flatten(), persistent=False)
+        self._order: tuple[int, ...] = tuple(self.source.restriction(self.group).flatten().tolist())
 
     def forward(self, features: Shaped[Tensor, "B C *space"]) -> Shaped[Tensor, "B C *space"]:
         """See the class."""
-        fibre = check_fibre(features, self.source.order).unflatten(1, (self.source.order, -1))
-        restricted: Tensor = fibre.index_select(1, self._index).flatten(1, 2)
-        return restricted
+        # Numbers and slices rather than an index tensor, which would be state to move, average and trace.
+        fibre = check_fibre(features, self.source.order).chunk(self.source.order, 1)
+        return torch.cat([fibre[h] for h in self._order], 1)
 
     def extra_repr(self) -> str:
         """The arguments, for `print(model)`."""

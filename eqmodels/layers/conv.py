@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
@@ -61,8 +61,6 @@ class SteerableConv2d(SteerableFilters):
         True
     """
 
-    bias: Tensor | None
-
     def __init__(
         self,
         group: PlanarGroup | str,
@@ -79,7 +77,7 @@ class SteerableConv2d(SteerableFilters):
         basis: BasisName | None = None,
         lifting: bool = False,
     ) -> None:
-        super().__init__(group, in_fields, out_fields, kernel_size, basis=basis, lifting=lifting)
+        super().__init__(group, in_fields, out_fields, kernel_size, basis=basis, lifting=lifting, bias=bias)
         if groups != 1:
             raise ValueError(f"groups must be 1 (grouped steerable convolutions are not built yet); got {groups}.")
         for name, value, least in (("stride", stride, 1), ("dilation", dilation, 1), ("padding", padding or 0, 0)):
@@ -97,7 +95,6 @@ class SteerableConv2d(SteerableFilters):
             padding = dilation * (kernel_size - 1) // 2
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.padding_mode: PaddingMode = padding_mode
-        self.register_parameter("bias", nn.Parameter(torch.zeros(out_fields)) if bias else None)
         # Half a turn mirrors both axes, the flip x -> -x the width alone; C1, C3, ... have no element that is exact.
         self._mirrored = (-2, -1) if self.group.rotations % 2 == 0 else (-1,) if self.group.reflections else ()
 
@@ -112,12 +109,7 @@ class SteerableConv2d(SteerableFilters):
         if padding and self.padding_mode != "zeros":
             maps = F.pad(maps, [padding] * 4, mode=self.padding_mode)
             padding = 0
-        bias = self.expanded_bias()
-        return F.conv2d(maps, self.expanded(), bias, self.stride, padding, self.dilation)
-
-    def expanded_bias(self) -> Float[Tensor, " out_channels"] | None:
-        """The bias of every dense output channel, group-major."""
-        return None if self.bias is None else self.bias.repeat(self.group.order)
+        return F.conv2d(maps, self.expanded(), self.expanded_bias(), self.stride, padding, self.dilation)
 
     def extra_repr(self) -> str:
         """The arguments, for `print(model)`."""

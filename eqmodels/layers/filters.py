@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +36,7 @@ class SteerableFilters(nn.Module):
         kernel_size: k.
         basis: ``"pixel"``, ``"harmonic"`` or None for the group's default (see `scalar_basis`).
         lifting: whether the input transforms as an image, without a fibre.
+        bias: whether there is a bias, one a field.
 
     Raises:
         TypeError: if a count is not an integer.
@@ -41,6 +44,7 @@ class SteerableFilters(nn.Module):
     """
 
     weight: Tensor
+    bias: Tensor | None
     _blocks: Tensor
     _functions: Tensor | None
 
@@ -53,6 +57,7 @@ class SteerableFilters(nn.Module):
         *,
         basis: BasisName | None = None,
         lifting: bool = False,
+        bias: bool = False,
     ) -> None:
         super().__init__()
         for name, value in (("in_fields", in_fields), ("out_fields", out_fields), ("kernel_size", kernel_size)):
@@ -63,8 +68,8 @@ class SteerableFilters(nn.Module):
         self.fibre = 1 if lifting else self.group.order
         functions = _tables(self.basis, self.group, kernel_size, self.fibre)[1].shape[1]
         self.weight = nn.Parameter(torch.empty(self.fibre * functions, out_fields, in_fields))
-        self.register_buffer("_blocks", None, persistent=False)
-        self.register_buffer("_functions", None, persistent=False)
+        self.register_parameter("bias", nn.Parameter(torch.empty(out_fields)) if bias else None)
+        self._place_tables()
         self.reset_parameters()
 
     @property
@@ -78,15 +83,34 @@ class SteerableFilters(nn.Module):
         return self.group.order * self.out_fields
 
     def reset_parameters(self) -> None:
-        """Draws the weight afresh and puts the constant tables on its device (after `to_empty`, for instance)."""
+        """Draws the weight afresh; a bias starts at zero."""
         # The response of the basis functions is that of k^2 pixels in every basis, so this is a plain filter's fan-in.
         fan_in = self.in_channels * self.kernel_size**2
         nn.init.normal_(self.weight, std=(2.0 / fan_in) ** 0.5)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def _place_tables(self) -> None:
+        """Puts the constant tables where the weight is, rounded once from float64.
+
+        They are no buffers: averaging the buffers of a teacher must not touch integers, casting a network to half
+        precision and back must not round them twice, and `to_empty` must not leave them without values.
+        """
         blocks, functions = _tables(self.basis, self.group, self.kernel_size, self.fibre)
         self._blocks = blocks.to(self.weight.device)
         # Turned deltas only move blocks: the gather says it all.
         mixes = self.basis == "harmonic" and self.kernel_size > 1
-        self._functions = functions.flatten(2).mT.to(self.weight).contiguous() if mixes else None
+        self._functions = functions.flatten(2).mT.to(self.weight.detach()).contiguous() if mixes else None
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SteerableFilters:
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._place_tables()
+        return self
+
+    def _load_from_state_dict(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 (torch's)
+        super()._load_from_state_dict(*arguments, **options)
+        # `assign=True` may have brought a weight on another device.
+        self._place_tables()
 
     def expanded(self) -> Float[Tensor, "out_channels in_channels k k"]:
         """The ordinary filters, in channels-last memory; under autocast in its dtype."""
@@ -104,6 +128,10 @@ class SteerableFilters(nn.Module):
         rows = pixels.permute(0, 3, 1, 2, 4).reshape(order * self.out_fields, k, k, self.fibre * self.in_fields)
         # C1 has moved nothing yet.
         return rows.contiguous().permute(0, 3, 1, 2)
+
+    def expanded_bias(self) -> Float[Tensor, " out_channels"] | None:
+        """The bias of every dense output channel, group-major."""
+        return None if self.bias is None else self.bias.repeat(self.group.order)
 
     def extra_repr(self) -> str:
         """The arguments, for `print(model)`."""
@@ -135,6 +163,9 @@ def _tables(
 def _in_autocast_dtype(weight: Tensor) -> Tensor:
     """The small weight cast before its expansion, which is cheaper than casting the large filter after it."""
     device = weight.device.type
+    # Autocast leaves double precision alone.
+    if weight.dtype == torch.float64:
+        return weight
     # The device "meta", on which shapes are worked out without data, knows no autocast.
     if device != "meta" and torch.is_autocast_enabled(device):
         return weight.to(torch.get_autocast_dtype(device))

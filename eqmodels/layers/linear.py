@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
@@ -40,14 +40,10 @@ class SteerableLinear(SteerableFilters):
         True
     """
 
-    bias: Tensor | None
-
     def __init__(self, group: PlanarGroup | str, in_fields: int, out_fields: int, *, bias: bool = True) -> None:
-        super().__init__(group, in_fields, out_fields)
-        self.register_parameter("bias", nn.Parameter(torch.zeros(out_fields)) if bias else None)
+        super().__init__(group, in_fields, out_fields, bias=bias)
 
     def forward(self, features: Float[Tensor, "B in_channels"]) -> Float[Tensor, "B out_channels"]:
         """See the class."""
         features = check_channels(features, self.in_channels, 2)
-        bias = None if self.bias is None else self.bias.repeat(self.group.order)
-        return F.linear(features, self.expanded().flatten(1), bias)
+        return F.linear(features, self.expanded().flatten(1), self.expanded_bias())

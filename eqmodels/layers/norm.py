@@ -22,8 +22,9 @@ class FieldBatchNorm2d(nn.Module):
 
     ``(B, |G| fields, H, W)`` in and out. The group axis is folded into the width of a channels-last view, on which this
     *is* `torch.nn.BatchNorm2d` (the child `bn`, which `SyncBatchNorm.convert_sync_batchnorm` therefore replaces as it
-    should). Eager mode on the CPU computes the same in `field_batch_norm`, up to five times as fast,
-    and does not call the child: forward hooks belong on this module.
+    should). Eager mode on the CPU computes the same, up to rounding in the dtype of the maps, in
+    `field_batch_norm`: up to five times as fast, without forward-mode derivatives, and without calling the child, so
+    that forward hooks belong on this module.
 
     Args:
         group: a `PlanarGroup` or its name.
@@ -61,7 +62,8 @@ class FieldBatchNorm2d(nn.Module):
             return False
         # A cumulative average (`momentum` None) and the absence of running statistics are the stock module's affair.
         follows_momentum = self.bn.momentum is not None and self.bn.running_mean is not None
-        return maps.device.type == "cpu" and type(self.bn) is nn.BatchNorm2d and follows_momentum
+        stock = type(self.bn) is nn.BatchNorm2d and follows_momentum
+        return stock and maps.device.type == "cpu" and maps.numel() > 0
 
 
 class FieldLayerNorm2d(nn.Module):
@@ -120,14 +122,17 @@ class FieldDropout2d(nn.Module):
         super().__init__()
         if not 0 <= p <= 1:
             raise ValueError(f"p must be a probability between 0 and 1; got {p}. Use 0 for no dropout.")
-        self.group, self.p = PlanarGroup.parse(group), p
+        self.group = PlanarGroup.parse(group)
+        # A module, so that a trace follows its mode.
+        self.drop = nn.Dropout3d(p)
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """See the class."""
         # Fields become channels and the fibre a third axis of space, so that a channel dropped is a field dropped.
         fields = check_fibre(maps, self.group.order).unflatten(1, (self.group.order, -1)).transpose(1, 2)
-        return F.dropout3d(fields, self.p, self.training).transpose(1, 2).flatten(1, 2)
+        dropped: Tensor = self.drop(fields)
+        return dropped.transpose(1, 2).flatten(1, 2)
 
     def extra_repr(self) -> str:
         """The arguments, for `print(model)`."""
-        return f"{self.group}, p={self.p}"
+        return str(self.group)

@@ -243,3 +243,28 @@ def test_a_cumulative_average_is_that_of_the_stock_module():
         norm(batch)
     means = torch.stack([batch.unflatten(1, (4, 2)).mean((0, 1, 3, 4)) for batch in batches])
     torch.testing.assert_close(norm.bn.running_mean, means.mean(0))
+
+
+@pytest.mark.tracing
+def test_a_traced_dropout_follows_its_mode():
+    maps = torch.randn(2, 8, 3, 3)
+    traced = torch.fx.symbolic_trace(FieldDropout2d("c4", 0.5))
+    assert not torch.equal(traced.train()(maps), maps)
+    assert torch.equal(traced.eval()(maps), maps)
+
+
+def test_an_empty_batch_stays_empty():
+    assert FieldBatchNorm2d("c4", 4)(torch.zeros(0, 16, 2, 2)).shape == (0, 16, 2, 2)
+
+
+@pytest.mark.parametrize("name", ["c4", "d8"])
+def test_gradients_in_bfloat16_are_right_to_its_rounding(name):
+    norm = FieldBatchNorm2d(name, 4)
+    maps = (10 + torch.randn(8, norm.group.order * 4, 6, 6)).bfloat16()
+    functional = torch.randn(maps.shape).bfloat16()
+    gradients = []
+    for dtype in (torch.bfloat16, torch.float64):
+        inputs = maps.detach().clone().to(dtype).requires_grad_()
+        (norm.to(torch.float32 if dtype == torch.bfloat16 else dtype)(inputs) * functional.to(dtype)).sum().backward()
+        gradients.append(inputs.grad.double())
+    assert (gradients[0] - gradients[1]).norm() < 0.01 * gradients[1].norm()

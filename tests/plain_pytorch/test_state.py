@@ -86,7 +86,9 @@ def test_weights_that_are_not_finite_are_refused_and_nothing_is_loaded(model, im
     state = {key: torch.zeros_like(tensor) for key, tensor in model.state_dict().items()}
     state["fc.bias"][0] = value
     before = model.eval()(images)
-    with pytest.raises(ValueError, match=r"weights must be finite; 1 of \d+ .* 'fc.bias'\. Nothing was loaded: use a"):
+    with pytest.raises(
+        ValueError, match=r"weights must be finite; 1 of \d+ .* 'fc.bias'\. Nothing of the encoder was loaded: use a"
+    ):
         model.load_state_dict(state)
     assert torch.equal(model(images), before)
 
@@ -124,3 +126,33 @@ def test_converting_the_dtype_converts_every_buffer_that_takes_part(model, image
         outputs = copy.deepcopy(model).double().eval()(images.double())
         assert outputs.dtype == torch.float64
         torch.testing.assert_close(model.eval()(images).double(), outputs, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("decay", [0.9, 0.996, 0.9999])
+def test_an_averaged_teacher_of_an_unchanged_student_is_the_student(model, images, decay):
+    """Averaging the buffers too must not touch the tables that say where a weight goes."""
+    teacher = AveragedModel(
+        model.eval(), avg_fn=lambda old, new, _: decay * old + (1 - decay) * new, use_buffers=True
+    ).eval()
+    for _ in range(3):
+        teacher.update_parameters(model)
+    torch.testing.assert_close(teacher(images), model(images), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("way", ["assigned", "emptied", "halved"])
+def test_the_state_alone_makes_the_network_whatever_happened_before(model, images, way):
+    other = copy.deepcopy(model)
+    other = other.bfloat16().float() if way == "halved" else other.to("meta")
+    other = other.to_empty(device="cpu") if way == "emptied" else other
+    other.load_state_dict(model.state_dict(), assign=way == "assigned")
+    assert_equal_outputs(other, model, images)
+
+
+def test_weights_that_are_not_finite_are_refused_by_what_contains_the_network_too(model):
+    detector = torch.nn.Sequential(torch.nn.Identity(), model)
+    before = copy.deepcopy(model.state_dict())
+    state = copy.deepcopy(detector.state_dict())
+    state["1.stem.conv.weight"].view(-1)[0] = float("nan")
+    with pytest.raises(ValueError, match=r"weights must be finite; 1 of .* the first is '1\.stem\.conv\.weight'"):
+        detector.load_state_dict(state)
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
