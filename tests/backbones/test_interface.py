@@ -151,12 +151,12 @@ def test_it_runs_on_the_meta_device(name, options):
         (
             "c4_resnet18_w8",
             {"num_classes": 3},
-            ["16 regular fields of C4 in 64", "all 4", "max over the fibre", "3 scores, invariant"],
+            ["16 regular fields of C4 in 64", "permuted, exactly.", "max over the fibre", "3 scores, invariant"],
         ),
         (
             "d8_resnet18_w16",
             {"num_classes": 0},
-            ["8 regular fields of D8 in 128", "for the 8 quarter turns", "approximately for the other 8"],
+            ["8 regular fields of D8 in 128", "exactly for the 8 of its 16 elements", "else approximately"],
         ),
         ("c4_resnet18_w8", {"global_pool": "regular"}, ["64 features that permute", "1000 scores", "the pose as well"]),
         (
@@ -165,15 +165,15 @@ def test_it_runs_on_the_meta_device(name, options):
             ["(norm over the fibre), then 64"],
         ),
         ("d8_wide_resnet16_8_w16", {"restrict": ("d8", "d4", "d1")}, ["32 regular fields of D1 in 64", "h * 32 + c"]),
-        ("resnet18_w4", {}, ["32 ordinary channels", "Nothing is known"]),
-        ("c1_resnet18_w4", {}, ["32 ordinary channels", "Nothing is known"]),
+        ("resnet18_w4", {}, ["32 ordinary channels", "nothing is known"]),
+        ("c1_resnet18_w4", {}, ["32 ordinary channels", "nothing is known"]),
     ],
     ids=str,
 )
 def test_the_output_is_described_in_words(name, options, said):
     description = create_model(name, **options).describe_output()
     for words in said:
-        assert words.replace("all 4", "the 4 quarter turns") in description
+        assert words in description
 
 
 def test_descriptions_are_true():
