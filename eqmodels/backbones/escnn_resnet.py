@@ -20,6 +20,7 @@ from eqmodels.backbones.resnet import RESNET_DEPTHS, ResNetName
 from eqmodels.backbones.stages import NormName, StemName, check_option, default_kernel_size, field_count
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import BasisName, ExactDownsample2d, GlobalPoolMode, GroupPoolMode, OddSize2d
+from eqmodels.layers.checks import check_count
 
 __all__ = ["EscnnResNet"]
 
@@ -119,8 +120,8 @@ def _check_options(architecture: str, stem: str, kernel_size: int, basis: str | 
     """Raises a `ValueError` for what this backend does not build."""
     check_option("architecture", architecture, ResNetName)
     check_option("stem", stem, StemName)
-    if kernel_size < 1 or kernel_size % 2 == 0:
-        raise ValueError(f"kernel_size must be odd and positive for backend='escnn'; got {kernel_size}. Use 3 or 5.")
+    if check_count("kernel_size", kernel_size) % 2 == 0:
+        raise ValueError(f"kernel_size must be odd for backend='escnn'; got {kernel_size}. Use 3 or 5.")
     if basis not in (None, "harmonic"):
         raise ValueError(
             f"backend='escnn' has the basis 'harmonic' only; got {basis!r}. Use basis='harmonic', or backend='native'."

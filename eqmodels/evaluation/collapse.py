@@ -36,14 +36,15 @@ class Collapse:
 
 def measure_collapse(maps: Float[Tensor, "B F *space"], fibre: Fibre) -> Collapse:
     """How much the features depend on the image: see `Collapse`; NaN if they are not finite."""
-    channels = maps.shape[1]
+    # Half precision has neither the distances nor the range.
+    maps, channels = maps.double(), maps.shape[1]
     if not maps.isfinite().all():
         return Collapse(math.nan, channels, math.nan, math.nan)
     invariants = fibre.invariants(maps)
     mean_distance = float(torch.cdist(invariants, invariants).square().sum()) / (len(maps) * (len(maps) - 1))
     mean_square = float(invariants.square().sum()) / len(maps)
     vectors = _deviations(maps).flatten(2).movedim(1, -1).flatten(0, -2) if maps.dim() > 2 else _deviations(maps)
-    values = torch.linalg.svdvals(vectors.double())
+    values = torch.linalg.svdvals(vectors)
     total = float(values.sum())
     entropy = float(torch.special.entr(values / total).sum()) if total else 0.0
     return Collapse(

@@ -144,8 +144,8 @@ def assert_equivariant(
     images = images_for(model, size, batch, seed) if images is None else checked_images(images)
     images = images.to(device_of(model), dtype)
     with torch.no_grad():
-        worst = _layer_errors(probe, images, tested, asserted)[0]
         maps, _ = _last_map(probe, images)
+        worst = _layer_errors(probe, images, tested, asserted)[0]
     subject = f"{type(model).__name__} at {images.shape[-2]}x{images.shape[-1]}"
     # Written so that NaN fails.
     if not worst.error <= tolerance:

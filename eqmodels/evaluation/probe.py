@@ -44,9 +44,12 @@ def smooth_images(
     Gaussian noise on a grid four times coarser, interpolated bicubically and scaled to mean 0 and deviation 1; float64.
 
     Raises:
-        ValueError: if a size is not a positive integer.
+        TypeError: if a size is not an integer.
+        ValueError: if a size is not positive.
     """
-    height, width = (size, size) if isinstance(size, int) else size
+    height, width = size if isinstance(size, tuple) and len(size) == 2 else (size, size)
+    if any(isinstance(pixels, bool) or not isinstance(pixels, int) for pixels in (height, width)):
+        raise TypeError(f"size must be an integer or a pair (height, width) of integers; got {size!r}. Pass, say, 32.")
     if min(height, width, batch, channels) < 1:
         raise ValueError(f"batch, channels and sizes must be positive; got {batch}, {channels} and {(height, width)}.")
     generator = torch.Generator().manual_seed(seed)

@@ -325,3 +325,16 @@ def test_elements_is_one_of_two_words():
     # The run-time shape checks, where they are on, refuse the word before the function does.
     with pytest.raises(Exception, match="elements"):
         assert_equivariant(create_model("c4_resnet18_w4"), size=16, elements="some")
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize("size", [16.0, "16", (16, 16.0), (16, 16, 16)])
+def test_a_size_that_is_no_integer_is_answered_in_one_sentence(size):
+    with pytest.raises(TypeError, match=r"size must be an integer or a pair \(height, width\) of integers; got"):
+        equivariance_report(create_model("c4_resnet18_w4"), size=size)
+
+
+def test_half_precision_is_reported_too():
+    report = equivariance_report(create_model("c4_resnet18_w4"), size=12, dtype=torch.bfloat16, angles=())
+    assert report.worst.error < 0.1
+    assert report.collapse.spread > 0.01
