@@ -36,6 +36,8 @@ def section() -> str:
         ("training step, batch 256, bf16", "train_step", "batch 256, bf16, channels-last", ""),
         ("inference, batch 64, float32", "inference", "batch 64, float32, channels-last", ""),
         ("the same, exported", "inference_exported", "batch 64, float32, channels-last", ", exported"),
+        ("inference, one image, float32", "inference", "batch 1, float32, channels-last", ""),
+        ("the same, exported", "inference_exported", "batch 1, float32, channels-last", ", exported"),
     ]
     contenders = ["c1_resnet18", "resnet18", "c4_resnet18", "d4_resnet18", "c4_resnet18 (escnn)"]
     lines += ["", f"| width 64, 32 x 32, channels-last | {' | '.join(f'`{c}`' for c in contenders)} |"]
