@@ -2,8 +2,8 @@
 
 `torch.nn.BatchNorm2d` on a view with one channel a field is the definition (see `FieldBatchNorm2d`), but PyTorch's CPU
 kernels vectorise over channels: with fewer of them than a vector register holds they take up to five times as long, and
-sum half a million numbers one by one in float32. Here the kernels run over all ``|G| F`` channels, and only their
-statistics, a few numbers each, are merged over the fibre.
+sum half a million numbers one by one in float32. Here the kernels run over all ``|G| F`` channels (the sums over
+all of a column's too), and only their statistics, a few numbers each, are merged over the fibre.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ __all__ = ["field_batch_norm"]
 def field_batch_norm(maps: Float[Tensor, "B C H W"], bn: nn.BatchNorm2d) -> Float[Tensor, "B C H W"]:
     """What `bn`, of F channels, does to ``|G| F`` group-major channels seen as F; updates its running statistics.
 
-    Training mode merges the channels' moments over the fibre, ``mean = E_g[mean_g]`` and ``var = E_g[var_g] +
-    Var_g[mean_g]`` (every channel has the same number of pixels), which is the variance of the whole field.
+    Training mode merges the moments over the fibre and the columns, ``mean = E_g[mean_g]`` and ``var = E_g[var_g] +
+    Var_g[mean_g]`` (all are over the same number of pixels), which is the variance of the whole field.
 
     Raises:
         ValueError: in training mode, if a field has a single value.
@@ -61,9 +61,12 @@ class _FieldBatchNorm(torch.autograd.Function):
     @staticmethod
     def forward(maps: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
         fields, channels = weight.numel(), maps.shape[1]
-        # The running statistics given here are dummies: they make the kernel return its sums in the parameters' dtype.
-        dummies = weight.new_zeros(channels), weight.new_ones(channels)
-        moments = torch.batch_norm_update_stats(maps, *dummies, 0.0)
+        # The channels-last kernel adds up values one by one in float32, which costs accuracy with their number: give it
+        # one statistic a column and channel, merged below. The other one sums in double precision.
+        columns = maps if maps.is_contiguous() else maps.permute(0, 2, 3, 1).flatten(2).transpose(1, 2).unsqueeze(3)
+        # The dummies make it return its sums in the dtype of the parameters.
+        dummies = weight.new_zeros(columns.shape[1]), weight.new_ones(columns.shape[1])
+        moments = torch.batch_norm_update_stats(columns, *dummies, 0.0)
         means, variances = (moment.view(-1, fields) for moment in moments)
         mean, variance = means.mean(0), variances.mean(0) + means.var(0, correction=0)
         order = channels // fields
