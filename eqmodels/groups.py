@@ -232,12 +232,28 @@ class PlanarGroup:
         Raises:
             ValueError: if `subgroup` is not a subgroup.
         """
-        embedded = [self.embed(subgroup, h) for h in subgroup.elements]
+        return self.cosets(tuple(self.embed(subgroup, h) for h in subgroup.elements))
+
+    def cosets(self, elements: tuple[int, ...]) -> Int[Tensor, "elements cosets"]:
+        """The right cosets of any subgroup, given by its elements: the table of `restriction`.
+
+        Returns:
+            The index of ``h t``, row ``h`` (in the order of `elements`), column ``t`` (one representative a coset).
+
+        Raises:
+            ValueError: if the elements are no subgroup whose first element is the identity.
+        """
+        products = {self.compose(g, h) for g in elements for h in elements}
+        if not elements or elements[0] != self.identity or products != set(elements) or len(products) != len(elements):
+            raise ValueError(
+                f"elements must be a subgroup of {self}, each once and the identity 0 first; got {elements}. "
+                f"All of them are tuple(group.elements)."
+            )
         columns: list[list[int]] = []
         covered: set[int] = set()
         for t in self.elements:
             if t not in covered:
-                column = [self.compose(h, t) for h in embedded]
+                column = [self.compose(h, t) for h in elements]
                 columns.append(column)
                 covered.update(column)
         return torch.tensor(columns, device="cpu").T.contiguous()

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from eqmodels._shapes import Float
 from eqmodels.groups import PlanarGroup
-from eqmodels.layers import GlobalPool, GlobalPoolMode, GroupPoolMode
+from eqmodels.layers import GlobalPool, GlobalPoolMode, GroupPoolMode, pose_predictor
 from eqmodels.layers.checks import check_count, check_images
 
 __all__ = ["Encoder", "FeatureInfo"]
@@ -69,7 +69,10 @@ class Encoder(nn.Module):
 
     def _finish(self, global_pool: GlobalPoolMode, group_pool: GroupPoolMode) -> None:
         """Builds `global_pool` and `fc`, once the stages are there."""
-        self.global_pool = GlobalPool(self.group, global_pool, group_pool)
+        channels = self.feature_info[-1]["num_chs"]
+        canonical = str(global_pool).startswith("canonical")
+        pose = pose_predictor(self.group, channels // self.group.order) if canonical else None
+        self.global_pool = GlobalPool(self.group, global_pool, group_pool, pose=pose)
         self.fc = self._classifier(self.num_classes)
 
     def _classifier(self, num_classes: int) -> nn.Module:
@@ -114,16 +117,25 @@ class Encoder(nn.Module):
         """The child `fc`: a ``Linear``, or an ``Identity`` if `num_classes` is 0."""
         return self.fc
 
-    def reset_classifier(self, num_classes: int, global_pool: GlobalPoolMode | None = None) -> None:
+    def reset_classifier(
+        self, num_classes: int, global_pool: GlobalPoolMode | None = None, *, pose: nn.Module | None = None
+    ) -> None:
         """A fresh `fc` for another number of classes (0: features) and, if given, another pooling before it.
+
+        Args:
+            num_classes: outputs of the new `fc`.
+            global_pool: the new pooling; None keeps the old one.
+            pose: for a canonical pooling, what predicts the pose; None keeps the one that is there.
 
         Raises:
             TypeError: if `num_classes` is not an integer.
-            ValueError: if it is negative, or the pooling unknown.
+            ValueError: if it is negative, the pooling unknown, or canonical without anything that predicts the pose.
         """
         count = check_count("num_classes", num_classes, 0)
-        if global_pool is not None:
-            self.global_pool = GlobalPool(self.group, global_pool, self.global_pool.fibre.mode)
+        if global_pool is not None or pose is not None:
+            old = self.global_pool
+            known = getattr(old, "pose", None) if pose is None else pose
+            self.global_pool = GlobalPool(self.group, global_pool or old.mode, old.fibre.mode, pose=known)
         self.num_classes = count
         reference = next(self.parameters())
         self.fc = self._classifier(count).to(reference.device, reference.dtype)
@@ -154,13 +166,23 @@ class Encoder(nn.Module):
         )
         invariant = f"{fields} features that do not change when the image moves ({pool.fibre.mode} over the fibre)"
         regular = f"{fields * group.order} features that permute as the fibre does"
-        vector = {"invariant": invariant, "regular": regular, "invariant+regular": f"{invariant}, then {regular}"}
+        canonical = (
+            f"{fields * group.order} features that do not change when the image moves "
+            "(the fibre turned back by the predicted pose)"
+        )
+        vector = {
+            "invariant": invariant,
+            "regular": regular,
+            "invariant+regular": f"{invariant}, then {regular}",
+            "canonical": canonical,
+            "canonical-soft": canonical,
+        }
         scores = (
             ""
             if not self.num_classes
             else (
                 f" fc: {self.num_classes} scores, "
-                + ("invariant too." if pool.mode == "invariant" else "a learned function of the pose as well.")
+                + ("invariant too." if pool.mode == "invariant" or pool.is_canonical else "a learned function of the pose as well.")
             )
         )
         return f"{maps} global_pool: {vector[pool.mode]}.{scores}"

@@ -3,7 +3,7 @@
 The rule, for every module as it is called (`output_fibre` is its code):
 
 * the image carries no fibre: a motion moves its pixels and leaves its channels;
-* `GroupPool` takes the fibre away, and so does `GlobalPool` for the invariant part of its features;
+* `GroupPool` takes the fibre away, and so does `GlobalPool` for the invariant or canonical part of its features;
 * any other module with an attribute `group` puts out regular fields of that group (`Restrict`: of the subgroup);
 * a container without a group, and an `Encoder`, transform like the module that ran last inside them;
 * a layer without a group leaves channels without a fibre so; it passes regular fields on if it has no parameters and
@@ -102,7 +102,7 @@ def output_fibre(module: nn.Module, before: Fibre | None, inputs: tuple[object, 
         return Fibre()
     channels = output.shape[1]
     if isinstance(module, GlobalPool):
-        if module.mode == "invariant":
+        if module.mode == "invariant" or module.is_canonical:
             return Fibre()
         # F invariant features, then |G| F regular ones.
         plain = channels // (module.group.order + 1) if module.mode == "invariant+regular" else 0

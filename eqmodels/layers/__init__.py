@@ -14,6 +14,7 @@ from eqmodels.layers.pool import (
     GroupPoolMode,
     OddSize2d,
 )
+from eqmodels.layers.pose import pose_predictor, turn_back
 
 __all__ = [
     "BasisName",
@@ -32,7 +33,9 @@ __all__ = [
     "SteerableFilters",
     "SteerableLinear",
     "default_basis",
+    "pose_predictor",
     "scalar_basis",
     "to_field_major",
     "to_group_major",
+    "turn_back",
 ]

@@ -11,13 +11,14 @@ from torch.nn import functional as F
 from eqmodels._shapes import Float
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.checks import check_fibre
+from eqmodels.layers.pose import turn_back
 
 __all__ = ["ExactDownsample2d", "GlobalPool", "GlobalPoolMode", "GroupPool", "GroupPoolMode", "OddSize2d"]
 
 torch.fx.wrap("check_fibre")
 
 GroupPoolMode = Literal["max", "mean", "norm"]
-GlobalPoolMode = Literal["invariant", "regular", "invariant+regular"]
+GlobalPoolMode = Literal["invariant", "regular", "invariant+regular", "canonical", "canonical-soft"]
 
 
 class ExactDownsample2d(nn.Module):
@@ -100,20 +101,32 @@ class GroupPool(nn.Module):
 class GlobalPool(nn.Module):
     """Feature vectors from a regular feature map: the mean over space, then what is asked of the fibre.
 
-    ``(B, |G| F, H, W) -> (B, features)``: ``"invariant"`` pools the fibre (F features that do not change when the image
-    turns), ``"regular"`` keeps it (``|G| F`` features that permute), ``"invariant+regular"`` concatenates both.
+    ``(B, |G| F, H, W) -> (B, features)``:
+
+    * ``"invariant"`` pools the fibre: F features that do not change when the image turns;
+    * ``"regular"`` keeps it: ``|G| F`` features that permute;
+    * ``"invariant+regular"`` concatenates both;
+    * ``"canonical"`` turns it back by the pose that the child `pose` predicts: ``|G| F`` features that do not change
+      when the image turns, and keep what pooling throws away; ``"canonical-soft"`` averages over the predicted poses
+      instead of choosing one (see `turn_back`).
 
     Args:
         group: a `PlanarGroup` or its name.
         mode: see above.
         group_pool: how the fibre is pooled, see `GroupPool`.
+        pose: for the canonical modes, the module from regular features to ``|G|`` logits (see `pose_predictor`).
 
     Raises:
-        ValueError: if a mode is unknown.
+        ValueError: if a mode is unknown, or canonical without a `pose`.
     """
 
     def __init__(
-        self, group: PlanarGroup | str, mode: GlobalPoolMode = "invariant", group_pool: GroupPoolMode = "max"
+        self,
+        group: PlanarGroup | str,
+        mode: GlobalPoolMode = "invariant",
+        group_pool: GroupPoolMode = "max",
+        *,
+        pose: nn.Module | None = None,
     ) -> None:
         super().__init__()
         if mode not in get_args(GlobalPoolMode):
@@ -122,22 +135,36 @@ class GlobalPool(nn.Module):
             )
         self.mode = mode
         self.fibre = GroupPool(group, group_pool)
+        if self.is_canonical:
+            if pose is None:
+                raise ValueError(
+                    f"global_pool={mode!r} turns features back by a predicted pose and needs the module that predicts "
+                    "it; got pose=None. Pass the pose of an equivariant E-SSL head, or pose_predictor(group, fields)."
+                )
+            self.pose = pose
 
     @property
     def group(self) -> PlanarGroup:
         """The group whose fibre is pooled."""
         return self.fibre.group
 
+    @property
+    def is_canonical(self) -> bool:
+        """Whether features are turned back by a predicted pose."""
+        return self.mode in ("canonical", "canonical-soft")
+
     def num_features(self, channels: int) -> int:
         """The length of the feature vector of a map of so many channels, ``|G| F``."""
-        invariant, regular = channels // self.group.order, channels
-        return {"invariant": invariant, "regular": regular, "invariant+regular": invariant + regular}[self.mode]
+        invariant = channels // self.group.order
+        return {"invariant": invariant, "invariant+regular": invariant + channels}.get(self.mode, channels)
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
         """See the class."""
         regular = maps.mean((-2, -1))
         if self.mode == "regular":
             return regular
+        if self.is_canonical:
+            return turn_back(self.group, regular, self.pose(regular), soft=self.mode == "canonical-soft")
         invariant: Tensor = self.fibre(regular)
         return invariant if self.mode == "invariant" else torch.cat([invariant, regular], dim=1)
 

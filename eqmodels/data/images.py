@@ -1,0 +1,111 @@
+"""A data set in memory: images, labels, and what the labels mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from eqmodels._shapes import Float, Int, Shaped
+
+__all__ = ["LabelledImages"]
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images of one size with their classes, in memory.
+
+    Args:
+        name: what the data set is called.
+        images: ``(N, C, H, W)``, uint8.
+        labels: ``(N,)``, the class of each image, int64.
+        classes: the name of each class.
+
+    Raises:
+        ValueError: if there are no images, shapes do not match or a label names no class.
+        TypeError: if the images are not uint8.
+    """
+
+    name: str
+    images: Shaped[Tensor, "N C H W"]
+    labels: Int[Tensor, " N"]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != torch.uint8:
+            raise TypeError(f"images of {self.name} must be uint8; got {self.images.dtype}. Scale them to 0 .. 255.")
+        if self.images.dim() != 4 or self.labels.shape != self.images.shape[:1]:
+            raise ValueError(
+                f"{self.name} needs images (N, channels, height, width) and N labels; got {tuple(self.images.shape)} "
+                f"and {tuple(self.labels.shape)}."
+            )
+        if not len(self.images):
+            raise ValueError(f"{self.name} has no images; got 0. Name a folder or a split that has some.")
+        if not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
+            raise ValueError(
+                f"labels of {self.name} must name one of its {len(self.classes)} classes; got "
+                f"{int(self.labels.min())} .. {int(self.labels.max())}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images."""
+        return self.images.shape[1]
+
+    def pixels(self, indices: Tensor | slice = slice(None)) -> Float[Tensor, "B C H W"]:
+        """The chosen images as float32 in [0, 1]."""
+        return self.images[indices].float() / 255
+
+    def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation of each channel over all pixels, of values in [0, 1]; a deviation of 0 becomes 1."""
+        means, deviations = [], []
+        for channel in range(self.channels):
+            # Counts of the 256 values: exact sums, whatever the number of pixels.
+            counts = torch.bincount(self.images[:, channel].flatten(), minlength=256).double()
+            values = torch.arange(256, dtype=torch.float64) / 255
+            mean = (counts * values).sum() / counts.sum()
+            means.append(float(mean))
+            deviations.append(float(((counts * (values - mean) ** 2).sum() / counts.sum()).sqrt()) or 1.0)
+        return tuple(means), tuple(deviations)
+
+    def subset(self, indices: Sequence[int] | Tensor) -> LabelledImages:
+        """The chosen images, in the given order.
+
+        Raises:
+            ValueError: if none is chosen.
+        """
+        chosen = torch.as_tensor(indices)
+        return replace(self, images=self.images[chosen], labels=self.labels[chosen])
+
+    def balanced_subset(self, count: int, *, seed: int = 0) -> LabelledImages:
+        """A random subset with equally many images of every class (one more of the first classes, if need be).
+
+        Args:
+            count: number of images.
+            seed: of the choice.
+
+        Raises:
+            ValueError: if a class has too few images.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        share, rest = divmod(count, len(self.classes))
+        chosen = []
+        for label, class_name in enumerate(self.classes):
+            members = (self.labels == label).nonzero()[:, 0]
+            wanted = share + (label < rest)
+            if wanted > len(members):
+                raise ValueError(
+                    f"a balanced subset of {count} images needs {wanted} of the class {class_name!r}; {self.name} has "
+                    f"{len(members)}. Ask for fewer."
+                )
+            chosen.append(members[torch.randperm(len(members), generator=generator)[:wanted]])
+        return self.subset(torch.cat(chosen).sort().values)
+
+    def to_rgb(self) -> LabelledImages:
+        """Grey images repeated in three channels; others as they are."""
+        return replace(self, images=self.images.expand(-1, 3, -1, -1)) if self.channels == 1 else self

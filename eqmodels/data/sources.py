@@ -1,0 +1,144 @@
+"""Data sets by name: where their files are looked for, and torchvision's classes that read and download them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision import datasets
+from torchvision.datasets.utils import extract_archive
+
+from eqmodels.data.folder import read_image_folder
+from eqmodels.data.images import LabelledImages
+from eqmodels.data.mini import read_fashion_mnist_mini
+
+__all__ = ["Split", "list_data", "load_data", "search_folders"]
+
+Split = Literal["train", "test"]
+
+DEBIAN = Path("/usr/share/datasets")
+"""Where Debian's packages of data sets put their files."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """How torchvision reads one data set: its class, the arguments of a split, and a folder of its raw files."""
+
+    open: Callable[..., Any]
+    splits: dict[str, dict[str, Any]]
+    raw: tuple[str, str] | None = None
+    """Name of a flat folder of gzipped files, and the folder of torchvision's where they are looked for."""
+
+
+_TRAIN_FLAG = {"train": {"train": True}, "test": {"train": False}}
+_SOURCES = {
+    "fashion_mnist": _Source(datasets.FashionMNIST, _TRAIN_FLAG, ("fashion-mnist", "FashionMNIST/raw")),
+    "mnist": _Source(datasets.MNIST, _TRAIN_FLAG, ("mnist", "MNIST/raw")),
+    "cifar10": _Source(datasets.CIFAR10, _TRAIN_FLAG),
+    "cifar100": _Source(datasets.CIFAR100, _TRAIN_FLAG),
+    "stl10": _Source(datasets.STL10, {"train": {"split": "train"}, "test": {"split": "test"}}),
+}
+_STL10_CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
+
+
+def list_data() -> list[str]:
+    """The names that `load_data` knows, sorted."""
+    return sorted([*_SOURCES, "fashion_mnist_mini", "image_folder"])
+
+
+def load_data(
+    name: str,
+    split: Split = "train",
+    *,
+    root: str | Path | None = None,
+    size: int | None = None,
+    download: bool = True,
+) -> LabelledImages:
+    """A data set in memory.
+
+    Files are looked for in `search_folders`, in torchvision's layout or as a folder of gzipped files
+    (``fashion-mnist/train-images-idx3-ubyte.gz``, as published); else torchvision downloads them, with progress, into
+    the first of these folders that can be written.
+
+    Args:
+        name: one of `list_data`; ``"fashion_mnist_mini"`` is part of the package.
+        split: ``"train"`` or ``"test"``.
+        root: a folder to look into first; for ``"image_folder"`` the folder of images itself.
+        size: for ``"image_folder"``, the side of the square that images are resized and cropped to.
+        download: whether to download what is not found.
+
+    Raises:
+        ValueError: if the name or the split is unknown.
+        FileNotFoundError: if the files are nowhere, and could not be downloaded; says what was tried.
+    """
+    if name not in list_data():
+        raise ValueError(f"data must be one of {', '.join(list_data())}; got {name!r}. Use 'fashion_mnist_mini'.")
+    if split not in ("train", "test"):
+        raise ValueError(f"split must be 'train' or 'test'; got {split!r}. Use 'train'.")
+    if name == "fashion_mnist_mini":
+        return read_fashion_mnist_mini(split)
+    if name == "image_folder":
+        return read_image_folder(root, split, size=size)
+    source, tried = _SOURCES[name], []
+    for folder in search_folders(root):
+        try:
+            with _torchvision_root(folder, source) as prepared:
+                return _in_memory(name, source.open(str(prepared), **source.splits[split], download=False))
+        except (RuntimeError, OSError) as error:
+            tried.append(f"{folder} ({_first_line(error)})")
+    if download:
+        for folder in (folder for folder in search_folders(root) if folder != DEBIAN):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                return _in_memory(name, source.open(str(folder), **source.splits[split], download=True))
+            except (RuntimeError, OSError) as error:
+                tried.append(f"download into {folder} ({_first_line(error)})")
+    raise FileNotFoundError(
+        f"the files of {name} were not found; tried {'; '.join(tried)}. Name the folder that has them by root= "
+        "(--root), or in the variable EQMODELS_DATA, or use fashion_mnist_mini, which is part of the package."
+    )
+
+
+def search_folders(root: str | Path | None = None) -> list[Path]:
+    """Where data is looked for: the argument, ``$EQMODELS_DATA``, ``$TORCH_HOME/datasets``, Debian's folder."""
+    named = [root, os.environ.get("EQMODELS_DATA")]
+    return [*(Path(folder).expanduser() for folder in named if folder), Path(torch.hub.get_dir()).parent / "datasets", DEBIAN]
+
+
+@contextmanager
+def _torchvision_root(folder: Path, source: _Source) -> Iterator[Path]:
+    """The folder as torchvision lays it out: itself, or a temporary one into which gzipped files are unpacked."""
+    flat = [folder / source.raw[0], folder] if source.raw else []
+    archives = next((found for place in flat if (found := sorted(place.glob("*-ubyte.gz")))), [])
+    if not archives or source.raw is None:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        raw = Path(temporary) / source.raw[1]
+        raw.mkdir(parents=True)
+        for archive in archives:
+            extract_archive(str(archive), str(raw))
+        yield Path(temporary)
+
+
+def _in_memory(name: str, dataset: Any) -> LabelledImages:  # noqa: ANN401 (torchvision's classes share no base)
+    data, targets = dataset.data, dataset.labels if name == "stl10" else dataset.targets
+    images = data if isinstance(data, Tensor) else torch.from_numpy(np.asarray(data))
+    if images.dim() == 3:
+        images = images[:, None]
+    elif name != "stl10":
+        images = images.permute(0, 3, 1, 2)
+    classes = _STL10_CLASSES if name == "stl10" else tuple(dataset.classes)
+    return LabelledImages(name, images.contiguous(), torch.as_tensor(targets).long(), classes)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0].rstrip(".")

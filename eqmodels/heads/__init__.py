@@ -1,0 +1,8 @@
+"""Prediction heads: from the regular features of a backbone to the logits of an E-SSL task."""
+
+from eqmodels.heads.equivariant import EquivariantHead
+from eqmodels.heads.linear import LinearHead
+from eqmodels.heads.mlp import MLPHead
+from eqmodels.heads.registry import HeadName, create_head
+
+__all__ = ["EquivariantHead", "HeadName", "LinearHead", "MLPHead", "create_head"]

@@ -1,0 +1,102 @@
+"""Tasks that move the image by an element of a planar group: flips and turns."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from eqmodels._shapes import Float
+from eqmodels.groups import PlanarGroup
+from eqmodels.tasks.task import Task
+
+__all__ = ["FineRotation", "GroupTask", "horizontal_flip", "rotation", "vertical_flip"]
+
+
+class GroupTask(Task):
+    """Which element of a group moved the image? Label ``a`` applies ``elements[a]``.
+
+    Args:
+        name: what the task is called.
+        group: a `PlanarGroup` or its name.
+        elements: a subgroup as elements of the group, the identity first; None for the whole group.
+        circular: whether everything outside the inscribed circle is zeroed, for all labels alike.
+
+    Raises:
+        ValueError: if the elements are no subgroup, or the images are not square and would be turned by a quarter.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        group: PlanarGroup | str,
+        elements: tuple[int, ...] | None = None,
+        *,
+        circular: bool = False,
+    ) -> None:
+        self.name, self.circular = name, circular
+        self.group: PlanarGroup = PlanarGroup.parse(group)
+        self.elements = tuple(self.group.elements) if elements is None else elements
+        self.group.cosets(self.elements)  # raises if they are no subgroup
+        self.num_labels = len(self.elements)
+
+    def check(self, images: Float[Tensor, "B C H W"]) -> None:
+        """Raises a `ValueError` if the images do not keep their shape."""
+        height, width = images.shape[-2:]
+        if height != width and any(self.group.degrees(g) % 180 for g in self.elements):
+            raise ValueError(
+                f"{self.name} turns images by angles that are no half turns, so they must be square; got {height} x "
+                f"{width}. Crop or resize them first."
+            )
+
+    def transform(
+        self,
+        images: Float[Tensor, "B C H W"],
+        label: int,
+        generator: torch.Generator | None,  # noqa: ARG002
+    ) -> Float[Tensor, "B C H W"]:
+        """See `Task.transform`."""
+        g = self.elements[label]
+        if g == self.group.identity and not self.circular:
+            return images
+        return self.group.act(g, images, circular=self.circular)
+
+
+def horizontal_flip() -> GroupTask:
+    """Is the image flipped left to right? Two labels."""
+    return GroupTask("horizontal_flip", "d1")
+
+
+def vertical_flip() -> GroupTask:
+    """Is the image flipped upside down? Two labels: a subgroup of D2, as its flip is a left-right flip and a half turn."""
+    d2 = PlanarGroup.parse("d2")
+    upside_down = next(g for g in d2.elements if d2.reflected(g) and d2.degrees(g) == 180)
+    return GroupTask("vertical_flip", d2, (d2.identity, upside_down))
+
+
+def rotation() -> GroupTask:
+    """By how many quarter turns is the image turned? Four labels.
+
+    Source: Gidaris et al. 2018, arXiv 1803.07728.
+    """
+    return GroupTask("rotation", "c4")
+
+
+class FineRotation(GroupTask):
+    """By which multiple of 360 / N degrees is the image turned? Seen through a circle, so that corners tell nothing.
+
+    Angles that are no quarter turns are sampled bilinearly.
+
+    Args:
+        angles: N, from 2 to 36.
+
+    Raises:
+        TypeError: if N is not an integer.
+        ValueError: if it is out of range, or the images are not square.
+    """
+
+    def __init__(self, angles: int = 8) -> None:
+        if isinstance(angles, bool) or not isinstance(angles, int):
+            raise TypeError(f"angles must be an integer from 2 to 36; got {angles!r}. Pass, say, 8.")
+        if not 2 <= angles <= 36:
+            raise ValueError(f"angles must lie in 2 .. 36; got {angles}. Pass, say, 8.")
+        super().__init__(f"rotation{angles}", PlanarGroup(angles), circular=True)

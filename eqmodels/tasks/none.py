@@ -1,0 +1,27 @@
+"""The task of doing nothing: the baseline of all others."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from eqmodels._shapes import Float
+from eqmodels.tasks.task import Task
+
+__all__ = ["NoTask"]
+
+
+class NoTask(Task):
+    """One label, the images as they are: there is nothing to predict, and ``log(num_labels)`` is 0."""
+
+    name = "none"
+    num_labels = 1
+
+    def transform(
+        self,
+        images: Float[Tensor, "B C H W"],
+        label: int,  # noqa: ARG002
+        generator: torch.Generator | None,  # noqa: ARG002
+    ) -> Float[Tensor, "B C H W"]:
+        """See `Task.transform`."""
+        return images

@@ -1,0 +1,144 @@
+"""Everything that decides a pretraining run, in one frozen object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from eqmodels.heads import HeadName
+from eqmodels.layers.checks import check_count
+from eqmodels.transforms import AugmentationName
+
+__all__ = ["OptimiserName", "PrecisionName", "PretrainConfig", "ScheduleName"]
+
+OptimiserName = Literal["sgd", "adamw"]
+ScheduleName = Literal["cosine", "multistep"]
+PrecisionName = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """A pretraining run: two runs of one config give the same weights, bit for bit, on one machine.
+
+    The folder that holds the data is not part of it, nor the folder of the run.
+
+    Args:
+        model: the backbone's name, see `create_model`.
+        norm: the backbone's normalisation, ``"batch"`` or ``"layer"``; the standard networks have the former only.
+        task: the task's name, see `create_task`.
+        preset: of the task, ``"paper"`` or ``"fixed"``.
+        head: ``"linear"``, ``"mlp"`` or ``"equivariant"``.
+        head_hidden: dense channels of the head's hidden layer.
+        head_dropout: dropout in the hidden layer of ``"mlp"``.
+        turn: ``"auto"`` leaves images unturned where an equivariant head makes turned ones superfluous; ``"always"``
+            turns them.
+        augment: ``"none"``, ``"crop_flip"`` or ``"simclr"``, see `create_augmentation`.
+        data: the data set, see `load_data`.
+        limit: number of training images, a balanced subset; None for all.
+        coloured: whether grey images get random colours that do not depend on the class (see
+            `LabelledImages.coloured`).
+        to_rgb: whether a grey channel is repeated three times.
+        size: for ``image_folder``, the side of the images in pixels.
+        epochs: passes over the training images.
+        batch_size: images of one step, over all processes and accumulated parts; a last, smaller batch is left out.
+        accumulate: parts that a step's images are cut into on each process, to save memory.
+        optimiser: ``"sgd"`` (Nesterov, momentum 0.9) or ``"adamw"``.
+        learning_rate: the largest.
+        final_learning_rate: of ``"cosine"``, the last.
+        schedule: ``"cosine"``, or ``"multistep"``: times 0.2 after 30, 60 and 80% of the steps.
+        warmup_epochs: of linear growth from 0, at the start.
+        weight_decay: L2 penalty (``"sgd"``) or decoupled decay (``"adamw"``).
+        clip_norm: largest norm of the gradient; None for no clipping.
+        precision: ``"bfloat16"`` runs the networks under autocast; weights are always float32.
+        channels_last: memory format of images and filters.
+        compile: whether to run through `torch.compile`.
+        seed: of weights, order, augmentation and labels.
+
+    Raises:
+        TypeError: if a count is not an integer.
+        ValueError: if a value breaks its rule; the sentence names it.
+    """
+
+    model: str = "c4_resnet18_w16"
+    norm: Literal["batch", "layer"] = "batch"
+    task: str = "rotation"
+    preset: Literal["paper", "fixed"] = "fixed"
+    head: HeadName = "equivariant"
+    head_hidden: int = 2048
+    head_dropout: float = 0.0
+    turn: Literal["auto", "always"] = "auto"
+    augment: AugmentationName = "simclr"
+    data: str = "fashion_mnist_mini"
+    limit: int | None = None
+    coloured: bool = False
+    to_rgb: bool = False
+    size: int | None = None
+    epochs: int = 15
+    batch_size: int = 128
+    accumulate: int = 1
+    optimiser: OptimiserName = "sgd"
+    learning_rate: float = 0.05
+    final_learning_rate: float = 0.0
+    schedule: ScheduleName = "cosine"
+    warmup_epochs: float = 1.0
+    weight_decay: float = 5e-4
+    clip_norm: float | None = None
+    precision: PrecisionName = "bfloat16"
+    channels_last: bool = True
+    compile: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("accumulate", 1), ("head_hidden", 1), ("seed", 0)):
+            check_count(name, getattr(self, name), least)
+        if self.limit is not None:
+            check_count("limit", self.limit)
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"batch_size must be a multiple of accumulate; got {self.batch_size} and {self.accumulate}. "
+                f"Pass batch_size={self.accumulate * max(self.batch_size // self.accumulate, 1)}."
+            )
+        for name, least in (("learning_rate", 0), ("weight_decay", 0), ("warmup_epochs", 0)):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be a finite number of at least {least}; got {getattr(self, name)}.")
+        if not 0 <= self.final_learning_rate <= self.learning_rate:
+            raise ValueError(
+                f"final_learning_rate must lie between 0 and learning_rate; got {self.final_learning_rate}. Pass 0."
+            )
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise ValueError(f"clip_norm must be positive; got {self.clip_norm}. Pass None for no clipping.")
+        options: dict[str, tuple[str, ...]] = {
+            "norm": ("batch", "layer"),
+            "preset": ("paper", "fixed"),
+            "turn": ("auto", "always"),
+            "head": get_args(HeadName),
+            "augment": get_args(AugmentationName),
+            "optimiser": get_args(OptimiserName),
+            "schedule": get_args(ScheduleName),
+            "precision": get_args(PrecisionName),
+        }
+        for name, allowed in options.items():
+            if (value := getattr(self, name)) not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {value!r}. Use {allowed[0]!r}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The values by name, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> PretrainConfig:
+        """The config of such values; those that are left out have their defaults.
+
+        Raises:
+            ValueError: if a name is unknown or a value breaks its rule.
+        """
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ValueError(f"a pretraining config has no {unknown[0]!r}; it has {', '.join(sorted(known))}.")
+        return cls(**values)
+
+    def differences(self, other: PretrainConfig) -> dict[str, tuple[Any, Any]]:
+        """The values that differ, own and other's, by name."""
+        own, others = self.to_dict(), other.to_dict()
+        return {name: (own[name], others[name]) for name in own if own[name] != others[name]}

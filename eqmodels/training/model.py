@@ -1,0 +1,85 @@
+"""What is pretrained: a backbone and a prediction head for each task."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from eqmodels._shapes import Float
+from eqmodels.backbones import Encoder, create_model
+from eqmodels.heads import EquivariantHead, create_head
+from eqmodels.tasks import MultivariateTask, Task, create_task
+from eqmodels.training.config import PretrainConfig
+
+__all__ = ["EsslModel", "build_model", "components", "is_strict"]
+
+
+class EsslModel(nn.Module):
+    """A backbone and one head a task: images to the logits of every task.
+
+    Heads read the *regular* features, the mean of the last map over space, ``|G| fields`` channels: invariant ones know
+    nothing of the pose.
+
+    Args:
+        backbone: the encoder that is pretrained.
+        heads: one module a task, ``(B, channels) -> (B, labels)``.
+    """
+
+    def __init__(self, backbone: Encoder, heads: list[nn.Module]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.heads = nn.ModuleList(heads)
+
+    def features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
+        """Regular features, group-major."""
+        return self.backbone.forward_features(images).mean((-2, -1))
+
+    def forward(self, images: Float[Tensor, "B C H W"]) -> tuple[Tensor, ...]:
+        """Logits of every task, ``(B, labels)`` each."""
+        features = self.features(images)
+        return tuple(head(features) for head in self.heads)
+
+    @property
+    def pose(self) -> nn.Module | None:
+        """What predicts the pose, for canonical features; None if no head is equivariant."""
+        return next((head.pose for head in self.heads if isinstance(head, EquivariantHead)), None)
+
+
+def components(task: Task) -> tuple[Task, ...]:
+    """The tasks that have a head of their own: those that a multivariate one is made of, else itself."""
+    return task.tasks if isinstance(task, MultivariateTask) else (task,)
+
+
+def is_strict(config: PretrainConfig, task: Task) -> bool:
+    """Whether images need not be turned: every head is equivariant and every label moves pixels to pixels."""
+    exact = task.group is not None and all(task.group.is_exact(g) for g in task.elements)
+    return config.turn == "auto" and config.head == "equivariant" and exact and len(components(task)) == 1
+
+
+def build_model(config: PretrainConfig, channels: int) -> tuple[EsslModel, Task]:
+    """The network of a config, with random weights, and its task.
+
+    Args:
+        config: names the model, the task and the head.
+        channels: of the images.
+
+    Raises:
+        ValueError: if a name is unknown, or the head does not fit the task and the backbone.
+    """
+    task = create_task(config.task, preset=config.preset)
+    options = {} if config.norm == "batch" else {"norm": config.norm}
+    backbone = create_model(config.model, in_chans=channels, num_classes=0, **options)
+    features = backbone.feature_info[-1]["num_chs"]
+    heads = [
+        create_head(
+            config.head,
+            group=backbone.group,
+            in_features=features,
+            num_labels=part.num_labels,
+            task_group=part.group,
+            elements=part.elements,
+            hidden=config.head_hidden,
+            dropout=config.head_dropout,
+        )
+        for part in components(task)
+    ]
+    return EsslModel(backbone, heads), task

@@ -1,0 +1,43 @@
+"""The optimiser and the learning rate of every step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from eqmodels.training.config import PretrainConfig
+
+__all__ = ["create_optimiser", "learning_rate_at"]
+
+MILESTONES, DECAY = (0.3, 0.6, 0.8), 0.2
+"""Epochs 60, 120 and 160 of 200: Wang et al. 2024, arXiv 2411.06508."""
+
+
+def create_optimiser(config: PretrainConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimiser of a config; `learning_rate_at` sets its rate before every step."""
+    if config.optimiser == "adamw":
+        return torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    return torch.optim.SGD(
+        parameters, lr=config.learning_rate, momentum=0.9, nesterov=True, weight_decay=config.weight_decay
+    )
+
+
+def learning_rate_at(config: PretrainConfig, step: int, steps_per_epoch: int) -> float:
+    """The learning rate of a step, a pure function of its number.
+
+    Args:
+        config: names the schedule.
+        step: number of the step, from 0, over all epochs.
+        steps_per_epoch: steps of one epoch.
+    """
+    total, warmup = config.epochs * steps_per_epoch, config.warmup_epochs * steps_per_epoch
+    if step < warmup:
+        return config.learning_rate * (step + 1) / max(warmup, 1)
+    if config.schedule == "multistep":
+        return config.learning_rate * DECAY ** sum(step >= milestone * total for milestone in MILESTONES)
+    progress = (step - warmup) / max(total - warmup, 1)
+    amplitude = config.learning_rate - config.final_learning_rate
+    return config.final_learning_rate + amplitude * (1 + math.cos(math.pi * progress)) / 2

@@ -1,0 +1,20 @@
+"""Label-free augmentation of batches, per image random, with the randomness as an argument."""
+
+from eqmodels.transforms.augmentation import Augmentation, Compose, NoAugmentation
+from eqmodels.transforms.colour import ColourJitter, RandomGrayscale, adjust_hue
+from eqmodels.transforms.crop import RandomCrop, RandomHorizontalFlip, RandomResizedCrop
+from eqmodels.transforms.presets import AugmentationName, create_augmentation
+
+__all__ = [
+    "Augmentation",
+    "AugmentationName",
+    "ColourJitter",
+    "Compose",
+    "NoAugmentation",
+    "RandomCrop",
+    "RandomGrayscale",
+    "RandomHorizontalFlip",
+    "RandomResizedCrop",
+    "adjust_hue",
+    "create_augmentation",
+]
