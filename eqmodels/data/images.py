@@ -109,3 +109,26 @@ class LabelledImages:
     def to_rgb(self) -> LabelledImages:
         """Grey images repeated in three channels; others as they are."""
         return replace(self, images=self.images.expand(-1, 3, -1, -1)) if self.channels == 1 else self
+
+    def coloured(self, *, seed: int = 0) -> LabelledImages:
+        """Grey images in random colours that do not depend on the class: ``(N, 1, H, W) -> (N, 3, H, W)``.
+
+        The grey value blends between a dark and a light colour of the image's own, uniform in [0, 0.3] and [0.4, 1] in
+        each channel.
+
+        Args:
+            seed: of the colours.
+
+        Raises:
+            ValueError: if the images have colours already.
+        """
+        if self.channels != 1:
+            raise ValueError(f"only grey images can be coloured; {self.name} has {self.channels} channels.")
+        generator = torch.Generator().manual_seed(seed)
+        dark, light = torch.rand(2, len(self), 3, 1, 1, generator=generator)
+        coloured = torch.empty(len(self), 3, *self.images.shape[-2:], dtype=torch.uint8)
+        for start in range(0, len(self), 4096):
+            part = slice(start, start + 4096)
+            low, high = 0.3 * dark[part], 0.4 + 0.6 * light[part]
+            coloured[part] = ((low + (high - low) * self.pixels(part)) * 255).round().to(torch.uint8)
+        return replace(self, name=f"{self.name}, coloured", images=coloured)

@@ -11,7 +11,7 @@ from torch import Tensor
 from eqmodels._shapes import Float
 from eqmodels.evaluation.fibres import Fibre
 
-__all__ = ["Collapse", "measure_collapse", "relative_spread"]
+__all__ = ["Collapse", "effective_rank", "measure_collapse", "relative_spread"]
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,8 @@ class Collapse:
     """How much the last feature map depends on the image; a network that ignores it is equivariant and worthless.
 
     Attributes:
-        effective_rank: the exponential of the entropy of the normalised singular values of the feature vectors (one a
-            pixel and image, minus the mean over the images at that pixel); from 0 to `channels`. Source: Roy and
-            Vetterli, *The effective rank*, EUSIPCO 2007.
+        effective_rank: see `effective_rank`, of the feature vectors (one a pixel and image, minus the mean over the
+            images at that pixel); from 0 to `channels`.
         channels: of the feature map.
         spread: ``||f(x) - mean over images|| / ||f(x)||`` of the feature maps; 0 if they are the same for all images.
         between_images: ``||f(x) - f(x')|| / ||f(x)||`` (root mean squares) of the invariant features of different
@@ -44,15 +43,42 @@ def measure_collapse(maps: Float[Tensor, "B F *space"], fibre: Fibre) -> Collaps
     mean_distance = float(torch.cdist(invariants, invariants).square().sum()) / (len(maps) * (len(maps) - 1))
     mean_square = float(invariants.square().sum()) / len(maps)
     vectors = _deviations(maps).flatten(2).movedim(1, -1).flatten(0, -2) if maps.dim() > 2 else _deviations(maps)
-    values = torch.linalg.svdvals(vectors)
-    total = float(values.sum())
-    entropy = float(torch.special.entr(values / total).sum()) if total else 0.0
     return Collapse(
-        effective_rank=math.exp(entropy) if total else 0.0,
+        effective_rank=effective_rank(vectors),
         channels=channels,
         spread=relative_spread(maps),
         between_images=math.sqrt(mean_distance / mean_square) if mean_square else 0.0,
     )
+
+
+def effective_rank(features: Float[Tensor, "N F"]) -> float:
+    """The effective number of dimensions that features fill: ``exp(-sum p log p)`` with ``p = s / sum s``.
+
+    Here s are the singular values of the features minus their mean. Features that fill r orthogonal directions equally
+    have rank r; 1 if they lie on a line, 0 if they are all the same, NaN if they are not finite. At most
+    ``min(N - 1, F)``, so ranks are to be compared at equal numbers of images.
+
+    Source: Roy and Vetterli, *The effective rank: a measure of effective dimensionality*, EUSIPCO 2007.
+
+    Args:
+        features: one row an image; any scale, computed in float64.
+
+    Raises:
+        ValueError: if `features` is not a matrix, or empty.
+    """
+    if features.dim() != 2 or 0 in features.shape:
+        raise ValueError(
+            f"features must be a matrix (images, features) and not empty; got shape {tuple(features.shape)}. "
+            "Pool feature maps to vectors first."
+        )
+    features = features.double()
+    if not features.isfinite().all():
+        return math.nan
+    # What the mean of equal numbers loses to rounding is no dimension.
+    rounding = torch.finfo(features.dtype).eps * max(features.shape) * float(features.norm())
+    values = torch.linalg.svdvals(features - features.mean(0))
+    values = values[values > rounding]
+    return math.exp(float(torch.special.entr(values / values.sum()).sum())) if len(values) else 0.0
 
 
 def _deviations(maps: Float[Tensor, "B F *space"]) -> Float[Tensor, "B F *space"]:

@@ -67,7 +67,7 @@ def horizontal_flip() -> GroupTask:
 
 
 def vertical_flip() -> GroupTask:
-    """Is the image flipped upside down? Two labels: a subgroup of D2, as its flip is a left-right flip and a half turn."""
+    """Is the image flipped upside down? Two labels, a subgroup of D2: its flip is a left-right flip and a half turn."""
     d2 = PlanarGroup.parse("d2")
     upside_down = next(g for g in d2.elements if d2.reflected(g) and d2.degrees(g) == 180)
     return GroupTask("vertical_flip", d2, (d2.identity, upside_down))

@@ -7,7 +7,7 @@ from itertools import permutations
 import torch
 from torch import Tensor
 
-from eqmodels._shapes import Float, Int
+from eqmodels._shapes import Bool, Float, Int
 from eqmodels.tasks.task import Task
 
 __all__ = ["PERMUTATIONS", "Jigsaw"]
@@ -20,7 +20,7 @@ _SMALLEST_GAP = 2  # pixels: below, tiles could not be moved by a pixel to eithe
 
 
 class Jigsaw(Task):
-    """In which of 24 orders are the image's 2 x 2 tiles? Label ``a`` puts tile ``PERMUTATIONS[a][i]`` at position ``i``.
+    """In which of 24 orders are the image's 2 x 2 tiles? Label ``a`` puts tile ``PERMUTATIONS[a][i]`` at place ``i``.
 
     Halves that touch can be matched by continuing their edges over the seam, without knowing what the image shows. So a
     tile is by default smaller than its quarter of the image: it is cut out of the quarter at a random place, of its own
@@ -77,29 +77,39 @@ class Jigsaw(Task):
             )
 
     def apply(
-        self, images: Float[Tensor, "B C H W"], labels: Int[Tensor, "..."], generator: torch.Generator | None = None
+        self, images: Float[Tensor, "B C H W"], labels: Int[Tensor, " B"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "B C H W"]:
         """See `Task.apply`; the offsets are drawn on the CPU for all images, whatever their labels."""
         self.check_labels(images, labels)
         self.check(images)
         batch, _, height, width = images.shape
         gap, jitter = self.spacing(height, width)
-        drawn = torch.randint(jitter + 1, (2, batch, 4), generator=generator, device="cpu") if jitter else 0
-        # Of the position i in the result: the tile that comes there, and its first row and column in the image.
+        offsets = torch.zeros(batch, 2, 4, dtype=torch.long, device="cpu")
+        if jitter:
+            offsets = torch.randint(jitter + 1, offsets.shape, generator=generator, device="cpu")
         tiles = torch.tensor(PERMUTATIONS, device="cpu")[labels.cpu()]
-        corner = torch.stack([tiles // 2 * (height // 2), tiles % 2 * (width // 2)]) + (gap - jitter) // 2 + drawn
-        top, left = corner.to(images.device)
-        (row, in_row), (column, in_column) = (_positions(side, gap, images.device) for side in (height, width))
-        position = 2 * (row >= 0).long()[:, None] * 0 + 2 * (row)[:, None] + column[None, :]
-        inside = ((in_row >= 0) & (in_row < height // 2 - gap))[:, None] & (
-            (in_column >= 0) & (in_column < width // 2 - gap)
-        )
-        source = (top[:, position] + in_row[:, None]) * width + left[:, position] + in_column
-        source = source.masked_fill(~inside, 0).flatten(1)[:, None].expand(-1, images.shape[1], -1)
-        return images.flatten(2).gather(2, source).view_as(images).masked_fill(~inside, 0)
+        # The first row and column, in the image, of the tile that comes to each of the four positions.
+        quarter = torch.stack([tiles // 2 * (height // 2), tiles % 2 * (width // 2)])
+        top, left = (quarter + (gap - jitter) // 2 + offsets.transpose(0, 1)).to(images.device)
+        below, row, in_rows = _along(height, gap, images.device)
+        right, column, in_columns = _along(width, gap, images.device)
+        position = 2 * below[:, None] + right
+        source = (top[:, position] + row[:, None]) * width + left[:, position] + column
+        outside = ~(in_rows[:, None] & in_columns)
+        source = source.masked_fill(outside, 0).flatten(1)[:, None].expand(-1, images.shape[1], -1)
+        return images.flatten(2).gather(2, source).view_as(images).masked_fill(outside, 0)
 
     def transform(
         self, images: Float[Tensor, "B C H W"], label: int, generator: torch.Generator | None
     ) -> Float[Tensor, "B C H W"]:
         """See `Task.transform`."""
         return self.apply(images, torch.full((len(images),), label, device="cpu"), generator)
+
+
+def _along(
+    side: int, gap: int, device: torch.device
+) -> tuple[Int[Tensor, " {side}"], Int[Tensor, " {side}"], Bool[Tensor, " {side}"]]:
+    """Of every pixel along one side of the result: the half it lies in, its place in the tile, whether it is in it."""
+    pixels, half = torch.arange(side, device=device), side // 2
+    place = pixels % half - gap // 2
+    return pixels // half, place, (place >= 0) & (place < half - gap)

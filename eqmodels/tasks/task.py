@@ -34,7 +34,7 @@ class Task(ABC):
     group: PlanarGroup | None = None
     elements: tuple[int, ...] = ()
 
-    def sample(self, batch: int, generator: torch.Generator | None = None) -> Int[Tensor, "..."]:
+    def sample(self, batch: int, generator: torch.Generator | None = None) -> Int[Tensor, " B *tasks"]:
         """Uniform labels, one an image.
 
         Args:
@@ -44,7 +44,10 @@ class Task(ABC):
         return torch.randint(self.num_labels, (batch,), generator=generator, device="cpu")
 
     def apply(
-        self, images: Float[Tensor, "B C H W"], labels: Int[Tensor, "..."], generator: torch.Generator | None = None
+        self,
+        images: Float[Tensor, "B C H W"],
+        labels: Int[Tensor, " B *tasks"],
+        generator: torch.Generator | None = None,
     ) -> Float[Tensor, "B C2 H2 W2"]:
         """Every image transformed as its label says.
 
@@ -73,7 +76,7 @@ class Task(ABC):
         assert transformed is not None
         return transformed
 
-    def check_labels(self, images: Float[Tensor, "B C H W"], labels: Int[Tensor, "..."]) -> None:
+    def check_labels(self, images: Float[Tensor, "B C H W"], labels: Int[Tensor, " B *tasks"]) -> None:
         """Raises unless the images are a batch in floating point and there is one label in range for each.
 
         Raises:

@@ -1,0 +1,1 @@
+"""What equivariance buys in E-SSL: the runs, their evaluation and the tables."""

@@ -1,0 +1,55 @@
+"""Trains the runs of the grid that are not done: ``python -m benchmarks.essl.train --workers 2 'simclr/*'``.
+
+Stop it whenever you like; the same command goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+from benchmarks.essl.grid import FOLDER, GRID
+from eqmodels.training import pretrain
+from eqmodels.training.run import CONFIG
+
+
+def main() -> None:
+    """Trains what matches the patterns, each run in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("patterns", nargs="*", default=["*"], help="names of runs, or shell patterns (default: all)")
+    parser.add_argument("--workers", type=int, default=2, help="runs at a time (default: 2)")
+    parser.add_argument("--root", help="the folder of the data")
+    parser.add_argument("--list", action="store_true", help="only say which runs are done")
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    # In the order of the patterns, so that a caller can say what comes first.
+    names = list(dict.fromkeys(name for pattern in arguments.patterns for name in fnmatch.filter(GRID, pattern)))
+    if arguments.one:
+        torch.set_num_threads(1)
+        pretrain(GRID[names[0]], FOLDER / names[0], root=arguments.root, quiet=True)
+        return
+    if arguments.list:
+        for name in names:
+            print("done" if (FOLDER / name / CONFIG).exists() else "    ", name)
+        return
+
+    def run(name: str) -> None:
+        if not (FOLDER / name / CONFIG).exists():
+            command = [sys.executable, "-m", "benchmarks.essl.train", "--one", name]
+            command += ["--root", arguments.root] if arguments.root else []
+            # One thread a run: two small networks side by side train faster than one on two threads.
+            status = subprocess.run(command, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}).returncode
+            print("failed" if status else "done", name, flush=True)
+
+    with ThreadPoolExecutor(arguments.workers) as pool:
+        list(pool.map(run, names))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Intervals: what several seeds, or a finite number of test images, leave open about an accuracy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import NormalDist, fmean, stdev
+
+__all__ = ["Estimate", "estimate", "proportion_interval", "t_quantile"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95% interval.
+
+    Attributes:
+        mean: in the unit of the values; of accuracies from 0 to 1.
+        low: the lower end of the interval; NaN if it is unknown.
+        high: the upper end.
+        count: the number of values; of a proportion, of trials.
+        values: of the seeds or subsets; none of a proportion.
+    """
+
+    mean: float
+    low: float
+    high: float
+    count: int
+    values: tuple[float, ...] = ()
+
+    def __str__(self) -> str:
+        return self._text(1.0, 3)
+
+    def as_percent(self) -> str:
+        """Such as ``84.8 ± 0.6``, or ``84.8`` if the interval is unknown; of an asymmetric one, the longer side."""
+        return self._text(100.0, 1)
+
+    def overlaps(self, other: Estimate) -> bool:
+        """Whether the intervals have a point in common. If not, the means differ; if so, they still may.
+
+        Raises:
+            ValueError: if one of the intervals is unknown.
+        """
+        for one in (self, other):
+            if math.isnan(one.low) or math.isnan(one.high):
+                raise ValueError(f"overlaps needs two known intervals; that of {one.mean:.4g} is of {one.count} value.")
+        return self.low <= other.high and other.low <= self.high
+
+    def _text(self, factor: float, digits: int) -> str:
+        half = max(self.high - self.mean, self.mean - self.low)
+        mean = f"{factor * self.mean:.{digits}f}"
+        return mean if math.isnan(half) else f"{mean} ± {factor * half:.{digits}f}"
+
+
+def estimate(values: Iterable[float]) -> Estimate:
+    """The mean and its 95% interval by Student's t: ``mean ± t(0.975, n - 1) * deviation / sqrt(n)``.
+
+    It holds for independent, normal values: seeds, or random subsets. Of one value the interval is NaN.
+
+    Example:
+        >>> print(estimate([0.842, 0.848, 0.854]).as_percent())
+        84.8 ± 1.5
+
+    Raises:
+        ValueError: if there is no value, or one is not finite.
+    """
+    values = tuple(map(float, values))
+    if not values or not all(map(math.isfinite, values)):
+        raise ValueError(f"values must be finite numbers, at least one; got {values}. Leave out runs that failed.")
+    mean, count = fmean(values), len(values)
+    half = t_quantile(0.975, count - 1) * stdev(values) / math.sqrt(count) if count > 1 else math.nan
+    return Estimate(mean, mean - half, mean + half, count, values)
+
+
+def proportion_interval(correct: int, total: int) -> Estimate:
+    """An accuracy of `total` test images and its 95% interval by Wilson's score, which stays within 0 and 1.
+
+    ``(p + z^2 / 2n ± z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)``: what the choice of the test images leaves
+    open. It says nothing about the seeds.
+
+    Example:
+        >>> print(proportion_interval(8480, 10000).as_percent())
+        84.8 ± 0.7
+
+    Source: Wilson 1927, *Probable inference, the law of succession, and statistical inference*.
+
+    Raises:
+        ValueError: if not ``0 <= correct <= total`` with a positive total.
+    """
+    if not 0 <= correct <= total or total == 0:
+        raise ValueError(f"correct must be from 0 to total, and total positive; got {correct} of {total}. Pass counts.")
+    p, z2 = correct / total, NormalDist().inv_cdf(0.975) ** 2
+    centre = (p + z2 / (2 * total)) / (1 + z2 / total)
+    half = math.sqrt(z2 * p * (1 - p) / total + (z2 / (2 * total)) ** 2) / (1 + z2 / total)
+    # At 0 and 1 the ends are exact, but for rounding.
+    return Estimate(p, min(max(centre - half, 0.0), p), max(min(centre + half, 1.0), p), total)
+
+
+def t_quantile(probability: float, degrees: int) -> float:
+    """The quantile of Student's t: the distribution function is a finite sum in ``atan(t / sqrt(degrees))``, bisected.
+
+    Example:
+        >>> [round(t_quantile(0.975, degrees), 3) for degrees in (1, 2, 10)]
+        [12.706, 4.303, 2.228]
+
+    Source: Abramowitz and Stegun 1964, 26.7.3 and 26.7.4; above 1000 degrees the first term of 26.7.5.
+
+    Raises:
+        ValueError: if `probability` is not between 0 and 1, or `degrees` is below 1.
+    """
+    if not 0 < probability < 1 or degrees < 1:
+        raise ValueError(
+            f"probability must be between 0 and 1 and degrees at least 1; got {probability} and {degrees}. Two values "
+            "have one degree of freedom."
+        )
+    if degrees > 1000:
+        z = NormalDist().inv_cdf(probability)
+        return z + (z**3 + z) / (4 * degrees)
+    low, high = 0.0, math.pi / 2
+    while low < (middle := (low + high) / 2) < high:
+        inside = _within(middle, degrees) < abs(2 * probability - 1)
+        low, high = (middle, high) if inside else (low, middle)
+    return math.copysign(math.tan(low) * math.sqrt(degrees), probability - 0.5)
+
+
+def _within(angle: float, degrees: int) -> float:
+    # The probability that |t| < sqrt(degrees) tan(angle).
+    odd = degrees % 2
+    term, total = (math.cos(angle) if odd else 1.0), 0.0
+    for i in range(1 + odd, degrees, 2):
+        total += term
+        term *= i / (i + 1) * math.cos(angle) ** 2
+    total *= math.sin(angle)
+    return 2 / math.pi * (angle + total) if odd else total

@@ -1,0 +1,300 @@
+"""The linear probe: how well a linear classifier of frozen features knows the class."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from eqmodels._shapes import Float, Int
+
+__all__ = ["STRENGTHS", "LinearProbe", "check_labelled", "class_ranks", "fit_linear_probe", "validation_parts"]
+
+STRENGTHS: tuple[float, ...] = (10.0, 1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
+"""The strengths that are tried. At the strongest the weights point at the class means, at the weakest they are free."""
+
+JUDGED_ON = 500
+"""The number of held-out images on which a strength is judged, where there are as many."""
+
+
+@dataclass(frozen=True, eq=False)
+class LinearProbe:
+    """A linear classifier: ``scores = ((features - mean) / scale) @ weight.T + bias``.
+
+    Attributes:
+        mean: of every feature over the training images, in float64.
+        scale: the standard deviation of every feature over the training images, in float64; 1 of constant features.
+        weight: a row a class, for the standardised features.
+        bias: one a class.
+        strength: of the L2 penalty that was chosen.
+        validation_accuracy: of that strength on the held-out images, from 0 to 1, before the fit on all images; NaN if
+            there was nothing to choose, or nothing to hold out.
+        gradient_norm: of the objective at the solution, Euclidean; 0 at the optimum.
+    """
+
+    mean: Float[Tensor, " F"]
+    scale: Float[Tensor, " F"]
+    weight: Float[Tensor, "C F"]
+    bias: Float[Tensor, " C"]
+    strength: float
+    validation_accuracy: float
+    gradient_norm: float
+
+    def scores(self, features: Float[Tensor, "N F"]) -> Float[Tensor, "N C"]:
+        """The logit of every class, in the precision of `weight`.
+
+        Raises:
+            ValueError: if `features` is not a matrix with the features of the training images.
+        """
+        if features.dim() != 2 or features.shape[1] != self.weight.shape[1]:
+            raise ValueError(
+                f"features must be a matrix (images, {self.weight.shape[1]}), as the probe was fitted on; got shape "
+                f"{tuple(features.shape)}. Use the encoder and pooling of the training images."
+            )
+        # Chunks, because the standardised copy is in float64.
+        chunks = (_standardise(chunk, self.mean, self.scale) for chunk in features.split(16384))
+        return torch.cat([F.linear(chunk, self.weight, self.bias) for chunk in chunks])
+
+    def predict(self, features: Float[Tensor, "N F"]) -> Int[Tensor, " N"]:
+        """The class of the highest score, the first of equal ones."""
+        return self.scores(features).argmax(dim=1)
+
+    def accuracy(self, features: Float[Tensor, "N F"], labels: Int[Tensor, " N"]) -> float:
+        """The fraction of images whose class is predicted, from 0 to 1.
+
+        Raises:
+            ValueError: if there are no images, or a label is no class of the probe; see also `fit_linear_probe`.
+        """
+        check_labelled(features, labels, num_classes=len(self.bias))
+        return float((self.predict(features) == labels.to(features.device)).double().mean())
+
+    def log_loss(self, features: Float[Tensor, "N F"], labels: Int[Tensor, " N"]) -> float:
+        """The mean cross-entropy in nats; the logarithm of the number of classes is chance.
+
+        Raises:
+            ValueError: as `accuracy`.
+        """
+        check_labelled(features, labels, num_classes=len(self.bias))
+        return float(F.cross_entropy(self.scores(features).double(), labels.to(features.device).long()))
+
+
+def fit_linear_probe(
+    features: Float[Tensor, "N F"],
+    labels: Int[Tensor, " N"],
+    *,
+    num_classes: int | None = None,
+    strengths: Sequence[float] = STRENGTHS,
+    validation_fraction: float = 0.1,
+    seed: int = 0,
+) -> LinearProbe:
+    """Logistic regression of the classes on standardised features, its L2 strength chosen on held-out training images.
+
+    Minimises ``mean cross-entropy (nats) + strength / 2 * ||weight||^2``, without a penalty on the bias, by L-BFGS in
+    float64 if the features are, otherwise in float32. The objective is convex: what is returned is its optimum on *all*
+    images for the chosen strength. The strength is that of the highest accuracy on the held-out images of
+    `validation_parts`, of equal accuracies that of the lowest log-loss, of equal ones the strongest. It is not chosen
+    if only one is given, nor if no class has two images: then the strongest, with which the probe is close to
+    the classifier by the nearest class mean.
+
+    Source: the protocol of Kornblith et al. 2019, arXiv 1805.08974, and of AugSelf (Lee et al. 2021, arXiv 2111.09613).
+
+    Args:
+        features: of the training images.
+        labels: classes, from 0.
+        num_classes: None for the largest label and one.
+        strengths: to choose from.
+        validation_fraction: of the images of every class that is held out at a time, above 0 and at most 0.5.
+        seed: of what is held out.
+
+    Raises:
+        ValueError: if the features are not a finite matrix, the labels are not one a row, there are fewer than two
+            classes or a class has no image, or an option is out of its range.
+    """
+    check_labelled(features, labels, num_classes=num_classes)
+    features, labels = features.detach(), labels.to(features.device).long()
+    num_classes = _count_classes(labels, num_classes)
+    strengths = _check_strengths(strengths)
+    parts = validation_parts(labels, validation_fraction, seed=seed) if len(strengths) > 1 else ()
+
+    correct, loss = [0.0] * len(strengths), [0.0] * len(strengths)
+    start: list[LinearProbe | None] = [None] * len(strengths)
+    for part in parts:
+        held_out = torch.zeros_like(labels, dtype=torch.bool).index_fill(0, part, True)
+        training = _Objective(features[~held_out], labels[~held_out], num_classes)
+        probe = None
+        # From strong to weak, each from the solution before it.
+        for i, strength in enumerate(strengths):
+            probe = training.minimise(strength, probe)
+            correct[i] += probe.accuracy(features[held_out], labels[held_out]) * len(part)
+            loss[i] += probe.log_loss(features[held_out], labels[held_out]) * len(part)
+            start[i] = probe
+
+    best = max(range(len(strengths)), key=lambda i: (round(correct[i]), -loss[i]))
+    solution = _Objective(features, labels, num_classes).minimise(strengths[best], start[best])
+    judged = sum(map(len, parts))
+    return replace(solution, validation_accuracy=round(correct[best]) / judged if judged else math.nan)
+
+
+def validation_parts(labels: Int[Tensor, " N"], fraction: float, *, seed: int) -> tuple[Int[Tensor, " _"], ...]:
+    """The indices of the images that are held out, each part of them in its turn.
+
+    A part holds `fraction` of the images of every class; the only image of a class is never held out. There is one part
+    if it has 500 images, otherwise as many disjoint ones as it takes to judge on 500 images, and never more than there
+    are: a tenth of 200 images is held out ten times (cross-validation).
+
+    Raises:
+        ValueError: if `fraction` is not above 0 and at most 0.5.
+    """
+    if not 0 < fraction <= 0.5:
+        raise ValueError(f"validation_fraction must be above 0 and at most 0.5; got {fraction}. The usual one is 0.1.")
+    count = min(math.ceil(JUDGED_ON / (fraction * len(labels))), math.floor(1 / fraction))
+    ranks, sizes = class_ranks(labels, seed=seed)
+    part = torch.where(sizes > 1, (ranks / (fraction * sizes)).floor(), -1.0)
+    return tuple(indices for i in range(count) if len(indices := (part == i).nonzero().flatten()))
+
+
+def class_ranks(labels: Int[Tensor, " N"], *, seed: int) -> tuple[Int[Tensor, " N"], Int[Tensor, " N"]]:
+    """A random order within every class: the rank of every image in it, from 0, and the size of its class."""
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed)).to(labels.device)
+    order = order[labels[order].argsort(stable=True)]
+    sizes = labels.bincount()
+    firsts = (sizes.cumsum(0) - sizes)[labels[order]]
+    ranks = torch.empty_like(order)
+    ranks[order] = torch.arange(len(labels), device=labels.device) - firsts
+    return ranks, sizes[labels]
+
+
+class _Objective:
+    """Mean cross-entropy and penalty of standardised training images; see `fit_linear_probe`."""
+
+    def __init__(self, features: Float[Tensor, "N F"], labels: Int[Tensor, " N"], num_classes: int) -> None:
+        self.labels, self.num_classes = labels, num_classes
+        self.mean, self.scale = _statistics(features)
+        x = _standardise(features, self.mean, self.scale)
+        # With fewer images than features the solution lies in the span of the images: solve it in a basis of that.
+        self.basis: Tensor | None = None
+        if x.shape[0] < x.shape[1]:
+            self.basis, triangle = torch.linalg.qr(x.T)
+            x = triangle.T.contiguous()
+        self.x, self.covariance = x, (x.T @ x).double() / len(x)
+
+    def minimise(self, strength: float, start: LinearProbe | None) -> LinearProbe:
+        """The optimum for a strength, searched from `start`, or from zero."""
+        weight, bias = self.x.new_zeros(self.num_classes, self.x.shape[1]), self.x.new_zeros(self.num_classes)
+        if start is not None:
+            weight, bias = start.weight if self.basis is None else start.weight @ self.basis, start.bias.clone()
+        root, inverse_root = self._preconditioner(strength)
+        parameter, bias = (weight @ root).requires_grad_(), bias.requires_grad_()
+        exact = self.x.dtype == torch.float64
+        optimizer = torch.optim.LBFGS(
+            [parameter, bias],
+            max_iter=2000 if exact else 500,
+            history_size=30,
+            tolerance_grad=1e-8 if exact else 1e-4,
+            tolerance_change=1e-15 if exact else 1e-9,
+            line_search_fn="strong_wolfe",
+        )
+
+        def closure() -> float:
+            loss = self._value(parameter @ inverse_root, bias, strength)
+            parameter.grad, bias.grad = torch.autograd.grad(loss, (parameter, bias))
+            return loss.item()
+
+        with torch.enable_grad():
+            optimizer.step(closure)
+            weight = (parameter @ inverse_root).detach().requires_grad_()
+            gradients = torch.autograd.grad(self._value(weight, bias, strength), (weight, bias))
+        weight = weight.detach() if self.basis is None else weight.detach() @ self.basis.T
+        gradient_norm = math.hypot(*(float(gradient.norm()) for gradient in gradients))
+        return LinearProbe(self.mean, self.scale, weight, bias.detach(), strength, math.nan, gradient_norm)
+
+    def _value(self, weight: Float[Tensor, "C R"], bias: Float[Tensor, " C"], strength: float) -> Float[Tensor, ""]:
+        # Cross-entropy over the first axis: with few classes, several times as fast as over the last.
+        scores = F.linear(self.x, weight, bias).T.contiguous()
+        loss = (scores.logsumexp(0) - scores.gather(0, self.labels[None])[0]).mean()
+        return loss + strength / 2 * weight.square().sum()
+
+    def _preconditioner(self, strength: float) -> tuple[Float[Tensor, "R R"], Float[Tensor, "R R"]]:
+        # Features of networks are correlated: the Hessian has eigenvalues over six decades, and L-BFGS on the weights
+        # would need thousands of steps. At equal class probabilities the Hessian of every row of the weights is
+        # covariance / classes + strength = R R^T, and that of ``weight @ R`` the identity. The optimum is the same.
+        hessian = self.covariance / self.num_classes
+        hessian.diagonal().add_(strength + 1e-6 * (1 + hessian.diagonal().mean()))
+        root = torch.linalg.cholesky(hessian)
+        identity = torch.eye(len(root), dtype=root.dtype, device=root.device)
+        inverse_root = torch.linalg.solve_triangular(root, identity, upper=False)
+        return root.to(self.x.dtype), inverse_root.to(self.x.dtype)
+
+
+def _statistics(features: Float[Tensor, "N F"]) -> tuple[Float[Tensor, " F"], Float[Tensor, " F"]]:
+    # A deviation below the rounding of the features is that of a constant, and is not blown up to 1.
+    variance, mean = torch.var_mean(features.double(), dim=0, correction=0)
+    scale = variance.sqrt()
+    rounding = 4 * torch.finfo(_working_type(features)).eps * features.abs().amax(0).double()
+    return mean, torch.where(scale > rounding, scale, 1.0)
+
+
+def _standardise(
+    features: Float[Tensor, "N F"], mean: Float[Tensor, " F"], scale: Float[Tensor, " F"]
+) -> Float[Tensor, "N F"]:
+    return features.double().sub(mean).div_(scale).to(_working_type(features))
+
+
+def _working_type(features: Float[Tensor, "N F"]) -> torch.dtype:
+    return torch.float64 if features.dtype == torch.float64 else torch.float32
+
+
+def check_labelled(
+    features: Float[Tensor, "N F"], labels: Int[Tensor, " N"], *, prefix: str = "", num_classes: int | None = None
+) -> None:
+    """Refuses what is not a matrix of finite features with a class a row; `prefix` is of the arguments' names.
+
+    Raises:
+        ValueError: if so.
+    """
+    if features.dim() != 2 or 0 in features.shape or not features.is_floating_point():
+        raise ValueError(
+            f"{prefix}features must be a matrix (images, features) of floating-point numbers and not empty; got "
+            f"shape {tuple(features.shape)} of {features.dtype}. Pool feature maps to vectors first."
+        )
+    if labels.shape != features.shape[:1] or labels.dtype == torch.bool or labels.is_floating_point():
+        raise ValueError(
+            f"{prefix}labels must be one integer an image, shape ({len(features)},); got shape {tuple(labels.shape)} "
+            f"of {labels.dtype}. Take features and labels from the same pass over the data."
+        )
+    bad = len(features) - int(features.isfinite().all(dim=1).sum())
+    if bad:
+        raise ValueError(
+            f"{prefix}features must be finite; those of {bad} of {len(features)} images are not. Look for a diverged "
+            "training or overflow in half precision."
+        )
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= (num_classes or math.inf):
+        rule = f"lie in 0..{num_classes - 1}" if num_classes else "not be negative"
+        raise ValueError(f"{prefix}labels must {rule}; got {low} to {high}. Leave out or renumber the other images.")
+
+
+def _count_classes(labels: Int[Tensor, " N"], num_classes: int | None) -> int:
+    sizes = labels.bincount(minlength=num_classes or 0)
+    if len(sizes) < 2:
+        raise ValueError(f"labels must name at least 2 classes; got {len(sizes)}. There is nothing to classify.")
+    missing = (sizes == 0).nonzero().flatten().tolist()
+    if missing:
+        raise ValueError(
+            f"labels must hold every class of 0..{len(sizes) - 1} at least once; {len(missing)} have no image, the "
+            f"first is {missing[0]}, of {len(labels)} images. Take more images, or renumber the classes."
+        )
+    return len(sizes)
+
+
+def _check_strengths(strengths: Sequence[float]) -> list[float]:
+    if not strengths or not all(0 < strength < math.inf for strength in strengths):
+        raise ValueError(
+            f"strengths must be positive and finite numbers, at least one; got {tuple(strengths)}. A strength of 0 has "
+            "no optimum on separable images: take a small one, such as 1e-6."
+        )
+    return sorted(set(map(float, strengths)), reverse=True)

@@ -1,0 +1,31 @@
+"""E-SSL tasks: transformations of images, and labels that say which one was applied."""
+
+from eqmodels.tasks.blur import Blur, BlurLevel
+from eqmodels.tasks.colour import ColourInversion, Grayscale
+from eqmodels.tasks.geometric import FineRotation, GroupTask
+from eqmodels.tasks.jigsaw import Jigsaw
+from eqmodels.tasks.multivariate import MultivariateTask
+from eqmodels.tasks.none import NoTask
+from eqmodels.tasks.registry import PRESETS, Preset, create_task, list_tasks
+from eqmodels.tasks.relative import RelativeTarget, ViewParameters, relative_target
+from eqmodels.tasks.task import Task
+
+__all__ = [
+    "PRESETS",
+    "Blur",
+    "BlurLevel",
+    "ColourInversion",
+    "FineRotation",
+    "Grayscale",
+    "GroupTask",
+    "Jigsaw",
+    "MultivariateTask",
+    "NoTask",
+    "Preset",
+    "RelativeTarget",
+    "Task",
+    "ViewParameters",
+    "create_task",
+    "list_tasks",
+    "relative_target",
+]

@@ -1,0 +1,22 @@
+"""Equivariant self-supervised pretraining."""
+
+from eqmodels.training.config import PretrainConfig
+from eqmodels.training.errors import TrainingError
+from eqmodels.training.loop import Pretraining, prepared_images, pretrain, training_images
+from eqmodels.training.model import EsslModel, build_model
+from eqmodels.training.run import Preprocessing, Run, load_run, save_run
+
+__all__ = [
+    "EsslModel",
+    "Preprocessing",
+    "PretrainConfig",
+    "Pretraining",
+    "Run",
+    "TrainingError",
+    "build_model",
+    "load_run",
+    "prepared_images",
+    "pretrain",
+    "save_run",
+    "training_images",
+]

@@ -1,0 +1,53 @@
+"""Files that are either the old ones or the new ones, whole, whatever happens while they are written."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from eqmodels.training.errors import TrainingError
+
+__all__ = ["prepare_folder", "write_atomically"]
+
+
+def write_atomically(file: Path, content: bytes | str) -> None:
+    """Writes a file beside its place, makes sure that it is on the disk, and moves it there.
+
+    Raises:
+        TrainingError: if it cannot be written; the file is then what it was.
+    """
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(file)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        kept = "the one from before is intact" if file.exists() else "nothing was written"
+        raise TrainingError(
+            f"{file} could not be written ({error.strerror or error}); {kept}. Free some space or choose another "
+            "folder, and start the same command again: the run goes on from its last checkpoint."
+        ) from error
+
+
+def prepare_folder(folder: Path) -> Path:
+    """The folder, made if need be, once it has been shown that files can be written into it.
+
+    Raises:
+        TrainingError: if they cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".{os.getpid()}.probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise TrainingError(
+            f"the run needs a folder that it can write into; {folder} is none ({error.strerror or error}). "
+            "Choose another (--folder)."
+        ) from error
+    return folder
