@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eqmodels.training import PretrainConfig
 
-__all__ = ["FOLDER", "GRID", "SEEDS", "ZOO"]
+__all__ = ["FOLDER", "GRID", "RANDOM", "SEEDS", "ZOO"]
 
 FOLDER = Path(__file__).parents[1] / "results" / "essl"
 """Where runs are kept, one folder each; weights stay out of the repository, see .gitignore."""
@@ -43,6 +43,13 @@ def _model_equivariance() -> Iterator[tuple[str, PretrainConfig]]:
                 yield name, PretrainConfig.from_dict(BASE | dict(model=model, head=head, augment=augment, seed=seed))
 
 
+def _random() -> Iterator[tuple[str, PretrainConfig]]:
+    """The control without any training."""
+    for seed in SEEDS:
+        for model, head in STANDARD + CONTROLS[:3]:
+            yield f"random/{model}/seed{seed}", PretrainConfig.from_dict(BASE | dict(model=model, head=head, seed=seed))
+
+
 TASKS = ("none", "horizontal_flip", "vertical_flip", "rotation", "grayscale", "colour_inversion", "jigsaw", "blur")
 
 
@@ -61,13 +68,15 @@ def _zoo() -> Iterator[tuple[str, PretrainConfig]]:
     """The published weights: all training images, SimCLR's augmentation."""
     for width in (16, 32):
         for model, head in (("resnet18", "mlp"), ("c4_resnet18", "equivariant"), ("d4_resnet18", "equivariant")):
-            values = dict(
-                model=f"{model}_w{width}", head=head, augment="simclr", data="fashion_mnist", epochs=20, batch_size=128
-            )
+            values = dict(model=f"{model}_w{width}", head=head, augment="simclr", data="fashion_mnist", epochs=20)
+            # The standard network's file is to stay below 12 MB with its head.
+            values |= dict(batch_size=128, head_hidden=2048 if width == 16 else 512)
             yield f"zoo/{model}_w{width}.rot_fmnist_simclr", PretrainConfig.from_dict(values)
 
 
 ZOO = dict(_zoo())
 """The runs of the zoo, by name."""
+RANDOM = dict(_random())
+"""Networks that are measured as they are initialised, by name."""
 GRID = dict(_model_equivariance()) | dict(_tasks()) | ZOO
 """All runs, by name."""

@@ -129,13 +129,20 @@ class Encoder(nn.Module):
 
         Raises:
             TypeError: if `num_classes` is not an integer.
-            ValueError: if it is negative, the pooling unknown, or canonical without anything that predicts the pose.
+            ValueError: if it is negative, the pooling unknown, canonical without anything that predicts the pose, or
+                another with it.
         """
         count = check_count("num_classes", num_classes, 0)
         if global_pool is not None or pose is not None:
             old = self.global_pool
             known = getattr(old, "pose", None) if pose is None else pose
-            self.global_pool = GlobalPool(self.group, global_pool or old.mode, old.fibre.mode, pose=known)
+            new = GlobalPool(self.group, global_pool or old.mode, old.fibre.mode, pose=known)
+            if pose is not None and not new.is_canonical:
+                raise ValueError(
+                    f"pose is what a canonical pooling turns features back by; got one for global_pool={new.mode!r}. "
+                    "Add global_pool='canonical', or leave pose out."
+                )
+            self.global_pool = new
         self.num_classes = count
         reference = next(self.parameters())
         self.fc = self._classifier(count).to(reference.device, reference.dtype)
@@ -177,14 +184,9 @@ class Encoder(nn.Module):
             "canonical": canonical,
             "canonical-soft": canonical,
         }
-        scores = (
-            ""
-            if not self.num_classes
-            else (
-                f" fc: {self.num_classes} scores, "
-                + ("invariant too." if pool.mode == "invariant" or pool.is_canonical else "a learned function of the pose as well.")
-            )
-        )
+        invariant_scores = pool.mode == "invariant" or pool.is_canonical
+        nature = "invariant too." if invariant_scores else "a learned function of the pose as well."
+        scores = f" fc: {self.num_classes} scores, {nature}" if self.num_classes else ""
         return f"{maps} global_pool: {vector[pool.mode]}.{scores}"
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *arguments: Any) -> None:  # noqa: ANN401

@@ -146,7 +146,8 @@ def _norms(native: SteerableResNet, other: EscnnResNet) -> Iterator[tuple[nn.Mod
 
 
 def _like(twin: _E, model: Encoder) -> _E:
-    """`twin` with the classifier, dtype, device and mode of `model`."""
+    """`twin` with the pooling (a canonical one has weights), classifier, dtype, device and mode of `model`."""
+    twin.global_pool = copy.deepcopy(model.global_pool)
     twin.fc = copy.deepcopy(model.fc)
     reference = next(model.parameters())
     twin.set_grad_checkpointing(model.grad_checkpointing)

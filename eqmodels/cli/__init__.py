@@ -7,16 +7,25 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from eqmodels.cli import demo, models, report
+from eqmodels.cli import demo, evaluate, models, pretrain, report
+from eqmodels.training import TrainingError
 
 __all__ = ["main"]
 
-COMMANDS = {"demo": demo, "models": models, "report": report}
-"""Each a module with ``SUMMARY``, ``DESCRIPTION``, ``add_arguments(parser)`` and ``run(arguments) -> status``."""
+COMMANDS = {"demo": demo, "pretrain": pretrain, "evaluate": evaluate, "models": models, "report": report}
+"""Each a module with ``SUMMARY``, ``DESCRIPTION``, ``EPILOG``, ``add_arguments(parser)`` and ``run(arguments) ->
+status``."""
 
 
 class _UsageError(Exception):
     """A command line that cannot be understood."""
+
+
+class _HelpFormatter(argparse.HelpFormatter):
+    """Wraps the description and keeps the lines of the epilog."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -33,16 +42,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after the program's name; None for those of the process.
 
     Returns:
-        The exit status: 0, or 2 after bad input, which is explained in one sentence on standard error.
+        The exit status: 0; 2 after bad input and 1 after a failure, explained in one sentence on standard error; 130
+        after Ctrl-C.
     """
     parser = _Parser(
         prog="eqmodels",
-        description="Exactly group-equivariant ResNets for PyTorch: features that turn when the image turns.",
+        description="Exactly group-equivariant image encoders: pretrain them, measure them, use them.",
         epilog="Start with: eqmodels demo",
     )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
-        subparser = subparsers.add_parser(name, help=command.SUMMARY, description=command.DESCRIPTION)
+        subparser = subparsers.add_parser(
+            name,
+            help=command.SUMMARY,
+            description=command.DESCRIPTION,
+            epilog=command.EPILOG,
+            formatter_class=_HelpFormatter,
+        )
         command.add_arguments(subparser)
         subparser.set_defaults(run=command.run)
     try:
@@ -51,4 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (_UsageError, ValueError, ModuleNotFoundError) as error:
         print(f"eqmodels: {error}", file=sys.stderr)
         return 2
+    except (TrainingError, OSError) as error:
+        print(f"eqmodels: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("eqmodels: stopped; the same command goes on from the last checkpoint, if it wrote one", file=sys.stderr)
+        return 130
     return status

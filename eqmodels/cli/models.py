@@ -5,19 +5,22 @@ from __future__ import annotations
 import argparse
 
 from eqmodels.backbones import list_models
+from eqmodels.hub import list_pretrained
 
-__all__ = ["DESCRIPTION", "SUMMARY", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
 
 SUMMARY = "list the registered models"
 DESCRIPTION = (
     "Lists the registered models, one name a line: <group>_<architecture>, or <architecture> for the standard "
     "networks. Any name may be followed by _w<width>, the number of channels of the first stage."
 )
+EPILOG = "example: eqmodels models 'c4_*'"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the one argument, a pattern."""
+    """Adds the pattern, and what to list."""
     parser.add_argument("pattern", nargs="?", default="*", help="a shell pattern, quoted: 'c4_*' (default: all)")
+    parser.add_argument("--pretrained", action="store_true", help="list the pretrained networks of the zoo instead")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -26,8 +29,11 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         ValueError: if no name matches the pattern.
     """
-    names = list_models(arguments.pattern)
+    names = (list_pretrained if arguments.pretrained else list_models)(arguments.pattern)
     if not names:
-        raise ValueError(f"no registered model matches {arguments.pattern!r}; 'eqmodels models' lists all of them.")
+        kind, option = ("pretrained", " --pretrained") if arguments.pretrained else ("registered", "")
+        raise ValueError(
+            f"no {kind} model matches {arguments.pattern!r}; 'eqmodels models{option}' lists all of them."
+        )
     print("\n".join(names))
     return 0

@@ -11,13 +11,14 @@ import torch
 from eqmodels.backbones import create_model
 from eqmodels.evaluation import equivariance_report
 
-__all__ = ["DESCRIPTION", "SUMMARY", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
 
 SUMMARY = "measure how exactly a model turns its features with the image"
 DESCRIPTION = (
     "Builds a model with random weights and measures, layer by layer, how far it is from being equivariant: 1e-15 is "
     "rounding, 1 is no relation at all."
 )
+EPILOG = "example: eqmodels report c4_resnet18 --size 28x40"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torchvision.datasets import ImageFolder
+from torchvision.datasets.folder import IMG_EXTENSIONS, default_loader, make_dataset
 from torchvision.transforms import v2
 
 from eqmodels.data.images import LabelledImages
@@ -13,13 +13,14 @@ from eqmodels.data.images import LabelledImages
 __all__ = ["read_image_folder"]
 
 TEST_EVERY = 5
-"""Without folders ``train`` and ``test``, every fifth image of each class, in the order of the names, is for testing."""
+"""Without folders ``train`` and ``test``, every fifth image of each class, by the order of names, is for testing."""
 
 
 def read_image_folder(root: str | Path | None, split: str, *, size: int | None = None) -> LabelledImages:
     """Images of a directory ``root/class/*.png``, or ``root/train/class/*.png`` and ``root/test/class/*.png``.
 
-    Images become RGB; the shorter side is resized to `size` and the centre cropped.
+    Images become RGB; the shorter side is resized to `size` and the centre cropped. Both splits number all classes of
+    the directory, also those that only one of them has.
 
     Args:
         root: the directory.
@@ -28,32 +29,46 @@ def read_image_folder(root: str | Path | None, split: str, *, size: int | None =
 
     Raises:
         FileNotFoundError: if the directory does not exist or has no images in folders.
-        ValueError: if no directory is named, or the sizes differ.
+        ValueError: if no directory is named, `size` is below 1, or the sizes differ.
     """
     if root is None:
         raise ValueError("image_folder needs the folder of images; got none. Name it by root= (--root).")
+    if size is not None and size < 1:
+        raise ValueError(f"size must be at least one pixel; got {size}. Pass, for instance, 64 (--size 64).")
     base = Path(root).expanduser()
-    own_splits = (base / "train").is_dir() and (base / "test").is_dir()
+    own_splits = (base / "train").is_dir() or (base / "test").is_dir()
     folder = base / split if own_splits else base
     if not folder.is_dir():
         raise FileNotFoundError(f"image_folder reads a folder with one folder of images a class; {folder} is none.")
-    steps: list[v2.Transform] = [v2.ToImage(), v2.RGB()]
-    if size is not None:
-        steps += [v2.Resize(size, antialias=True), v2.CenterCrop(size)]
-    dataset = ImageFolder(str(folder), transform=v2.Compose(steps))
-    chosen, seen = [], [0] * len(dataset.classes)
-    for index, label in enumerate(dataset.targets):
+    classes = sorted(
+        {name for place in ((base / "train", base / "test") if own_splits else (base,)) for name in _folders(place)}
+    )
+    chosen, seen = [], [0] * len(classes)
+    numbers = {name: number for number, name in enumerate(classes)}
+    for path, label in make_dataset(folder, numbers, IMG_EXTENSIONS, allow_empty=True) if classes else ():
         is_test = seen[label] % TEST_EVERY == TEST_EVERY - 1
         seen[label] += 1
         if own_splits or is_test == (split == "test"):
-            chosen.append(index)
+            chosen.append((path, label))
     if not chosen:
-        raise FileNotFoundError(f"{folder} has no images for split={split!r}. Add some, or folders train and test.")
-    images = [torch.as_tensor(dataset[index][0]) for index in chosen]
+        raise FileNotFoundError(
+            f"{folder} has no images in folders for split={split!r}. Add some as class/name.png, at least "
+            f"{TEST_EVERY} a class, or folders train and test with such folders."
+        )
+    steps: list[v2.Transform] = [v2.ToImage(), v2.RGB()]
+    if size is not None:
+        steps += [v2.Resize(size, antialias=True), v2.CenterCrop(size)]
+    read = v2.Compose(steps)
+    images = [torch.as_tensor(read(default_loader(path))) for path, _ in chosen]
     if len(shapes := {tuple(image.shape) for image in images}) > 1:
         raise ValueError(
             f"images of {folder} must have one size; got {len(shapes)}, such as {sorted(shapes)[:2]}. "
             "Pass size=, for instance 64 (--size 64)."
         )
-    labels = torch.tensor([dataset.targets[index] for index in chosen])
-    return LabelledImages(f"image_folder:{base.name}", torch.stack(images), labels, tuple(dataset.classes))
+    labels = torch.tensor([label for _, label in chosen])
+    return LabelledImages(f"image_folder:{base.name}", torch.stack(images), labels, tuple(classes))
+
+
+def _folders(place: Path) -> list[str]:
+    """The names of the folders in a place, but for the hidden ones that tools leave; none if it does not exist."""
+    return [path.name for path in place.iterdir() if path.is_dir() and path.name[0] != "."] if place.is_dir() else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -62,15 +63,16 @@ class LabelledImages:
         return self.images[indices].float() / 255
 
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and standard deviation of each channel over all pixels, of values in [0, 1]; a deviation of 0 becomes 1."""
+        """Mean and standard deviation of each channel, of all pixels in [0, 1]; a deviation of 0 becomes 1."""
         means, deviations = [], []
         for channel in range(self.channels):
-            # Counts of the 256 values: exact sums, whatever the number of pixels.
-            counts = torch.bincount(self.images[:, channel].flatten(), minlength=256).double()
-            values = torch.arange(256, dtype=torch.float64) / 255
-            mean = (counts * values).sum() / counts.sum()
-            means.append(float(mean))
-            deviations.append(float(((counts * (values - mean) ** 2).sum() / counts.sum()).sqrt()) or 1.0)
+            # Integers, so that sums are exact whatever the number of pixels, and a constant channel's deviation is 0.
+            counts = torch.bincount(self.images[:, channel].flatten(), minlength=256).tolist()
+            number = sum(counts)
+            total = sum(count * value for value, count in enumerate(counts))
+            squares = sum(count * value**2 for value, count in enumerate(counts))
+            means.append(total / number / 255)
+            deviations.append(math.sqrt(number * squares - total**2) / number / 255 or 1.0)
         return tuple(means), tuple(deviations)
 
     def subset(self, indices: Sequence[int] | Tensor) -> LabelledImages:
@@ -80,6 +82,8 @@ class LabelledImages:
             ValueError: if none is chosen.
         """
         chosen = torch.as_tensor(indices)
+        if not chosen.numel():
+            chosen = chosen.long()  # an empty list has no type of its own
         return replace(self, images=self.images[chosen], labels=self.labels[chosen])
 
     def balanced_subset(self, count: int, *, seed: int = 0) -> LabelledImages:
@@ -90,8 +94,12 @@ class LabelledImages:
             seed: of the choice.
 
         Raises:
-            ValueError: if a class has too few images.
+            ValueError: if `count` is below 1, or a class has too few images.
         """
+        if count < 1:
+            raise ValueError(
+                f"a subset needs at least one image; got count={count}. Ask for, say, {len(self.classes)}."
+            )
         generator = torch.Generator().manual_seed(seed)
         share, rest = divmod(count, len(self.classes))
         chosen = []

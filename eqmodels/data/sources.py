@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -66,7 +66,7 @@ def load_data(
 
     Files are looked for in `search_folders`, in torchvision's layout or as a folder of gzipped files
     (``fashion-mnist/train-images-idx3-ubyte.gz``, as published); else torchvision downloads them, with progress, into
-    the first of these folders that can be written.
+    the first of these folders that can be written; only complete downloads are kept.
 
     Args:
         name: one of `list_data`; ``"fashion_mnist_mini"`` is part of the package.
@@ -87,20 +87,12 @@ def load_data(
         return read_fashion_mnist_mini(split)
     if name == "image_folder":
         return read_image_folder(root, split, size=size)
-    source, tried = _SOURCES[name], []
-    for folder in search_folders(root):
-        try:
-            with _torchvision_root(folder, source) as prepared:
-                return _in_memory(name, source.open(str(prepared), **source.splits[split], download=False))
-        except (RuntimeError, OSError) as error:
-            tried.append(f"{folder} ({_first_line(error)})")
-    if download:
-        for folder in (folder for folder in search_folders(root) if folder != DEBIAN):
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                return _in_memory(name, source.open(str(folder), **source.splits[split], download=True))
-            except (RuntimeError, OSError) as error:
-                tried.append(f"download into {folder} ({_first_line(error)})")
+    tried: list[str] = []
+    data = _find(name, split, search_folders(root), tried)
+    if data is None and download:
+        data = _download(name, split, [folder for folder in search_folders(root) if folder != DEBIAN], tried)
+    if data is not None:
+        return data
     raise FileNotFoundError(
         f"the files of {name} were not found; tried {'; '.join(tried)}. Name the folder that has them by root= "
         "(--root), or in the variable EQMODELS_DATA, or use fashion_mnist_mini, which is part of the package."
@@ -110,13 +102,50 @@ def load_data(
 def search_folders(root: str | Path | None = None) -> list[Path]:
     """Where data is looked for: the argument, ``$EQMODELS_DATA``, ``$TORCH_HOME/datasets``, Debian's folder."""
     named = [root, os.environ.get("EQMODELS_DATA")]
-    return [*(Path(folder).expanduser() for folder in named if folder), Path(torch.hub.get_dir()).parent / "datasets", DEBIAN]
+    return [
+        *(Path(folder).expanduser() for folder in named if folder),
+        Path(torch.hub.get_dir()).parent / "datasets",
+        DEBIAN,
+    ]
+
+
+def _find(name: str, split: Split, folders: list[Path], tried: list[str]) -> LabelledImages | None:
+    """The data of the first folder that has it; what is wrong with the others is added to `tried`."""
+    source = _SOURCES[name]
+    for folder in folders:
+        try:
+            with _torchvision_root(folder, source) as prepared:
+                return _in_memory(name, source.open(str(prepared), **source.splits[split], download=False))
+        except Exception as error:  # noqa: PERF203 (damaged files raise all kinds)
+            tried.append(f"{folder} ({_one_line(error)})")
+    return None
+
+
+def _download(name: str, split: Split, folders: list[Path], tried: list[str]) -> LabelledImages | None:
+    """The data downloaded into the first folder that can be written; what went wrong is added to `tried`."""
+    source = _SOURCES[name]
+    for folder in folders:
+        try:
+            with _staging(folder) as staging:
+                try:
+                    data = _in_memory(name, source.open(str(staging), **source.splits[split], download=True))
+                    _move_files(staging, folder)
+                except Exception as error:
+                    tried.append(f"a download into {folder} ({_one_line(error)})")
+                    return None
+                return data
+        except OSError as error:  # noqa: PERF203 (another folder may do)
+            tried.append(f"a download into {folder} ({_one_line(error)})")
+    return None
 
 
 @contextmanager
 def _torchvision_root(folder: Path, source: _Source) -> Iterator[Path]:
     """The folder as torchvision lays it out: itself, or a temporary one into which gzipped files are unpacked."""
     flat = [folder / source.raw[0], folder] if source.raw else []
+    # Data sets have files of the same names: what lies in the folder of one is not another.
+    if folder.name in {other.raw[0] for other in _SOURCES.values() if other.raw and other is not source}:
+        flat = flat[:1]
     archives = next((found for place in flat if (found := sorted(place.glob("*-ubyte.gz")))), [])
     if not archives or source.raw is None:
         yield folder
@@ -140,5 +169,28 @@ def _in_memory(name: str, dataset: Any) -> LabelledImages:  # noqa: ANN401 (torc
     return LabelledImages(name, images.contiguous(), torch.as_tensor(targets).long(), classes)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0].rstrip(".")
+@contextmanager
+def _staging(folder: Path) -> Iterator[Path]:
+    """A temporary folder inside `folder`, which is made if need be and taken away again if nothing was put there."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as staging:
+            yield Path(staging)
+    finally:
+        for place in missing:
+            with suppress(OSError):
+                place.rmdir()
+
+
+def _move_files(source: Path, target: Path) -> None:
+    """Moves the files of a folder, each at once, to the same places in another one of the same disk."""
+    for file in sorted(path for path in source.rglob("*") if path.is_file()):
+        place = target / file.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(place)
+
+
+def _one_line(error: Exception) -> str:
+    said = " ".join(str(error).split()).removesuffix("You can use download=True to download it")
+    return said.strip().rstrip(".") or type(error).__name__

@@ -1,32 +1,44 @@
 """Evaluation: a network in, a dataclass of numbers out."""
 
 from eqmodels.evaluation.collapse import Collapse, effective_rank
+from eqmodels.evaluation.encoder import EncoderEvaluation, FeatureScores, TaskScores, evaluate
 from eqmodels.evaluation.equivariance import assert_equivariant, equivariance_report
 from eqmodels.evaluation.equivariance_plot import plot_equivariance
 from eqmodels.evaluation.equivariance_report import AngleError, EquivarianceReport, LayerError
+from eqmodels.evaluation.features import POOLINGS, pool_features, poolings_of, regular_features
 from eqmodels.evaluation.intervals import Estimate, estimate, proportion_interval
 from eqmodels.evaluation.knn import knn_accuracy
 from eqmodels.evaluation.label_efficiency import LabelEfficiency, label_efficiency
 from eqmodels.evaluation.linear_probe import LinearProbe, fit_linear_probe
 from eqmodels.evaluation.probe import randomise, smooth_images
+from eqmodels.evaluation.speed import images_per_second
 
 __all__ = [
+    "POOLINGS",
     "AngleError",
     "Collapse",
+    "EncoderEvaluation",
     "EquivarianceReport",
     "Estimate",
+    "FeatureScores",
     "LabelEfficiency",
     "LayerError",
     "LinearProbe",
+    "TaskScores",
     "assert_equivariant",
     "effective_rank",
     "equivariance_report",
     "estimate",
+    "evaluate",
     "fit_linear_probe",
+    "images_per_second",
     "knn_accuracy",
     "label_efficiency",
     "plot_equivariance",
+    "pool_features",
+    "poolings_of",
     "proportion_interval",
     "randomise",
+    "regular_features",
     "smooth_images",
 ]

@@ -48,8 +48,8 @@ def label_efficiency(
 
     The strength is chosen on held-out images of the subset itself, so no label outside it is seen: as
     `fit_linear_probe` does, by cross-validation on small subsets. With one image a class there is nothing to hold out,
-    and the strongest is taken. Subset i is `stratified_subset` of seed ``seed + i``: the subsets of one seed are nested,
-    and are the same for all encoders. Where the fraction takes all images there is one fit, that of `fit_linear_probe`.
+    and the strongest is taken. Subset i is `stratified_subset` of seed ``seed + i``: those of one seed are nested, and
+    are the same for all encoders. Where the fraction takes all images there is one fit, that of `fit_linear_probe`.
 
     Args:
         train_features: one row an image.

@@ -192,9 +192,9 @@ class _Objective:
         exact = self.x.dtype == torch.float64
         optimizer = torch.optim.LBFGS(
             [parameter, bias],
-            max_iter=2000 if exact else 500,
+            max_iter=1000 if exact else 500,
             history_size=30,
-            tolerance_grad=1e-8 if exact else 1e-4,
+            tolerance_grad=1e-7 if exact else 1e-4,
             tolerance_change=1e-15 if exact else 1e-9,
             line_search_fn="strong_wolfe",
         )
@@ -273,8 +273,8 @@ def check_labelled(
             "training or overflow in half precision."
         )
     low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= (num_classes or math.inf):
-        rule = f"lie in 0..{num_classes - 1}" if num_classes else "not be negative"
+    if low < 0 or (num_classes is not None and high >= num_classes):
+        rule = "not be negative" if num_classes is None else f"lie in 0..{num_classes - 1}"
         raise ValueError(f"{prefix}labels must {rule}; got {low} to {high}. Leave out or renumber the other images.")
 
 

@@ -41,7 +41,7 @@ def create_head(
 
     Raises:
         ValueError: if the name is unknown, or an equivariant head is asked for a task that is no action of a subgroup
-            of the backbone's group.
+            of the backbone's group, or for features that are no whole fibres.
     """
     group = PlanarGroup.parse(group)
     if name == "linear":
@@ -54,5 +54,10 @@ def create_head(
         raise ValueError(
             "an equivariant head predicts an element of a planar group, and this task is no action of one. "
             "Use head='mlp', or a task such as 'rotation'."
+        )
+    if in_features % group.order:
+        raise ValueError(
+            f"an equivariant head reads regular features of {group}, a multiple of {group.order}; got in_features="
+            f"{in_features}. Use the features of global_pool='regular'."
         )
     return EquivariantHead(group, in_features // group.order, task_group, elements, hidden=hidden)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-__all__ = ["check_channels", "check_count", "check_fibre", "check_images", "check_strided_size"]
+__all__ = ["check_channels", "check_count", "check_fibre", "check_images", "check_logits", "check_strided_size"]
 
 
 def check_count(name: str, value: int, least: int = 1) -> int:
@@ -73,6 +73,20 @@ def check_fibre(features: Tensor, order: int) -> Tensor:
             f"got {tuple(features.shape)}. A regular field over a group G counts as |G| channels."
         )
     return features
+
+
+def check_logits(logits: Tensor, order: int) -> Tensor:
+    """The logits themselves, if there is one for each of so many group elements.
+
+    Raises:
+        ValueError: if there is not.
+    """
+    if logits.dim() != 2 or logits.shape[1] != order:
+        raise ValueError(
+            f"the pose over a group of {order} elements is predicted by logits of the shape (batch, {order}); got "
+            f"{tuple(logits.shape)}. Use a pose_predictor of the same group as the features."
+        )
+    return logits
 
 
 def check_strided_size(

@@ -133,8 +133,9 @@ class GlobalPool(nn.Module):
             raise ValueError(
                 f"global_pool must be one of {', '.join(get_args(GlobalPoolMode))}; got {mode!r}. Use 'invariant'."
             )
-        self.mode = mode
-        self.fibre = GroupPool(group, group_pool)
+        # Not the group of `fibre`: export takes that child's place before it traces this module.
+        self.group, self.mode = PlanarGroup.parse(group), mode
+        self.fibre = GroupPool(self.group, group_pool)
         if self.is_canonical:
             if pose is None:
                 raise ValueError(
@@ -142,11 +143,6 @@ class GlobalPool(nn.Module):
                     "it; got pose=None. Pass the pose of an equivariant E-SSL head, or pose_predictor(group, fields)."
                 )
             self.pose = pose
-
-    @property
-    def group(self) -> PlanarGroup:
-        """The group whose fibre is pooled."""
-        return self.fibre.group
 
     @property
     def is_canonical(self) -> bool:

@@ -10,10 +10,13 @@ from torch.nn import functional as F
 
 from eqmodels._shapes import Float
 from eqmodels.groups import PlanarGroup
-from eqmodels.layers.checks import check_count
+from eqmodels.layers.checks import check_count, check_fibre, check_logits
 from eqmodels.layers.linear import SteerableLinear
 
 __all__ = ["pose_predictor", "turn_back"]
+
+torch.fx.wrap("check_fibre")
+torch.fx.wrap("check_logits")
 
 
 def pose_predictor(group: PlanarGroup | str, fields: int, hidden: int = 2048) -> nn.Sequential:
@@ -58,9 +61,13 @@ def turn_back(
         regular: group-major regular features, ``C = |G| fields``.
         logits: one a group element.
         soft: whether to average over the poses instead of choosing one.
+
+    Raises:
+        ValueError: if the features are no whole fibres, or the logits not one a group element.
     """
     products = [[group.compose(g, h) for h in group.elements] for g in group.elements]
-    candidates = regular.unflatten(1, (group.order, -1))[:, products]
+    candidates = check_fibre(regular, group.order).unflatten(1, (group.order, -1))[:, products]
+    logits = check_logits(logits, group.order)
     weights = logits.softmax(1) if soft else F.one_hot(logits.argmax(1), group.order).to(regular.dtype)
     # One product a pose instead of a gather: no branch on values, so that it traces, exports and is differentiable.
     turned: Tensor = torch.einsum("bg,bghf->bhf", weights.to(regular.dtype), candidates)

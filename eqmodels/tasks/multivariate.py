@@ -50,7 +50,8 @@ class MultivariateTask(Task):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(
-                f"every task may come once; got {', '.join(twice)} more than once in {', '.join(names)}. Leave out the rest."
+                f"every task may come once; got {', '.join(twice)} more than once in {', '.join(names)}. "
+                "Leave out the rest."
             )
         _check_distinct(tuple(task for task in self.tasks if task.group is not None))
         self.name = "+".join(names)

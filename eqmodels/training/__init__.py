@@ -2,8 +2,10 @@
 
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import TrainingError
-from eqmodels.training.loop import Pretraining, prepared_images, pretrain, training_images
+from eqmodels.training.images import prepared_images, training_images
+from eqmodels.training.loop import pretrain
 from eqmodels.training.model import EsslModel, build_model
+from eqmodels.training.pretraining import Pretraining
 from eqmodels.training.run import Preprocessing, Run, load_run, save_run
 
 __all__ = [

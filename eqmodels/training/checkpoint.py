@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import TrainingError
 from eqmodels.training.files import write_atomically
+from eqmodels.training.log import Row
 
-__all__ = ["CHECKPOINT", "Progress", "load_checkpoint", "save_checkpoint"]
+__all__ = ["CHECKPOINT", "Progress", "read_checkpoint", "restore", "save_checkpoint"]
 
 CHECKPOINT = "checkpoint.pt"
 """The name of the checkpoint in a run's folder."""
@@ -30,7 +31,7 @@ class Progress:
     Attributes:
         epoch: the epoch that the next step belongs to, from 0.
         step: the number of that step within the epoch, from 0.
-        loss: sum of the losses of the epoch's steps so far, in nats.
+        loss: sum over the epoch's images so far of their losses, in nats.
         correct: number of the epoch's labels predicted so far, a task.
         seen: number of the epoch's images so far.
         seconds: duration of the epoch so far.
@@ -43,69 +44,91 @@ class Progress:
     correct: list[int] = field(default_factory=list)
     seen: int = 0
     seconds: float = 0.0
-    log: list[dict[str, float]] = field(default_factory=list)
+    log: list[Row] = field(default_factory=list)
 
 
 def save_checkpoint(
-    folder: Path, config: PretrainConfig, progress: Progress, model: nn.Module, optimiser: torch.optim.Optimizer
+    folder: Path,
+    config: PretrainConfig,
+    images: Mapping[str, Any],
+    progress: Progress,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
 ) -> None:
-    """Writes weights, optimiser, progress, random state and config, atomically.
+    """Writes weights, optimiser, progress, random state, config and what identifies the images, atomically.
 
     Raises:
-        TrainingError: if the file cannot be written; the last checkpoint is then intact.
+        TrainingError: if a weight or a running statistic is no finite number, or the file cannot be written; the last
+            checkpoint is then intact.
     """
+    state: dict[str, Tensor] = model.state_dict()
+    if ruined := [name for name, value in state.items() if not value.isfinite().all()]:
+        raise TrainingError(
+            f"{ruined[0]} and {len(ruined) - 1} other tensors of the network are no finite numbers any more, and were "
+            "not saved; the last checkpoint is from before. Start again in another folder with a lower learning_rate, "
+            "or with clip_norm=1."
+        )
     buffer = io.BytesIO()
     content = {
         "format": FORMAT,
         "config": config.to_dict(),
+        "images": dict(images),
         "progress": vars(progress),
-        "model": model.state_dict(),
+        "model": state,
         "optimiser": optimiser.state_dict(),
-        # Everything else that is random is a function of the seed and of the progress.
+        # What is random in a run is a function of the seed and of the progress; this is for what else draws numbers.
         "random_state": torch.get_rng_state(),
     }
     torch.save(content, buffer)
     write_atomically(folder / CHECKPOINT, buffer.getvalue())
 
 
-def load_checkpoint(
-    folder: Path, config: PretrainConfig, model: nn.Module, optimiser: torch.optim.Optimizer
-) -> Progress | None:
-    """Puts model, optimiser and random state where the checkpoint has them.
-
-    Returns:
-        The progress; None if the folder has no checkpoint.
+def read_checkpoint(folder: Path, config: PretrainConfig, images: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The checkpoint of a folder, for `restore`; None if there is none.
 
     Raises:
-        TrainingError: if the checkpoint cannot be read, or belongs to a run of another config.
+        TrainingError: if it cannot be read, or belongs to a run of another config or on other images.
     """
     file = folder / CHECKPOINT
     if not file.exists():
         return None
-    content = _read(file)
-    try:
-        written = PretrainConfig.from_dict(content["config"])
-    except (ValueError, TypeError) as error:
-        raise TrainingError(f"{file} was written by another version: {error} Choose another folder.") from error
-    if differences := written.differences(config):
-        shown = ", ".join(f"{name}={a!r} there and {b!r} here" for name, (a, b) in differences.items())
-        raise TrainingError(
-            f"{file} belongs to another run: {shown}. Nothing was changed; choose another folder (--folder), or delete "
-            "this one."
-        )
-    model.load_state_dict(content["model"])
-    optimiser.load_state_dict(content["optimiser"])
-    state: Tensor = content["random_state"]
-    torch.set_rng_state(state)
-    return Progress(**content["progress"])
-
-
-def _read(file: Path) -> dict[str, Any]:
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).split("\n", maxsplit=1)[0]
+    except Exception as error:  # damaged files make the unpickler stumble in many ways
+        reason = (str(error) or type(error).__name__).split("\n", maxsplit=1)[0]
         raise TrainingError(f"{file} cannot be read ({reason}). Delete it to start the run again.") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise TrainingError(f"{file} is no checkpoint of format {FORMAT}. Choose another folder (--folder).")
+    try:
+        written = PretrainConfig.from_dict(content["config"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise TrainingError(f"{file} was written by another version: {error} Choose another folder.") from error
+    differences = written.differences(config)
+    stored = content.get("images", images)  # the first checkpoints of this format did not have it
+    differences |= {f"images' {name}": (stored.get(name), images[name]) for name in images}
+    shown = [f"{name}={a!r} there and {b!r} here" for name, (a, b) in differences.items() if a != b]
+    if shown:
+        raise TrainingError(
+            f"{file} belongs to another run: {', '.join(shown)}. Nothing was changed; choose another folder "
+            "(--folder), or delete this one."
+        )
     return content
+
+
+def restore(content: Mapping[str, Any], model: nn.Module, optimiser: torch.optim.Optimizer) -> Progress:
+    """Puts model, optimiser and random state where a checkpoint has them, and returns its progress.
+
+    Raises:
+        TrainingError: if it does not fit the network.
+    """
+    try:
+        model.load_state_dict(content["model"])
+        optimiser.load_state_dict(content["optimiser"])
+        torch.set_rng_state(content["random_state"])
+        return Progress(**content["progress"])
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise TrainingError(
+            f"the checkpoint belongs to another network ({reason[:200]}). Nothing was changed; choose another folder "
+            "(--folder)."
+        ) from error

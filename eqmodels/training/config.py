@@ -19,7 +19,9 @@ PrecisionName = Literal["float32", "bfloat16"]
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """A pretraining run: two runs of one config give the same weights, bit for bit, on one machine.
+    """A pretraining run: two runs of one config give the same weights, bit for bit, on one machine's CPU.
+
+    (On as many threads and processes: a sum depends, in its last bits, on how it is cut into parts.)
 
     The folder that holds the data is not part of it, nor the folder of the run.
 
@@ -45,7 +47,7 @@ class PretrainConfig:
         accumulate: parts that a step's images are cut into on each process, to save memory.
         optimiser: ``"sgd"`` (Nesterov, momentum 0.9) or ``"adamw"``.
         learning_rate: the largest.
-        final_learning_rate: of ``"cosine"``, the last.
+        final_learning_rate: of ``"cosine"``, what it falls to.
         schedule: ``"cosine"``, or ``"multistep"``: times 0.2 after 30, 60 and 80% of the steps.
         warmup_epochs: of linear growth from 0, at the start.
         weight_decay: L2 penalty (``"sgd"``) or decoupled decay (``"adamw"``).
@@ -53,10 +55,10 @@ class PretrainConfig:
         precision: ``"bfloat16"`` runs the networks under autocast; weights are always float32.
         channels_last: memory format of images and filters.
         compile: whether to run through `torch.compile`.
-        seed: of weights, order, augmentation and labels.
+        seed: of weights, order, augmentation, labels and dropout, below ``2**32``.
 
     Raises:
-        TypeError: if a count is not an integer.
+        TypeError: if a count is not an integer, another number no number, or a switch neither True nor False.
         ValueError: if a value breaks its rule; the sentence names it.
     """
 
@@ -90,22 +92,23 @@ class PretrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("accumulate", 1), ("head_hidden", 1), ("seed", 0)):
-            check_count(name, getattr(self, name), least)
-        if self.limit is not None:
-            check_count("limit", self.limit)
+        self._check_types()
+        if self.seed >= 2**32:
+            raise ValueError(f"seed must be below 2**32; got {self.seed}. Pass 0.")
         if self.batch_size % self.accumulate:
             raise ValueError(
                 f"batch_size must be a multiple of accumulate; got {self.batch_size} and {self.accumulate}. "
                 f"Pass batch_size={self.accumulate * max(self.batch_size // self.accumulate, 1)}."
             )
-        for name, least in (("learning_rate", 0), ("weight_decay", 0), ("warmup_epochs", 0)):
+        for name in ("learning_rate", "weight_decay", "warmup_epochs"):
             if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must be a finite number of at least {least}; got {getattr(self, name)}.")
+                raise ValueError(f"{name} must be a finite number of at least 0; got {getattr(self, name)}.")
         if not 0 <= self.final_learning_rate <= self.learning_rate:
             raise ValueError(
                 f"final_learning_rate must lie between 0 and learning_rate; got {self.final_learning_rate}. Pass 0."
             )
+        if not 0 <= self.head_dropout < 1:
+            raise ValueError(f"head_dropout must be at least 0 and below 1; got {self.head_dropout}. Pass 0.")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise ValueError(f"clip_norm must be positive; got {self.clip_norm}. Pass None for no clipping.")
         options: dict[str, tuple[str, ...]] = {
@@ -122,6 +125,21 @@ class PretrainConfig:
             if (value := getattr(self, name)) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {value!r}. Use {allowed[0]!r}.")
 
+    def _check_types(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("accumulate", 1), ("head_hidden", 1), ("seed", 0)):
+            check_count(name, getattr(self, name), least)
+        for name in ("limit", "size"):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name))
+        reals = ("learning_rate", "final_learning_rate", "weight_decay", "warmup_epochs", "head_dropout", "clip_norm")
+        for name in reals:
+            value = getattr(self, name)
+            if not isinstance(value, int | float) and not (name == "clip_norm" and value is None):
+                raise TypeError(f"{name} must be a number; got {value!r}. Pass {type(self)().to_dict()[name]}.")
+        for name in ("coloured", "to_rgb", "channels_last", "compile"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} must be True or False; got {getattr(self, name)!r}.")
+
     def to_dict(self) -> dict[str, Any]:
         """The values by name, ready for JSON."""
         return asdict(self)
@@ -132,6 +150,7 @@ class PretrainConfig:
 
         Raises:
             ValueError: if a name is unknown or a value breaks its rule.
+            TypeError: if a value is of a wrong type.
         """
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(values) - known):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 __all__ = ["World", "joined_world"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,13 @@ class World:
         rank: number of this process, from 0.
         size: number of processes.
         device: where this process computes.
+        local_rank: number of this process on its machine, from 0.
     """
 
     rank: int = 0
     size: int = 1
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    local_rank: int = 0
 
     @property
     def is_writer(self) -> bool:
@@ -38,7 +43,7 @@ class World:
         return batch.chunk(self.size)[self.rank] if self.size > 1 else batch
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum over all processes, on each of them."""
+        """The sum over all processes, on each of them; it may change the argument."""
         if self.size > 1:
             distributed.all_reduce(values)
         return values
@@ -46,13 +51,45 @@ class World:
     def barrier(self) -> None:
         """Waits for all processes."""
         if self.size > 1:
-            distributed.barrier()
+            self.sum(torch.zeros(1, device=self.device)).item()
+
+    def from_writer(self, function: Callable[[], T]) -> T:
+        """What the function gives on the writer, on every process; the others wait and do not call it.
+
+        Raises:
+            Exception: what the function raises on the writer, on every process: they end together.
+        """
+        if self.size == 1:
+            return function()
+        answer: list[Any] = [None, None]
+        if self.is_writer:
+            try:
+                answer[0] = function()
+            except Exception as error:
+                answer[1] = error
+        distributed.broadcast_object_list(answer, src=0, device=self.device)
+        value, failure = answer
+        if failure is not None:
+            raise failure
+        result: T = value
+        return result
+
+    @contextmanager
+    def one_first(self) -> Iterator[None]:
+        """Its body runs on one process of each machine, then on the others: what the first downloads, they find."""
+        if self.local_rank:
+            self.barrier()
+        try:
+            yield
+        finally:
+            if not self.local_rank:
+                self.barrier()
 
     def replicate(self, model: nn.Module) -> nn.Module:
         """The model as it is called in training: gradients are averaged over the processes.
 
-        Batch statistics are synchronised where PyTorch can (GPUs); on CPUs each process has its own, and the running
-        ones are those of process 0.
+        Batch statistics are synchronised where PyTorch can (GPUs, see `Pretraining`); on CPUs each process has its own,
+        and the running ones are those of process 0.
         """
         if self.size == 1:
             return model
@@ -65,19 +102,24 @@ class World:
 def joined_world(device: str | torch.device | None = None) -> Iterator[World]:
     """The world of this process: that of `torchrun` if it was started by it, else one of its own.
 
+    A process group that is there already is used, and left alone.
+
     Args:
         device: where to compute; None for a GPU if there is one, else the CPU.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    local = int(os.environ.get("LOCAL_RANK", "0"))
-    if device is None:
-        device = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
-    device = torch.device(device)
+    size, local = (int(os.environ.get(name, default)) for name, default in (("WORLD_SIZE", "1"), ("LOCAL_RANK", "0")))
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if size == 1:
         yield World(device=device)
         return
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    if device.type == "cuda":
+        device = torch.device("cuda", local if device.index is None else device.index)
+        torch.cuda.set_device(device)
+    ours = not distributed.is_initialized()
+    if ours:
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield World(distributed.get_rank(), size, device)
+        yield World(distributed.get_rank(), size, device, local)
     finally:
-        distributed.destroy_process_group()
+        if ours:
+            distributed.destroy_process_group()

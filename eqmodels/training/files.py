@@ -25,29 +25,30 @@ def write_atomically(file: Path, content: bytes | str) -> None:
             os.fsync(stream.fileno())
         temporary.replace(file)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         kept = "the one from before is intact" if file.exists() else "nothing was written"
         raise TrainingError(
             f"{file} could not be written ({error.strerror or error}); {kept}. Free some space or choose another "
             "folder, and start the same command again: the run goes on from its last checkpoint."
         ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
-def prepare_folder(folder: Path) -> Path:
-    """The folder, made if need be, once it has been shown that files can be written into it.
+def prepare_folder(folder: Path) -> None:
+    """Makes the folder if need be, shows that files can be written into it, and removes what a killed run half wrote.
 
     Raises:
-        TrainingError: if they cannot.
+        TrainingError: if files cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{os.getpid()}.probe"
+        probe = folder / f".{os.getpid()}.part"
         probe.touch()
-        probe.unlink()
+        for rest in folder.glob(".*.part"):
+            rest.unlink(missing_ok=True)
     except OSError as error:
         raise TrainingError(
             f"the run needs a folder that it can write into; {folder} is none ({error.strerror or error}). "
             "Choose another (--folder)."
         ) from error
-    return folder

@@ -11,7 +11,11 @@ __all__ = ["Interrupt"]
 
 
 class Interrupt:
-    """A context in which the first Ctrl-C only sets `requested`, and a second one stops at once."""
+    """A context in which the first Ctrl-C only sets `requested`, and a second one stops at once.
+
+    Attributes:
+        requested: whether there was a Ctrl-C.
+    """
 
     def __init__(self) -> None:
         self.requested = False
@@ -29,7 +33,7 @@ class Interrupt:
         if self._previous is not None:
             signal.signal(signal.SIGINT, self._previous)
 
-    def _request(self, number: int, frame: FrameType | None) -> None:
+    def _request(self, _number: int, _frame: FrameType | None) -> None:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True

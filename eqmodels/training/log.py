@@ -1,22 +1,30 @@
-"""What a run says while it runs: a progress bar, a CSV file, TensorBoard if asked for."""
+"""What a run leaves to be read: a CSV file, and TensorBoard's if asked for."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from eqmodels.training.files import write_atomically
 
-__all__ = ["LOG", "write_log", "write_tensorboard"]
+__all__ = ["LOG", "Row", "check_tensorboard", "tensorboard_rows", "write_log"]
 
 LOG = "log.csv"
 """The name of the log in a run's folder."""
 
+Row = dict[str, float | int]
+"""One epoch: its number, and what was measured."""
 
-def write_log(folder: Path, rows: Sequence[dict[str, float]]) -> None:
-    """Writes one row an epoch; the whole file, so that it always agrees with the checkpoint."""
+
+def write_log(folder: Path, rows: Sequence[Row]) -> None:
+    """Writes one row an epoch; the whole file, so that it always agrees with the checkpoint.
+
+    Raises:
+        TrainingError: if it cannot be written.
+    """
     if not rows:
         return
     text = io.StringIO()
@@ -28,15 +36,36 @@ def write_log(folder: Path, rows: Sequence[dict[str, float]]) -> None:
     write_atomically(folder / LOG, text.getvalue())
 
 
-def write_tensorboard(folder: Path, row: dict[str, float]) -> None:
-    """Adds one epoch's row to the TensorBoard files of a run.
+def check_tensorboard() -> None:
+    """Raises unless TensorBoard can be written.
 
     Raises:
-        ModuleNotFoundError: if TensorBoard is not installed.
+        ModuleNotFoundError: if it is not installed.
+    """
+    try:
+        import torch.utils.tensorboard  # noqa: F401
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            "tensorboard=True needs TensorBoard, which is not installed; run: pip install eqmodels[tensorboard], or "
+            "read log.csv instead"
+        ) from error
+
+
+@contextmanager
+def tensorboard_rows(folder: Path, epoch: int) -> Iterator[Callable[[Row], None]]:
+    """A function that adds one epoch's row to the TensorBoard files of a run.
+
+    Args:
+        folder: of the run.
+        epoch: the first epoch that will be added, from 1; rows of later ones, of a run that was stopped, are hidden.
     """
     from torch.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(str(folder / "tensorboard")) as writer:
+    def add(row: Row) -> None:
         for name, value in row.items():
             if name != "epoch":
                 writer.add_scalar(name, value, int(row["epoch"]))
+        writer.flush()
+
+    with SummaryWriter(str(folder / "tensorboard"), purge_step=epoch) as writer:
+        yield add

@@ -50,7 +50,10 @@ def components(task: Task) -> tuple[Task, ...]:
 
 
 def is_strict(config: PretrainConfig, task: Task) -> bool:
-    """Whether images need not be turned: every head is equivariant and every label moves pixels to pixels."""
+    """Whether images need not be turned: the one head is equivariant and every label moves pixels to pixels.
+
+    Of several tasks at once, each head sees what all of them did, so its loss depends on the other labels too.
+    """
     exact = task.group is not None and all(task.group.is_exact(g) for g in task.elements)
     return config.turn == "auto" and config.head == "equivariant" and exact and len(components(task)) == 1
 
@@ -64,8 +67,10 @@ def build_model(config: PretrainConfig, channels: int) -> tuple[EsslModel, Task]
 
     Raises:
         ValueError: if a name is unknown, or the head does not fit the task and the backbone.
+        TypeError: if the backbone has no such norm.
     """
     task = create_task(config.task, preset=config.preset)
+    # The standard networks have batch norm alone, and no such option.
     options = {} if config.norm == "batch" else {"norm": config.norm}
     backbone = create_model(config.model, in_chans=channels, num_classes=0, **options)
     features = backbone.feature_info[-1]["num_chs"]

@@ -7,17 +7,20 @@ from enum import IntEnum
 import numpy as np
 import torch
 
-__all__ = ["Purpose", "generator_for"]
+__all__ = ["Purpose", "generator_for", "seed_dropout"]
 
 
 class Purpose(IntEnum):
-    """What random numbers are drawn for; streams of different purposes are independent."""
+    """What random numbers are drawn for; streams of different purposes are independent.
 
-    WEIGHTS = 0
+    Weights are drawn first of all, from PyTorch's global generator with the seed itself.
+    """
+
     ORDER = 1
     AUGMENTATION = 2
     LABELS = 3
     NUISANCE = 4
+    DROPOUT = 5
 
 
 def generator_for(seed: int, purpose: Purpose, *position: int) -> torch.Generator:
@@ -27,9 +30,19 @@ def generator_for(seed: int, purpose: Purpose, *position: int) -> torch.Generato
     of a run can draw what all of them share.
 
     Args:
-        seed: of the run.
+        seed: of the run, below ``2**32``.
         purpose: what is drawn.
-        position: where, for instance the epoch and the step.
+        position: where, for instance the epoch and the step; always as many numbers for one purpose.
     """
-    state = np.random.SeedSequence((seed, int(purpose), *position)).generate_state(2, np.uint32)
-    return torch.Generator().manual_seed(int(state[0]) << 32 | int(state[1]))
+    return torch.Generator().manual_seed(_derived(seed, purpose, position))
+
+
+def seed_dropout(seed: int, *position: int) -> None:
+    """Puts PyTorch's global generators, of all devices, where the position has them: networks draw from no other."""
+    torch.manual_seed(_derived(seed, Purpose.DROPOUT, position))
+
+
+def _derived(seed: int, purpose: Purpose, position: tuple[int, ...]) -> int:
+    """A seed of 64 bits."""
+    high, low = np.random.SeedSequence((seed, int(purpose), *position)).generate_state(2, np.uint32)
+    return int(high) << 32 | int(low)

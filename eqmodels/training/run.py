@@ -11,7 +11,7 @@ from typing import Any
 
 import safetensors
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from eqmodels._shapes import Float
@@ -20,6 +20,7 @@ from eqmodels.tasks import Task
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import TrainingError
 from eqmodels.training.files import write_atomically
+from eqmodels.training.log import Row
 from eqmodels.training.model import EsslModel, build_model
 
 __all__ = ["CONFIG", "WEIGHTS", "Preprocessing", "Run", "load_run", "provenance", "save_run"]
@@ -77,17 +78,18 @@ class Run:
     model: EsslModel
     task: Task
     preprocessing: Preprocessing
-    log: list[dict[str, float]]
+    log: list[Row]
     provenance: dict[str, Any]
     sha256: str = ""
 
 
-def save_run(folder: Path, run: Run) -> None:
-    """Writes weights, then config: a folder with a config is complete.
+def save_run(folder: str | Path, run: Run) -> str:
+    """Writes weights, then config: a folder with a config is complete. Sets and returns the run's sha256.
 
     Raises:
         TrainingError: if a file cannot be written.
     """
+    folder = Path(folder)
     # Stock PyTorch strides: what is channels-last in memory is an ordinary tensor on the disk.
     state = {name: value.detach().cpu().contiguous() for name, value in run.model.state_dict().items()}
     weights = save(state)
@@ -102,6 +104,7 @@ def save_run(folder: Path, run: Run) -> None:
         "sha256": run.sha256,
     }
     write_atomically(folder / CONFIG, json.dumps(content, indent=2) + "\n")
+    return run.sha256
 
 
 def load_run(folder: str | Path) -> Run:
@@ -118,20 +121,27 @@ def load_run(folder: str | Path) -> Run:
         )
     try:
         content = json.loads((folder / CONFIG).read_text())
+        if content["format"] != FORMAT:
+            raise TrainingError(f"{folder / CONFIG} is of format {content['format']!r}, not {FORMAT}. Update eqmodels.")
         config = PretrainConfig.from_dict(content["pretraining"])
         stored = content["preprocessing"]
         preprocessing = Preprocessing(tuple(stored["mean"]), tuple(stored["deviation"]), tuple(stored["size"]))
-        found = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
-        if found != content["sha256"]:
-            raise TrainingError(f"{folder / WEIGHTS} is damaged or of another run: its sha256 is not {CONFIG}'s.")
+        weights = (folder / WEIGHTS).read_bytes()
+        if hashlib.sha256(weights).hexdigest() != content["sha256"]:
+            raise TrainingError(
+                f"{folder / WEIGHTS} is damaged or of another run: its sha256 is not {CONFIG}'s. Train it again."
+            )
         model, task = build_model(config, len(preprocessing.mean))
-        model.load_state_dict(load_file(folder / WEIGHTS))
-    except (ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
-        if isinstance(error, TrainingError):
-            raise
-        reason = str(error).split("\n", maxsplit=1)[0]
-        raise TrainingError(f"{folder} cannot be loaded: {type(error).__name__}, {reason}. Train it again.") from error
-    return Run(config, model.eval(), task, preprocessing, content["log"], content["provenance"], content["sha256"])
+        model.load_state_dict(load(weights))
+        return Run(config, model.eval(), task, preprocessing, content["log"], content["provenance"], content["sha256"])
+    except TrainingError:
+        raise
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError, safetensors.SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise TrainingError(
+            f"{folder} cannot be loaded: {type(error).__name__}, {reason[:300]} Train it again, or with the version of "
+            "eqmodels that wrote it."
+        ) from error
 
 
 def provenance(data: LabelledImages, seconds: float, processes: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -9,7 +10,18 @@ from torch import Tensor
 
 from eqmodels._shapes import Float
 
-__all__ = ["Augmentation", "Compose", "NoAugmentation"]
+__all__ = ["Augmentation", "Compose", "NoAugmentation", "check_range"]
+
+
+def check_range(name: str, value: int | float, least: int | float, most: int | float = math.inf) -> int | float:
+    """The number itself, if it lies in ``[least, most]``.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    if not least <= value <= most:
+        raise ValueError(f"{name} must lie in {least:g} .. {most:g}; got {value!r}. Pass, say, {least:g}.")
+    return value
 
 
 class Augmentation(ABC):
@@ -31,12 +43,10 @@ class Augmentation(ABC):
             batch: number of images.
             generator: a generator on the CPU; None for the global one.
         """
-        return torch.rand(batch, self.numbers, generator=generator)
+        return torch.rand(batch, self.numbers, generator=generator, device="cpu")
 
     @abstractmethod
-    def apply(
-        self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B numbers"]
-    ) -> Float[Tensor, "B C H W"]:
+    def apply(self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B numbers"]) -> Float[Tensor, "B C H W"]:
         """The augmentation that the numbers stand for, image by image.
 
         Args:
@@ -86,9 +96,7 @@ class Compose(Augmentation):
         self.parts = parts
         self.numbers = sum(part.numbers for part in parts)
 
-    def apply(
-        self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B numbers"]
-    ) -> Float[Tensor, "B C H W"]:
+    def apply(self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B numbers"]) -> Float[Tensor, "B C H W"]:
         """See the class."""
         for part, columns in zip(self.parts, uniforms.split([part.numbers for part in self.parts], 1), strict=True):
             images = part.apply(images, columns)

@@ -7,24 +7,26 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as v2
 
 from eqmodels._shapes import Float
-from eqmodels.transforms.augmentation import Augmentation
+from eqmodels.transforms.augmentation import Augmentation, check_range
 
 __all__ = ["ColourJitter", "RandomGrayscale", "adjust_hue"]
 
 
 class RandomGrayscale(Augmentation):
-    """Takes the colour out of each image with a probability; grey images stay as they are."""
+    """Takes the colour out of each image with a probability; grey images stay as they are.
+
+    Raises:
+        ValueError: if it is no probability, or, in `apply`, if the images have neither one channel nor three.
+    """
 
     numbers = 1
 
     def __init__(self, probability: float = 0.2) -> None:
-        self.probability = probability
+        self.probability = check_range("probability", probability, 0, 1)
 
-    def apply(
-        self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B 1"]
-    ) -> Float[Tensor, "B C H W"]:
+    def apply(self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B 1"]) -> Float[Tensor, "B C H W"]:
         """See the class."""
-        if images.shape[1] == 1:
+        if not _has_colour(images):
             return images
         chosen = (uniforms < self.probability).to(images.device)[:, :, None, None]
         return torch.where(chosen, v2.rgb_to_grayscale(images, num_output_channels=3), images)
@@ -43,6 +45,10 @@ class ColourJitter(Augmentation):
         saturation: the factor blends with the grey image.
         hue: at most 0.5.
         probability: of changing an image at all.
+
+    Raises:
+        ValueError: if a strength is negative or the hue's above 0.5, the last is no probability, or, in `apply`, if the
+            images have neither one channel nor three.
     """
 
     CHANGES = 4
@@ -51,18 +57,23 @@ class ColourJitter(Augmentation):
     def __init__(
         self, brightness: float, contrast: float, saturation: float, hue: float, *, probability: float = 0.8
     ) -> None:
-        self.strengths, self.probability = (brightness, contrast, saturation, hue), probability
+        self.strengths = (
+            check_range("brightness", brightness, 0),
+            check_range("contrast", contrast, 0),
+            check_range("saturation", saturation, 0),
+            check_range("hue", hue, 0, 0.5),
+        )
+        self.probability = check_range("probability", probability, 0, 1)
 
     def factors(self, uniforms: Float[Tensor, "B numbers"]) -> Float[Tensor, "B 4"]:
         """The three factors and the shift of the hue."""
-        low = torch.tensor([*(max(0.0, 1 - s) for s in self.strengths[:3]), -self.strengths[3]])
-        high = torch.tensor([*(1 + s for s in self.strengths[:3]), self.strengths[3]])
+        low = uniforms.new_tensor([*(max(0.0, 1 - s) for s in self.strengths[:3]), -self.strengths[3]])
+        high = uniforms.new_tensor([*(1 + s for s in self.strengths[:3]), self.strengths[3]])
         return low + uniforms[:, 1 : 1 + self.CHANGES] * (high - low)
 
-    def apply(
-        self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B numbers"]
-    ) -> Float[Tensor, "B C H W"]:
+    def apply(self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B numbers"]) -> Float[Tensor, "B C H W"]:
         """See the class."""
+        _has_colour(images)
         factors = self.factors(uniforms).to(images.device, images.dtype)
         order = uniforms[:, 1 + self.CHANGES :].argsort(1)
         order = torch.where(uniforms[:, :1] < self.probability, order, -1).to(images.device)
@@ -75,8 +86,17 @@ class ColourJitter(Augmentation):
         return jittered
 
 
+def _has_colour(images: Float[Tensor, "B C H W"]) -> bool:
+    """Whether there are three channels; raises a `ValueError` unless there is one or three."""
+    if images.shape[1] not in (1, 3):
+        raise ValueError(
+            f"changes of colour need images of 1 or 3 channels; got {images.shape[1]}. Use augment='crop_flip'."
+        )
+    return images.shape[1] == 3
+
+
 def _change(change: int, images: Float[Tensor, "B C H W"], factors: Float[Tensor, " B"]) -> Float[Tensor, "B C H W"]:
-    amounts, colour = factors[:, None, None, None], images.shape[1] == 3
+    amounts, colour = factors[:, None, None, None], _has_colour(images)
     if change == 0:
         return (images * amounts).clamp(0, 1)
     if change == 3:

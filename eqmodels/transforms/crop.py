@@ -9,22 +9,24 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as v2
 
 from eqmodels._shapes import Float, Int
-from eqmodels.transforms.augmentation import Augmentation
+from eqmodels.transforms.augmentation import Augmentation, check_range
 
 __all__ = ["RandomCrop", "RandomHorizontalFlip", "RandomResizedCrop"]
 
 
 class RandomHorizontalFlip(Augmentation):
-    """Flips each image left to right with a probability."""
+    """Flips each image left to right with a probability.
+
+    Raises:
+        ValueError: if it is no probability.
+    """
 
     numbers = 1
 
     def __init__(self, probability: float = 0.5) -> None:
-        self.probability = probability
+        self.probability = check_range("probability", probability, 0, 1)
 
-    def apply(
-        self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B 1"]
-    ) -> Float[Tensor, "B C H W"]:
+    def apply(self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B 1"]) -> Float[Tensor, "B C H W"]:
         """See the class."""
         chosen = (uniforms < self.probability).to(images.device)[:, :, None, None]
         return torch.where(chosen, v2.horizontal_flip(images), images)
@@ -35,20 +37,22 @@ class RandomCrop(Augmentation):
 
     Args:
         padding: pixels on every side.
+
+    Raises:
+        ValueError: if it is negative.
     """
 
     numbers = 2
 
     def __init__(self, padding: int = 4) -> None:
+        check_range("padding", padding, 0)
         self.padding = padding
 
     def offsets(self, uniforms: Float[Tensor, "B 2"]) -> Int[Tensor, "B 2"]:
         """Top and left of each crop in the padded image, uniform in 0 .. 2 padding."""
         return (uniforms * (2 * self.padding + 1)).long()
 
-    def apply(
-        self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B 2"]
-    ) -> Float[Tensor, "B C H W"]:
+    def apply(self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B 2"]) -> Float[Tensor, "B C H W"]:
         """See the class."""
         top, left = self.offsets(uniforms).to(images.device).unbind(1)
         height, width = images.shape[-2:]
@@ -70,6 +74,9 @@ class RandomResizedCrop(Augmentation):
         scale: least and largest area, as parts of the image's.
         ratio: least and largest width / height, drawn uniformly in the logarithm.
 
+    Raises:
+        ValueError: if an area is not in 0 .. 1, a ratio not positive, or a pair not in order.
+
     Source: Szegedy et al. 2015, arXiv 1409.4842.
     """
 
@@ -77,6 +84,12 @@ class RandomResizedCrop(Augmentation):
     numbers = 2 * ATTEMPTS + 2
 
     def __init__(self, scale: tuple[float, float] = (0.2, 1.0), ratio: tuple[float, float] = (3 / 4, 4 / 3)) -> None:
+        for name, (least, most), limit in (("scale", scale, 1.0), ("ratio", ratio, math.inf)):
+            if not 0 < least <= most <= limit:
+                raise ValueError(
+                    f"{name} must be a pair 0 < least <= largest{' <= 1' if limit == 1 else ''}; got {(least, most)}. "
+                    f"Pass, say, {'(0.2, 1.0)' if name == 'scale' else '(3 / 4, 4 / 3)'}."
+                )
         self.scale, self.ratio = scale, ratio
 
     def boxes(self, uniforms: Float[Tensor, "B numbers"], height: int, width: int) -> Int[Tensor, "B 4"]:
@@ -106,9 +119,7 @@ class RandomResizedCrop(Augmentation):
             return height, round(height * self.ratio[1])
         return height, width
 
-    def apply(
-        self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B numbers"]
-    ) -> Float[Tensor, "B C H W"]:
+    def apply(self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B numbers"]) -> Float[Tensor, "B C H W"]:
         """See the class."""
         height, width = images.shape[-2:]
         top, left, h, w = self.boxes(uniforms, height, width).unbind(1)
@@ -119,9 +130,10 @@ class RandomResizedCrop(Augmentation):
 
 
 def _resizing(start: Int[Tensor, " B"], length: Int[Tensor, " B"], size: int) -> Float[Tensor, "B size size"]:
-    """The matrices that stretch the pixels ``start .. start + length - 1`` of an axis of `size` pixels over all of it."""
-    centres = torch.arange(size, dtype=torch.float64) + 0.5
-    within = (centres * (length[:, None] / size) - 0.5).clamp(min=0).minimum(length[:, None] - 1.0)
+    """The matrices that stretch the pixels ``start .. start + length - 1`` of an axis over all its `size` pixels."""
+    pixels = torch.arange(size, dtype=torch.float64, device=start.device)
+    lengths = length[:, None].double()  # a quotient of integers would be float32
+    within = ((pixels + 0.5) * (lengths / size) - 0.5).clamp(min=0).minimum(lengths - 1)
     position = start[:, None] + within
     # A pixel takes part as far as it is nearer than one pixel: the weights of two neighbours.
-    return (1 - (position[:, :, None] - torch.arange(size)).abs()).clamp(min=0)
+    return (1 - (position[:, :, None] - pixels).abs()).clamp(min=0)

@@ -117,6 +117,15 @@ def test_a_subgroup_that_misses_the_other_elements_is_clear():
         MultivariateTask((half, GroupTask("another", "c2")))
 
 
+def test_the_rows_named_are_applied_in_the_order_of_the_tasks():
+    """A left-right flip and then a quarter turn is the flip about a diagonal; the other way round, about the other."""
+    diagonal = GroupTask("diagonal", "d4", (0, 5))
+    with pytest.raises(ValueError, match=r"ambiguous together: \(0, 1, 1\) and \(1, 0, 0\) move every image alike"):
+        MultivariateTask((diagonal, create_task("horizontal_flip"), create_task("rotation")))
+    x = images(1)
+    assert torch.equal(diagonal.transform(x, 1, None), x.flip(-1).rot90(1, (-2, -1)))
+
+
 def test_a_grey_channel_repeated_by_one_component_reaches_the_next():
     task = MultivariateTask((Grayscale(to_rgb=True), create_task("colour_inversion")))
     grey = torch.rand(2, 1, 8, 8)

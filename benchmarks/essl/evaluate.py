@@ -1,0 +1,81 @@
+"""Measures the runs that are trained and not measured yet: ``python -m benchmarks.essl.evaluate 'simclr/*'``.
+
+Writes ``results.json`` beside every run. Random initialisation, the control, needs no training: ``random/*``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import time
+from pathlib import Path
+
+import torch
+
+from benchmarks.essl.grid import FOLDER, GRID, RANDOM
+from eqmodels.data import load_data
+from eqmodels.evaluation import evaluate
+from eqmodels.training import PretrainConfig, Pretraining, Run, load_run, prepared_images, training_images
+from eqmodels.training.files import write_atomically
+from eqmodels.training.run import CONFIG, provenance
+
+RESULTS = "results.json"
+
+
+def untrained(config: PretrainConfig, root: str | None) -> Run:
+    """The network of a config as it is before the first step."""
+    images = training_images(config, root)
+    start = Pretraining(config, images)
+    return Run(config, start.model.eval(), start.task, start.preprocessing, [], provenance(images, 0.0, 1))
+
+
+def measure(name: str, root: str | None) -> None:
+    """Evaluates one run with probes on its own training images and on all test images."""
+    folder = FOLDER / name
+    config = RANDOM.get(name) or GRID[name]
+    run = untrained(config, root) if name in RANDOM else load_run(folder)
+    test = prepared_images(config, load_data(config.data, "test", root=root))
+    started = time.monotonic()
+    result = evaluate(run, training_images(config, root), test)
+    content = {
+        "name": name,
+        "config": config.to_dict(),
+        "provenance": run.provenance,
+        "evaluation": result.to_dict(),
+        "evaluation_seconds": round(time.monotonic() - started, 1),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / RESULTS, json.dumps(content, indent=1) + "\n")
+
+
+def main() -> None:
+    """Evaluates what matches the patterns and has no results yet."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("patterns", nargs="*", default=["*"], help="names of runs, or shell patterns (default: all)")
+    parser.add_argument("--root", help="the folder of the data")
+    parser.add_argument("--again", action="store_true", help="also those that have results")
+    parser.add_argument("--wait", action="store_true", help="wait for runs that are still in training")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    every = [*RANDOM, *GRID]
+    names = list(dict.fromkeys(name for pattern in arguments.patterns for name in fnmatch.filter(every, pattern)))
+    waiting = [name for name in names if arguments.again or not (FOLDER / name / RESULTS).exists()]
+    while waiting:
+        ready = next((name for name in waiting if name in RANDOM or _is_trained(FOLDER / name)), None)
+        if ready is None and not arguments.wait:
+            break
+        if ready is None:
+            time.sleep(20)
+            continue
+        waiting.remove(ready)
+        measure(ready, arguments.root)
+        print("measured", ready, flush=True)
+
+
+def _is_trained(folder: Path) -> bool:
+    return (folder / CONFIG).exists()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""Writes the tables of E-SSL from the runs' results: ``python -m benchmarks.essl.tables``.
+
+Every figure is read from a ``results.json``; means over seeds with 95% intervals (Student's t). README's section is
+between two markers and is replaced as a whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from benchmarks.essl.evaluate import RESULTS
+from benchmarks.essl.grid import FOLDER, SEEDS, TASKS
+from eqmodels.evaluation import Estimate, estimate
+
+README = Path(__file__).parents[2] / "README.md"
+BEGIN, END = "<!-- essl: written by `python -m benchmarks.essl.tables` -->", "<!-- end of essl -->"
+MISSING = "…"
+
+Result = dict[str, Any]
+
+
+@cache
+def results_of(row: str) -> tuple[Result, ...]:
+    """The results of a row, one a seed, as far as they are there."""
+    files = (FOLDER / row / f"seed{seed}" / RESULTS for seed in SEEDS)
+    return tuple(json.loads(file.read_text()) for file in files if file.is_file())
+
+
+def over_seeds(row: str, value: Callable[[Result], float | None]) -> Estimate | None:
+    """Mean and interval of a value over a row's seeds; None without any."""
+    values = [found for result in results_of(row) if (found := value(result)) is not None]
+    return estimate(values) if values else None
+
+
+def percent(row: str, value: Callable[[Result], float | None]) -> str:
+    """The same in per cent; seeds are counted if some are missing."""
+    found = over_seeds(row, value)
+    if found is None:
+        return MISSING
+    return found.as_percent() + ("" if found.count == len(SEEDS) else f" ({found.count} of {len(SEEDS)} seeds)")
+
+
+def feature(name: str, score: str = "accuracy") -> Callable[[Result], float | None]:
+    """Reads a score of one kind of features."""
+
+    def read(result: Result) -> float | None:
+        found = [entry for entry in result["evaluation"]["features"] if entry["features"] == name]
+        value: float | None = found[0][score] if found else None
+        return value
+
+    return read
+
+
+def angles(name: str, reduce: Callable[[Iterable[float]], float]) -> Callable[[Result], float | None]:
+    """Reads the curve over the angles of one kind of features, reduced to a number."""
+
+    def read(result: Result) -> float | None:
+        curve = feature(name, "angles")(result)
+        return reduce(curve.values()) if curve else None  # type: ignore[attr-defined]
+
+    return read
+
+
+def task(score: str) -> Callable[[Result], float | None]:
+    """Reads a score of the first task."""
+
+    def read(result: Result) -> float | None:
+        value: float | None = result["evaluation"]["tasks"][0][score]
+        return value
+
+    return read
+
+
+def parameters(row: str) -> str:
+    """Parameters of the backbone, in thousands."""
+    found = results_of(row)
+    return f"{found[0]['evaluation']['parameters'] / 1e3:,.0f}k" if found else MISSING
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; rows without any figure are left out."""
+    kept = [row for row in rows if any(cell != MISSING and cell for cell in row[2:])]
+    lines = [header, ["---"] * len(header), *kept]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+BACKBONES = (
+    ("resnet18_w16", "mlp", "ResNet, equal FLOPs"),
+    ("resnet18_w8", "mlp", "ResNet, equal parameters"),
+    ("c1_resnet18_w16", "mlp", "C4's code without the group"),
+    ("d2_resnet18_w16", "mlp", "wrong group: half turns and flips"),
+    ("resnet18_w16", "linear", "ResNet, plain head"),
+    ("c4_resnet18_w16", "linear", "C4, plain head"),
+    ("c4_resnet18_w16", "mlp", "C4, the paper's head"),
+    ("c4_resnet18_w16", "equivariant", "C4, equivariant head"),
+    ("d4_resnet18_w16", "equivariant", "D4, equivariant head"),
+)
+
+
+def backbones(augment: str) -> str:
+    """Experiment 3 under one augmentation."""
+
+    def rows() -> Iterator[list[str]]:
+        for model, head, words in BACKBONES:
+            row = f"{augment}/{model}.{head}"
+            yield [
+                words,
+                parameters(row),
+                percent(row, task("training_accuracy")),
+                percent(row, task("accuracy")),
+                percent(row, feature("regular")),
+                percent(row, feature("canonical")),
+                percent(row, feature("all")),
+                percent(row, feature("regular", "knn")),
+            ]
+        for model in ("resnet18_w16", "c4_resnet18_w16", "d4_resnet18_w16"):
+            row = f"random/{model}"
+            regular = percent(row, feature("regular")), percent(row, feature("regular", "knn"))
+            yield [f"random initialisation, {model}", parameters(row), "", "", regular[0], "", "", regular[1]]
+
+    header = ["backbone", "parameters", "rotation, training", "rotation, held-out", "probe, regular"]
+    return markdown([*header, "probe, canonical", "probe, all", "kNN"], rows())
+
+
+HEADLINE = (
+    ("resnet18_w16", "mlp", "regular", "ResNet"),
+    ("resnet18_w16", "mlp", "regular, turned probe", "ResNet, probe trained on turned images too"),
+    ("resnet18_w16", "mlp", "orbit-mean", "ResNet, features averaged over the four turns"),
+    ("resnet18_w8", "mlp", "regular", "ResNet, C4's parameters"),
+    ("c1_resnet18_w16", "mlp", "regular", "C4's code without the group"),
+    ("c4_resnet18_w16", "equivariant", "invariant-3", "C4, invariant (max, mean, norm)"),
+    ("c4_resnet18_w16", "equivariant", "regular", "C4, regular"),
+    ("c4_resnet18_w16", "equivariant", "canonical", "C4, canonical"),
+    ("c4_resnet18_w16", "equivariant", "canonical-soft", "C4, canonical, soft"),
+    ("d4_resnet18_w16", "equivariant", "invariant-3", "D4, invariant (max, mean, norm)"),
+    ("d4_resnet18_w16", "equivariant", "regular", "D4, regular"),
+    ("d4_resnet18_w16", "equivariant", "canonical", "D4, canonical"),
+)
+
+
+def headline(augment: str = "simclr") -> str:
+    """Upright and turned test images."""
+
+    def rows() -> Iterator[list[str]]:
+        for model, head, features, words in HEADLINE:
+            row = f"{augment}/{model}.{head}"
+            width = next((f"{feature(features, 'width')(result)}" for result in results_of(row)), MISSING)
+            yield [
+                words,
+                width,
+                percent(row, feature(features)),
+                percent(row, feature(features, "turned")),
+                percent(row, angles(features, lambda values: math.fsum(values) / 24)),
+                percent(row, angles(features, min)),
+            ]
+
+    return markdown(["features", "width", "upright", "turned by 90, 180, 270", "all angles", "worst angle"], rows())
+
+
+def tasks() -> str:
+    """Experiment 1: seven tasks and none."""
+
+    def rows() -> Iterator[list[str]]:
+        for name in TASKS:
+            for preset in ("paper", "fixed"):
+                row = f"tasks/{name}.{preset}"
+                bound = over_seeds(row, lambda result: math.log(task("num_labels")(result) or 1) - (task("loss")(result) or 0))
+                yield [
+                    name,
+                    preset if name in ("jigsaw", "blur") else "",
+                    percent(row, task("accuracy")),
+                    MISSING if bound is None else str(bound),
+                    percent(row, feature("regular")),
+                    percent(row, feature("regular", "knn")),
+                ]
+
+    return markdown(["task", "preset", "task, held-out", "I(A; Z) at least, nats", "probe", "kNN"], rows())
+
+
+def sections() -> dict[str, str]:
+    """Every table by the name of its file."""
+    named = {f"backbones_{augment}": backbones(augment) for augment in ("simclr", "crop_flip", "none")}
+    return named | {"headline": headline(), "tasks": tasks()}
+
+
+def main() -> None:
+    """Writes all tables, and README's section."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    tables = sections()
+    for name, text in tables.items():
+        if text.count("\n") > 1:
+            (FOLDER / f"{name}.md").write_text(text + "\n")
+    readme = README.read_text()
+    before, rest = readme.split(BEGIN)
+    after = rest.split(END)[1]
+    README.write_text(f"{before}{BEGIN}\n{tables['headline']}\n\n{tables['backbones_simclr']}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""What the demo measured, in sentences and as a page with pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eqmodels.cli.table import percent
+from eqmodels.data import LabelledImages
+from eqmodels.evaluation import EncoderEvaluation, FeatureScores, fit_linear_probe, pool_features, regular_features
+from eqmodels.groups import PlanarGroup
+from eqmodels.training import Run
+from eqmodels.training.files import prepare_folder, write_atomically
+
+__all__ = ["DemoResult", "Learning", "TwinResult", "write_report"]
+
+SHOWN = {"c4": ("invariant-3", "regular", "canonical"), "c1": ("regular", "orbit-mean")}
+"""The features that the table shows, by group."""
+
+
+@dataclass(frozen=True)
+class TwinResult:
+    """A pretrained network and what was measured of it; `speed` in images per second, exported, batches of 64."""
+
+    name: str
+    run: Run
+    scores: EncoderEvaluation
+    speed: float
+
+    @property
+    def error(self) -> float:
+        """The largest equivariance error over the quarter turns."""
+        return max(self.scores.equivariance_error.values())
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The kinds of features that are shown."""
+        return SHOWN[self.run.model.backbone.group.name]
+
+    @property
+    def best(self) -> FeatureScores:
+        """The features to compare with: canonical ones, if there are any, else what a ResNet gives."""
+        return self.scores.of("canonical" if "canonical" in self.features else "regular")
+
+
+@dataclass(frozen=True)
+class Learning:
+    """A minute of pretraining: the loss of every step in nats, and what was measured before and after."""
+
+    model: str
+    seconds: float
+    losses: tuple[float, ...]
+    batch_size: int
+    before: EncoderEvaluation
+    after: EncoderEvaluation
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """Everything that the demo shows."""
+
+    twins: tuple[TwinResult, ...]
+    learning: Learning
+    train: LabelledImages
+    test: LabelledImages
+
+    def rows(self) -> Iterator[tuple[str, FeatureScores, float, int, float | None]]:
+        """Name, scores, equivariance error, parameters and speed of every row of the table."""
+        for twin in self.twins:
+            for features in twin.features:
+                yield twin.name, twin.scores.of(features), twin.error, twin.scores.parameters, twin.speed
+        learning = self.learning
+        for when, scores in (("before", learning.before), ("after", learning.after)):
+            error = max(scores.equivariance_error.values())
+            name = f"{learning.model}, {when} {learning.seconds:.0f} s"
+            yield name, scores.of("canonical"), error, scores.parameters, None
+
+    def sentences(self) -> tuple[str, ...]:
+        """What the table says."""
+        ours, standard = self.twins
+        learning = self.learning
+        return (
+            f"Accuracies in %: a linear probe trained on {len(self.train):,} upright images, on {len(self.test):,} "
+            "held-out ones; turned: by 90, 180 and 270 degrees; worst angle: of every 15 degrees, through a circle.",
+            f"When the image turns, the probe on the ResNet's features falls from {percent(standard.best.accuracy)} to "
+            f"{percent(standard.best.turned)}; on the equivariant encoder's canonical features it goes from "
+            f"{percent(ours.best.accuracy)} to {percent(ours.best.turned)}.",
+            f"{learning.model}: {len(learning.losses):,} steps on images that were never turned; rotation accuracy on "
+            f"held-out images {percent(learning.before.tasks[0].accuracy)} before and "
+            f"{percent(learning.after.tasks[0].accuracy)} after.",
+        )
+
+
+def write_report(result: DemoResult, folder: Path) -> Path:
+    """Writes ``index.html``, with its pictures inside, and returns its path.
+
+    Raises:
+        TrainingError: if it cannot be written.
+        ModuleNotFoundError: if matplotlib or jinja2 is not installed.
+    """
+    import jinja2
+
+    template = resources.files("eqmodels.cli") / "demo.html.j2"
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    page = environment.from_string(template.read_text(encoding="utf-8")).render(
+        rows=list(result.rows()),
+        sentences=result.sentences(),
+        percent=percent,
+        pictures={
+            "angles": _angles(result),
+            "loss": _loss(result.learning),
+            "predictions": _predictions(result),
+        },
+    )
+    file = prepare_folder(folder) / "index.html"
+    write_atomically(file, page)
+    return file
+
+
+COLOURS = ("#0b6e99", "#c0392b", "#27815b", "#8e5ea2")
+
+
+def _figure(width: float, height: float) -> Any:  # noqa: ANN401 (matplotlib is optional)
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _encoded(figure: Any) -> str:  # noqa: ANN401
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _angles(result: DemoResult) -> str:
+    """Accuracy over the angle."""
+    figure = _figure(8, 3.6)
+    axes = figure.subplots()
+    colours = iter(COLOURS)
+    for twin in result.twins:
+        for features in twin.features[-2:]:
+            curve = twin.scores.of(features).angles
+            angles, values = [*map(int, curve), 360], [100 * value for value in curve.values()]
+            style = "-" if twin is result.twins[0] else "--"
+            label = f"{twin.run.config.model}, {features}"
+            axes.plot(angles, [*values, values[0]], style, color=next(colours), label=label)
+    axes.set(xlabel="angle of the test image, degrees", ylabel="accuracy of the linear probe, %", ylim=(0, 100))
+    axes.set_xticks(range(0, 361, 45))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.22), ncols=2, frameon=False)
+    return _encoded(figure)
+
+
+def _loss(learning: Learning) -> str:
+    """The loss of the tiny network over the steps."""
+    figure = _figure(8, 2.8)
+    axes = figure.subplots()
+    axes.plot(range(1, len(learning.losses) + 1), learning.losses, color=COLOURS[0], alpha=0.3, linewidth=0.8)
+    window = max(len(learning.losses) // 30, 1)
+    smooth = torch.tensor(learning.losses).unfold(0, window, 1).mean(1)
+    axes.plot(range(window, window + len(smooth)), smooth, color=COLOURS[0])
+    axes.axhline(torch.tensor(4.0).log().item(), color="grey", linestyle=":")
+    axes.annotate("chance, log 4", (len(learning.losses), 1.4), ha="right", va="bottom", color="grey")
+    axes.set(xlabel=f"step of {learning.batch_size} images", ylabel="loss, nats", ylim=(0, None))
+    axes.grid(alpha=0.3)
+    return _encoded(figure)
+
+
+def _predictions(result: DemoResult) -> str:
+    """A few test images at every quarter turn, and what the probe on each network's features says."""
+    group, classes = PlanarGroup(4), result.test.classes
+    chosen = [int((result.test.labels == label).nonzero()[0]) for label in (1, 5, 6, 8)]
+    images, labels = result.test.pixels(torch.tensor(chosen)), result.test.labels[chosen]
+    answers = {}
+    for twin in result.twins:
+        kind = twin.best.features
+        regular = regular_features(twin.run, result.train.pixels, len(result.train))
+        probe = fit_linear_probe(pool_features(twin.run, regular, kind), result.train.labels, strengths=(twin.best.strength,))
+        for g in group.elements:
+            turned = regular_features(twin.run, lambda part, g=g: group.act(g, images[part]), len(images))
+            answers[twin.name, g] = probe.predict(pool_features(twin.run, turned, kind)).tolist()
+    figure = _figure(8, 10.5)
+    rows = figure.subplots(len(chosen), group.order)
+    for row, (axes_row, label) in enumerate(zip(rows, labels.tolist(), strict=True)):
+        for g, axes in zip(group.elements, axes_row, strict=True):
+            axes.imshow(group.act(g, images[row, 0]), cmap="gray_r", vmin=0, vmax=1)
+            axes.set(xticks=[], yticks=[])
+            axes.set_title(f"{classes[label]}, {group.describe(g)}", fontsize=9)
+            for line, twin in enumerate(result.twins):
+                answer = answers[twin.name, g][row]
+                text = f"{twin.run.config.model}: {classes[answer]}"
+                colour = COLOURS[2] if answer == label else COLOURS[1]
+                axes.text(0.5, -0.07 - 0.13 * line, text, transform=axes.transAxes, ha="center", va="top", fontsize=7.5, color=colour)
+    return _encoded(figure)

@@ -1,0 +1,38 @@
+"""The images that a config trains on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from eqmodels.data import LabelledImages, load_data
+from eqmodels.training.config import PretrainConfig
+
+__all__ = ["prepared_images", "training_images"]
+
+
+def training_images(config: PretrainConfig, root: str | Path | None = None) -> LabelledImages:
+    """The training images of a config.
+
+    Args:
+        config: names the data set, and says how many of its images there are and how they are coloured.
+        root: the folder of the data, see `load_data`.
+
+    Raises:
+        ValueError: if the data set is unknown, or has fewer images than `limit`.
+        FileNotFoundError: if its files are nowhere.
+    """
+    data = load_data(config.data, "train", root=root, size=config.size)
+    if config.limit is not None and config.limit != len(data):
+        data = data.balanced_subset(config.limit)
+    return prepared_images(config, data)
+
+
+def prepared_images(config: PretrainConfig, data: LabelledImages) -> LabelledImages:
+    """Images of a data set with the colours and channels that a config asks for.
+
+    Raises:
+        ValueError: if images that have colours are to be coloured.
+    """
+    if config.coloured:
+        data = data.coloured(seed=config.seed)
+    return data.to_rgb() if config.to_rgb else data

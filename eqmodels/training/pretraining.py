@@ -1,0 +1,226 @@
+"""One pretraining run: predict what was done to the image."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from eqmodels._shapes import Bool, Float, Int
+from eqmodels.data import LabelledImages
+from eqmodels.training.checkpoint import Progress, read_checkpoint, restore, save_checkpoint
+from eqmodels.training.config import PretrainConfig
+from eqmodels.training.distributed import World
+from eqmodels.training.errors import TrainingError
+from eqmodels.training.log import Row, write_log
+from eqmodels.training.model import EsslModel, build_model, components, is_strict
+from eqmodels.training.optimisation import create_optimiser, learning_rate_at
+from eqmodels.training.randomness import Purpose, generator_for, seed_dropout
+from eqmodels.training.run import Preprocessing
+from eqmodels.transforms import create_augmentation
+
+__all__ = ["Pretraining"]
+
+
+class Pretraining:
+    """One run: its data, its task, its network, and how far it has come.
+
+    Building it and its steps seed PyTorch's global generators.
+
+    Args:
+        config: what to do.
+        data: the training images, see `training_images`.
+        world: the processes that share the work; None for this one alone.
+
+    Attributes:
+        model: backbone and heads; `network` is the same as it is called in training, compiled or replicated.
+        task: what the heads predict.
+        strict: whether images are left unturned, because the loss is that of turned ones.
+        progress: how far the run has come.
+
+    Raises:
+        ValueError: if the head does not fit the task and the backbone, if there are fewer images than in a batch, or if
+            a batch does not divide over the processes.
+    """
+
+    def __init__(self, config: PretrainConfig, data: LabelledImages, world: World | None = None) -> None:
+        self.config, self.data, self.world = config, data, world or World()
+        _check_batches(config, data, self.world)
+        torch.manual_seed(config.seed)
+        model, self.task = build_model(config, data.channels)
+        self.augmentation = create_augmentation(config.augment)
+        self.strict = is_strict(config, self.task)
+        self.preprocessing = Preprocessing.of(data)
+        self.format = torch.channels_last if config.channels_last else torch.contiguous_format
+        self.model: EsslModel = model.to(self.world.device).to(memory_format=self.format)
+        if self.world.size > 1 and self.world.device.type == "cuda":
+            self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)
+        self.network = self.world.replicate(self.model)
+        if config.compile:
+            self.network = cast("nn.Module", torch.compile(self.network))
+        self.optimiser = create_optimiser(config, self.model.parameters())
+        self.progress = Progress()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of one pass over the images; a last, smaller batch is left out."""
+        return len(self.data) // self.config.batch_size
+
+    def batch(self, epoch: int, step: int) -> tuple[Float[Tensor, "B C H W"], Int[Tensor, " B *tasks"]]:
+        """The images of one step on this process, augmented, transformed and normalised, and their labels.
+
+        Draws are those of the global batch, so that a run does not depend on the number of its processes.
+        """
+        seed, size = self.config.seed, self.config.batch_size
+        order = torch.randperm(len(self.data), generator=generator_for(seed, Purpose.ORDER, epoch))
+        chosen = order[step * size : (step + 1) * size]
+        uniforms = self.augmentation.draw(size, generator_for(seed, Purpose.AUGMENTATION, epoch, step))
+        labels = self.task.sample(size, generator_for(seed, Purpose.LABELS, epoch, step))
+        if self.strict:
+            # The equivariant head's loss on a turned image and its label equals that on the upright one and label 0.
+            labels = torch.zeros_like(labels)
+        chosen, uniforms, labels = (self.world.share(rows) for rows in (chosen, uniforms, labels))
+        images = self.data.pixels(chosen).to(self.world.device)
+        nuisance = generator_for(seed, Purpose.NUISANCE, epoch, step, self.world.rank)
+        images = self.task.apply(self.augmentation.apply(images, uniforms), labels, nuisance)
+        images = self.preprocessing.normalise(images).contiguous(memory_format=self.format)
+        return images, labels.to(self.world.device)
+
+    def loss(self, images: Float[Tensor, "B C H W"], labels: Int[Tensor, " B *tasks"]) -> Float[Tensor, ""]:
+        """The sum of the tasks' cross-entropies in nats; `progress` counts it, and the labels that were predicted."""
+        progress, bf16 = self.progress, self.config.precision == "bfloat16"
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
+            logits = self.network(images)
+        pairs = list(zip(logits, labels.reshape(len(labels), -1).unbind(1), strict=True))
+        # Labels are uniform, so log|A| - loss is a lower bound on I(A; Z), in nats.
+        losses = [
+            cross_entropy(scores.to(torch.promote_types(scores.dtype, torch.float32)), label) for scores, label in pairs
+        ]
+        loss = torch.stack(losses).sum()
+        progress.loss += float(loss.detach()) * len(images)
+        progress.seen += len(images)
+        correct = [int(_predicted(scores, label).sum()) for scores, label in pairs]
+        progress.correct = [a + b for a, b in zip(progress.correct or [0] * len(pairs), correct, strict=True)]
+        return loss
+
+    def step(self) -> None:
+        """One step of the optimiser.
+
+        Raises:
+            TrainingError: if the loss or its gradient is no finite number; the weights are then those of before.
+        """
+        config, progress = self.config, self.progress
+        rate = learning_rate_at(config, progress.epoch * self.steps_per_epoch + progress.step, self.steps_per_epoch)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        images, labels = self.batch(progress.epoch, progress.step)
+        parts = zip(images.chunk(config.accumulate), labels.chunk(config.accumulate), strict=True)
+        self.optimiser.zero_grad(set_to_none=True)
+        seed_dropout(config.seed, progress.epoch, progress.step, self.world.rank)
+        for number, (part_images, part_labels) in enumerate(parts, start=1):
+            # Gradients cross processes with the last part only.
+            last = number == config.accumulate
+            silent = getattr(self.network, "no_sync", contextlib.nullcontext)
+            with contextlib.nullcontext() if last else silent():
+                (self.loss(part_images, part_labels) / config.accumulate).backward()
+        # Without a bound this only measures.
+        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm or math.inf))
+        if not math.isfinite(progress.loss) or not math.isfinite(norm):
+            raise TrainingError(
+                f"in epoch {progress.epoch + 1}, step {progress.step + 1}, at the learning rate {rate:g}, the loss "
+                f"({progress.loss:g} over the epoch) or its gradient (norm {norm:g}) became no finite number; the last "
+                "checkpoint is from before. Start again in another folder with a lower learning_rate, with clip_norm=1 "
+                "or with precision='float32'."
+            )
+        self.optimiser.step()
+        progress.step += 1
+
+    def end_epoch(self) -> Row:
+        """Turns the counts of an epoch into a row of the log, begins the next epoch, and returns the row."""
+        progress, names = self.progress, [part.name for part in components(self.task)]
+        loss, seen, *correct = self._totals()
+        row: Row = {
+            "epoch": progress.epoch + 1,
+            "loss": loss / seen,
+            "learning_rate": self.optimiser.param_groups[0]["lr"],
+        }
+        row |= {f"accuracy_{name}": right / seen for name, right in zip(names, correct, strict=True)}
+        row |= {"seconds": progress.seconds, "images_per_second": seen / max(progress.seconds, 1e-9)}
+        self.progress = Progress(epoch=progress.epoch + 1, log=[*progress.log, row])
+        return row
+
+    def save(self, folder: Path) -> None:
+        """Writes a checkpoint and the log; all processes must call it.
+
+        Raises:
+            TrainingError: if weights are no finite numbers or a file cannot be written; the last checkpoint is then
+                intact.
+        """
+        loss, seen, *correct = self._totals()
+        whole = replace(self.progress, loss=loss, seen=int(seen), correct=[int(right) for right in correct])
+
+        def write() -> None:
+            save_checkpoint(folder, self.config, self._images(), whole, self.model, self.optimiser)
+            write_log(folder, whole.log)
+
+        self.world.from_writer(write)
+
+    def resume(self, folder: Path) -> bool:
+        """Goes on from the checkpoint of a folder; whether there is one. All processes must call it.
+
+        Raises:
+            TrainingError: if it cannot be read or belongs to another run.
+        """
+        content = self.world.from_writer(lambda: read_checkpoint(folder, self.config, self._images()))
+        if content is None:
+            return False
+        self.progress = restore(content, self.model, self.optimiser)
+        if not self.world.is_writer:
+            # The counts in it are those of all processes: one of them takes them on.
+            self.progress = replace(self.progress, loss=0.0, seen=0, correct=[0] * len(self.progress.correct))
+        return True
+
+    def _images(self) -> dict[str, object]:
+        """What tells these images from others, in a checkpoint."""
+        return {"number": len(self.data), **asdict(self.preprocessing)}
+
+    def _totals(self) -> list[float]:
+        """Loss, images and labels predicted of the epoch so far, over all processes."""
+        progress = self.progress
+        correct = progress.correct or [0] * len(components(self.task))
+        counts = torch.tensor([progress.loss, progress.seen, *correct], dtype=torch.float64)
+        totals: list[float] = self.world.sum(counts.to(self.world.device)).tolist()
+        return totals
+
+
+def _predicted(logits: Float[Tensor, "B labels"], labels: Int[Tensor, " B"]) -> Bool[Tensor, " B"]:
+    """Whether the label's logit is above all others.
+
+    Not `argmax`, which gives ties to the first label: where images are not turned, all labels are the first one, and a
+    network that knows nothing, all its logits equal, would seem to know everything.
+    """
+    own = logits.gather(1, labels[:, None])
+    others = logits.scatter(1, labels[:, None], -math.inf)
+    return own[:, 0] > others.amax(1)
+
+
+def _check_batches(config: PretrainConfig, data: LabelledImages, world: World) -> None:
+    """Raises a `ValueError` unless there is a batch of images, and it divides over processes and parts."""
+    parts = world.size * config.accumulate
+    if config.batch_size % parts:
+        raise ValueError(
+            f"batch_size must be a multiple of processes x accumulate, {world.size} x {config.accumulate}; got "
+            f"{config.batch_size}. Pass batch_size={parts * max(config.batch_size // parts, 1)}."
+        )
+    if len(data) < config.batch_size:
+        way_out = f"Pass batch_size={len(data) // parts * parts}" if len(data) >= parts else "Collect more"
+        raise ValueError(
+            f"a step needs batch_size={config.batch_size} images; {data.name} has {len(data)}. {way_out}, or use "
+            "another data set."
+        )

@@ -1,0 +1,315 @@
+"""Data sets by name: where their files are looked for, and what is said if they are nowhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import hashlib
+import pickle
+import re
+import struct
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torchvision import datasets
+
+from eqmodels.data import list_data, load_data, search_folders, sources
+
+LAYOUTS = ("torchvision", "named", "flat")
+COUNTS = {"train": 6, "test": 4}
+PREFIX = {"train": "train", "test": "t10k"}
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path, monkeypatch) -> dict[str, Path]:
+    """The four places, none of which exists yet; and no network."""
+
+    def no_network(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("no network in tests")
+
+    monkeypatch.setattr(urllib.request, "urlopen", no_network)
+    monkeypatch.setenv("EQMODELS_DATA", str(tmp_path / "variable"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(sources, "DEBIAN", tmp_path / "debian")
+    return {
+        "argument": tmp_path / "argument",
+        "variable": tmp_path / "variable",
+        "torch": tmp_path / "torch" / "datasets",
+        "debian": tmp_path / "debian",
+    }
+
+
+def idx_files(value: int = 0) -> dict[str, bytes]:
+    """The four files of (Fashion-)MNIST with a few constant images."""
+    files = {}
+    for split, count in COUNTS.items():
+        images = np.full((count, 28, 28), value, dtype=np.uint8).tobytes()
+        files[f"{PREFIX[split]}-images-idx3-ubyte"] = struct.pack(">4B3I", 0, 0, 8, 3, count, 28, 28) + images
+        labels = bytes(range(count))
+        files[f"{PREFIX[split]}-labels-idx1-ubyte"] = struct.pack(">4BI", 0, 0, 8, 1, count) + labels
+    return files
+
+
+def write_idx(folder: Path, layout: str, value: int = 0, *, name: str = "FashionMNIST") -> None:
+    flat = {"FashionMNIST": "fashion-mnist", "MNIST": "mnist"}[name]
+    place = folder / {"torchvision": f"{name}/raw", "named": flat, "flat": "."}[layout]
+    place.mkdir(parents=True, exist_ok=True)
+    for file, content in idx_files(value).items():
+        if layout == "torchvision":
+            (place / file).write_bytes(content)
+        else:
+            (place / f"{file}.gz").write_bytes(gzip.compress(content))
+
+
+def value_of(data) -> int:
+    (value,) = data.images.unique().tolist()
+    return value
+
+
+# Where files are found.
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", ["FashionMNIST", "MNIST"])
+def test_both_layouts_are_read(layout, name, tmp_path):
+    write_idx(tmp_path, layout, 7, name=name)
+    for split, count in COUNTS.items():
+        known = {"FashionMNIST": "fashion_mnist", "MNIST": "mnist"}[name]
+        data = load_data(known, split, root=tmp_path, download=False)
+        assert data.name == known
+        assert data.images.shape == (count, 1, 28, 28)
+        assert data.images.dtype == torch.uint8
+        assert value_of(data) == 7
+        assert data.labels.tolist() == list(range(count))
+        assert len(data.classes) == 10
+
+
+def test_the_folders_are_searched_in_order(places):
+    assert search_folders(places["argument"]) == list(places.values())
+    for value, layout in reversed(list(enumerate(("flat", "torchvision", "named", "named")))):
+        write_idx(list(places.values())[value], layout, value)
+        found = load_data("fashion_mnist", root=places["argument"], download=False)
+        assert value_of(found) == value
+
+
+def test_without_argument_and_variable_there_are_two_places(places, monkeypatch):
+    monkeypatch.delenv("EQMODELS_DATA")
+    assert search_folders() == [places["torch"], places["debian"]]
+    monkeypatch.setenv("EQMODELS_DATA", "~/images")
+    assert search_folders()[0] == Path("~/images").expanduser()
+
+
+def test_the_shipped_folder_is_debians():
+    assert dataclasses.is_dataclass(sources._SOURCES["fashion_mnist"])
+    assert sources._SOURCES["fashion_mnist"].raw[0] == "fashion-mnist"
+
+
+def test_reading_gzipped_files_leaves_nothing_beside_them(tmp_path):
+    write_idx(tmp_path / "in", "flat")
+    before = sorted((tmp_path / "in").rglob("*"))
+    load_data("fashion_mnist", root=tmp_path / "in", download=False)
+    assert sorted((tmp_path / "in").rglob("*")) == before
+
+
+def test_the_folder_of_one_data_set_is_not_another(tmp_path):
+    """MNIST and Fashion-MNIST have files of the same names."""
+    write_idx(tmp_path, "named")
+    assert len(load_data("fashion_mnist", root=tmp_path / "fashion-mnist", download=False)) == 6
+    for folder in (tmp_path, tmp_path / "fashion-mnist"):
+        with pytest.raises(FileNotFoundError):
+            load_data("mnist", root=folder, download=False)
+
+
+def damaged(folder: Path) -> None:
+    write_idx(folder, "flat")
+    for file in folder.glob("*.gz"):
+        file.write_bytes(file.read_bytes()[:-20])
+
+
+def short(folder: Path) -> None:
+    write_idx(folder, "torchvision")
+    for file in folder.rglob("*ubyte"):
+        file.write_bytes(file.read_bytes()[:6])
+
+
+def incomplete(folder: Path) -> None:
+    write_idx(folder, "flat")
+    (folder / "train-labels-idx1-ubyte.gz").unlink()
+
+
+def a_file(folder: Path) -> None:
+    folder.write_text("no folder")
+
+
+@pytest.mark.parametrize("spoil", [damaged, short, incomplete, a_file])
+def test_a_folder_that_cannot_be_read_is_passed_by_and_named(spoil, places):
+    spoil(places["argument"])
+    with pytest.raises(FileNotFoundError, match=re.escape(f"{places['argument']} (")):
+        load_data("fashion_mnist", root=places["argument"], download=False)
+    write_idx(places["debian"], "named", 3)
+    assert value_of(load_data("fashion_mnist", root=places["argument"], download=False)) == 3
+
+
+# The others of torchvision, with small files whose checksums its classes are told.
+
+
+def listed(folder: Path, content: dict[str, bytes]) -> list[list[str]]:
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, data in content.items():
+        (folder / file).write_bytes(data)
+    return [[file, hashlib.md5(data, usedforsecurity=False).hexdigest()] for file, data in content.items()]
+
+
+@pytest.mark.parametrize(("name", "key", "classes"), [("cifar10", "labels", 10), ("cifar100", "fine_labels", 100)])
+def test_cifar_is_read(name, key, classes, tmp_path, monkeypatch):
+    base = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
+    rows = np.arange(3 * 32 * 32, dtype=np.int64).astype(np.uint8)
+    batch = {"data": np.stack([rows, rows + 1]), key: [classes - 1, 0]}
+    meta = {base.meta["key"]: [f"class {number}" for number in range(classes)]}
+    folder = tmp_path / base.base_folder
+    train, test, (labels,) = (
+        listed(folder, {file: pickle.dumps(content)})
+        for file, content in (("one", batch), ("two", batch), ("names", meta))
+    )
+    described = dict(zip(("filename", "md5"), labels, strict=True)) | {"key": base.meta["key"]}
+    small = type(base.__name__, (base,), {"train_list": train, "test_list": test, "meta": described})
+    monkeypatch.setitem(sources._SOURCES, name, dataclasses.replace(sources._SOURCES[name], open=small))
+    for split in COUNTS:
+        data = load_data(name, split, root=tmp_path, download=False)
+        assert data.images.shape == (2, 3, 32, 32)
+        assert torch.equal(data.images[0].flatten(), torch.from_numpy(rows))
+        assert data.images.is_contiguous()
+        assert data.labels.tolist() == [classes - 1, 0]
+        assert len(data.classes) == classes
+
+
+def test_stl10_is_read(tmp_path, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 96, 96), dtype=np.uint8)
+    folder = tmp_path / datasets.STL10.base_folder
+    # Columns first, and classes from 1.
+    content = {"X": images.transpose(0, 1, 3, 2).tobytes(), "y": bytes([10, 1])}
+    names = "".join(f"class {number}\n" for number in range(10)).encode()
+    lists = {
+        f"{split}_list": listed(folder, {f"{split}_{kind}.bin": data for kind, data in content.items()})
+        for split in COUNTS
+    }
+    ((file, _),) = listed(folder, {"class_names.txt": names})
+    small = type("STL10", (datasets.STL10,), lists | {"class_names_file": file})
+    monkeypatch.setitem(sources._SOURCES, "stl10", dataclasses.replace(sources._SOURCES["stl10"], open=small))
+    for split in COUNTS:
+        data = load_data("stl10", split, root=tmp_path, download=False)
+        assert torch.equal(data.images, torch.from_numpy(images))
+        assert data.labels.tolist() == [9, 0]
+        assert data.classes[0] == "airplane"
+        assert len(data.classes) == 10
+
+
+# Downloads.
+
+
+def downloading(monkeypatch, *, fails_at: int | None = None) -> list[str]:
+    """Lets torchvision "download" small files; the given one arrives by half. Returns the names asked for."""
+    asked: list[str] = []
+
+    def fetch(url: str, *, download_root: str, filename: str, md5: str) -> None:
+        asked.append(url)
+        content = idx_files(9)[filename.removesuffix(".gz")]
+        half = len(asked) - 1 == fails_at
+        (Path(download_root) / filename).write_bytes(gzip.compress(content)[: 20 if half else None])
+        if half:
+            raise OSError("the line is dead")
+        (Path(download_root) / filename.removesuffix(".gz")).write_bytes(content)
+
+    monkeypatch.setattr(datasets.mnist, "download_and_extract_archive", fetch)
+    return asked
+
+
+def test_what_is_not_found_is_downloaded_into_the_first_place_once(places, monkeypatch):
+    asked = downloading(monkeypatch)
+    data = load_data("fashion_mnist", root=places["argument"])
+    assert value_of(data) == 9
+    assert len(asked) == 4
+    raw = places["argument"] / "FashionMNIST" / "raw"
+    assert {file.name for file in raw.iterdir()} >= set(idx_files())
+    assert [file.name for file in places["argument"].iterdir()] == ["FashionMNIST"]
+    assert not any(place.exists() for name, place in places.items() if name != "argument")
+    assert value_of(load_data("fashion_mnist", "test", root=places["argument"])) == 9
+    assert len(asked) == 4
+
+
+def test_a_place_that_cannot_be_written_is_passed_by(places, monkeypatch):
+    downloading(monkeypatch)
+    places["argument"].write_text("no folder")
+    assert value_of(load_data("fashion_mnist", root=places["argument"])) == 9
+    assert (places["variable"] / "FashionMNIST" / "raw").is_dir()
+
+
+def test_other_data_in_the_place_is_kept(places, monkeypatch):
+    write_idx(places["argument"], "torchvision", 5, name="MNIST")
+    (places["argument"] / "FashionMNIST" / "raw").mkdir(parents=True)
+    (places["argument"] / "FashionMNIST" / "raw" / "train-images-idx3-ubyte").write_bytes(b"half")
+    downloading(monkeypatch)
+    assert value_of(load_data("fashion_mnist", root=places["argument"])) == 9
+    assert value_of(load_data("mnist", root=places["argument"], download=False)) == 5
+
+
+@pytest.mark.parametrize("fails_at", range(4))
+def test_a_failed_download_leaves_nothing_behind(fails_at, places, monkeypatch):
+    downloading(monkeypatch, fails_at=fails_at)
+    with pytest.raises(FileNotFoundError, match=r"a download into \S+argument \(the line is dead\)"):
+        load_data("fashion_mnist", root=places["argument"])
+    assert not any(place.exists() for place in places.values())
+
+
+def test_a_failed_download_says_all_that_was_tried_in_one_line(places):
+    with pytest.raises(FileNotFoundError) as raised:
+        load_data("fashion_mnist", root=places["argument"])
+    message = str(raised.value)
+    assert "\n" not in message
+    for place in places.values():
+        assert f"{place} (Dataset not found)" in message
+    assert f"a download into {places['argument']} (Error downloading train-images-idx3-ubyte.gz" in message
+    assert "no network in tests" in message
+    assert message.endswith(
+        "Name the folder that has them by root= (--root), or in the variable EQMODELS_DATA, or use "
+        "fashion_mnist_mini, which is part of the package."
+    )
+    assert not any(place.exists() for place in places.values())
+
+
+def test_torchvision_is_asked_to_download_last_and_only_if_allowed(places, monkeypatch):
+    asked: list[tuple[str, bool]] = []
+
+    def open_it(root: str, *, train: bool, download: bool) -> None:
+        assert train
+        asked.append((root, download))
+        raise RuntimeError("not here")
+
+    monkeypatch.setitem(sources._SOURCES, "cifar10", dataclasses.replace(sources._SOURCES["cifar10"], open=open_it))
+    for download in (False, True):
+        asked.clear()
+        with pytest.raises(FileNotFoundError, match="the files of cifar10 were not found; tried"):
+            load_data("cifar10", root=places["argument"], download=download)
+        assert asked[:4] == [(str(place), False) for place in places.values()]
+        assert [flag for _, flag in asked[4:]] == [True] * download
+
+
+# What is refused.
+
+
+def test_the_names():
+    names = ["cifar10", "cifar100", "fashion_mnist", "fashion_mnist_mini", "image_folder", "mnist", "stl10"]
+    assert list_data() == names
+    with pytest.raises(ValueError, match=rf"^data must be one of {', '.join(names)}; got 'imagenet'\. Use"):
+        load_data("imagenet")
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist_mini", "mnist"])
+@pytest.mark.usefixtures("no_shape_checks")
+def test_an_unknown_split_is_refused(name):
+    with pytest.raises(ValueError, match=r"^split must be 'train' or 'test'; got 'valid'\. Use 'train'\.$"):
+        load_data(name, "valid")

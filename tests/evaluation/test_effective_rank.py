@@ -1,0 +1,71 @@
+"""The effective rank counts the directions that features fill."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from eqmodels.evaluation import effective_rank
+from eqmodels.evaluation.collapse import measure_collapse
+from eqmodels.evaluation.fibres import Fibre
+
+
+def with_singular_values(values, count=40, width=12):
+    """A matrix of zero mean with the singular values given."""
+    left = torch.randn(count, len(values), dtype=torch.float64)
+    left = torch.linalg.qr(left - left.mean(0)).Q
+    right = torch.linalg.qr(torch.randn(width, len(values), dtype=torch.float64)).Q
+    return left @ torch.tensor(values, dtype=torch.float64).diag() @ right.T
+
+
+@pytest.mark.parametrize("rank", [1, 2, 5, 12])
+def test_equally_filled_directions_are_counted(rank):
+    assert effective_rank(with_singular_values([3.0] * rank)) == pytest.approx(rank)
+
+
+def test_it_is_the_exponential_of_the_entropy():
+    p = [0.5, 0.3, 0.15, 0.05]
+    expected = math.exp(-sum(x * math.log(x) for x in p))
+    assert effective_rank(with_singular_values([7 * x for x in p])) == pytest.approx(expected)
+
+
+def test_scale_shift_and_turn_do_not_matter():
+    features = torch.randn(50, 6, dtype=torch.float64) * torch.arange(1, 7)
+    turn = torch.linalg.qr(torch.randn(6, 6, dtype=torch.float64)).Q
+    expected = effective_rank(features)
+    assert 1 < expected < 6
+    for moved in (features * 1e-30, features + 1000, features @ turn, features[torch.randperm(50)]):
+        assert effective_rank(moved) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_mean_is_no_direction():
+    features = with_singular_values([1.0, 1.0]) + 100 * torch.randn(12, dtype=torch.float64)
+    assert effective_rank(features) == pytest.approx(2)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e10])
+@pytest.mark.parametrize("count", [1, 3, 1000])
+def test_constant_features_have_rank_0(value, count):
+    assert effective_rank(torch.full((count, 7), value)) == 0
+
+
+def test_it_is_at_most_one_less_than_the_images():
+    assert effective_rank(torch.randn(4, 100)) <= 3 + 1e-9
+
+
+def test_what_is_not_finite_has_no_rank():
+    assert math.isnan(effective_rank(torch.tensor([[1.0, math.inf], [0.0, 1.0]])))
+
+
+def test_collapse_reports_the_same_rank():
+    vectors = torch.randn(30, 8) * torch.arange(8)
+    assert measure_collapse(vectors, Fibre(plain=8)).effective_rank == effective_rank(vectors)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (3,), (3, 4, 5, 5)])
+def test_bad_input_is_one_sentence(shape):
+    with pytest.raises(ValueError, match=r"features must be a matrix .* and not empty; got shape"):
+        effective_rank(torch.zeros(shape))

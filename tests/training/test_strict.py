@@ -1,0 +1,71 @@
+"""With the equivariant head nothing needs to be turned: loss and gradients are those of turned images."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from eqmodels.tasks import create_task
+from eqmodels.training import Pretraining
+from eqmodels.training.model import is_strict
+from tests.training.runs import photos, tiny
+
+PAIRS = [
+    ("c4_resnet18_w8", "rotation"),
+    ("c4_resnet18_w8", "rotation4"),
+    ("c8_resnet18_w8", "rotation"),
+    ("d4_resnet18_w8", "rotation"),
+    ("d4_resnet18_w8", "vertical_flip"),
+    ("d4_resnet18_w8", "horizontal_flip"),
+    ("d4_resnet18_w8", "dihedral"),
+]
+EXACT_PAIRS = [pair for pair in PAIRS if not pair[0].startswith("c8")]
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+@pytest.mark.parametrize("size", [12, 13])
+@pytest.mark.parametrize(("model", "task"), EXACT_PAIRS)
+def test_loss_and_gradients_of_upright_images_are_those_of_turned_ones(randomised, model, task, size, norm):
+    results, labels = [], []
+    for turn in ("auto", "always"):
+        config = tiny(model=model, task=task, turn=turn, norm=norm, augment="simclr", channels_last=False)
+        run = Pretraining(config, photos(size=size))
+        torch.manual_seed(3)
+        randomised(run.model).double().train()
+        images, drawn = run.batch(1, 2)
+        loss = run.loss(images.double(), drawn)
+        loss.backward()
+        gradients = {name: parameter.grad for name, parameter in run.model.named_parameters()}
+        results.append((loss.detach(), gradients, dict(run.model.named_buffers()), run.progress.correct))
+        labels.append(drawn)
+        assert loss.dtype == torch.float64
+    assert not labels[0].any()
+    assert len(labels[1].unique()) > 1  # images were turned indeed
+    torch.testing.assert_close(results[0], results[1], rtol=1e-10, atol=1e-10)
+    assert any(gradient.abs().max() > 1e-3 for gradient in results[0][1].values())
+
+
+@pytest.mark.parametrize(("model", "task"), PAIRS)
+def test_equivariant_heads_of_exact_tasks_are_strict(model, task):
+    assert is_strict(tiny(model=model, task=task), create_task(task))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"head": "mlp"},
+        {"head": "linear"},
+        {"turn": "always"},
+        {"model": "c8_resnet18_w8", "task": "rotation8"},
+        {"model": "d4_resnet18_w8", "task": "horizontal_flip+rotation"},
+        {"task": "jigsaw", "head": "mlp"},
+        {"task": "none", "head": "linear"},
+    ],
+)
+def test_what_is_not_strict_is_transformed(changes):
+    config = tiny(**changes)
+    assert not is_strict(config, create_task(config.task))
+    run = Pretraining(config, photos())
+    _, labels = run.batch(0, 0)
+    assert not run.strict
+    assert config.task == "none" or labels.any()
