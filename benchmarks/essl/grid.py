@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from eqmodels.training import PretrainConfig
 
-__all__ = ["FOLDER", "GRID", "RANDOM", "SEEDS", "ZOO"]
+__all__ = ["FOLDER", "GRID", "RANDOM", "SEEDS", "TASKS", "ZOO"]
 
 FOLDER = Path(__file__).parents[1] / "results" / "essl"
 """Where runs are kept, one folder each; weights stay out of the repository, see .gitignore."""
 
 SEEDS = (0, 1, 2)
-BASE = {"data": "fashion_mnist", "limit": 20_000, "epochs": 15, "batch_size": 128}
 
 STANDARD = [("resnet18_w16", "mlp"), ("c4_resnet18_w16", "equivariant")]
 """The comparison itself: equal FLOPs."""
@@ -28,50 +28,50 @@ HEADS = [
     ("resnet18_w16", "linear"),
     ("c4_resnet18_w16", "linear"),
 ]
+TASKS = ("none", "horizontal_flip", "vertical_flip", "rotation", "grayscale", "colour_inversion", "jigsaw", "blur")
+
+
+def _config(**values: Any) -> PretrainConfig:  # noqa: ANN401 (the config checks them)
+    """A run of the tables: 20,000 images, 15 epochs, unless the values say otherwise."""
+    common = {"data": "fashion_mnist", "limit": 20_000, "epochs": 15, "batch_size": 128, "augment": "simclr"}
+    return PretrainConfig.from_dict(common | values)
 
 
 def _model_equivariance() -> Iterator[tuple[str, PretrainConfig]]:
     """The paper's experiment 3: backbones and heads, three augmentations."""
-    for augment, rows in (
-        ("simclr", STANDARD + CONTROLS + HEADS),
-        ("none", STANDARD + CONTROLS),
-        ("crop_flip", STANDARD + CONTROLS),
-    ):
+    rows = {"simclr": STANDARD + CONTROLS + HEADS, "none": STANDARD + CONTROLS, "crop_flip": STANDARD + CONTROLS}
+    for augment, networks in rows.items():
         for seed in SEEDS:
-            for model, head in rows:
-                name = f"{augment}/{model}.{head}/seed{seed}"
-                yield name, PretrainConfig.from_dict(BASE | dict(model=model, head=head, augment=augment, seed=seed))
+            for model, head in networks:
+                config = _config(model=model, head=head, augment=augment, seed=seed)
+                yield f"{augment}/{model}.{head}/seed{seed}", config
 
 
 def _random() -> Iterator[tuple[str, PretrainConfig]]:
     """The control without any training."""
     for seed in SEEDS:
         for model, head in STANDARD + CONTROLS[:3]:
-            yield f"random/{model}/seed{seed}", PretrainConfig.from_dict(BASE | dict(model=model, head=head, seed=seed))
-
-
-TASKS = ("none", "horizontal_flip", "vertical_flip", "rotation", "grayscale", "colour_inversion", "jigsaw", "blur")
+            yield f"random/{model}/seed{seed}", _config(model=model, head=head, seed=seed)
 
 
 def _tasks() -> Iterator[tuple[str, PretrainConfig]]:
     """The paper's experiment 1: seven tasks and none, on images in colours that do not depend on the class."""
     for seed in SEEDS:
+        # Nothing before the task: what augmentation did must not be asked about.
+        values = {"augment": "none", "coloured": True, "limit": 10_000, "epochs": 10, "seed": seed}
         for task in TASKS:
             for preset in ("paper", "fixed") if task in ("jigsaw", "blur") else ("fixed",):
-                values = BASE | dict(model="c1_resnet18_w16", head="mlp", task=task, preset=preset, seed=seed)
-                # Only a shift before the task, as in the paper, so that no task is asked about what augmentation did.
-                values |= dict(augment="none", coloured=True, limit=10_000, epochs=10)
-                yield f"tasks/{task}.{preset}/seed{seed}", PretrainConfig.from_dict(values)
+                config = _config(model="c1_resnet18_w16", head="mlp", task=task, preset=preset, **values)
+                yield f"tasks/{task}.{preset}/seed{seed}", config
 
 
 def _zoo() -> Iterator[tuple[str, PretrainConfig]]:
     """The published weights: all training images, SimCLR's augmentation."""
     for width in (16, 32):
+        # The wide standard network's file is to stay below 12 MB with its head.
+        values = {"limit": None, "epochs": 20, "head_hidden": 2048 if width == 16 else 512}
         for model, head in (("resnet18", "mlp"), ("c4_resnet18", "equivariant"), ("d4_resnet18", "equivariant")):
-            values = dict(model=f"{model}_w{width}", head=head, augment="simclr", data="fashion_mnist", epochs=20)
-            # The standard network's file is to stay below 12 MB with its head.
-            values |= dict(batch_size=128, head_hidden=2048 if width == 16 else 512)
-            yield f"zoo/{model}_w{width}.rot_fmnist_simclr", PretrainConfig.from_dict(values)
+            yield f"zoo/{model}_w{width}.rot_fmnist_simclr", _config(model=f"{model}_w{width}", head=head, **values)
 
 
 ZOO = dict(_zoo())

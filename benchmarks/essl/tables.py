@@ -170,7 +170,9 @@ def tasks() -> str:
         for name in TASKS:
             for preset in ("paper", "fixed"):
                 row = f"tasks/{name}.{preset}"
-                bound = over_seeds(row, lambda result: math.log(task("num_labels")(result) or 1) - (task("loss")(result) or 0))
+                bound = over_seeds(
+                    row, lambda result: math.log(task("num_labels")(result) or 1) - (task("loss")(result) or 0)
+                )
                 yield [
                     name,
                     preset if name in ("jigsaw", "blur") else "",

@@ -139,8 +139,8 @@ class SteerableResNet(Encoder):
         width: dense channels ``|G| * fields`` of the first stage; equal widths cost equal FLOPs.
         in_chans: channels of the images.
         num_classes: outputs of `fc`; 0 for features.
-        global_pool: ``"invariant"``, ``"regular"``, ``"invariant+regular"``, ``"canonical"`` or ``"canonical-soft"``, see
-            `GlobalPool`; of a canonical one the pose is untrained.
+        global_pool: ``"invariant"``, ``"regular"``, ``"invariant+regular"``, ``"canonical"`` or
+            ``"canonical-soft"``, see `GlobalPool`; of a canonical one the pose is untrained.
         group_pool: ``"max"``, ``"mean"`` or ``"norm"``, see `GroupPool`.
         stem: ``"small"`` for 28 .. 64 pixels, ``"imagenet"`` for 96 and more.
         kernel_size: of the spatial convolutions; None for 3 (pixel groups) or 5 (the others).

@@ -182,7 +182,9 @@ def _predictions(result: DemoResult) -> str:
     for twin in result.twins:
         kind = twin.best.features
         regular = regular_features(twin.run, result.train.pixels, len(result.train))
-        probe = fit_linear_probe(pool_features(twin.run, regular, kind), result.train.labels, strengths=(twin.best.strength,))
+        probe = fit_linear_probe(
+            pool_features(twin.run, regular, kind), result.train.labels, strengths=(twin.best.strength,)
+        )
         for g in group.elements:
             turned = regular_features(twin.run, lambda part, g=g: group.act(g, images[part]), len(images))
             answers[twin.name, g] = probe.predict(pool_features(twin.run, turned, kind)).tolist()
@@ -197,5 +199,14 @@ def _predictions(result: DemoResult) -> str:
                 answer = answers[twin.name, g][row]
                 text = f"{twin.run.config.model}: {classes[answer]}"
                 colour = COLOURS[2] if answer == label else COLOURS[1]
-                axes.text(0.5, -0.07 - 0.13 * line, text, transform=axes.transAxes, ha="center", va="top", fontsize=7.5, color=colour)
+                axes.text(
+                    0.5,
+                    -0.07 - 0.13 * line,
+                    text,
+                    transform=axes.transAxes,
+                    ha="center",
+                    va="top",
+                    fontsize=7.5,
+                    color=colour,
+                )
     return _encoded(figure)

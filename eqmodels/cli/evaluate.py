@@ -54,10 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     network = load_pretrained(arguments.name)
     name = arguments.data or network.config.data
-    train, test = (
-        load_data(name, split, root=arguments.root, size=network.config.size)
-        for split in ("train", "test")
-    )
+    train, test = (load_data(name, split, root=arguments.root, size=network.config.size) for split in ("train", "test"))
     if arguments.limit is not None:
         train = train.balanced_subset(min(arguments.limit, len(train)))
     quick = {"knn": False, "fractions": (), "curve_images": 0} if arguments.quick else {}

@@ -32,8 +32,6 @@ def run(arguments: argparse.Namespace) -> int:
     names = (list_pretrained if arguments.pretrained else list_models)(arguments.pattern)
     if not names:
         kind, option = ("pretrained", " --pretrained") if arguments.pretrained else ("registered", "")
-        raise ValueError(
-            f"no {kind} model matches {arguments.pattern!r}; 'eqmodels models{option}' lists all of them."
-        )
+        raise ValueError(f"no {kind} model matches {arguments.pattern!r}; 'eqmodels models{option}' lists all of them.")
     print("\n".join(names))
     return 0

@@ -17,7 +17,7 @@ from eqmodels.evaluation.collapse import effective_rank
 from eqmodels.evaluation.features import change_under, pool_features, poolings_of, regular_features
 from eqmodels.evaluation.knn import knn_accuracy
 from eqmodels.evaluation.label_efficiency import label_efficiency
-from eqmodels.evaluation.linear_probe import LinearProbe, fit_linear_probe
+from eqmodels.evaluation.linear_probe import STRENGTHS, LinearProbe, fit_linear_probe
 from eqmodels.groups import PlanarGroup, rotate
 from eqmodels.training import Run
 from eqmodels.training.model import components
@@ -141,6 +141,7 @@ def evaluate(
     knn: bool = True,
     fractions: Sequence[float] = FRACTIONS,
     curve_images: int = 2000,
+    strengths: Sequence[float] = STRENGTHS,
     seed: int = 0,
     report: Callable[[str], None] = lambda _: None,
 ) -> EncoderEvaluation:
@@ -156,6 +157,7 @@ def evaluate(
         knn: whether to vote by nearest neighbours too.
         fractions: of the training labels, for label efficiency; empty for none.
         curve_images: number of test images for the curve over the angles; 0 for no curve.
+        strengths: of the probes' L2 penalty, to choose from.
         seed: of validation splits, subsets and labels.
         report: called with a word on what is being measured.
 
@@ -188,10 +190,10 @@ def evaluate(
     }
     if plain:
         kinds |= _orbit_kinds(turned_train, train.labels, turned_test, curve)
-    scores = []
+    scores, options = [], _Options(knn, tuple(fractions), tuple(strengths), seed)
     for name, kind in kinds.items():
         report(name)
-        scores.append(_scores(name, kind, test.labels, chosen, group, knn=knn, fractions=fractions, seed=seed))
+        scores.append(_scores(name, kind, test.labels, chosen, group, options))
     report("task")
     return EncoderEvaluation(
         model=run.config.model,
@@ -209,6 +211,16 @@ def evaluate(
             if g
         },
     )
+
+
+@dataclass(frozen=True)
+class _Options:
+    """How features are scored: the arguments of `evaluate` of the same names."""
+
+    knn: bool
+    fractions: tuple[float, ...]
+    strengths: tuple[float, ...]
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -234,18 +246,17 @@ def _curve(run: Run, data: LabelledImages, count: int) -> dict[int, Float[Tensor
     if not count:
         return {}
     images = _subset(data, count)
-    return {
-        angle: regular_features(
-            run, lambda part, angle=angle: rotate(images.pixels(part), angle, circular=True), len(images)
-        )
-        for angle in range(0, 360, CURVE_STEP)
-    }
+
+    def turned(angle: int) -> Float[Tensor, "K C"]:
+        return regular_features(run, lambda part: rotate(images.pixels(part), float(angle), circular=True), len(images))
+
+    return {angle: turned(angle) for angle in range(0, 360, CURVE_STEP)}
 
 
 def _orbit_kinds(
     train: dict[int, Tensor], labels: Tensor, test: dict[int, Tensor], curve: dict[int, Tensor]
 ) -> dict[str, _Kind]:
-    """The controls of a network without a group: its features averaged over the orbit, and a probe that saw all turns."""
+    """The controls of a network without a group: features averaged over the orbit, and a probe that saw all turns."""
     turned = torch.cat(list(train.values())), labels.repeat(len(train))
     mean_train, mean_test = torch.stack(list(train.values())).mean(0), torch.stack(list(test.values())).mean(0)
     mean_curve = {
@@ -263,17 +274,20 @@ def _scores(
     labels: Int[Tensor, " M"],
     curve_labels: Int[Tensor, " K"],
     group: PlanarGroup,
-    *,
-    knn: bool,
-    fractions: Sequence[float],
-    seed: int,
+    options: _Options,
 ) -> FeatureScores:
-    probe: LinearProbe = fit_linear_probe(kind.train, kind.labels, seed=seed)
+    seed, fractions, strengths = options.seed, options.fractions, options.strengths
+    probe: LinearProbe = fit_linear_probe(kind.train, kind.labels, strengths=strengths, seed=seed)
     elements = {g: probe.accuracy(features, labels) for g, features in kind.moved.items()}
     upright = kind.moved[group.identity]
     parts = [fraction for fraction in fractions if fraction < 1]
-    efficiency = label_efficiency(kind.train, kind.labels, upright, labels, fractions=parts, seed=seed) if parts else ()
-    by_fraction = {f"{entry.fraction:g}": entry.accuracy.mean for entry in efficiency}
+    by_fraction = {}
+    if parts:
+        # Small subsets are cross-validated: every other strength is enough for them.
+        efficiency = label_efficiency(
+            kind.train, kind.labels, upright, labels, fractions=parts, strengths=strengths[::2], seed=seed
+        )
+        by_fraction = {f"{entry.fraction:g}": entry.accuracy.mean for entry in efficiency}
     if 1.0 in fractions:
         by_fraction["1"] = elements[group.identity]
     return FeatureScores(
@@ -282,7 +296,7 @@ def _scores(
         accuracy=elements[group.identity],
         turned=sum(elements[g] for g in (1, 2, 3)) / 3,
         elements={group.describe(g): accuracy for g, accuracy in elements.items()},
-        knn=knn_accuracy(kind.train, kind.labels, upright, labels) if knn else math.nan,
+        knn=knn_accuracy(kind.train, kind.labels, upright, labels) if options.knn else math.nan,
         effective_rank=effective_rank(upright),
         strength=probe.strength,
         labels=by_fraction,

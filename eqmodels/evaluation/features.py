@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
+from eqmodels.evaluation.fibres import counterpart
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import GlobalPool, GroupPool
 from eqmodels.training import Run
@@ -80,10 +81,26 @@ def pool_features(run: Run, regular: Float[Tensor, "N C"], pooling: str) -> Floa
     return torch.cat([pool(part[:, :, None, None]) for part in regular.split(4096)])
 
 
-def change_under(group: PlanarGroup, g: int, fibre: PlanarGroup, upright: Tensor, turned: Tensor) -> float:
-    """How far features of turned images are from the turned features: ``|f(g x) - rho(g) f(x)| / |f(x)|``.
+def change_under(
+    group: PlanarGroup,
+    g: int,
+    fibre: PlanarGroup,
+    upright: Float[Tensor, "N C"],
+    turned: Float[Tensor, "N C"],
+) -> float:
+    """How far features of moved images are from the moved features: ``|f(g x) - rho(g) f(x)| / |f(x)|``.
 
-    Root mean squares over all images. A network without a group has no representation: then ``rho(g)`` is the identity.
+    Root mean squares over all images; 0 if all features are. A network whose group does not have the element has no
+    representation of it: then ``rho(g)`` is the identity.
+
+    Args:
+        group: the group that moves the images.
+        g: its element.
+        fibre: the network's group.
+        upright: regular features of the images.
+        turned: regular features of the moved images.
     """
-    expected = fibre.permute_fibre(fibre.embed(group, g), upright) if fibre.contains(group) else upright
-    return float((turned - expected).double().norm() / upright.double().norm())
+    h = counterpart(fibre, group, g)
+    expected = upright if h is None else fibre.permute_fibre(h, upright)
+    norm = float(upright.double().norm())
+    return float((turned - expected).double().norm()) / norm if norm else 0.0

@@ -52,9 +52,7 @@ def load_pretrained(name: str | Path) -> Run:
     )
 
 
-def pretrained_encoder(
-    name: str | Path, *, global_pool: GlobalPoolMode = "invariant", num_classes: int = 0
-) -> Encoder:
+def pretrained_encoder(name: str | Path, *, global_pool: GlobalPoolMode = "invariant", num_classes: int = 0) -> Encoder:
     """A pretrained encoder alone, in eval mode.
 
     Args:
@@ -63,8 +61,8 @@ def pretrained_encoder(
         num_classes: outputs of a fresh classifier; 0 for features.
 
     Raises:
-        ValueError: if the name or the pooling is unknown, or a canonical pooling is asked of weights whose head does not
-            predict the pose.
+        ValueError: if the name or the pooling is unknown, or a canonical pooling is asked of weights whose head does
+            not predict the pose.
 
     Example:
         >>> encoder = pretrained_encoder("c4_resnet18_w16.rot_fmnist_simclr", global_pool="canonical")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +94,9 @@ def read_checkpoint(folder: Path, config: PretrainConfig, images: Mapping[str, A
     if not file.exists():
         return None
     try:
+        with zipfile.ZipFile(file) as archive:  # PyTorch itself does not notice a bit that flipped
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f"{damaged} is damaged")
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files make the unpickler stumble in many ways
         reason = (str(error) or type(error).__name__).split("\n", maxsplit=1)[0]

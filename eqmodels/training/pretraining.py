@@ -175,12 +175,14 @@ class Pretraining:
         """Goes on from the checkpoint of a folder; whether there is one. All processes must call it.
 
         Raises:
-            TrainingError: if it cannot be read or belongs to another run.
+            TrainingError: if it cannot be read, belongs to another run, or the log cannot be written.
         """
         content = self.world.from_writer(lambda: read_checkpoint(folder, self.config, self._images()))
         if content is None:
             return False
         self.progress = restore(content, self.model, self.optimiser)
+        # The run may have been stopped between the two files.
+        self.world.from_writer(lambda: write_log(folder, self.progress.log))
         if not self.world.is_writer:
             # The counts in it are those of all processes: one of them takes them on.
             self.progress = replace(self.progress, loss=0.0, seen=0, correct=[0] * len(self.progress.correct))

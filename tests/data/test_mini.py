@@ -70,7 +70,7 @@ def test_the_licence_and_the_source_lie_beside_it():
 
 def test_the_wheel_has_it_and_its_licence():
     wheel = pytest.importorskip("hatchling.builders.wheel")
-    files = {file.distribution_path for file in wheel.WheelBuilder(str(ROOT)).recurse_included_files()}
+    files = {file.distribution_path for file in wheel.WheelBuilder(str(ROOT)).recurse_selected_project_files()}
     assert {f"eqmodels/data/fashion_mnist_mini/{name}" for name in ("train.npz", "test.npz", "LICENSE")} <= files
 
 

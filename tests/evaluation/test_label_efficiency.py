@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 
 import pytest
 import torch
@@ -60,6 +61,20 @@ def test_every_value_is_the_probe_on_its_subset():
         probe = fit_linear_probe(features[subset], labels[subset], strengths=STRENGTHS, seed=seed)
         assert (probe.accuracy(*test), probe.strength) == (accuracy, strength)
     assert result.accuracy.low < result.accuracy.mean < result.accuracy.high
+
+
+def test_every_subset_has_its_own_seed_and_the_given_options(monkeypatch):
+    # The function hides the module of the same name.
+    module, calls = sys.modules["eqmodels.evaluation.label_efficiency"], []
+
+    def recorded(*given, **options):
+        calls.append(options)
+        return fit_linear_probe(*given, **options)
+
+    monkeypatch.setattr(module, "fit_linear_probe", recorded)
+    options = {"strengths": STRENGTHS, "validation_fraction": 0.2}
+    label_efficiency(*images(400), *images(40, seed=1), fractions=[0.1, 1.0], subsets=2, seed=7, **options)
+    assert calls == [options | {"num_classes": 4, "seed": seed} for seed in (7, 8, 7)]
 
 
 def test_more_labels_are_better_and_the_order_is_kept():

@@ -40,6 +40,14 @@ def test_onnxruntime_agrees_at_any_batch_size(tmp_path, randomised):
 
 
 @needs_onnx
+@pytest.mark.tracing
+def test_onnxruntime_agrees_with_canonical_features(tmp_path, randomised):
+    model = randomised(create_model("c4_resnet18_w8", num_classes=3, global_pool="canonical"))
+    path = to_onnx(model, tmp_path / "model.onnx", size=16)
+    assert_onnxruntime_agrees(path, model, torch.randn(3, 3, 16, 16))
+
+
+@needs_onnx
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),

@@ -102,6 +102,39 @@ def test_in_double_precision_the_outputs_are_equal_to_rounding(randomised):
     assert_children_agree(plain, model, torch.randn(2, 3, 20, 25, dtype=torch.float64), tolerance=1e-13)
 
 
+@pytest.mark.tracing
+@pytest.mark.parametrize(
+    ("name", "mode", "fold"),
+    [
+        ("c4_resnet18_w8", "canonical", False),
+        ("c4_resnet18_w8", "canonical-soft", True),
+        ("d8_wide_resnet16_8_w16", "canonical", True),
+        ("resnet18_w4", "canonical", False),
+    ],
+)
+def test_canonical_features_are_exported_with_their_pose(name, mode, fold, randomised, tmp_path):
+    model = randomised(create_model(name, num_classes=3, global_pool=mode)).double().eval()
+    plain, images = to_plain(model, size=16, fold_batch_norm=fold), torch.randn(3, 3, 16, 16, dtype=torch.float64)
+    assert_children_agree(plain, model, images, tolerance=1e-12)
+    assert type(plain.global_pool.pose.hidden) is nn.Linear
+    for g in model.group.exact_elements:
+        assert_close(plain(model.group.act(g, images)), plain(images), rtol=0, atol=1e-10)
+    for twin in (copy.deepcopy(plain), pickle.loads(pickle.dumps(plain))):
+        assert torch.equal(twin(images), plain(images))
+    torch.save((plain, images, plain(images)), tmp_path / "plain.pt")
+    assert b"eqmodels" not in (tmp_path / "plain.pt").read_bytes()
+
+
+@pytest.mark.tracing
+@pytest.mark.skipif(importlib.util.find_spec("escnn") is None, reason="the extra escnn is not installed")
+def test_a_network_of_escnns_layers_is_exported_with_its_pose(randomised):
+    model = randomised(create_model("c4_resnet18_w4", backend="escnn", num_classes=3, global_pool="canonical")).eval()
+    plain, images = to_plain(model, size=16), torch.randn(2, 3, 16, 16)
+    with torch.no_grad():
+        expected = model(images)
+        assert_close(plain(images), expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
+
+
 @pytest.mark.parametrize("padding_mode", ["zeros", "reflect", "circular"])
 def test_padding_and_bias_of_a_convolution_are_kept(padding_mode):
     model = create_model("c4_resnet18_w8", num_classes=3).eval()

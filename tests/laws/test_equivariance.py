@@ -84,7 +84,7 @@ def test_with_both_bases_and_both_norms(group, basis, norm):
 
 
 @pytest.mark.parametrize("group_pool", ["max", "mean", "norm"])
-@pytest.mark.parametrize("global_pool", ["invariant", "regular", "invariant+regular"])
+@pytest.mark.parametrize("global_pool", ["invariant", "regular", "invariant+regular", "canonical", "canonical-soft"])
 def test_pooled_features_are_invariant_or_permute(global_pool, group_pool):
     options = {"global_pool": global_pool, "group_pool": group_pool, "num_classes": 0}
     assert_equivariant(narrowest("d4_resnet18", **options), size=(20, 29))

@@ -14,6 +14,7 @@ FAMILIES = {
     "layer_norm": ("c4_resnet18_w8", {"norm": "layer", "global_pool": "invariant+regular"}),
     "wide": ("c4_wide_resnet16_8_w8", {"dropout": 0.1}),
     "restricted": ("d8_wide_resnet16_8_w16", {"restrict": ("d8", "d4", "d1")}),
+    "canonical": ("d4_resnet18_w8", {"global_pool": "canonical-soft"}),
     "standard": ("resnet18_w8", {}),
 }
 

@@ -132,3 +132,14 @@ def test_torch_export_with_any_batch(model):
         for size in (2, 5):
             images = torch.randn(size, 3, 16, 20)
             assert_close(module(images), model(images))
+
+
+def test_the_choice_of_a_pose_is_traced_and_compiled(images, randomised, shallow):
+    model = randomised(create_model("c4_resnet18_w8", num_classes=3, global_pool="canonical")).double().eval()
+    images = images.double()
+    traced = torch.fx.symbolic_trace(model)
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    exported = torch.export.export(model, (images,)).module()
+    with torch.no_grad():
+        for network in (traced, compiled, exported):
+            assert_close(network(images), model(images), tolerance=1e-12)

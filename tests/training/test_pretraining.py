@@ -56,7 +56,7 @@ def test_a_network_learns_the_task(tmp_path):
     assert last["accuracy_rotation"] > 0.6
 
 
-@pytest.mark.parametrize("model", ["c4_resnet18_w8", "d4_resnet18_w8"])
+@pytest.mark.parametrize("model", ["c4_resnet18_w8", "d4_resnet18_w16"])
 def test_a_step_in_parts_is_the_step_with_layer_norm(tmp_path, model):
     config = {"model": model, "norm": "layer", "epochs": 2, "augment": "simclr"}
     whole = trained(tiny(**config), tmp_path / "whole")

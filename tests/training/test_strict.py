@@ -69,3 +69,13 @@ def test_what_is_not_strict_is_transformed(changes):
     _, labels = run.batch(0, 0)
     assert not run.strict
     assert config.task == "none" or labels.any()
+
+
+@pytest.mark.parametrize("turn", ["auto", "always"])
+def test_a_network_that_knows_nothing_predicts_nothing(turn):
+    run = Pretraining(tiny(turn=turn), photos())
+    with torch.no_grad():
+        for parameter in run.model.heads.parameters():
+            parameter.zero_()
+    run.loss(*run.batch(0, 0))
+    assert (run.progress.seen, run.progress.correct) == (8, [0])

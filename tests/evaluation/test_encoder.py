@@ -1,0 +1,152 @@
+"""Measuring a pretrained network: what must come out, whatever the weights."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+
+from eqmodels.data import LabelledImages
+from eqmodels.evaluation import evaluate, pool_features, poolings_of, regular_features
+from eqmodels.groups import PlanarGroup
+from eqmodels.training import PretrainConfig, Pretraining, Run
+
+
+def striped(count: int, *, channels: int = 1, seed: int = 0) -> LabelledImages:
+    """Images of two classes without symmetry: stripes at the top, or a spot at the left; noise on both."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % 2
+    images = 60 * torch.rand(count, channels, 12, 12, generator=generator)
+    images[labels == 0, :, 1:5:2, 1:9] += 150
+    images[labels == 1, :, 6:10, 1:4] += 150
+    return LabelledImages("striped", images.to(torch.uint8), labels, ("stripes", "spot"))
+
+
+def untrained(model: str, head: str, *, task: str = "rotation", channels: int = 1) -> Run:
+    config = PretrainConfig(model=model, head=head, task=task, batch_size=8, head_hidden=16)
+    run = Pretraining(config, striped(40, channels=channels))
+    # Random running statistics too, so that nothing holds by initialisation alone.
+    generator = torch.Generator().manual_seed(1)
+    for name, buffer in run.model.named_buffers():
+        if name.endswith("_var"):
+            buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator))
+    return Run(config, run.model.eval(), run.task, run.preprocessing, [], {})
+
+
+QUICK = {"knn": False, "fractions": (), "curve_images": 0, "strengths": (0.01,)}
+
+
+@pytest.mark.parametrize(("model", "elements"), [("c4_resnet18_w8", 4), ("d4_resnet18_w8", 8)])
+def test_invariant_and_canonical_features_do_not_care_how_the_image_is_turned(model, elements):
+    scores = evaluate(untrained(model, "equivariant"), striped(60), striped(40, seed=1), **QUICK)
+    assert {entry.features for entry in scores.features} == set(poolings_of(untrained(model, "equivariant")))
+    for name in ("invariant", "invariant-3", "canonical", "canonical-soft"):
+        accuracies = scores.of(name).elements
+        assert len(accuracies) == elements
+        assert max(accuracies.values()) == min(accuracies.values()) == scores.of(name).turned
+    assert max(scores.equivariance_error.values()) < 1e-5
+    assert scores.group == model[:2].upper()
+
+
+def test_regular_features_do_care():
+    scores = evaluate(untrained("c4_resnet18_w8", "equivariant"), striped(60), striped(40, seed=1), **QUICK)
+    assert scores.of("regular").accuracy > 0.9
+    assert scores.of("regular").turned < scores.of("regular").accuracy
+
+
+def test_a_network_without_a_group_has_its_controls():
+    scores = evaluate(untrained("resnet18_w4", "mlp"), striped(60), striped(40, seed=1), **QUICK)
+    assert [entry.features for entry in scores.features] == ["regular", "orbit-mean", "regular, turned probe"]
+    averaged = scores.of("orbit-mean")
+    assert max(averaged.elements.values()) == min(averaged.elements.values())
+    assert max(scores.equivariance_error.values()) > 0.01
+
+
+def test_the_curve_repeats_itself_by_quarters_for_invariant_features():
+    curve = evaluate(
+        untrained("c4_resnet18_w8", "equivariant"),
+        striped(60),
+        striped(40, seed=1),
+        knn=False,
+        fractions=(),
+        curve_images=20,
+        strengths=(0.01,),
+    ).of("canonical")
+    assert list(curve.angles) == [str(angle) for angle in range(0, 360, 15)]
+    for angle in range(0, 270, 15):
+        # Bilinear sampling rounds differently by quadrant: one of the 20 images may change sides.
+        assert abs(curve.angles[str(angle)] - curve.angles[str(angle + 90)]) <= 0.05
+    assert curve.angle_worst == min(curve.angles.values())
+    assert min(curve.angles.values()) <= curve.angle_mean <= max(curve.angles.values())
+
+
+def test_everything_that_is_asked_for_is_measured_and_is_json():
+    scores = evaluate(
+        untrained("c4_resnet18_w8", "mlp"),
+        striped(400),
+        striped(40, seed=1),
+        fractions=(0.05, 1.0),
+        curve_images=10,
+        strengths=(1.0, 0.01),
+    )
+    content = json.loads(json.dumps(scores.to_dict(), allow_nan=False))
+    regular = next(entry for entry in content["features"] if entry["features"] == "regular")
+    assert regular["width"] == 64
+    assert set(regular["labels"]) == {"0.05", "1"}
+    assert regular["labels"]["1"] == regular["accuracy"]
+    assert regular["knn"] > 0.5
+    assert "canonical" not in {entry["features"] for entry in content["features"]}
+    assert content["tasks"][0]["training_accuracy"] is None
+
+
+def test_a_task_is_asked_with_every_label_of_every_image():
+    """The held-out loss of an equivariant head is the same for all labels, that of another head is their mean."""
+    run = untrained("c4_resnet18_w8", "equivariant")
+    test = striped(10, seed=1)
+    (scores,) = evaluate(run, striped(60), test, **QUICK).tasks
+    upright = run.preprocessing.normalise(test.pixels())
+    with torch.no_grad():
+        loss = torch.nn.functional.cross_entropy(run.model(upright)[0].double(), torch.zeros(10, dtype=torch.long))
+    assert scores.loss == pytest.approx(float(loss), abs=1e-5)
+    assert (scores.task, scores.num_labels) == ("rotation", 4)
+
+
+def test_every_task_of_a_multivariate_run_is_scored():
+    run = untrained("c1_resnet18_w4", "mlp", task="rotation+colour_inversion", channels=3)
+    scores = evaluate(run, striped(60, channels=3), striped(40, channels=3, seed=1), **QUICK).tasks
+    assert [(entry.task, entry.num_labels) for entry in scores] == [("rotation", 4), ("colour_inversion", 2)]
+    assert all(0 <= entry.accuracy <= 1 and math.isfinite(entry.loss) for entry in scores)
+
+
+def test_the_same_images_give_the_same_numbers():
+    run = untrained("c4_resnet18_w8", "equivariant")
+    first, second = (evaluate(run, striped(60), striped(20, seed=1), **QUICK).to_dict() for _ in range(2))
+    assert first == second
+
+
+def test_batches_do_not_change_features():
+    run, images = untrained("c4_resnet18_w8", "equivariant"), striped(11)
+    whole = regular_features(run, images.pixels, len(images))
+    parts = regular_features(run, images.pixels, len(images), batch_size=4)
+    torch.testing.assert_close(whole, parts)
+    assert pool_features(run, whole, "all").shape[1] == 3 * 16 + 64 + 64
+
+
+def test_images_of_other_channels_are_refused_in_one_sentence():
+    with pytest.raises(ValueError, match="takes images of 1 channels; striped has 3"):
+        evaluate(untrained("c4_resnet18_w8", "equivariant"), striped(60, channels=3), striped(40, channels=3))
+
+
+def test_an_unknown_pooling_is_refused_in_one_sentence():
+    run = untrained("c4_resnet18_w8", "mlp")
+    with pytest.raises(ValueError, match="poolings are regular, invariant, invariant-3, all; got 'canonical'"):
+        pool_features(run, torch.zeros(2, 64), "canonical")
+
+
+def test_a_wrong_group_is_measured_under_quarter_turns():
+    scores = evaluate(untrained("d2_resnet18_w8", "mlp"), striped(60), striped(40, seed=1), **QUICK)
+    assert scores.group == str(PlanarGroup(4, True))
+    assert scores.equivariance_error["180°"] < 1e-5
+    assert scores.equivariance_error["90°"] > 0.01

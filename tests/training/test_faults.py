@@ -1,0 +1,301 @@
+"""What goes wrong is said in one sentence, and the last good checkpoint is intact."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from eqmodels.data import LabelledImages
+from eqmodels.training import Pretraining, TrainingError, pretrain
+from eqmodels.training.files import write_atomically
+from tests.training.runs import finish, photos, start, tiny, weights
+
+
+def trained(config, folder, **options):
+    return pretrain(config, folder, **{"data": photos(), "device": "cpu", "quiet": True, **options})
+
+
+def fails(config, folder, sentence, error=TrainingError, **options):
+    """Asserts that a run ends with one sentence."""
+    with pytest.raises(error, match=sentence) as caught:
+        trained(config, folder, **options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def stopped(tmp_path, monkeypatch):
+    """The folder of a run that was stopped in its second epoch; and its config."""
+    config, step = tiny(epochs=2), Pretraining.step
+
+    def interrupted(run):
+        if (run.progress.epoch, run.progress.step) == (1, 2):
+            raise KeyboardInterrupt
+        step(run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pretraining, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            trained(config, tmp_path / "run", checkpoint_seconds=0.0)
+    return tmp_path / "run", config
+
+
+def assert_goes_on(folder, config, tmp_path):
+    """Asserts that the checkpoint of a folder is good: the run ends with the weights of an undisturbed one."""
+    trained(config, folder)
+    trained(config, tmp_path / "reference")
+    assert weights(folder) == weights(tmp_path / "reference")
+
+
+# Loss and gradients.
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_leaves_finite_weights(tmp_path):
+    config = tiny(learning_rate=1e20, warmup_epochs=0.0)
+    fails(config, tmp_path, r"^(in epoch \d, step \d.* became no finite number|.* are no finite numbers any more)")
+    content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert all(value.isfinite().all() for value in content["model"].values())
+    assert not (tmp_path / "config.json").exists()
+
+
+@pytest.mark.parametrize("where", ["weight", "gradient"])
+def test_weights_are_left_alone_by_a_step_that_is_no_number(where):
+    run = Pretraining(tiny(), photos())
+    run.network.train()
+    run.step()
+    parameter = next(run.model.heads.parameters())
+    if where == "weight":
+        with torch.no_grad():
+            parameter.fill_(float("inf"))
+    else:  # the loss is a number
+        parameter.register_hook(lambda gradient: gradient * float("nan"))
+    before = [value.clone() for value in run.model.parameters()]
+    with pytest.raises(TrainingError, match=r"^in epoch 1, step 2, at the learning rate 0.008, the loss \("):
+        run.step()
+    assert all(torch.equal(a, b) for a, b in zip(before, run.model.parameters(), strict=True))
+
+
+def test_weights_that_are_no_numbers_are_not_saved(tmp_path):
+    run = Pretraining(tiny(), photos())
+    run.save(tmp_path)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    with torch.no_grad():
+        run.model.backbone.stem.conv.weight.fill_(float("nan"))
+    with pytest.raises(TrainingError, match=r"^backbone.stem.conv.weight and 0 other tensors .* were not saved"):
+        run.save(tmp_path)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+# Data.
+
+
+def test_fewer_images_than_a_batch_are_refused(tmp_path):
+    sentence = "^a step needs batch_size=8 images; photos has 7. Pass batch_size=7, or use another data set.$"
+    fails(tiny(), tmp_path, sentence, ValueError, data=photos(7))
+    sentence = "^a step needs batch_size=8 images; photos has 7. Pass batch_size=4, or use another data set.$"
+    fails(tiny(accumulate=4), tmp_path, sentence, ValueError, data=photos(7))
+    sentence = "^a step needs batch_size=8 images; photos has 3. Collect more, or use another data set.$"
+    fails(tiny(accumulate=4), tmp_path, sentence, ValueError, data=photos(3))
+
+
+def test_no_images_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"^photos has no images; got 0."):
+        LabelledImages("photos", torch.zeros(0, 1, 12, 12, dtype=torch.uint8), torch.zeros(0).long(), ("a",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"model": "c4_resnet19"}, "^no model is named 'c4_resnet19'; the nearest names are "),
+        ({"task": "rotate"}, "^name must be one of list_tasks"),
+        ({"task": "jigsaw"}, "^an equivariant head predicts an element of a planar group"),
+        ({"model": "resnet18_w8"}, "^an equivariant head needs a backbone whose group contains"),
+        ({"task": "dihedral"}, "^an equivariant head needs a backbone whose group contains"),
+        ({"task": "grayscale", "head": "mlp"}, "^grayscale is a task about colour and needs images of 3 channels"),
+    ],
+)
+def test_a_config_that_does_not_fit_is_refused(tmp_path, changes, sentence):
+    fails(tiny(**changes), tmp_path, sentence, ValueError)
+
+
+def test_a_standard_network_has_no_layer_norm(tmp_path):
+    fails(tiny(model="resnet18_w8", head="mlp", norm="layer"), tmp_path, "norm", TypeError)
+
+
+# Files.
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.99])
+def test_a_full_disk_leaves_the_last_checkpoint_from_which_the_run_goes_on(stopped, tmp_path, part):
+    folder, config = stopped
+    before = (folder / "checkpoint.pt").read_bytes()
+    log = (folder / "log.csv").read_text()
+    most = max(int(part * len(before)), 200)
+    assert finish(start(folder, config, checkpoint_seconds=0.0, most_bytes=most)) == 3
+    sentence = (tmp_path / "error").read_text()
+    assert sentence.startswith(
+        f"{folder}/checkpoint.pt could not be written (File too large); the one from before"[:200]
+    )
+    assert (folder / "checkpoint.pt").read_bytes() == before
+    assert (folder / "log.csv").read_text() == log
+    assert not list(folder.glob(".*"))
+    assert_goes_on(folder, config, tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["file", "file/run", "/proc/nothing/here"])
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_trained(tmp_path, monkeypatch, folder):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr(Pretraining, "step", None)
+    sentence = f"^the run needs a folder that it can write into; {re.escape(str(tmp_path / folder))} is none "
+    fails(tiny(), tmp_path / folder, sentence)
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_checkpoint_of_another_config_is_refused_and_kept(stopped, tmp_path):
+    folder, config = stopped
+    before = (folder / "checkpoint.pt").read_bytes()
+    sentence = (
+        "checkpoint.pt belongs to another run: model='c4_resnet18_w4' there and 'd4_resnet18_w8' here, seed=0 there "
+        "and 1 here. Nothing was changed; choose another folder"
+    )
+    fails(tiny(epochs=2, model="d4_resnet18_w8", seed=1), folder, sentence)
+    assert (folder / "checkpoint.pt").read_bytes() == before
+    assert_goes_on(folder, config, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [(photos(channels=3), "mean"), (photos(size=14), "size"), (photos(32), "number"), (photos(41), "number")],
+    ids=["colours", "size", "fewer", "more"],
+)
+def test_a_checkpoint_on_other_images_is_refused_and_kept(stopped, tmp_path, data, name):
+    folder, config = stopped
+    fails(config, folder, f"checkpoint.pt belongs to another run: .*images' {name}=", data=data)
+    assert_goes_on(folder, config, tmp_path)
+
+
+def test_a_checkpoint_from_before_images_were_noted_is_good(stopped, tmp_path):
+    folder, config = stopped
+    content = torch.load(folder / "checkpoint.pt", weights_only=True)
+    del content["images"]
+    torch.save(content, folder / "checkpoint.pt")
+    assert_goes_on(folder, config, tmp_path)
+
+
+def test_a_checkpoint_whose_tensors_do_not_fit_is_refused_and_kept(stopped, tmp_path):
+    folder, config = stopped
+    content = torch.load(folder / "checkpoint.pt", weights_only=True)
+    for change in ("model", "optimiser", "progress"):
+        broken = {**content, change: {"nothing": torch.zeros(1)}}
+        torch.save(broken, folder / "checkpoint.pt")
+        fails(config, folder, r"^the checkpoint belongs to another network \(.*\)\. Nothing was changed; ")
+    torch.save(content, folder / "checkpoint.pt")
+    assert_goes_on(folder, config, tmp_path)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.999])
+def test_a_truncated_checkpoint_is_refused(stopped, part):
+    folder, config = stopped
+    whole = (folder / "checkpoint.pt").read_bytes()
+    (folder / "checkpoint.pt").write_bytes(whole[: int(part * len(whole))])
+    fails(config, folder, r"checkpoint.pt cannot be read \(.+\). Delete it to start the run again.$")
+
+
+@pytest.mark.parametrize("part", ["weights", "momentum"])
+def test_a_checkpoint_with_a_bit_that_flipped_is_refused(stopped, part):
+    folder, config = stopped
+    content = torch.load(folder / "checkpoint.pt", weights_only=True)
+    damaged = content["model"]["backbone.stem.conv.weight"]
+    if part == "momentum":
+        damaged = content["optimiser"]["state"][0]["momentum_buffer"]
+    raw = bytearray((folder / "checkpoint.pt").read_bytes())
+    raw[raw.index(damaged.numpy().tobytes()) + 5] ^= 16
+    (folder / "checkpoint.pt").write_bytes(raw)
+    fails(config, folder, r"checkpoint.pt cannot be read \(.+\). Delete it to start the run again.$")
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"nonsense", b"\x80\x02}q\x00.", b"PK\x03\x04" + bytes(100), b"\x80\x04N.", bytes(1000)]
+)
+def test_a_checkpoint_that_is_garbage_is_refused(stopped, garbage):
+    folder, config = stopped
+    (folder / "checkpoint.pt").write_bytes(garbage)
+    fails(config, folder, r"checkpoint.pt (cannot be read|is no checkpoint)")
+
+
+def test_a_checkpoint_cannot_run_code(stopped, tmp_path):
+    folder, config = stopped
+
+    class Malicious:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "owned",)
+
+    torch.save({"format": 1, "config": Malicious()}, folder / "checkpoint.pt")
+    fails(config, folder, r"checkpoint.pt cannot be read")
+    (folder / "checkpoint.pt").write_bytes(pickle.dumps(Malicious()))
+    fails(config, folder, r"checkpoint.pt cannot be read")
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("content", [{"a": 1}, {"format": 2}, torch.zeros(3), [1, 2]])
+def test_another_file_in_the_place_of_a_checkpoint_is_refused(stopped, content):
+    folder, config = stopped
+    torch.save(content, folder / "checkpoint.pt")
+    fails(config, folder, r"checkpoint.pt is no checkpoint of format 1. Choose another folder")
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+def test_a_checkpoint_of_another_version_is_refused(stopped):
+    folder, config = stopped
+    content = torch.load(folder / "checkpoint.pt", weights_only=True)
+    for values in ({**content["config"], "mixup": 0.1}, {**content["config"], "seed": -1}, None):
+        torch.save({**content, "config": values}, folder / "checkpoint.pt")
+        fails(config, folder, r"checkpoint.pt was written by another version: ")
+
+
+def test_a_finished_run_of_another_config_or_other_images_is_refused(tmp_path):
+    trained(tiny(epochs=1), tmp_path)
+    before = weights(tmp_path)
+    for rest in ("checkpoint.pt", "log.csv"):  # even if nothing else is left of it
+        (tmp_path / rest).unlink()
+        fails(tiny(epochs=2), tmp_path, r"holds another run: epochs=1 there and 2 here. Nothing was changed; ")
+        fails(tiny(epochs=1), tmp_path, r"holds another run: images=", data=photos(44))
+    assert weights(tmp_path) == before
+
+
+def test_a_finished_run_with_damaged_weights_is_refused(tmp_path):
+    trained(tiny(epochs=1), tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(weights(tmp_path)[:-1])
+    fails(tiny(epochs=1), tmp_path, r"model.safetensors is damaged or of another run: its sha256")
+
+
+# Writing.
+
+
+def test_a_file_is_written_whole(tmp_path):
+    write_atomically(tmp_path / "file", "Grüße")
+    write_atomically(tmp_path / "bytes", b"\x00\xff")
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "Grüße"
+    assert (tmp_path / "bytes").read_bytes() == b"\x00\xff"
+    assert {file.name for file in tmp_path.iterdir()} == {"file", "bytes"}
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_write_that_fails_leaves_the_old_content_and_nothing_else(tmp_path, monkeypatch, call, error):
+    (tmp_path / "file").write_text("old")
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("os.fsync" if call == "fsync" else "pathlib.Path.replace", fail)
+    with pytest.raises((TrainingError, KeyboardInterrupt)) as caught:
+        write_atomically(tmp_path / "file", "new")
+    if isinstance(error, OSError):
+        assert str(caught.value).startswith(
+            f"{tmp_path}/file could not be written (No space left on device); the one from before is intact. Free some"
+        )
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("file", "old")]

@@ -1,0 +1,176 @@
+"""A finished run is the same after a round trip through its folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from eqmodels.training import EsslModel, Preprocessing, Pretraining, Run, TrainingError, load_run, save_run
+from eqmodels.training.run import provenance
+from tests.training.runs import photos, tiny
+
+
+@pytest.fixture
+def saved(tmp_path, randomised):
+    """A function that saves a run with random weights and gives it back with its folder."""
+
+    def make(channels=1, **changes):
+        data = photos(channels=channels)
+        training = Pretraining(tiny(**changes), data)
+        row = {"epoch": 1, "loss": 1.25, "accuracy_rotation": 0.5}
+        run = Run(
+            training.config,
+            randomised(training.model).eval(),
+            training.task,
+            training.preprocessing,
+            [row],
+            provenance(data, 1.5, 1),
+        )
+        assert save_run(tmp_path, run) == run.sha256
+        return tmp_path, run, data
+
+    return make
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"model": "d4_resnet18_w8", "norm": "layer", "task": "dihedral"},
+        {"model": "resnet18_w4", "head": "mlp", "task": "rotation+jigsaw+horizontal_flip", "channels_last": True},
+        {"task": "jigsaw", "head": "linear", "preset": "paper"},
+    ],
+)
+def test_a_run_is_the_same_after_a_round_trip(saved, channels, changes):
+    folder, run, data = saved(channels, **changes)
+    loaded = load_run(folder)
+    images = run.preprocessing.normalise(data.pixels(slice(5)))
+    with torch.no_grad():
+        for ours, theirs in zip(run.model(images), loaded.model(images), strict=True):
+            # Other strides, other kernels: rounding.
+            torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+    for name, value in loaded.model.state_dict().items():
+        assert torch.equal(value, run.model.state_dict()[name])
+    assert not any(module.training for module in loaded.model.modules())
+    for name in ("config", "preprocessing", "log", "provenance", "sha256"):
+        assert getattr(loaded, name) == getattr(run, name)
+    assert loaded.task.name == run.task.name
+    assert isinstance(loaded.preprocessing, Preprocessing)
+
+
+def test_a_multivariate_run_has_a_head_a_task(saved):
+    folder, _, data = saved(task="rotation+jigsaw", head="mlp")
+    model = load_run(folder).model
+    assert isinstance(model, EsslModel)
+    assert [logits.shape[1] for logits in model(data.pixels(slice(2)))] == [4, 24]
+    assert model.pose is None
+
+
+def test_the_files_are_plain(saved):
+    folder, run, _ = saved()
+    assert set(load_file(folder / "model.safetensors")) == set(run.model.state_dict())
+    assert hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest() == run.sha256
+    content = json.loads((folder / "config.json").read_text())
+    assert sorted(content) == ["format", "log", "preprocessing", "pretraining", "provenance", "sha256"]
+
+
+@pytest.mark.parametrize("mode", ["canonical", "canonical-soft"])
+def test_the_pose_of_a_loaded_run_gives_canonical_features(saved, mode):
+    folder, _, data = saved(model="c4_resnet18_w8")
+    model = load_run(folder).model.double()
+    encoder, images = model.backbone, data.pixels(slice(6)).double()
+    encoder.reset_classifier(0, mode, pose=model.pose)
+    with torch.no_grad():
+        regular = [model.features(encoder.group.act(g, images)) for g in encoder.group.elements]
+        upright, *turned = (encoder(encoder.group.act(g, images)) for g in encoder.group.elements)
+    assert not torch.allclose(regular[0], regular[1])
+    assert upright.shape == regular[0].shape
+    for features in turned:
+        torch.testing.assert_close(features, upright, rtol=0, atol=1e-10)
+
+
+def rewritten(folder, **changes):
+    content = json.loads((folder / "config.json").read_text())
+    for name, value in changes.items():
+        content[name] = value
+    (folder / "config.json").write_text(json.dumps(content))
+
+
+def refused(folder, sentence):
+    with pytest.raises(TrainingError, match=sentence) as caught:
+        load_run(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("missing", ["model.safetensors", "config.json"])
+def test_an_unfinished_run_is_refused(saved, missing):
+    folder, _, _ = saved()
+    (folder / missing).unlink()
+    refused(folder, f"^{re.escape(str(folder))} holds no finished run: it needs config.json and model.safetensors.")
+
+
+@pytest.mark.parametrize("position", [0, 100, -1])
+def test_damaged_weights_are_refused(saved, position):
+    folder, _, _ = saved()
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[position] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+    refused(
+        folder, r"model.safetensors is damaged or of another run: its sha256 is not config.json's. Train it again.$"
+    )
+
+
+def test_a_file_that_was_no_safetensors_from_the_start_is_refused(saved):
+    folder, _, _ = saved()
+    (folder / "model.safetensors").write_bytes(b"nonsense")
+    rewritten(folder, sha256=hashlib.sha256(b"nonsense").hexdigest())
+    refused(folder, r"cannot be loaded: SafetensorError, .*Train it again")
+
+
+@pytest.mark.parametrize("change", ["shape", "missing", "unexpected"])
+def test_weights_of_another_network_are_refused(saved, change):
+    folder, _, _ = saved()
+    file = folder / "model.safetensors"
+    state = load_file(file)
+    name = "backbone.stem.conv.weight"
+    if change == "missing":
+        del state[name]
+    else:
+        state[name if change == "shape" else "more"] = torch.zeros(2, 2)
+    save_file(state, file)
+    rewritten(folder, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
+    refused(folder, r"cannot be loaded: RuntimeError, Error\(s\) in loading state_dict for EsslModel: .*Train it again")
+
+
+def test_a_config_of_another_format_is_refused(saved):
+    folder, _, _ = saved()
+    rewritten(folder, format=2)
+    refused(folder, r"config.json is of format 2, not 1. Update eqmodels.$")
+
+
+def test_a_config_with_unknown_fields_is_refused(saved):
+    folder, run, _ = saved()
+    rewritten(folder, pretraining={**run.config.to_dict(), "mixup": 0.2})
+    refused(folder, r"cannot be loaded: ValueError, a pretraining config has no 'mixup'; .*the version of eqmodels")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 1}', "\x00\x01"])
+def test_a_config_that_is_none_is_refused(saved, text):
+    folder, _, _ = saved()
+    (folder / "config.json").write_text(text)
+    refused(folder, r"cannot be loaded: \w+Error, .*Train it again")
+
+
+@pytest.mark.parametrize("name", ["format", "pretraining", "preprocessing", "log", "provenance", "sha256"])
+def test_a_config_that_lacks_something_is_refused(saved, name):
+    folder, _, _ = saved()
+    content = json.loads((folder / "config.json").read_text())
+    del content[name]
+    (folder / "config.json").write_text(json.dumps(content))
+    refused(folder, f"cannot be loaded: KeyError, '{name}'")
