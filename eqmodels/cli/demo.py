@@ -99,12 +99,12 @@ def _learn(train: LabelledImages, test: LabelledImages, seconds: float) -> Learn
         while time.monotonic() - started < seconds and training.progress.epoch < config.epochs:
             counted = training.progress.loss
             training.step()
-            losses.append((training.progress.loss - counted) / training.batch_size)
+            losses.append((training.progress.loss - counted) / config.batch_size)
             if training.progress.step == training.steps_per_epoch:
                 training.end_epoch()
         spent = time.monotonic() - started
         after = evaluate(measured(), few, test, knn=False, fractions=(), curve_images=0)
-    return Learning(config.model, spent, tuple(losses), training.batch_size, before, after)
+    return Learning(config.model, spent, tuple(losses), config.batch_size, before, after)
 
 
 def _text(result: DemoResult) -> str:

@@ -6,11 +6,13 @@ import base64
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from eqmodels.cli.table import percent
 from eqmodels.data import LabelledImages
@@ -119,9 +121,14 @@ def write_report(result: DemoResult, folder: Path) -> Path:
             "predictions": _predictions(result),
         },
     )
-    file = prepare_folder(folder) / "index.html"
+    prepare_folder(folder)
+    file = folder / "index.html"
     write_atomically(file, page)
     return file
+
+
+def _turned(group: PlanarGroup, g: int, images: Tensor, part: slice) -> Tensor:
+    return group.act(g, images[part])
 
 
 COLOURS = ("#0b6e99", "#c0392b", "#27815b", "#8e5ea2")
@@ -186,7 +193,7 @@ def _predictions(result: DemoResult) -> str:
             pool_features(twin.run, regular, kind), result.train.labels, strengths=(twin.best.strength,)
         )
         for g in group.elements:
-            turned = regular_features(twin.run, lambda part, g=g: group.act(g, images[part]), len(images))
+            turned = regular_features(twin.run, partial(_turned, group, g, images), len(images))
             answers[twin.name, g] = probe.predict(pool_features(twin.run, turned, kind)).tolist()
     figure = _figure(8, 10.5)
     rows = figure.subplots(len(chosen), group.order)

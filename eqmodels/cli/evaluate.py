@@ -10,6 +10,7 @@ from pathlib import Path
 from eqmodels.cli.table import percent, table
 from eqmodels.data import list_data, load_data
 from eqmodels.evaluation import EncoderEvaluation, evaluate
+from eqmodels.evaluation.encoder import CURVE_IMAGES, FRACTIONS
 from eqmodels.hub import load_pretrained
 from eqmodels.training import prepared_images
 from eqmodels.training.files import write_atomically
@@ -57,14 +58,16 @@ def run(arguments: argparse.Namespace) -> int:
     train, test = (load_data(name, split, root=arguments.root, size=network.config.size) for split in ("train", "test"))
     if arguments.limit is not None:
         train = train.balanced_subset(min(arguments.limit, len(train)))
-    quick = {"knn": False, "fractions": (), "curve_images": 0} if arguments.quick else {}
+    quick: bool = arguments.quick
     result = evaluate(
         network,
         prepared_images(network.config, train),
         prepared_images(network.config, test),
         seed=arguments.seed,
         report=_announce if sys.stderr.isatty() else lambda _: None,
-        **quick,
+        knn=not quick,
+        fractions=() if quick else FRACTIONS,
+        curve_images=0 if quick else CURVE_IMAGES,
     )
     if arguments.output:
         write_atomically(arguments.output, json.dumps(result.to_dict(), indent=2) + "\n")

@@ -27,7 +27,7 @@ from eqmodels.transforms import create_augmentation
 __all__ = ["EncoderEvaluation", "FeatureScores", "TaskScores", "evaluate"]
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.25, 1.0)
-CURVE_STEP = 15
+CURVE_IMAGES, CURVE_STEP = 2000, 15
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def evaluate(
     *,
     knn: bool = True,
     fractions: Sequence[float] = FRACTIONS,
-    curve_images: int = 2000,
+    curve_images: int = CURVE_IMAGES,
     strengths: Sequence[float] = STRENGTHS,
     seed: int = 0,
     report: Callable[[str], None] = lambda _: None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -102,7 +103,7 @@ class World:
 def joined_world(device: str | torch.device | None = None) -> Iterator[World]:
     """The world of this process: that of `torchrun` if it was started by it, else one of its own.
 
-    A process group that is there already is used, and left alone.
+    A process group that is there already is used; one that is made here lives as long as the process.
 
     Args:
         device: where to compute; None for a GPU if there is one, else the CPU.
@@ -115,11 +116,8 @@ def joined_world(device: str | torch.device | None = None) -> Iterator[World]:
     if device.type == "cuda":
         device = torch.device("cuda", local if device.index is None else device.index)
         torch.cuda.set_device(device)
-    ours = not distributed.is_initialized()
-    if ours:
+    if not distributed.is_initialized():
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield World(distributed.get_rank(), size, device, local)
-    finally:
-        if ours:
-            distributed.destroy_process_group()
+        # Not at the end of the run: a second group of one process would meet the addresses of the first one, and hang.
+        atexit.register(distributed.destroy_process_group)
+    yield World(distributed.get_rank(), size, device, local)

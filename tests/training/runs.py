@@ -64,6 +64,7 @@ def train(
     environment: dict[str, str] | None = None,
     most_bytes: int | None = None,
     killed_in: int | None = None,
+    then: Path | None = None,
     **options,
 ) -> None:
     """What a process does: one run on `photos`; its exit status is 130 after Ctrl-C and 3 after an error.
@@ -74,6 +75,7 @@ def train(
         environment: variables to be set.
         most_bytes: the size that a file may have at most, as on a full disk.
         killed_in: the process dies in that many-th replacement of a file, just before it happens.
+        then: the folder of a second run in the same process.
         **options: arguments of `pretrain`.
     """
     os.environ.update(environment or {})
@@ -83,7 +85,8 @@ def train(
     if killed_in is not None:
         _die_in_replacement(killed_in)
     try:
-        pretrain(config, folder, data=photos(), device="cpu", quiet=True, **options)
+        for place in (folder, *([then] if then else [])):
+            pretrain(config, place, data=photos(), device="cpu", quiet=True, **options)
     except KeyboardInterrupt:
         sys.exit(130)
     except (TrainingError, ValueError) as error:

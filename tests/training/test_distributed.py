@@ -69,6 +69,12 @@ def test_two_processes_go_on_where_they_were_killed(tmp_path):
     assert [finish(process) for process in start_several(tmp_path / "cut", config, 2)] == [0, 0]
 
 
+def test_two_processes_can_share_one_run_after_another(tmp_path):
+    processes = start_several(tmp_path / "first", tiny(epochs=1), 2, then=tmp_path / "second")
+    assert [finish(process) for process in processes] == [0, 0]
+    assert_same_weights(tmp_path / "first", tmp_path / "second", 0)
+
+
 def test_ctrl_c_in_one_process_stops_both_at_the_same_step(tmp_path):
     config = tiny(**{**CONFIG, "epochs": 50})
     processes = start_several(tmp_path / "run", config, 2)

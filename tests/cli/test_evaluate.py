@@ -1,0 +1,51 @@
+"""``eqmodels evaluate``: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from eqmodels.cli import main
+from eqmodels.cli.table import percent, table
+
+FEW = ["--limit", "200", "--quick"]
+
+
+def test_it_prints_every_kind_of_features_and_the_task(capsys, tiny_run):
+    assert main(["evaluate", str(tiny_run), *FEW]) == 0
+    out = capsys.readouterr().out
+    for word in ("regular", "invariant-3", "canonical-soft", "rotation", "fashion_mnist_mini", "held-out"):
+        assert word in out
+
+
+def test_json_and_the_file_are_the_same(capsys, tiny_run, tmp_path):
+    file = tmp_path / "results.json"
+    assert main(["evaluate", str(tiny_run), *FEW, "--json", "--output", str(file)]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content == json.loads(file.read_text())
+    assert content["test"] == ["fashion_mnist_mini", 2000]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (["nobody"], 2, "neither the folder of a finished run nor a pretrained network"),
+        (["."], 1, "no finished run"),
+    ],
+)
+def test_what_is_no_network_is_one_line_on_standard_error(capsys, arguments, status, sentence):
+    assert main(["evaluate", *arguments]) == status
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert sentence in captured.err
+
+
+def test_columns_are_aligned():
+    lines = table(["name", "value"], [["a", "1.0"], ["longer", "10.0"]]).splitlines()
+    assert lines == ["name    value", "------  -----", "a         1.0", "longer   10.0"]
+
+
+@pytest.mark.parametrize(("fraction", "text"), [(0.8484, "84.8"), (None, "-"), (float("nan"), "-"), (1.0, "100.0")])
+def test_fractions_in_per_cent(fraction, text):
+    assert percent(fraction) == text

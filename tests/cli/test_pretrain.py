@@ -1,0 +1,107 @@
+"""``eqmodels pretrain``: what a newcomer types, and what comes back."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import fields
+
+import pytest
+
+from eqmodels.cli import main, pretrain
+from eqmodels.training import PretrainConfig, load_run
+from tests.cli.conftest import TINY
+
+
+def test_every_value_of_a_config_is_an_option_with_words():
+    assert set(pretrain.HELP) == {field.name for field in fields(PretrainConfig)}
+
+
+def test_the_choices_are_those_of_the_config():
+    for name, choices in pretrain.CHOICES.items():
+        for choice in choices:
+            assert getattr(PretrainConfig.from_dict({name: choice}), name) == choice
+
+
+def test_it_says_where_the_weights_are_and_what_to_do_next(capsys, tmp_path):
+    folder = tmp_path / "run"
+    assert main(["pretrain", *TINY, "--folder", str(folder), "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert f"Weights: {folder}" in out
+    assert f"Next: eqmodels evaluate {folder}" in out
+    assert load_run(folder).config.model == "c4_resnet18_w4"
+
+
+def test_the_result_is_json(capsys, tiny_run):
+    assert main(["pretrain", *TINY, "--folder", str(tiny_run), "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["sha256"] == load_run(tiny_run).sha256
+    assert content["last_epoch"]["epoch"] == 1
+    assert PretrainConfig.from_dict(content["config"]).head_hidden == 16
+
+
+def test_options_win_over_a_recipe(tmp_path):
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps({"model": "resnet18_w4", "head": "mlp", "epochs": 7}))
+    parser = pretrain.argparse.ArgumentParser()
+    pretrain.add_arguments(parser)
+    config = pretrain.config_of(parser.parse_args(["--recipe", str(recipe), "--epochs", "2", "--to-rgb"]))
+    assert (config.model, config.head, config.epochs, config.to_rgb) == ("resnet18_w4", "mlp", 2, True)
+
+
+def test_the_name_of_a_run_tells_models_tasks_data_and_seeds_apart():
+    names = {
+        pretrain.run_name(PretrainConfig.from_dict(values))
+        for values in ({}, {"seed": 1}, {"model": "d4_resnet18"}, {"task": "vertical_flip"}, {"augment": "none"})
+    }
+    assert len(names) == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (["--epochs", "0"], 2, "epochs must be at least 1"),
+        (["--head", "big"], 2, "invalid choice: 'big'"),
+        (["--task", "rotatoin"], 2, "rotation"),
+        (["--model", "resnet18_w4"], 2, "an equivariant head needs a backbone whose group contains the task's"),
+        (["--task", "grayscale", "--head", "mlp"], 2, "to_rgb"),
+        (["--data", "imagenet"], 2, "data must be one of"),
+        (["--recipe", "/nowhere/recipe.json"], 1, "No such file"),
+        (["--limit", "10", "--batch-size", "64"], 2, "batch_size"),
+    ],
+)
+def test_bad_input_is_one_line_on_standard_error(capsys, tmp_path, arguments, status, sentence):
+    folder = tmp_path / "run"
+    assert main(["pretrain", *TINY, "--folder", str(folder), "--quiet", *arguments]) == status
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("eqmodels: ")
+    assert captured.err.count("\n") == 1
+    assert sentence in captured.err
+    assert not (folder / "model.safetensors").exists()
+
+
+def test_a_folder_of_another_run_is_refused_and_left_alone(capsys, tiny_run):
+    before = (tiny_run / "model.safetensors").read_bytes()
+    assert main(["pretrain", *TINY, "--folder", str(tiny_run), "--seed", "5", "--quiet"]) == 1
+    assert "seed=0 there and 5 here" in capsys.readouterr().err
+    assert (tiny_run / "model.safetensors").read_bytes() == before
+
+
+def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "eqmodels", "pretrain", *TINY, "--epochs", "60", "--folder", str(folder)]
+    process = subprocess.Popen([*command, "--quiet"], stderr=subprocess.PIPE, text=True, env=os.environ)
+    deadline = time.monotonic() + 120
+    while not (folder / "log.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "the same command goes on from the last checkpoint" in error
+    assert "Traceback" not in error
+    assert (folder / "checkpoint.pt").exists()

@@ -1,0 +1,69 @@
+"""The zoo: what is in it loads, is what it says, and gives features that do not care how the image is turned."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from eqmodels.data import load_data
+from eqmodels.evaluation import assert_equivariant
+from eqmodels.hub import list_pretrained, load_pretrained
+from eqmodels.hub.zoo import FOLDERS
+from eqmodels.training import PretrainConfig
+
+NAMES = list_pretrained()
+EQUIVARIANT = [name for name in NAMES if name.startswith(("c4", "d4"))]
+
+
+def test_the_twins_of_the_demo_are_there():
+    assert {"c4_resnet18_w16.rot_fmnist_simclr", "resnet18_w16.rot_fmnist_simclr"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_are_small_and_have_their_recipe_log_and_results(name):
+    folder = FOLDERS[0] / name
+    run = load_pretrained(name)
+    assert (folder / "model.safetensors").stat().st_size < 12e6
+    assert PretrainConfig.from_dict(json.loads((folder / "recipe.json").read_text())) == run.config
+    results = json.loads((folder / "results.json").read_text())
+    assert results["evaluation"]["sha256"] == run.sha256
+    assert len((folder / "log.csv").read_text().splitlines()) == 1 + run.config.epochs == 1 + len(run.log)
+
+
+@pytest.mark.parametrize("name", EQUIVARIANT)
+def test_trained_weights_are_exactly_equivariant(name):
+    run = load_pretrained(name)
+    assert_equivariant(run.model.backbone, size=28, tolerance=1e-10, randomised=False)
+
+
+@pytest.mark.parametrize("name", EQUIVARIANT)
+@pytest.mark.parametrize("pooling", ["invariant", "canonical", "canonical-soft"])
+def test_features_of_real_images_do_not_change_when_they_are_turned(name, pooling):
+    run = load_pretrained(name)
+    encoder = run.encoder(pooling).double()
+    images = run.preprocessing.normalise(load_data("fashion_mnist_mini", "test").pixels(slice(0, 20)).double())
+    with torch.no_grad():
+        features = encoder(images)
+        for g in encoder.group.exact_elements:
+            torch.testing.assert_close(encoder(encoder.group.act(g, images)), features, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", EQUIVARIANT)
+def test_the_head_finds_upright(name):
+    run = load_pretrained(name)
+    images = run.preprocessing.normalise(load_data("fashion_mnist_mini", "test").pixels(slice(0, 500)))
+    with torch.no_grad():
+        (logits,) = run.model(images)
+    assert (logits.argmax(1) == 0).float().mean() > 0.9
+
+
+def test_unknown_names_get_the_nearest_ones():
+    with pytest.raises(ValueError, match=r"nearest names are .*c4_resnet18_w16\.rot_fmnist_simclr"):
+        load_pretrained("c4_resnet18_w16.rot_fmnist")
+
+
+def test_a_run_without_an_equivariant_head_has_no_canonical_features():
+    with pytest.raises(ValueError, match="predicts the pose|predicted pose"):
+        load_pretrained("resnet18_w16.rot_fmnist_simclr").encoder("canonical")
