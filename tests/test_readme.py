@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.essl import tables
 from benchmarks.speed import readme
 from eqmodels import create_model, list_models
+from eqmodels.cli import build_parser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -20,9 +22,20 @@ def test_the_ten_lines_run_as_printed():
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(code, "README.md", "exec"), {})
-    names, difference = printed.getvalue().splitlines()[:2]
-    assert "c4_resnet18" in names
-    assert float(difference) < 1e-4
+    assert "torch.Size([8, 128])" in printed.getvalue()
+    assert float(printed.getvalue().split()[-1]) < 1e-4
+
+
+def test_the_table_of_results_is_that_of_the_committed_runs():
+    assert tables.readme_section() in README
+
+
+def test_the_commands_are_understood():
+    """Every line that begins with the program's name parses, up to files that do not exist."""
+    lines = re.findall(r"^(?:torchrun .*-m )?eqmodels (.*)$", README, re.MULTILINE)
+    assert len(lines) >= 5
+    for line in lines:
+        build_parser().parse_args(line.split())
 
 
 def test_the_speed_section_is_that_of_the_committed_tables():

@@ -191,17 +191,19 @@ def sections() -> dict[str, str]:
     return named | {"headline": headline(), "tasks": tasks()}
 
 
+def readme_section() -> str:
+    """What README shows, between its markers."""
+    return f"{BEGIN}\n{headline()}\n\n{backbones('simclr')}\n{END}"
+
+
 def main() -> None:
     """Writes all tables, and README's section."""
     argparse.ArgumentParser(description=__doc__).parse_args()
-    tables = sections()
-    for name, text in tables.items():
+    for name, text in sections().items():
         if text.count("\n") > 1:
             (FOLDER / f"{name}.md").write_text(text + "\n")
     readme = README.read_text()
-    before, rest = readme.split(BEGIN)
-    after = rest.split(END)[1]
-    README.write_text(f"{before}{BEGIN}\n{tables['headline']}\n\n{tables['backbones_simclr']}\n{END}{after}")
+    README.write_text(readme[: readme.index(BEGIN)] + readme_section() + readme[readme.index(END) + len(END) :])
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import NoReturn
 from eqmodels.cli import demo, evaluate, models, pretrain, report
 from eqmodels.training import TrainingError
 
-__all__ = ["main"]
+__all__ = ["build_parser", "main"]
 
 COMMANDS = {"demo": demo, "pretrain": pretrain, "evaluate": evaluate, "models": models, "report": report}
 """Each a module with ``SUMMARY``, ``DESCRIPTION``, ``EPILOG``, ``add_arguments(parser)`` and ``run(arguments) ->
@@ -35,16 +35,8 @@ class _Parser(argparse.ArgumentParser):
         raise _UsageError(f"{message}; see {self.prog} --help")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command.
-
-    Args:
-        argv: the arguments after the program's name; None for those of the process.
-
-    Returns:
-        The exit status: 0; 2 after bad input and 1 after a failure, explained in one sentence on standard error; 130
-        after Ctrl-C.
-    """
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
     parser = _Parser(
         prog="eqmodels",
         description="Exactly group-equivariant image encoders: pretrain them, measure them, use them.",
@@ -61,6 +53,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         command.add_arguments(subparser)
         subparser.set_defaults(run=command.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: the arguments after the program's name; None for those of the process.
+
+    Returns:
+        The exit status: 0; 2 after bad input and 1 after a failure, explained in one sentence on standard error; 130
+        after Ctrl-C.
+    """
+    parser = build_parser()
     try:
         arguments = parser.parse_args(argv)
         status: int = arguments.run(arguments)

@@ -1,5 +1,5 @@
 """Pretrained encoders."""
 
-from eqmodels.hub.zoo import list_pretrained, load_pretrained, pretrained_encoder
+from eqmodels.hub.zoo import list_pretrained, load_pretrained
 
-__all__ = ["list_pretrained", "load_pretrained", "pretrained_encoder"]
+__all__ = ["list_pretrained", "load_pretrained"]

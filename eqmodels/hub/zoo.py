@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 import fnmatch
 from pathlib import Path
 
-from eqmodels.backbones import Encoder
-from eqmodels.layers import GlobalPoolMode
 from eqmodels.training import Run, load_run
 from eqmodels.training.run import CONFIG
 
-__all__ = ["list_pretrained", "load_pretrained", "pretrained_encoder"]
+__all__ = ["list_pretrained", "load_pretrained"]
 
 PACKAGE = Path(__file__).parents[1]
 FOLDERS = (PACKAGE.parent / "zoo", PACKAGE / "hub" / "zoo")
@@ -39,6 +36,11 @@ def load_pretrained(name: str | Path) -> Run:
     Raises:
         ValueError: if there is neither such a folder nor such a name; gives the nearest names.
         TrainingError: if the files are damaged or of another version.
+
+    Example:
+        >>> run = load_pretrained("c4_resnet18_w16.rot_fmnist_simclr")
+        >>> run.encoder("canonical").num_features
+        128
     """
     for folder in (Path(name), *(zoo / str(name) for zoo in FOLDERS)):
         if (folder / CONFIG).is_file():
@@ -50,26 +52,3 @@ def load_pretrained(name: str | Path) -> Run:
         f"{str(name)!r} is neither the folder of a finished run nor a pretrained network; the nearest names are "
         f"{', '.join(nearest) or 'none: this installation has no zoo'}. eqmodels models --pretrained lists all."
     )
-
-
-def pretrained_encoder(name: str | Path, *, global_pool: GlobalPoolMode = "invariant", num_classes: int = 0) -> Encoder:
-    """A pretrained encoder alone, in eval mode.
-
-    Args:
-        name: see `load_pretrained`.
-        global_pool: how feature vectors are pooled; the canonical ways need weights of an equivariant head.
-        num_classes: outputs of a fresh classifier; 0 for features.
-
-    Raises:
-        ValueError: if the name or the pooling is unknown, or a canonical pooling is asked of weights whose head does
-            not predict the pose.
-
-    Example:
-        >>> encoder = pretrained_encoder("c4_resnet18_w16.rot_fmnist_simclr", global_pool="canonical")
-        >>> encoder.num_features
-        128
-    """
-    model = load_pretrained(name).model
-    encoder = copy.deepcopy(model.backbone)
-    encoder.reset_classifier(num_classes, global_pool, pose=copy.deepcopy(model.pose))
-    return encoder.eval()

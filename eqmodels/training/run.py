@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import platform
@@ -15,7 +16,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from eqmodels._shapes import Float
+from eqmodels.backbones import Encoder
 from eqmodels.data import LabelledImages
+from eqmodels.layers import GlobalPoolMode
 from eqmodels.tasks import Task
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import TrainingError
@@ -81,6 +84,22 @@ class Run:
     log: list[Row]
     provenance: dict[str, Any]
     sha256: str = ""
+
+    def encoder(self, global_pool: GlobalPoolMode = "invariant", *, num_classes: int = 0) -> Encoder:
+        """The backbone alone, a copy in eval mode: from normalised images to feature vectors.
+
+        Args:
+            global_pool: how features are pooled; the canonical ways turn them back by the pose that the head predicts.
+            num_classes: outputs of a fresh classifier; 0 for features.
+
+        Raises:
+            ValueError: if the pooling is unknown, or canonical and no head predicts the pose.
+        """
+        encoder, pose = copy.deepcopy(self.model.backbone), None
+        if global_pool.startswith("canonical"):
+            pose = copy.deepcopy(self.model.pose)
+        encoder.reset_classifier(num_classes, global_pool, pose=pose)
+        return encoder.eval()
 
 
 def save_run(folder: str | Path, run: Run) -> str:

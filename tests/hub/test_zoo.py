@@ -65,5 +65,5 @@ def test_unknown_names_get_the_nearest_ones():
 
 
 def test_a_run_without_an_equivariant_head_has_no_canonical_features():
-    with pytest.raises(ValueError, match="predicts the pose|predicted pose"):
+    with pytest.raises(ValueError, match=r"predicts the pose|predicted pose"):
         load_pretrained("resnet18_w16.rot_fmnist_simclr").encoder("canonical")

@@ -11,7 +11,6 @@ import torch
 
 from eqmodels.data import LabelledImages
 from eqmodels.training import Pretraining, TrainingError, pretrain
-from eqmodels.training.files import write_atomically
 from tests.training.runs import finish, photos, start, tiny, weights
 
 
@@ -270,32 +269,3 @@ def test_a_finished_run_with_damaged_weights_is_refused(tmp_path):
     trained(tiny(epochs=1), tmp_path)
     (tmp_path / "model.safetensors").write_bytes(weights(tmp_path)[:-1])
     fails(tiny(epochs=1), tmp_path, r"model.safetensors is damaged or of another run: its sha256")
-
-
-# Writing.
-
-
-def test_a_file_is_written_whole(tmp_path):
-    write_atomically(tmp_path / "file", "Grüße")
-    write_atomically(tmp_path / "bytes", b"\x00\xff")
-    assert (tmp_path / "file").read_text(encoding="utf-8") == "Grüße"
-    assert (tmp_path / "bytes").read_bytes() == b"\x00\xff"
-    assert {file.name for file in tmp_path.iterdir()} == {"file", "bytes"}
-
-
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_a_write_that_fails_leaves_the_old_content_and_nothing_else(tmp_path, monkeypatch, call, error):
-    (tmp_path / "file").write_text("old")
-
-    def fail(*_):
-        raise error
-
-    monkeypatch.setattr("os.fsync" if call == "fsync" else "pathlib.Path.replace", fail)
-    with pytest.raises((TrainingError, KeyboardInterrupt)) as caught:
-        write_atomically(tmp_path / "file", "new")
-    if isinstance(error, OSError):
-        assert str(caught.value).startswith(
-            f"{tmp_path}/file could not be written (No space left on device); the one from before is intact. Free some"
-        )
-    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("file", "old")]

@@ -35,13 +35,13 @@ def assert_same_run(folder, reference):
 
 @pytest.mark.parametrize("changes", [{}, DEMANDING], ids=["tiny", "demanding"])
 def test_a_run_killed_again_and_again_ends_with_the_same_weights(tmp_path, changes):
-    config = tiny(**{**changes, "epochs": 8})
+    config = tiny(**{**changes, "epochs": 16})
     assert finish(start(tmp_path / "whole", config, checkpoint_seconds=1e6)) == 0
     moments, killed = random.Random(0), 0
     for _ in range(4):
         process = start(tmp_path / "cut", config, checkpoint_seconds=0.0)
         wait_for_a_new_checkpoint(tmp_path / "cut", process)
-        time.sleep(moments.uniform(0, 0.2))
+        time.sleep(moments.uniform(0, 0.1))
         os.kill(process.pid, signal.SIGKILL)
         killed += finish(process) == -signal.SIGKILL
         assert not (tmp_path / "cut" / "config.json").exists(), "the run is too short to be killed"
@@ -64,12 +64,12 @@ def test_a_run_killed_while_it_replaces_a_file_ends_with_the_same_weights(tmp_pa
 
 
 def test_ctrl_c_leaves_a_checkpoint_from_which_the_run_goes_on(tmp_path):
-    config = tiny(epochs=8)
+    config = tiny(epochs=16)
     assert finish(start(tmp_path / "whole", config)) == 0
     for _ in range(2):
         process = start(tmp_path / "cut", config, checkpoint_seconds=1e6)
         wait_for_a_new_checkpoint(tmp_path / "cut", process)  # after an epoch, or before the first
-        time.sleep(0.1)
+        time.sleep(0.05)
         before = (tmp_path / "cut" / "checkpoint.pt").read_bytes()
         os.kill(process.pid, signal.SIGINT)
         assert finish(process) == 130
