@@ -1,7 +1,7 @@
 """Evaluation: a network in, a dataclass of numbers out."""
 
 from eqmodels.evaluation.collapse import Collapse, effective_rank
-from eqmodels.evaluation.encoder import EncoderEvaluation, FeatureScores, TaskScores, evaluate
+from eqmodels.evaluation.encoder import EncoderEvaluation, FeatureScores, evaluate
 from eqmodels.evaluation.equivariance import assert_equivariant, equivariance_report
 from eqmodels.evaluation.equivariance_plot import plot_equivariance
 from eqmodels.evaluation.equivariance_report import AngleError, EquivarianceReport, LayerError
@@ -12,6 +12,7 @@ from eqmodels.evaluation.label_efficiency import LabelEfficiency, label_efficien
 from eqmodels.evaluation.linear_probe import LinearProbe, fit_linear_probe
 from eqmodels.evaluation.probe import randomise, smooth_images
 from eqmodels.evaluation.speed import images_per_second
+from eqmodels.evaluation.task_scores import TaskScores, task_scores
 
 __all__ = [
     "POOLINGS",
@@ -41,4 +42,5 @@ __all__ = [
     "randomise",
     "regular_features",
     "smooth_images",
+    "task_scores",
 ]

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from eqmodels._shapes import Float, Int
 from eqmodels.data import LabelledImages
@@ -18,16 +17,19 @@ from eqmodels.evaluation.features import change_under, pool_features, poolings_o
 from eqmodels.evaluation.knn import knn_accuracy
 from eqmodels.evaluation.label_efficiency import label_efficiency
 from eqmodels.evaluation.linear_probe import STRENGTHS, LinearProbe, fit_linear_probe
+from eqmodels.evaluation.task_scores import TaskScores, task_scores
 from eqmodels.groups import PlanarGroup, rotate
 from eqmodels.training import Run
-from eqmodels.training.model import components
-from eqmodels.training.randomness import Purpose, generator_for
-from eqmodels.transforms import create_augmentation
 
-__all__ = ["EncoderEvaluation", "FeatureScores", "TaskScores", "evaluate"]
+__all__ = ["EncoderEvaluation", "FeatureScores", "evaluate"]
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.25, 1.0)
 CURVE_IMAGES, CURVE_STEP = 2000, 15
+ORBIT_MEAN, TURNED_PROBE = "orbit-mean", "regular, turned probe"
+ORBIT_KINDS = (ORBIT_MEAN, TURNED_PROBE)
+"""The controls of a network without a group, which cost four passes an image, of the network or of the probe."""
+LABEL_EFFICIENCY_OF = ("regular", "invariant-3", "canonical", "all", ORBIT_MEAN)
+"""The kinds of features that are probed with few labels: the others are variants of these."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class FeatureScores:
         knn: of 200 nearest neighbours on upright images; NaN if it was not asked for.
         effective_rank: of the features of the upright test images.
         strength: L2 strength of the probe, chosen on a part of the training images.
-        labels: accuracy by the fraction of training labels, on upright images; the mean over three subsets.
+        labels: accuracy by the fraction of training labels, on upright images, the mean over three subsets; of the
+            kinds in `LABEL_EFFICIENCY_OF`.
         angles: accuracy by angle in degrees, of images seen through a circle.
     """
 
@@ -68,27 +71,6 @@ class FeatureScores:
     def angle_worst(self) -> float:
         """The lowest point of the curve over the angles; NaN without a curve."""
         return min(self.angles.values(), default=math.nan)
-
-
-@dataclass(frozen=True)
-class TaskScores:
-    """How well a head predicts what was done to the image.
-
-    Attributes:
-        task: which task.
-        num_labels: of the task.
-        accuracy: on held-out images without augmentation, from 0 to 1.
-        loss: cross-entropy there, in nats; ``log(num_labels) - loss`` is a lower bound of ``I(A; Z)``.
-        augmented_accuracy: on held-out images with the augmentation of the training.
-        training_accuracy: on the training images in the last epoch, with augmentation.
-    """
-
-    task: str
-    num_labels: int
-    accuracy: float
-    loss: float
-    augmented_accuracy: float
-    training_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -138,6 +120,7 @@ def evaluate(
     train: LabelledImages,
     test: LabelledImages,
     *,
+    features: Sequence[str] | None = None,
     knn: bool = True,
     fractions: Sequence[float] = FRACTIONS,
     curve_images: int = CURVE_IMAGES,
@@ -154,6 +137,7 @@ def evaluate(
         run: the network.
         train: images with labels for the probes.
         test: held-out images with labels.
+        features: the kinds of features to score, see `FeatureScores`; None for all that the network has.
         knn: whether to vote by nearest neighbours too.
         fractions: of the training labels, for label efficiency; empty for none.
         curve_images: number of test images for the curve over the angles; 0 for no curve.
@@ -162,7 +146,7 @@ def evaluate(
         report: called with a word on what is being measured.
 
     Raises:
-        ValueError: if the images do not have the channels that the network takes.
+        ValueError: if the images do not have the channels that the network takes, or it has no such features.
     """
     backbone = run.model.backbone
     for data in (train, test):
@@ -172,27 +156,29 @@ def evaluate(
                 "Use data.to_rgb(), data.coloured(), or a network that was trained on such images."
             )
     group = PlanarGroup(4, backbone.group.reflections)
-    plain = backbone.group.order == 1
+    possible = (*poolings_of(run), *(ORBIT_KINDS if backbone.group.order == 1 else ()))
+    wanted = possible if features is None else tuple(features)
+    if unknown := [name for name in wanted if name not in possible]:
+        raise ValueError(f"features of this network are {', '.join(possible)}; got {unknown[0]!r}.")
     report("features")
-    turned_train = {g: _moved(run, train, group, g) for g in (range(4) if plain else (0,))}
+    with_orbit = any(name in ORBIT_KINDS for name in wanted)
+    turned_train = {g: _moved(run, train, group, g) for g in (range(4) if with_orbit else (0,))}
     turned_test = {g: _moved(run, test, group, g) for g in group.elements}
     curve = _curve(run, test, curve_images)
     chosen = _subset(test, curve_images).labels if curve_images else test.labels[:0]
-
-    kinds: dict[str, _Kind] = {
-        name: _Kind(
-            pool_features(run, turned_train[0], name),
-            train.labels,
-            {g: pool_features(run, features, name) for g, features in turned_test.items()},
-            {angle: pool_features(run, features, name) for angle, features in curve.items()},
-        )
-        for name in poolings_of(run)
-    }
-    if plain:
-        kinds |= _orbit_kinds(turned_train, train.labels, turned_test, curve)
-    scores, options = [], _Options(knn, tuple(fractions), tuple(strengths), seed)
-    for name, kind in kinds.items():
+    options = _Options(knn, tuple(fractions), tuple(strengths), seed)
+    scores = []
+    for name in wanted:
         report(name)
+        if name in ORBIT_KINDS:
+            kind = _orbit_kind(name, turned_train, train.labels, turned_test, curve)
+        else:
+            kind = _Kind(
+                pool_features(run, turned_train[0], name),
+                train.labels,
+                {g: pool_features(run, regular, name) for g, regular in turned_test.items()},
+                {angle: pool_features(run, regular, name) for angle, regular in curve.items()},
+            )
         scores.append(_scores(name, kind, test.labels, chosen, group, options))
     report("task")
     return EncoderEvaluation(
@@ -204,7 +190,7 @@ def evaluate(
         test=(test.name, len(test)),
         group=str(group),
         features=tuple(scores),
-        tasks=_task_scores(run, test, seed),
+        tasks=task_scores(run, test, seed),
         equivariance_error={
             group.describe(g): change_under(group, g, backbone.group, turned_test[0], turned_test[g])
             for g in group.elements
@@ -253,19 +239,17 @@ def _curve(run: Run, data: LabelledImages, count: int) -> dict[int, Float[Tensor
     return {angle: turned(angle) for angle in range(0, 360, CURVE_STEP)}
 
 
-def _orbit_kinds(
-    train: dict[int, Tensor], labels: Tensor, test: dict[int, Tensor], curve: dict[int, Tensor]
-) -> dict[str, _Kind]:
-    """The controls of a network without a group: features averaged over the orbit, and a probe that saw all turns."""
-    turned = torch.cat(list(train.values())), labels.repeat(len(train))
+def _orbit_kind(
+    name: str, train: dict[int, Tensor], labels: Tensor, test: dict[int, Tensor], curve: dict[int, Tensor]
+) -> _Kind:
+    """A control of a network without a group: features averaged over the orbit, or a probe that saw all turns."""
+    if name == TURNED_PROBE:
+        return _Kind(torch.cat(list(train.values())), labels.repeat(len(train)), test, curve)
     mean_train, mean_test = torch.stack(list(train.values())).mean(0), torch.stack(list(test.values())).mean(0)
     mean_curve = {
         angle: torch.stack([curve[(angle + quarter) % 360] for quarter in (0, 90, 180, 270)]).mean(0) for angle in curve
     }
-    return {
-        "orbit-mean": _Kind(mean_train, labels, dict.fromkeys(test, mean_test), mean_curve),
-        "regular, turned probe": _Kind(*turned, test, curve),
-    }
+    return _Kind(mean_train, labels, dict.fromkeys(test, mean_test), mean_curve)
 
 
 def _scores(
@@ -282,10 +266,17 @@ def _scores(
     upright = kind.moved[group.identity]
     parts = [fraction for fraction in fractions if fraction < 1]
     by_fraction = {}
-    if parts:
-        # Small subsets are cross-validated: every other strength is enough for them.
+    if parts and name in LABEL_EFFICIENCY_OF:
+        # Small subsets are cross-validated: every other strength and five parts are enough for them.
         efficiency = label_efficiency(
-            kind.train, kind.labels, upright, labels, fractions=parts, strengths=strengths[::2], seed=seed
+            kind.train,
+            kind.labels,
+            upright,
+            labels,
+            fractions=parts,
+            strengths=strengths[::2],
+            validation_fraction=0.2,
+            seed=seed,
         )
         by_fraction = {f"{entry.fraction:g}": entry.accuracy.mean for entry in efficiency}
     if 1.0 in fractions:
@@ -302,52 +293,6 @@ def _scores(
         labels=by_fraction,
         angles={str(angle): probe.accuracy(features, curve_labels) for angle, features in kind.curve.items()},
     )
-
-
-ALL_LABELS = 8
-"""Tasks of at most so many labels are asked with every label of every image, others with one random label an image."""
-
-
-@torch.no_grad()
-def _task_scores(run: Run, test: LabelledImages, seed: int) -> tuple[TaskScores, ...]:
-    """Accuracy and loss of every head on held-out images."""
-    parts, task = components(run.task), run.task
-    repeats = task.num_labels if task.num_labels <= ALL_LABELS and len(parts) == 1 else 1
-    augmentation, none = create_augmentation(run.config.augment), create_augmentation("none")
-    results: dict[str, list[list[Tensor]]] = {}
-    for setting, augment in (("clean", none), ("augmented", augmentation)):
-        logits_of: list[list[Tensor]] = [[] for _ in parts]
-        labels_of: list[Tensor] = []
-        for repeat in range(repeats):
-            for batch, start in enumerate(range(0, len(test), 500)):
-                images = test.pixels(slice(start, start + 500))
-                position = (batch, repeat)
-                drawn = task.sample(len(images), generator_for(seed, Purpose.LABELS, *position))
-                labels = torch.full_like(drawn, repeat) if repeats > 1 else drawn
-                images = augment(images, generator_for(seed, Purpose.AUGMENTATION, *position))
-                images = task.apply(images, labels, generator_for(seed, Purpose.NUISANCE, *position))
-                images = run.preprocessing.normalise(images).contiguous(memory_format=torch.channels_last)
-                for collected, logits in zip(logits_of, run.model(images), strict=True):
-                    collected.append(logits.double())
-                labels_of.append(labels.reshape(len(labels), -1))
-        results[setting] = [[torch.cat(logits) for logits in logits_of], list(torch.cat(labels_of).unbind(1))]
-    log = run.log[-1] if run.log else {}
-    return tuple(
-        TaskScores(
-            task=part.name,
-            num_labels=part.num_labels,
-            accuracy=_accuracy(results["clean"], index),
-            loss=float(cross_entropy(results["clean"][0][index], results["clean"][1][index])),
-            augmented_accuracy=_accuracy(results["augmented"], index),
-            training_accuracy=float(log.get(f"accuracy_{part.name}", math.nan)),
-        )
-        for index, part in enumerate(parts)
-    )
-
-
-def _accuracy(result: list[list[Tensor]], index: int) -> float:
-    logits, labels = result
-    return float((logits[index].argmax(1) == labels[index]).double().mean())
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
-from eqmodels.evaluation.linear_probe import check_labelled
+from eqmodels.evaluation.labelled import check_labelled
 
 __all__ = ["knn_accuracy"]
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from eqmodels._shapes import Float, Int
 from eqmodels.evaluation.intervals import Estimate, estimate
-from eqmodels.evaluation.linear_probe import STRENGTHS, check_labelled, class_ranks, fit_linear_probe
+from eqmodels.evaluation.labelled import check_labelled, class_ranks
+from eqmodels.evaluation.linear_probe import STRENGTHS, fit_linear_probe
 
 __all__ = ["LabelEfficiency", "label_efficiency", "stratified_subset"]
 

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
+from eqmodels.evaluation.labelled import check_labelled, class_ranks
 
-__all__ = ["STRENGTHS", "LinearProbe", "check_labelled", "class_ranks", "fit_linear_probe", "validation_parts"]
+__all__ = ["STRENGTHS", "LinearProbe", "fit_linear_probe", "validation_parts"]
 
 STRENGTHS: tuple[float, ...] = (10.0, 1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
 """The strengths that are tried. At the strongest the weights point at the class means, at the weakest they are free."""
@@ -157,17 +158,6 @@ def validation_parts(labels: Int[Tensor, " N"], fraction: float, *, seed: int) -
     return tuple(indices for i in range(count) if len(indices := (part == i).nonzero().flatten()))
 
 
-def class_ranks(labels: Int[Tensor, " N"], *, seed: int) -> tuple[Int[Tensor, " N"], Int[Tensor, " N"]]:
-    """A random order within every class: the rank of every image in it, from 0, and the size of its class."""
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed)).to(labels.device)
-    order = order[labels[order].argsort(stable=True)]
-    sizes = labels.bincount()
-    firsts = (sizes.cumsum(0) - sizes)[labels[order]]
-    ranks = torch.empty_like(order)
-    ranks[order] = torch.arange(len(labels), device=labels.device) - firsts
-    return ranks, sizes[labels]
-
-
 class _Objective:
     """Mean cross-entropy and penalty of standardised training images; see `fit_linear_probe`."""
 
@@ -246,36 +236,6 @@ def _standardise(
 
 def _working_type(features: Float[Tensor, "N F"]) -> torch.dtype:
     return torch.float64 if features.dtype == torch.float64 else torch.float32
-
-
-def check_labelled(
-    features: Float[Tensor, "N F"], labels: Int[Tensor, " N"], *, prefix: str = "", num_classes: int | None = None
-) -> None:
-    """Refuses what is not a matrix of finite features with a class a row; `prefix` is of the arguments' names.
-
-    Raises:
-        ValueError: if so.
-    """
-    if features.dim() != 2 or 0 in features.shape or not features.is_floating_point():
-        raise ValueError(
-            f"{prefix}features must be a matrix (images, features) of floating-point numbers and not empty; got "
-            f"shape {tuple(features.shape)} of {features.dtype}. Pool feature maps to vectors first."
-        )
-    if labels.shape != features.shape[:1] or labels.dtype == torch.bool or labels.is_floating_point():
-        raise ValueError(
-            f"{prefix}labels must be one integer an image, shape ({len(features)},); got shape {tuple(labels.shape)} "
-            f"of {labels.dtype}. Take features and labels from the same pass over the data."
-        )
-    bad = len(features) - int(features.isfinite().all(dim=1).sum())
-    if bad:
-        raise ValueError(
-            f"{prefix}features must be finite; those of {bad} of {len(features)} images are not. Look for a diverged "
-            "training or overflow in half precision."
-        )
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or (num_classes is not None and high >= num_classes):
-        rule = "not be negative" if num_classes is None else f"lie in 0..{num_classes - 1}"
-        raise ValueError(f"{prefix}labels must {rule}; got {low} to {high}. Leave out or renumber the other images.")
 
 
 def _count_classes(labels: Int[Tensor, " N"], num_classes: int | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from eqmodels._shapes import Float
 from eqmodels.groups import PlanarGroup
@@ -84,7 +85,10 @@ def rotation() -> GroupTask:
 class FineRotation(GroupTask):
     """By which multiple of 360 / N degrees is the image turned? Seen through a circle, so that corners tell nothing.
 
-    Angles that are no quarter turns are sampled bilinearly.
+    Angles that are no quarter turns are sampled bilinearly, which softens the image: the Laplacian's energy halves on
+    Fashion-MNIST at 45 degrees, and a network could read the label off the sharpness. Where there are such angles,
+    quarter turns are softened as much on average, by the three-point kernel of variance 1/6 (the mean of ``u (1 - u)``
+    over the offsets ``0 <= u <= 1`` between pixels): the energies of all angles are then within 10% of each other.
 
     Args:
         angles: N, from 2 to 36.
@@ -100,3 +104,19 @@ class FineRotation(GroupTask):
         if not 2 <= angles <= 36:
             raise ValueError(f"angles must lie in 2 .. 36; got {angles}. Pass, say, 8.")
         super().__init__(f"rotation{angles}", PlanarGroup(angles), circular=True)
+
+    def transform(
+        self, images: Float[Tensor, "B C H W"], label: int, generator: torch.Generator | None
+    ) -> Float[Tensor, "B C H W"]:
+        """See `Task.transform`."""
+        resampled = not all(self.group.is_exact(g) for g in self.elements)
+        if resampled and self.group.is_exact(self.elements[label]):
+            images = _softened(images)
+        return super().transform(images, label, generator)
+
+
+def _softened(images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+    """Images blurred as much as bilinear sampling between pixels does on average, zeros outside."""
+    line = images.new_tensor([1.0, 10.0, 1.0]) / 12
+    planes = F.conv2d(images.flatten(0, 1)[:, None], (line[:, None] * line)[None, None], padding=1)
+    return planes.view(images.shape)
