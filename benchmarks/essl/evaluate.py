@@ -35,7 +35,7 @@ def measure(name: str, root: str | None) -> None:
     folder = FOLDER / name
     config = RANDOM.get(name) or GRID[name]
     run = untrained(config, root) if name in RANDOM else load_run(folder)
-    test = prepared_images(config, load_data(config.data, "test", root=root))
+    test = prepared_images(config, load_data(config.data, "test", root=root), "test")
     started = time.monotonic()
     result = evaluate(run, training_images(config, root), test)
     content = {

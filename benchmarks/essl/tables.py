@@ -57,16 +57,6 @@ def feature(name: str, score: str = "accuracy") -> Callable[[Result], float | No
     return read
 
 
-def angles(name: str, reduce: Callable[[Iterable[float]], float]) -> Callable[[Result], float | None]:
-    """Reads the curve over the angles of one kind of features, reduced to a number."""
-
-    def read(result: Result) -> float | None:
-        curve = feature(name, "angles")(result)
-        return reduce(curve.values()) if curve else None  # type: ignore[attr-defined]
-
-    return read
-
-
 def task(score: str) -> Callable[[Result], float | None]:
     """Reads a score of the first task."""
 
@@ -77,10 +67,21 @@ def task(score: str) -> Callable[[Result], float | None]:
     return read
 
 
+def _information(result: Result) -> float | None:
+    """The lower bound of I(A; Z) in nats; None if the loss is no number."""
+    labels, loss = task("num_labels")(result), task("loss")(result)
+    return None if labels is None or loss is None else math.log(labels) - loss
+
+
 def parameters(row: str) -> str:
     """Parameters of the backbone, in thousands."""
     found = results_of(row)
     return f"{found[0]['evaluation']['parameters'] / 1e3:,.0f}k" if found else MISSING
+
+
+def width_of(row: str, features: str) -> str:
+    """How many features there are of a kind."""
+    return next((f"{feature(features, 'width')(result)}" for result in results_of(row)), MISSING)
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -113,19 +114,21 @@ def backbones(augment: str) -> str:
                 words,
                 parameters(row),
                 percent(row, task("training_accuracy")),
+                percent(row, task("augmented_accuracy")),
                 percent(row, task("accuracy")),
+                width_of(row, "regular"),
                 percent(row, feature("regular")),
                 percent(row, feature("canonical")),
-                percent(row, feature("all")),
                 percent(row, feature("regular", "knn")),
             ]
         for model in ("resnet18_w16", "c4_resnet18_w16", "d4_resnet18_w16"):
             row = f"random/{model}"
-            regular = percent(row, feature("regular")), percent(row, feature("regular", "knn"))
-            yield [f"random initialisation, {model}", parameters(row), "", "", regular[0], "", "", regular[1]]
+            regular, knn = percent(row, feature("regular")), percent(row, feature("regular", "knn"))
+            name = f"random initialisation, {model}"
+            yield [name, parameters(row), "", "", "", width_of(row, "regular"), regular, "", knn]
 
-    header = ["backbone", "parameters", "rotation, training", "rotation, held-out", "probe, regular"]
-    return markdown([*header, "probe, canonical", "probe, all", "kNN"], rows())
+    header = ["backbone", "parameters", "rotation, training", "held-out", "without augmentation", "width"]
+    return markdown([*header, "probe, regular", "canonical", "kNN"], rows())
 
 
 HEADLINE = (
@@ -150,14 +153,13 @@ def headline(augment: str = "simclr") -> str:
     def rows() -> Iterator[list[str]]:
         for model, head, features, words in HEADLINE:
             row = f"{augment}/{model}.{head}"
-            width = next((f"{feature(features, 'width')(result)}" for result in results_of(row)), MISSING)
             yield [
                 words,
-                width,
+                width_of(row, features),
                 percent(row, feature(features)),
                 percent(row, feature(features, "turned")),
-                percent(row, angles(features, lambda values: math.fsum(values) / 24)),
-                percent(row, angles(features, min)),
+                percent(row, feature(features, "angle_mean")),
+                percent(row, feature(features, "angle_worst")),
             ]
 
     return markdown(["features", "width", "upright", "turned by 90, 180, 270", "all angles", "worst angle"], rows())
@@ -170,9 +172,7 @@ def tasks() -> str:
         for name in TASKS:
             for preset in ("paper", "fixed"):
                 row = f"tasks/{name}.{preset}"
-                bound = over_seeds(
-                    row, lambda result: math.log(task("num_labels")(result) or 1) - (task("loss")(result) or 0)
-                )
+                bound = over_seeds(row, _information)
                 yield [
                     name,
                     preset if name in ("jigsaw", "blur") else "",

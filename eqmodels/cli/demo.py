@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from eqmodels.evaluation import EncoderEvaluation, evaluate, images_per_second
 from eqmodels.export import to_plain
 from eqmodels.hub import load_pretrained
 from eqmodels.training import PretrainConfig, Pretraining, Run
+from eqmodels.training.files import prepare_folder
 from eqmodels.training.run import provenance
 
 __all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
@@ -40,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", type=float, default=60.0, help="duration of the tiny network's training (default: 60)"
     )
+    parser.add_argument("--json", action="store_true", help="print what was measured as JSON instead of a table")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -50,24 +54,26 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if not arguments.seconds > 0:
         raise ValueError(f"--seconds must be positive; got {arguments.seconds:g}. Leave it out for 60.")
+    prepare_folder(arguments.folder)
     train, test = load_data(DATA, "train"), load_data(DATA, "test")
     twins = {name: load_pretrained(name) for name in (EQUIVARIANT, STANDARD)}
     speeds = _speeds(twins, test)
     results = []
     for name, twin in twins.items():
-        print(f"measuring {name} ...", flush=True)
+        print(f"measuring {name} ...", file=sys.stderr, flush=True)
         shown = SHOWN[twin.model.backbone.group.name]
         scores = evaluate(
             twin, train, test, features=shown, knn=False, fractions=(), curve_images=500, strengths=STRENGTHS
         )
         results.append(TwinResult(name, twin, scores, speeds[name]))
-    print(f"pretraining a tiny equivariant network for {arguments.seconds:.0f} s ...", flush=True)
+    print(f"pretraining a tiny network for {arguments.seconds:.0f} s ...", file=sys.stderr, flush=True)
     result = DemoResult(tuple(results), _learn(train, test, arguments.seconds), train, test)
-    print(f"\n{_text(result)}\n")
+    print(json.dumps(result.to_dict(), indent=2) if arguments.json else f"\n{_text(result)}\n")
     if missing := [name for name in ("matplotlib", "jinja2") if importlib.util.find_spec(name) is None]:
-        print(f"No page with pictures: {missing[0]} is not installed (pip install 'eqmodels[report]').")
-        return 0
-    print(f"The same with pictures: {write_report(result, arguments.folder)}")
+        words = f"No page with pictures: {missing[0]} is not installed (pip install 'eqmodels[report]')."
+    else:
+        words = f"The same with pictures: {write_report(result, arguments.folder)}"
+    print(words, file=sys.stderr if arguments.json else sys.stdout)
     return 0
 
 

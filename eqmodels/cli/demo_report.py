@@ -84,6 +84,20 @@ class DemoResult:
             name = f"{learning.model}, {when} {learning.seconds:.0f} s"
             yield name, scores.of("canonical"), error, scores.parameters, None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Everything that was measured, ready for JSON."""
+        learning = self.learning
+        return {
+            "twins": {twin.name: twin.scores.to_dict() | {"images_per_second": twin.speed} for twin in self.twins},
+            "learning": {
+                "model": learning.model,
+                "seconds": learning.seconds,
+                "losses": list(learning.losses),
+                "before": learning.before.to_dict(),
+                "after": learning.after.to_dict(),
+            },
+        }
+
     def sentences(self) -> tuple[str, ...]:
         """What the table says."""
         ours, standard = self.twins

@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 
 from eqmodels.cli.table import percent, table
-from eqmodels.data import list_data, load_data
+from eqmodels.data import LabelledImages, Split, list_data, load_data
 from eqmodels.evaluation import EncoderEvaluation, evaluate
 from eqmodels.evaluation.encoder import CURVE_IMAGES, FRACTIONS
 from eqmodels.hub import load_pretrained
-from eqmodels.training import prepared_images
-from eqmodels.training.files import write_atomically
+from eqmodels.training import Run, prepared_images
+from eqmodels.training.distributed import usable_device
+from eqmodels.training.files import prepare_folder, write_atomically
 
 __all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
 
@@ -22,6 +23,7 @@ DESCRIPTION = (
     "Trains linear probes on frozen features of upright training images and measures them on held-out images, upright "
     "and turned, for every way to pool the features; and how well the head predicts its task."
 )
+SPLITS: tuple[Split, Split] = ("train", "test")
 EPILOG = """\
 Data is looked for in --root, in the folder named by the variable EQMODELS_DATA, in torchvision's folder and in Debian's
 (/usr/share/datasets); else torchvision downloads it. fashion_mnist_mini is part of the package.
@@ -34,9 +36,11 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the network and the options."""
-    parser.add_argument("name", metavar="NAME", help="a folder of a finished run, or a name of the zoo")
+    parser.add_argument("name", metavar="NAME", help="the folder of a run, a checkpoint in it, or a name of the zoo")
     parser.add_argument("--data", help=f"{', '.join(list_data())} (default: what it was trained on)")
     parser.add_argument("--root", help="the folder that has the data")
+    parser.add_argument("--size", type=int, help="with --data image_folder: side of the images in pixels")
+    parser.add_argument("--device", default="cpu", help="where to compute (default: cpu)")
     parser.add_argument("--limit", type=int, help="number of training images of the probes, a balanced subset")
     parser.add_argument(
         "--quick", action="store_true", help="linear probes only: no neighbours, subsets of labels and angles"
@@ -55,24 +59,39 @@ def run(arguments: argparse.Namespace) -> int:
     """
     network = load_pretrained(arguments.name)
     name = arguments.data or network.config.data
-    train, test = (load_data(name, split, root=arguments.root, size=network.config.size) for split in ("train", "test"))
+    if arguments.output:
+        prepare_folder(arguments.output.parent)
+    network.model.to(usable_device(arguments.device))
+    size = arguments.size or network.config.size
+    train, test = (load_data(name, split, root=arguments.root, size=size) for split in SPLITS)
     if arguments.limit is not None:
         train = train.balanced_subset(min(arguments.limit, len(train)))
     quick: bool = arguments.quick
     result = evaluate(
         network,
-        prepared_images(network.config, train),
-        prepared_images(network.config, test),
+        _with_channels(network, train, "train"),
+        _with_channels(network, test, "test"),
         seed=arguments.seed,
         report=_announce if sys.stderr.isatty() else lambda _: None,
         knn=not quick,
         fractions=() if quick else FRACTIONS,
         curve_images=0 if quick else CURVE_IMAGES,
     )
+    print(json.dumps(result.to_dict(), indent=2) if arguments.json else evaluation_text(result), flush=True)
     if arguments.output:
         write_atomically(arguments.output, json.dumps(result.to_dict(), indent=2) + "\n")
-    print(json.dumps(result.to_dict(), indent=2) if arguments.json else evaluation_text(result))
     return 0
+
+
+def _with_channels(network: Run, data: LabelledImages, split: Split) -> LabelledImages:
+    """Images with the channels that the network takes: coloured as in its training, else grey or repeated."""
+    channels = network.model.backbone.in_chans
+    if data.channels == 1:
+        data = prepared_images(network.config, data, split)
+    if data.channels != channels:
+        print(f"{data.name}: {data.channels} channels made {channels}, as the network takes", file=sys.stderr)
+        data = data.to_grey() if channels == 1 else data.to_rgb()
+    return data
 
 
 def evaluation_text(result: EncoderEvaluation) -> str:
@@ -86,7 +105,7 @@ def evaluation_text(result: EncoderEvaluation) -> str:
             percent(scores.angle_mean),
             percent(scores.angle_worst),
             percent(scores.knn),
-            *(percent(scores.labels.get(fraction)) for fraction in ("0.01", "0.1")),
+            *(percent(scores.labels[part].mean if part in scores.labels else None) for part in ("0.01", "0.1")),
             f"{scores.effective_rank:.1f}",
         ]
         for scores in result.features
@@ -110,7 +129,8 @@ def evaluation_text(result: EncoderEvaluation) -> str:
         f"trained on {result.train[1]:,} images of {result.train[0]}; accuracies in % on {result.test[1]:,} held-out "
         f"ones.\n\n{table(header, rows)}\n\nturned: by 90, 180 and 270 degrees; angles, worst: every 15 degrees, seen "
         f"through a circle; rank: effective rank.\n\n{table(task_header, tasks)}\n\nWhen the image moves by an element "
-        f"of {result.group}, regular features differ from what they should be by at most {worst:.1e} of their length."
+        f"of {result.group}, regular features differ from the moved features (without a group: from what they were) by "
+        f"at most {worst:.1e} of their length."
     )
 
 

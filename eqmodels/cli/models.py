@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 from eqmodels.backbones import list_models
 from eqmodels.hub import list_pretrained
@@ -21,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the pattern, and what to list."""
     parser.add_argument("pattern", nargs="?", default="*", help="a shell pattern, quoted: 'c4_*' (default: all)")
     parser.add_argument("--pretrained", action="store_true", help="list the pretrained networks of the zoo instead")
+    parser.add_argument("--json", action="store_true", help="print the names as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,5 +35,5 @@ def run(arguments: argparse.Namespace) -> int:
     if not names:
         kind, option = ("pretrained", " --pretrained") if arguments.pretrained else ("registered", "")
         raise ValueError(f"no {kind} model matches {arguments.pattern!r}; 'eqmodels models{option}' lists all of them.")
-    print("\n".join(names))
+    print(json.dumps(names, indent=2) if arguments.json else "\n".join(names))
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 from dataclasses import fields
@@ -90,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             kind = TYPES.get(field.name, type(default))
             parser.add_argument(option, type=kind, metavar=kind.__name__.upper(), help=text)
     parser.add_argument("--recipe", type=Path, metavar="FILE", help="take values from a recipe (JSON); options win")
-    parser.add_argument("--folder", type=Path, help="of the run (default: runs/<model>.<task>_<data>_<augment>_...)")
+    parser.add_argument("--folder", type=Path, help="of the run (default: one for every config, in runs/)")
     parser.add_argument("--root", help="the folder that has the data (default: see eqmodels evaluate --help)")
     parser.add_argument("--device", help="where to compute, such as cpu or cuda:0 (default: a GPU if there is one)")
     parser.add_argument("--tensorboard", action="store_true", help="write TensorBoard files too")
@@ -134,12 +135,18 @@ def config_of(arguments: argparse.Namespace) -> PretrainConfig:
             raise ValueError(f"--recipe must be a JSON file; {arguments.recipe} is none ({error}).") from error
     names = [field.name for field in fields(PretrainConfig)]
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
-    return PretrainConfig.from_dict(values | given)
+    if not isinstance(values, dict):
+        raise ValueError(f"--recipe must hold an object of names and values; {arguments.recipe} holds {values!r}.")
+    try:
+        return PretrainConfig.from_dict(values | given)
+    except TypeError as error:
+        raise ValueError(str(error)) from error
 
 
 def run_name(config: PretrainConfig) -> str:
-    """A name for a run's folder that tells runs of the usual kinds apart."""
-    return f"{config.model}.{config.task}_{config.data}_{config.augment}_{config.head}_seed{config.seed}"
+    """A name for a run's folder: what is most telling, and a digest of the whole config."""
+    digest = hashlib.sha256(json.dumps(config.to_dict(), sort_keys=True).encode()).hexdigest()
+    return f"{config.model}.{config.task}_{config.data}_{config.augment}_{config.head}_{digest[:8]}"
 
 
 def summary(result: Run, folder: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torchvision.transforms.v2.functional import rgb_to_grayscale
 
 from eqmodels._shapes import Float, Int, Shaped
 
@@ -117,6 +118,10 @@ class LabelledImages:
     def to_rgb(self) -> LabelledImages:
         """Grey images repeated in three channels; others as they are."""
         return replace(self, images=self.images.expand(-1, 3, -1, -1)) if self.channels == 1 else self
+
+    def to_grey(self) -> LabelledImages:
+        """Images of three channels as grey ones, by the usual weights (ITU-R 601-2); grey ones as they are."""
+        return replace(self, images=rgb_to_grayscale(self.images)) if self.channels == 3 else self
 
     def coloured(self, *, seed: int = 0) -> LabelledImages:
         """Grey images in random colours that do not depend on the class: ``(N, 1, H, W) -> (N, 3, H, W)``.

@@ -14,6 +14,7 @@ from eqmodels._shapes import Float, Int
 from eqmodels.data import LabelledImages
 from eqmodels.evaluation.collapse import effective_rank
 from eqmodels.evaluation.features import change_under, pool_features, poolings_of, regular_features
+from eqmodels.evaluation.intervals import Estimate, estimate, proportion_interval
 from eqmodels.evaluation.knn import knn_accuracy
 from eqmodels.evaluation.label_efficiency import label_efficiency
 from eqmodels.evaluation.linear_probe import STRENGTHS, LinearProbe, fit_linear_probe
@@ -25,6 +26,8 @@ __all__ = ["EncoderEvaluation", "FeatureScores", "evaluate"]
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.25, 1.0)
 CURVE_IMAGES, CURVE_STEP = 2000, 15
+VALIDATION = 0.2
+"""Part of the training images on which a probe's strength is chosen."""
 ORBIT_MEAN, TURNED_PROBE = "orbit-mean", "regular, turned probe"
 ORBIT_KINDS = (ORBIT_MEAN, TURNED_PROBE)
 """The controls of a network without a group, which cost four passes an image, of the network or of the probe."""
@@ -41,36 +44,32 @@ class FeatureScores:
             of the image) or ``"regular, turned probe"`` (the probe is trained on all four turned copies).
         width: their number.
         accuracy: of the linear probe on upright images.
+        interval: its 95% interval over the choice of the test images (Wilson), for one network.
         turned: of the same probe on images turned by quarters, the mean over 90, 180 and 270 degrees.
         elements: of the same probe on images moved by each element of the test group, by its description.
         knn: of 200 nearest neighbours on upright images; NaN if it was not asked for.
         effective_rank: of the features of the upright test images.
         strength: L2 strength of the probe, chosen on a part of the training images.
-        labels: accuracy by the fraction of training labels, on upright images, the mean over three subsets; of the
-            kinds in `LABEL_EFFICIENCY_OF`.
+        labels: accuracy by the fraction of training labels, on upright images, mean and interval over three subsets;
+            of the kinds in `LABEL_EFFICIENCY_OF`.
         angles: accuracy by angle in degrees, of images seen through a circle.
+        angle_mean: the mean of that curve; NaN without one.
+        angle_worst: its lowest point; NaN without one.
     """
 
     features: str
     width: int
     accuracy: float
+    interval: tuple[float, float]
     turned: float
     elements: dict[str, float]
     knn: float
     effective_rank: float
     strength: float
-    labels: dict[str, float]
+    labels: dict[str, Estimate]
     angles: dict[str, float]
-
-    @property
-    def angle_mean(self) -> float:
-        """The mean of the curve over the angles; NaN without a curve."""
-        return sum(self.angles.values()) / len(self.angles) if self.angles else math.nan
-
-    @property
-    def angle_worst(self) -> float:
-        """The lowest point of the curve over the angles; NaN without a curve."""
-        return min(self.angles.values(), default=math.nan)
+    angle_mean: float
+    angle_worst: float
 
 
 @dataclass(frozen=True)
@@ -211,12 +210,13 @@ class _Options:
 
 @dataclass(frozen=True)
 class _Kind:
-    """One kind of features: of the training images, and of the test images by element and by angle."""
+    """One kind of features: of the training images (or copies of them), and of the test images by element and angle."""
 
     train: Float[Tensor, "N F"]
     labels: Int[Tensor, " N"]
     moved: dict[int, Float[Tensor, "M F"]]
     curve: dict[int, Float[Tensor, "K F"]]
+    copies: int = 1
 
 
 def _moved(run: Run, data: LabelledImages, group: PlanarGroup, g: int) -> Float[Tensor, "N C"]:
@@ -224,7 +224,10 @@ def _moved(run: Run, data: LabelledImages, group: PlanarGroup, g: int) -> Float[
 
 
 def _subset(data: LabelledImages, count: int) -> LabelledImages:
-    return data.balanced_subset(count) if count < len(data) else data
+    """So many random images; not balanced, as a user's classes need not be."""
+    if count >= len(data):
+        return data
+    return data.subset(torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:count].sort().values)
 
 
 def _curve(run: Run, data: LabelledImages, count: int) -> dict[int, Float[Tensor, "K C"]]:
@@ -244,12 +247,17 @@ def _orbit_kind(
 ) -> _Kind:
     """A control of a network without a group: features averaged over the orbit, or a probe that saw all turns."""
     if name == TURNED_PROBE:
-        return _Kind(torch.cat(list(train.values())), labels.repeat(len(train)), test, curve)
+        return _Kind(torch.cat(list(train.values())), labels.repeat(len(train)), test, curve, len(train))
     mean_train, mean_test = torch.stack(list(train.values())).mean(0), torch.stack(list(test.values())).mean(0)
     mean_curve = {
         angle: torch.stack([curve[(angle + quarter) % 360] for quarter in (0, 90, 180, 270)]).mean(0) for angle in curve
     }
     return _Kind(mean_train, labels, dict.fromkeys(test, mean_test), mean_curve)
+
+
+def _knn(kind: _Kind, features: Float[Tensor, "M F"], labels: Int[Tensor, " M"]) -> float:
+    """With the usual 200 neighbours, or with all images if there are fewer."""
+    return knn_accuracy(kind.train, kind.labels, features, labels, k=min(200, len(kind.train)))
 
 
 def _scores(
@@ -261,13 +269,16 @@ def _scores(
     options: _Options,
 ) -> FeatureScores:
     seed, fractions, strengths = options.seed, options.fractions, options.strengths
-    probe: LinearProbe = fit_linear_probe(kind.train, kind.labels, strengths=strengths, seed=seed)
+    probe: LinearProbe = fit_linear_probe(
+        kind.train, kind.labels, strengths=strengths, validation_fraction=VALIDATION, copies=kind.copies, seed=seed
+    )
     elements = {g: probe.accuracy(features, labels) for g, features in kind.moved.items()}
+    curve = {angle: probe.accuracy(features, curve_labels) for angle, features in kind.curve.items()}
     upright = kind.moved[group.identity]
     parts = [fraction for fraction in fractions if fraction < 1]
-    by_fraction = {}
+    by_fraction: dict[str, Estimate] = {}
     if parts and name in LABEL_EFFICIENCY_OF:
-        # Small subsets are cross-validated: every other strength and five parts are enough for them.
+        # Small subsets are cross-validated: every other strength is enough for them.
         efficiency = label_efficiency(
             kind.train,
             kind.labels,
@@ -275,23 +286,27 @@ def _scores(
             labels,
             fractions=parts,
             strengths=strengths[::2],
-            validation_fraction=0.2,
+            validation_fraction=VALIDATION,
             seed=seed,
         )
-        by_fraction = {f"{entry.fraction:g}": entry.accuracy.mean for entry in efficiency}
-    if 1.0 in fractions:
-        by_fraction["1"] = elements[group.identity]
+        by_fraction = {f"{entry.fraction:g}": entry.accuracy for entry in efficiency}
+        if 1.0 in fractions:
+            by_fraction["1"] = estimate([elements[group.identity]])
+    interval = proportion_interval(round(elements[group.identity] * len(labels)), len(labels))
     return FeatureScores(
         features=name,
         width=kind.train.shape[1],
         accuracy=elements[group.identity],
+        interval=(interval.low, interval.high),
         turned=sum(elements[g] for g in (1, 2, 3)) / 3,
         elements={group.describe(g): accuracy for g, accuracy in elements.items()},
-        knn=knn_accuracy(kind.train, kind.labels, upright, labels) if options.knn else math.nan,
+        knn=_knn(kind, upright, labels) if options.knn else math.nan,
         effective_rank=effective_rank(upright),
         strength=probe.strength,
         labels=by_fraction,
-        angles={str(angle): probe.accuracy(features, curve_labels) for angle, features in kind.curve.items()},
+        angles={str(angle): accuracy for angle, accuracy in curve.items()},
+        angle_mean=sum(curve.values()) / len(curve) if curve else math.nan,
+        angle_worst=min(curve.values(), default=math.nan),
     )
 
 

@@ -52,6 +52,7 @@ def task_scores(run: Run, test: LabelledImages, seed: int = 0) -> tuple[TaskScor
         seed: of labels and augmentation.
     """
     parts, task = components(run.task), run.task
+    device = next(run.model.parameters()).device
     repeats = task.num_labels if task.num_labels <= ALL_LABELS and len(parts) == 1 else 1
     augmentation, none = create_augmentation(run.config.augment), create_augmentation("none")
     results: dict[str, list[list[Tensor]]] = {}
@@ -66,9 +67,9 @@ def task_scores(run: Run, test: LabelledImages, seed: int = 0) -> tuple[TaskScor
                 labels = torch.full_like(drawn, repeat) if repeats > 1 else drawn
                 images = augment(images, generator_for(seed, Purpose.AUGMENTATION, *position))
                 images = task.apply(images, labels, generator_for(seed, Purpose.NUISANCE, *position))
-                images = run.preprocessing.normalise(images).contiguous(memory_format=torch.channels_last)
+                images = run.preprocessing.normalise(images.to(device)).contiguous(memory_format=torch.channels_last)
                 for collected, logits in zip(logits_of, run.model(images), strict=True):
-                    collected.append(logits.double())
+                    collected.append(logits.double().cpu())
                 labels_of.append(labels.reshape(len(labels), -1))
         results[setting] = [[torch.cat(logits) for logits in logits_of], list(torch.cat(labels_of).unbind(1))]
     log = run.log[-1] if run.log else {}

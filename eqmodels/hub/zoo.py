@@ -6,7 +6,8 @@ import difflib
 import fnmatch
 from pathlib import Path
 
-from eqmodels.training import Run, load_run
+from eqmodels.training import Run, load_run, load_unfinished
+from eqmodels.training.checkpoint import CHECKPOINT
 from eqmodels.training.run import CONFIG
 
 __all__ = ["list_pretrained", "load_pretrained"]
@@ -28,10 +29,11 @@ def list_pretrained(pattern: str = "*") -> list[str]:
 
 
 def load_pretrained(name: str | Path) -> Run:
-    """A pretrained network with its heads, in eval mode: from the zoo, or from the folder of a finished run.
+    """A pretrained network with its heads, in eval mode: from the zoo, or from the folder of a run.
 
     Args:
-        name: a name of the zoo, ``<architecture>.<task>_<data>``, or a folder that `eqmodels pretrain` wrote.
+        name: a name of the zoo, ``<architecture>.<task>_<data>``; a folder that `eqmodels pretrain` wrote, of which the
+            last checkpoint counts if the run is not done; or a checkpoint's file.
 
     Raises:
         ValueError: if there is neither such a folder nor such a name; gives the nearest names.
@@ -42,13 +44,18 @@ def load_pretrained(name: str | Path) -> Run:
         >>> run.encoder("canonical").num_features
         128
     """
-    for folder in (Path(name), *(zoo / str(name) for zoo in FOLDERS)):
+    path = Path(name)
+    if path.suffix == ".pt" and path.is_file():
+        return load_unfinished(path)
+    for folder in (path, *(zoo / str(name) for zoo in FOLDERS)):
         if (folder / CONFIG).is_file():
             return load_run(folder)
-    if Path(name).is_dir():
-        return load_run(name)  # says what is missing
+    if (path / CHECKPOINT).is_file():
+        return load_unfinished(path / CHECKPOINT)
+    if path.is_dir():
+        return load_run(path)  # says what is missing
     nearest = difflib.get_close_matches(str(name), list_pretrained(), n=3, cutoff=0.0)
     raise ValueError(
-        f"{str(name)!r} is neither the folder of a finished run nor a pretrained network; the nearest names are "
+        f"{str(name)!r} is neither the folder of a run nor a pretrained network; the nearest names are "
         f"{', '.join(nearest) or 'none: this installation has no zoo'}. eqmodels models --pretrained lists all."
     )

@@ -6,7 +6,7 @@ from eqmodels.training.images import prepared_images, training_images
 from eqmodels.training.loop import pretrain
 from eqmodels.training.model import EsslModel, build_model
 from eqmodels.training.pretraining import Pretraining
-from eqmodels.training.run import Preprocessing, Run, load_run, save_run
+from eqmodels.training.run import Preprocessing, Run, load_run, load_unfinished, save_run
 
 __all__ = [
     "EsslModel",
@@ -17,6 +17,7 @@ __all__ = [
     "TrainingError",
     "build_model",
     "load_run",
+    "load_unfinished",
     "prepared_images",
     "pretrain",
     "save_run",

@@ -17,7 +17,7 @@ from eqmodels.training.errors import TrainingError
 from eqmodels.training.files import write_atomically
 from eqmodels.training.log import Row
 
-__all__ = ["CHECKPOINT", "Progress", "read_checkpoint", "restore", "save_checkpoint"]
+__all__ = ["CHECKPOINT", "Progress", "open_checkpoint", "read_checkpoint", "restore", "save_checkpoint"]
 
 CHECKPOINT = "checkpoint.pt"
 """The name of the checkpoint in a run's folder."""
@@ -84,15 +84,12 @@ def save_checkpoint(
     write_atomically(folder / CHECKPOINT, buffer.getvalue())
 
 
-def read_checkpoint(folder: Path, config: PretrainConfig, images: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The checkpoint of a folder, for `restore`; None if there is none.
+def open_checkpoint(file: Path) -> tuple[dict[str, Any], PretrainConfig]:
+    """What a checkpoint holds, and its config.
 
     Raises:
-        TrainingError: if it cannot be read, or belongs to a run of another config or on other images.
+        TrainingError: if it is damaged, or of another format or version.
     """
-    file = folder / CHECKPOINT
-    if not file.exists():
-        return None
     try:
         with zipfile.ZipFile(file) as archive:  # PyTorch itself does not notice a bit that flipped
             if damaged := archive.testzip():
@@ -104,9 +101,21 @@ def read_checkpoint(folder: Path, config: PretrainConfig, images: Mapping[str, A
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise TrainingError(f"{file} is no checkpoint of format {FORMAT}. Choose another folder (--folder).")
     try:
-        written = PretrainConfig.from_dict(content["config"])
+        return content, PretrainConfig.from_dict(content["config"])
     except (KeyError, ValueError, TypeError) as error:
         raise TrainingError(f"{file} was written by another version: {error} Choose another folder.") from error
+
+
+def read_checkpoint(folder: Path, config: PretrainConfig, images: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The checkpoint of a folder, for `restore`; None if there is none.
+
+    Raises:
+        TrainingError: if it cannot be read, or belongs to a run of another config or on other images.
+    """
+    file = folder / CHECKPOINT
+    if not file.exists():
+        return None
+    content, written = open_checkpoint(file)
     differences = written.differences(config)
     stored = content.get("images", images)  # the first checkpoints of this format did not have it
     differences |= {f"images' {name}": (stored.get(name), images[name]) for name in images}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["World", "joined_world"]
+__all__ = ["World", "joined_world", "usable_device"]
 
 T = TypeVar("T")
 
@@ -109,7 +109,7 @@ def joined_world(device: str | torch.device | None = None) -> Iterator[World]:
         device: where to compute; None for a GPU if there is one, else the CPU.
     """
     size, local = (int(os.environ.get(name, default)) for name, default in (("WORLD_SIZE", "1"), ("LOCAL_RANK", "0")))
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if size == 1:
         yield World(device=device)
         return
@@ -121,3 +121,18 @@ def joined_world(device: str | torch.device | None = None) -> Iterator[World]:
         # Not at the end of the run: a second group of one process would meet the addresses of the first one, and hang.
         atexit.register(distributed.destroy_process_group)
     yield World(distributed.get_rank(), size, device, local)
+
+
+def usable_device(device: str | torch.device) -> torch.device:
+    """The device, once a tensor has been put there.
+
+    Raises:
+        ValueError: if there is no such device.
+    """
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split("\n", maxsplit=1)[0]
+        raise ValueError(
+            f"device must be one that PyTorch can use here; got {device!s} ({reason}). Use 'cpu'."
+        ) from error

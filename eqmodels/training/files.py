@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from pathlib import Path
 
 from eqmodels.training.errors import TrainingError
 
 __all__ = ["prepare_folder", "write_atomically"]
+
+_UNFINISHED = re.compile(r"\..+\.[0-9]+\.part")
+"""What `write_atomically` names a file until it is whole, with the number of its process."""
 
 
 def write_atomically(file: Path, content: bytes | str) -> None:
@@ -28,7 +32,7 @@ def write_atomically(file: Path, content: bytes | str) -> None:
         kept = "the one from before is intact" if file.exists() else "nothing was written"
         raise TrainingError(
             f"{file} could not be written ({error.strerror or error}); {kept}. Free some space or choose another "
-            "folder, and start the same command again: the run goes on from its last checkpoint."
+            "folder, and start the same command again; a training goes on from its last checkpoint."
         ) from error
     finally:
         with contextlib.suppress(OSError):
@@ -43,12 +47,13 @@ def prepare_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{os.getpid()}.part"
+        probe = folder / f".probe.{os.getpid()}.part"
         probe.touch()
-        for rest in folder.glob(".*.part"):
-            rest.unlink(missing_ok=True)
+        for rest in folder.iterdir():
+            if _UNFINISHED.fullmatch(rest.name):
+                rest.unlink(missing_ok=True)
     except OSError as error:
         raise TrainingError(
-            f"the run needs a folder that it can write into; {folder} is none ({error.strerror or error}). "
+            f"files are to be written into {folder}, which cannot be done ({error.strerror or error}). "
             "Choose another (--folder)."
         ) from error

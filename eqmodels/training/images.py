@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eqmodels.data import LabelledImages, load_data
+from eqmodels.data import LabelledImages, Split, load_data
 from eqmodels.training.config import PretrainConfig
 
 __all__ = ["prepared_images", "training_images"]
@@ -27,12 +27,17 @@ def training_images(config: PretrainConfig, root: str | Path | None = None) -> L
     return prepared_images(config, data)
 
 
-def prepared_images(config: PretrainConfig, data: LabelledImages) -> LabelledImages:
+def prepared_images(config: PretrainConfig, data: LabelledImages, split: Split = "train") -> LabelledImages:
     """Images of a data set with the colours and channels that a config asks for.
+
+    Args:
+        config: says what is asked for.
+        data: the images as they are loaded.
+        split: where they are from: images of the two splits have different colours.
 
     Raises:
         ValueError: if images that have colours are to be coloured.
     """
     if config.coloured:
-        data = data.coloured(seed=config.seed)
+        data = data.coloured(seed=2 * config.seed + (split == "test"))
     return data.to_rgb() if config.to_rgb else data

@@ -40,8 +40,12 @@ class EsslModel(nn.Module):
 
     @property
     def pose(self) -> nn.Module | None:
-        """What predicts the pose, for canonical features; None if no head is equivariant."""
-        return next((head.pose for head in self.heads if isinstance(head, EquivariantHead)), None)
+        """What predicts the pose, for canonical features; None if no head learns all rotations of the group."""
+        rotations = self.backbone.group.rotations
+        return next(
+            (head.pose for head in self.heads if isinstance(head, EquivariantHead) and len(head.cosets) >= rotations),
+            None,
+        )
 
 
 def components(task: Task) -> tuple[Task, ...]:
@@ -72,7 +76,15 @@ def build_model(config: PretrainConfig, channels: int) -> tuple[EsslModel, Task]
     task = create_task(config.task, preset=config.preset)
     # The standard networks have batch norm alone, and no such option.
     options = {} if config.norm == "batch" else {"norm": config.norm}
-    backbone = create_model(config.model, in_chans=channels, num_classes=0, **options)
+    try:
+        backbone = create_model(config.model, in_chans=channels, num_classes=0, **options)
+    except TypeError as error:
+        raise ValueError(f"model={config.model!r} cannot have norm={config.norm!r}: {error}") from error
+    if config.head == "equivariant" and len(components(task)) > 1:
+        raise ValueError(
+            f"an equivariant head predicts one task, as a flip before a turn changes what the turn looks like; got "
+            f"task={config.task!r}. Use task='dihedral', or head='mlp'."
+        )
     features = backbone.feature_info[-1]["num_chs"]
     heads = [
         create_head(

@@ -45,8 +45,8 @@ class Pretraining:
         progress: how far the run has come.
 
     Raises:
-        ValueError: if the head does not fit the task and the backbone, if there are fewer images than in a batch, or if
-            a batch does not divide over the processes.
+        ValueError: if the head does not fit the task and the backbone, the images do not suit the task, there are fewer
+            images than in a batch, or a batch does not divide over the processes.
     """
 
     def __init__(self, config: PretrainConfig, data: LabelledImages, world: World | None = None) -> None:
@@ -54,6 +54,7 @@ class Pretraining:
         _check_batches(config, data, self.world)
         torch.manual_seed(config.seed)
         model, self.task = build_model(config, data.channels)
+        self.task.check(data.pixels(slice(0, 1)))
         self.augmentation = create_augmentation(config.augment)
         self.strict = is_strict(config, self.task)
         self.preprocessing = Preprocessing.of(data)
@@ -75,7 +76,8 @@ class Pretraining:
     def batch(self, epoch: int, step: int) -> tuple[Float[Tensor, "B C H W"], Int[Tensor, " B *tasks"]]:
         """The images of one step on this process, augmented, transformed and normalised, and their labels.
 
-        Draws are those of the global batch, so that a run does not depend on the number of its processes.
+        Order, augmentation and labels are drawn for the global batch, so that a run does not depend on the number of
+        its processes; what a task draws beside its labels (the offsets of a jigsaw) is each process's own.
         """
         seed, size = self.config.seed, self.config.batch_size
         order = torch.randperm(len(self.data), generator=generator_for(seed, Purpose.ORDER, epoch))
@@ -113,7 +115,7 @@ class Pretraining:
         """One step of the optimiser.
 
         Raises:
-            TrainingError: if the loss or its gradient is no finite number; the weights are then those of before.
+            TrainingError: if the loss or its gradient is no finite number; the parameters are then those of before.
         """
         config, progress = self.config, self.progress
         rate = learning_rate_at(config, progress.epoch * self.steps_per_epoch + progress.step, self.steps_per_epoch)

@@ -20,13 +20,14 @@ from eqmodels.backbones import Encoder
 from eqmodels.data import LabelledImages
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.tasks import Task
+from eqmodels.training.checkpoint import Progress, open_checkpoint
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import TrainingError
 from eqmodels.training.files import write_atomically
 from eqmodels.training.log import Row
 from eqmodels.training.model import EsslModel, build_model
 
-__all__ = ["CONFIG", "WEIGHTS", "Preprocessing", "Run", "load_run", "provenance", "save_run"]
+__all__ = ["CONFIG", "WEIGHTS", "Preprocessing", "Run", "load_run", "load_unfinished", "provenance", "save_run"]
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 """Names of the files in a run's folder."""
@@ -161,6 +162,25 @@ def load_run(folder: str | Path) -> Run:
             f"{folder} cannot be loaded: {type(error).__name__}, {reason[:300]} Train it again, or with the version of "
             "eqmodels that wrote it."
         ) from error
+
+
+def load_unfinished(file: str | Path) -> Run:
+    """The network of a checkpoint, of a run that is not done or was stopped, in eval mode on the CPU.
+
+    Raises:
+        TrainingError: if the file is no checkpoint, is damaged or does not say how images are normalised.
+    """
+    content, config = open_checkpoint(Path(file))
+    try:
+        stored = content["images"]
+        preprocessing = Preprocessing(tuple(stored["mean"]), tuple(stored["deviation"]), tuple(stored["size"]))
+        model, task = build_model(config, len(preprocessing.mean))
+        model.load_state_dict(content["model"])
+        progress = Progress(**content["progress"])
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise TrainingError(f"{file} cannot be loaded ({reason[:200]}). Let its run go on to the end first.") from error
+    return Run(config, model.eval(), task, preprocessing, progress.log, {"unfinished": True, "epochs": progress.epoch})
 
 
 def provenance(data: LabelledImages, seconds: float, processes: int) -> dict[str, Any]:

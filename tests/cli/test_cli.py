@@ -45,15 +45,6 @@ def test_report_draws(capsys, tmp_path):
     assert picture.stat().st_size > 1000
 
 
-def test_demo_says_in_one_sentence_what_it_shows(capsys, tmp_path):
-    assert main(["demo", "--folder", str(tmp_path)]) == 0
-    out = capsys.readouterr().out
-    assert "which is rounding error; those of resnet18 change by" in out
-    if "No picture" not in out:
-        assert str(tmp_path / "equivariance.png") in out
-        assert (tmp_path / "equivariance.png").is_file()
-
-
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

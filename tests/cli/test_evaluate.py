@@ -27,10 +27,32 @@ def test_json_and_the_file_are_the_same(capsys, tiny_run, tmp_path):
     assert content["test"] == ["fashion_mnist_mini", 2000]
 
 
+def test_a_checkpoint_is_evaluated_like_the_finished_run(capsys, tiny_run, tmp_path):
+    """Here the last checkpoint holds the final weights."""
+    outputs = []
+    for name in (tiny_run, tiny_run / "checkpoint.pt"):
+        assert main(["evaluate", str(name), *FEW, "--json"]) == 0
+        content = json.loads(capsys.readouterr().out)
+        content.pop("sha256")
+        outputs.append(content)
+    assert outputs[0] == outputs[1]
+    unfinished = tmp_path / "unfinished"
+    unfinished.mkdir()
+    (unfinished / "checkpoint.pt").write_bytes((tiny_run / "checkpoint.pt").read_bytes())
+    assert main(["evaluate", str(unfinished), *FEW]) == 0
+
+
+def test_a_damaged_checkpoint_is_one_line_on_standard_error(capsys, tiny_run, tmp_path):
+    broken = tmp_path / "checkpoint.pt"
+    broken.write_bytes((tiny_run / "checkpoint.pt").read_bytes()[:5000])
+    assert main(["evaluate", str(broken), *FEW]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "sentence"),
     [
-        (["nobody"], 2, "neither the folder of a finished run nor a pretrained network"),
+        (["nobody"], 2, "neither the folder of a run nor a pretrained network"),
         (["."], 1, "no finished run"),
     ],
 )

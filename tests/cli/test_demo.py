@@ -1,0 +1,59 @@
+"""``eqmodels demo``: the table, the page and its pictures."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from eqmodels.cli import main
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """What a short demo printed as JSON, and its page."""
+    import contextlib
+    import io
+
+    folder, printed = tmp_path_factory.mktemp("report"), io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert main(["demo", "--folder", str(folder), "--seconds", "2", "--json"]) == 0
+    return json.loads(printed.getvalue()), (folder / "index.html").read_text()
+
+
+def test_turning_costs_the_resnet_its_accuracy_and_the_canonical_features_nothing(demo):
+    twins = demo[0]["twins"]
+    ours = {entry["features"]: entry for entry in twins["c4_resnet18_w16.rot_fmnist_simclr"]["features"]}
+    standard = {entry["features"]: entry for entry in twins["resnet18_w16.rot_fmnist_simclr"]["features"]}
+    assert ours["canonical"]["accuracy"] > 0.75
+    assert abs(ours["canonical"]["turned"] - ours["canonical"]["accuracy"]) < 0.005
+    assert standard["regular"]["accuracy"] > 0.75
+    assert standard["regular"]["turned"] < 0.4
+
+
+def test_speeds_errors_and_parameters_are_measured(demo):
+    for name, twin in demo[0]["twins"].items():
+        assert twin["images_per_second"] > 0
+        assert twin["parameters"] > 1e5
+        worst = max(twin["equivariance_error"].values())
+        assert worst < 1e-5 if name.startswith("c4") else worst > 0.1
+
+
+def test_the_tiny_network_took_steps(demo):
+    learning = demo[0]["learning"]
+    assert len(learning["losses"]) >= 5
+    assert all(loss > 0 for loss in learning["losses"])
+
+
+def test_the_page_has_its_pictures_and_every_row(demo):
+    page = demo[1]
+    pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    assert len(pictures) == 3
+    assert all(len(picture) > 10_000 for picture in pictures)
+    assert page.count("<tr>") == 1 + 3 + 2 + 2
+
+
+def test_a_duration_that_is_none_is_refused_in_one_sentence(capsys):
+    assert main(["demo", "--seconds", "0"]) == 2
+    assert "--seconds must be positive; got 0" in capsys.readouterr().err
