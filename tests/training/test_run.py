@@ -43,7 +43,7 @@ def saved(tmp_path, randomised):
     [
         {},
         {"model": "d4_resnet18_w8", "norm": "layer", "task": "dihedral"},
-        {"model": "resnet18_w4", "head": "mlp", "task": "rotation+jigsaw+horizontal_flip", "channels_last": True},
+        {"model": "resnet18_w4", "head": "mlp", "task": "rotation+jigsaw+vertical_flip", "channels_last": True},
         {"task": "jigsaw", "head": "linear", "preset": "paper"},
     ],
 )
