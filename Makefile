@@ -64,7 +64,7 @@ format: venv ## rewrite the code in the project's style
 	$(PY) -m ruff format .
 
 bench: venv ## run the benchmarks of speed and rewrite README's section of them
-	@set -e; for script in build train_step inference state_size readme; do \
+	@set -e; for script in build train_step inference pretraining_step state_size readme; do \
 		echo "== benchmarks.speed.$$script"; $(PY) -m benchmarks.speed.$$script; done
 
 clean: ## remove .venv, caches and builds

@@ -16,9 +16,17 @@ import torch
 from benchmarks.essl.grid import FOLDER, GRID, RANDOM
 from eqmodels.data import load_data
 from eqmodels.evaluation import evaluate
-from eqmodels.training import PretrainConfig, Pretraining, Run, load_run, prepared_images, training_images
-from eqmodels.training.files import write_atomically
-from eqmodels.training.run import CONFIG, provenance
+from eqmodels.training import (
+    CONFIG,
+    PretrainConfig,
+    Pretraining,
+    Run,
+    load_run,
+    prepared_images,
+    provenance,
+    training_images,
+    write_atomically,
+)
 
 RESULTS = "results.json"
 

@@ -15,8 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 from benchmarks.essl.grid import FOLDER, GRID
-from eqmodels.training import pretrain
-from eqmodels.training.run import CONFIG
+from eqmodels.training import CONFIG, pretrain
 
 
 def main() -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from benchmarks.essl.evaluate import RESULTS
 from benchmarks.essl.grid import FOLDER, ZOO
-from eqmodels.training.log import LOG
-from eqmodels.training.run import CONFIG, WEIGHTS
+from eqmodels.training import CONFIG, LOG, WEIGHTS
 
 TARGET = Path(__file__).parents[2] / "zoo"
 LIMIT = 12e6

@@ -17,9 +17,7 @@ from eqmodels.data import LabelledImages, load_data
 from eqmodels.evaluation import EncoderEvaluation, evaluate, images_per_second
 from eqmodels.export import to_plain
 from eqmodels.hub import load_pretrained
-from eqmodels.training import PretrainConfig, Pretraining, Run
-from eqmodels.training.files import prepare_folder
-from eqmodels.training.run import provenance
+from eqmodels.training import PretrainConfig, Pretraining, Run, prepare_folder, provenance
 
 __all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
 

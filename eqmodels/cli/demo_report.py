@@ -18,8 +18,7 @@ from eqmodels.cli.table import percent
 from eqmodels.data import LabelledImages
 from eqmodels.evaluation import EncoderEvaluation, FeatureScores, fit_linear_probe, pool_features, regular_features
 from eqmodels.groups import PlanarGroup
-from eqmodels.training import Run
-from eqmodels.training.files import prepare_folder, write_atomically
+from eqmodels.training import Run, prepare_folder, write_atomically
 
 __all__ = ["DemoResult", "Learning", "TwinResult", "write_report"]
 

@@ -12,9 +12,7 @@ from eqmodels.data import LabelledImages, Split, list_data, load_data
 from eqmodels.evaluation import EncoderEvaluation, evaluate
 from eqmodels.evaluation.encoder import CURVE_IMAGES, FRACTIONS
 from eqmodels.hub import load_pretrained
-from eqmodels.training import Run, prepared_images
-from eqmodels.training.distributed import usable_device
-from eqmodels.training.files import prepare_folder, write_atomically
+from eqmodels.training import Run, prepare_folder, prepared_images, usable_device, write_atomically
 
 __all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
 

@@ -121,7 +121,9 @@ class LabelledImages:
 
     def to_grey(self) -> LabelledImages:
         """Images of three channels as grey ones, by the usual weights (ITU-R 601-2); grey ones as they are."""
-        return replace(self, images=rgb_to_grayscale(self.images)) if self.channels == 3 else self
+        if self.channels == 1:
+            return self
+        return replace(self, images=rgb_to_grayscale(self.images))
 
     def coloured(self, *, seed: int = 0) -> LabelledImages:
         """Grey images in random colours that do not depend on the class: ``(N, 1, H, W) -> (N, 3, H, W)``.

@@ -11,6 +11,7 @@ from eqmodels.evaluation.knn import knn_accuracy
 from eqmodels.evaluation.label_efficiency import LabelEfficiency, label_efficiency
 from eqmodels.evaluation.linear_probe import LinearProbe, fit_linear_probe
 from eqmodels.evaluation.probe import randomise, smooth_images
+from eqmodels.evaluation.seeds import FeatureSummary, SeedSummary, over_seeds
 from eqmodels.evaluation.speed import images_per_second
 from eqmodels.evaluation.task_scores import TaskScores, task_scores
 
@@ -22,9 +23,11 @@ __all__ = [
     "EquivarianceReport",
     "Estimate",
     "FeatureScores",
+    "FeatureSummary",
     "LabelEfficiency",
     "LayerError",
     "LinearProbe",
+    "SeedSummary",
     "TaskScores",
     "assert_equivariant",
     "effective_rank",
@@ -35,6 +38,7 @@ __all__ = [
     "images_per_second",
     "knn_accuracy",
     "label_efficiency",
+    "over_seeds",
     "plot_equivariance",
     "pool_features",
     "poolings_of",

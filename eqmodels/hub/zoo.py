@@ -6,9 +6,7 @@ import difflib
 import fnmatch
 from pathlib import Path
 
-from eqmodels.training import Run, load_run, load_unfinished
-from eqmodels.training.checkpoint import CHECKPOINT
-from eqmodels.training.run import CONFIG
+from eqmodels.training import CHECKPOINT, CONFIG, Run, load_run, load_unfinished
 
 __all__ = ["list_pretrained", "load_pretrained"]
 

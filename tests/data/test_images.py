@@ -202,3 +202,12 @@ def refused(**changes):
 def test_what_is_no_data_set_is_refused_in_one_sentence(build, error, message):
     with pytest.raises(error, match=f"^{re.escape(message)}$"):
         build()
+
+
+def test_grey_is_the_usual_weighting_and_undoes_a_repeated_channel():
+    colours = torch.tensor([[255, 0, 0], [0, 255, 0], [0, 0, 255]], dtype=torch.uint8)[:, :, None, None]
+    data = LabelledImages("colours", colours, torch.zeros(3, dtype=torch.long), ("a",))
+    assert data.to_grey().images.flatten().tolist() == [76, 149, 29]
+    grey = LabelledImages("grey", torch.full((1, 1, 2, 2), 200, dtype=torch.uint8), torch.zeros(1).long(), ("a",))
+    assert grey.to_grey() is grey
+    assert (grey.to_rgb().to_grey().images.int() - 200).abs().max() <= 1

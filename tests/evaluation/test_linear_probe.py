@@ -321,3 +321,19 @@ def test_a_probe_refuses_what_it_was_not_fitted_on():
         probe.accuracy(torch.randn(2, 6), torch.tensor([3, 3]))
     with pytest.raises(ValueError, match="not empty"):
         probe.log_loss(torch.randn(0, 6), torch.zeros(0, dtype=torch.long))
+
+
+def test_copies_of_an_image_are_held_out_together():
+    """Noise that all copies of an image share: a split by rows finds it again, and believes in a probe by heart."""
+    generator = torch.Generator().manual_seed(0)
+    features, labels = torch.randn(60, 40, generator=generator), torch.arange(60) % 3
+    copies, repeated = features.repeat(4, 1), labels.repeat(4)
+    careless = fit_linear_probe(copies, repeated, seed=1)
+    careful = fit_linear_probe(copies, repeated, copies=4, seed=1)
+    assert careless.validation_accuracy > 0.9
+    assert careful.validation_accuracy < 0.6
+
+
+def test_copies_must_divide_the_images():
+    with pytest.raises(ValueError, match="copies must divide the number of images, 10; got 4"):
+        fit_linear_probe(torch.randn(10, 3), torch.arange(10) % 2, copies=4)
