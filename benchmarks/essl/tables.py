@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.essl.evaluate import RESULTS
-from benchmarks.essl.grid import FOLDER, SEEDS, TASKS
+from benchmarks.essl.grid import FOLDER, SEEDS, TASKS, ZOO
 from eqmodels.evaluation import Estimate, estimate
+from eqmodels.evaluation.encoder import ORBIT_MEAN, TURNED_PROBE
 
 README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- essl: written by `python -m benchmarks.essl.tables` -->", "<!-- end of essl -->"
@@ -185,23 +186,57 @@ def tasks() -> str:
     return markdown(["task", "preset", "task, held-out", "I(A; Z) at least, nats", "probe", "kNN"], rows())
 
 
+ZOO_FEATURES = (("invariant-3", "regular", "canonical"), ("regular", ORBIT_MEAN, TURNED_PROBE))
+"""The features that are shown of networks with an equivariant head, and of others."""
+
+
+def zoo() -> str:
+    """The pretrained networks: one seed each, intervals over the choice of the test images."""
+
+    def rows() -> Iterator[list[str]]:
+        for name, config in ZOO.items():
+            file = FOLDER / name / RESULTS
+            if not file.is_file():
+                continue
+            result = json.loads(file.read_text())
+            scores = {entry["features"]: entry for entry in result["evaluation"]["features"]}
+            for features in ZOO_FEATURES[config.head != "equivariant"]:
+                found = scores[features]
+                low, high = (100 * end for end in found["interval"])
+                yield [
+                    f"`{Path(name).name}`",
+                    features,
+                    f"{found['width']}",
+                    f"{result['evaluation']['parameters'] / 1e3:,.0f}k",
+                    f"{100 * found['accuracy']:.1f} ({low:.1f} .. {high:.1f})",
+                    f"{100 * found['turned']:.1f}",
+                    f"{100 * found['knn']:.1f}",
+                    f"{100 * found['labels']['0.01']['mean']:.1f}" if found["labels"] else "",
+                ]
+
+    header = ["pretrained network", "features", "width", "parameters", "upright", "turned by 90, 180, 270"]
+    return markdown([*header, "kNN", "1% of the labels"], rows())
+
+
 def sections() -> dict[str, str]:
-    """Every table by the name of its file."""
+    """Every table that has a row, by the name of its file."""
     named = {f"backbones_{augment}": backbones(augment) for augment in ("simclr", "crop_flip", "none")}
-    return named | {"headline": headline(), "tasks": tasks()}
+    named |= {"headline": headline(), "tasks": tasks(), "zoo": zoo()}
+    return {name: text for name, text in named.items() if text.count("\n") > 1}
 
 
 def readme_section() -> str:
     """What README shows, between its markers."""
-    return f"{BEGIN}\n{headline()}\n\n{backbones('simclr')}\n{END}"
+    tables = sections()
+    shown = [tables[name] for name in ("zoo", "headline", "backbones_simclr") if name in tables]
+    return "\n\n".join([BEGIN, *shown, END])
 
 
 def main() -> None:
     """Writes all tables, and README's section."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     for name, text in sections().items():
-        if text.count("\n") > 1:
-            (FOLDER / f"{name}.md").write_text(text + "\n")
+        (FOLDER / f"{name}.md").write_text(text + "\n")
     readme = README.read_text()
     README.write_text(readme[: readme.index(BEGIN)] + readme_section() + readme[readme.index(END) + len(END) :])
 
