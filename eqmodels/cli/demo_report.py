@@ -208,7 +208,8 @@ def _predictions(result: DemoResult) -> str:
         for g in group.elements:
             turned = regular_features(twin.run, partial(_turned, group, g, images), len(images))
             answers[twin.name, g] = probe.predict(pool_features(twin.run, turned, kind)).tolist()
-    figure = _figure(8, 10.5)
+    figure = _figure(8, 11)
+    figure.get_layout_engine().set(h_pad=0.12)
     rows = figure.subplots(len(chosen), group.order)
     for row, (axes_row, label) in enumerate(zip(rows, labels.tolist(), strict=True)):
         for g, axes in zip(group.elements, axes_row, strict=True):

@@ -180,7 +180,7 @@ class _Objective:
         self.x, self.covariance = x, (x.T @ x).double() / len(x)
 
     def minimise(self, strength: float, start: LinearProbe | None, *, roughly: bool = False) -> LinearProbe:
-        """The optimum for a strength, searched from `start`, or from zero; roughly, if it is only to be compared."""
+        """The optimum for a strength, searched from `start` or from zero; roughly (in float32), if only to be compared."""
         weight, bias = self.x.new_zeros(self.num_classes, self.x.shape[1]), self.x.new_zeros(self.num_classes)
         if start is not None:
             weight, bias = start.weight if self.basis is None else start.weight @ self.basis, start.bias.clone()
@@ -189,9 +189,9 @@ class _Objective:
         exact = self.x.dtype == torch.float64
         optimizer = torch.optim.LBFGS(
             [parameter, bias],
-            max_iter=100 if roughly else 1000 if exact else 500,
+            max_iter=1000 if exact else 100 if roughly else 500,
             history_size=30,
-            tolerance_grad=1e-3 if roughly else 1e-7 if exact else 1e-4,
+            tolerance_grad=1e-7 if exact else 1e-3 if roughly else 1e-4,
             tolerance_change=1e-15 if exact else 1e-9,
             line_search_fn="strong_wolfe",
         )

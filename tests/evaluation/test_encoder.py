@@ -95,7 +95,7 @@ def test_everything_that_is_asked_for_is_measured_and_is_json():
     regular = next(entry for entry in content["features"] if entry["features"] == "regular")
     assert regular["width"] == 64
     assert set(regular["labels"]) == {"0.05", "1"}
-    assert regular["labels"]["1"] == regular["accuracy"]
+    assert regular["labels"]["1"]["mean"] == regular["accuracy"]
     assert regular["knn"] > 0.5
     assert "canonical" not in {entry["features"] for entry in content["features"]}
     assert content["tasks"][0]["training_accuracy"] is None

@@ -121,7 +121,7 @@ def test_a_config_that_does_not_fit_is_refused(tmp_path, changes, sentence):
 
 
 def test_a_standard_network_has_no_layer_norm(tmp_path):
-    fails(tiny(model="resnet18_w8", head="mlp", norm="layer"), tmp_path, "norm", TypeError)
+    fails(tiny(model="resnet18_w8", head="mlp", norm="layer"), tmp_path, "cannot have norm", ValueError)
 
 
 # Files.
@@ -148,7 +148,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_from_which_the_run_goes_on(stopp
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_trained(tmp_path, monkeypatch, folder):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setattr(Pretraining, "step", None)
-    sentence = f"^the run needs a folder that it can write into; {re.escape(str(tmp_path / folder))} is none "
+    sentence = f"^files are to be written into {re.escape(str(tmp_path / folder))}, which cannot be done "
     fails(tiny(), tmp_path / folder, sentence)
     assert (tmp_path / "file").read_text() == "in the way"
 
