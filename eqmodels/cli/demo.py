@@ -23,6 +23,10 @@ __all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
 
 EQUIVARIANT, STANDARD = "c4_resnet18_w16.rot_fmnist_simclr", "resnet18_w16.rot_fmnist_simclr"
 DATA = "fashion_mnist_mini"
+CURVE_IMAGES = 500
+"""Test images of the curve over the angles."""
+LEARNING_IMAGES = 2000
+"""Training images of the tiny network's probes."""
 STRENGTHS = (1.0, 0.1, 0.01, 1e-3, 1e-4)
 """Of the probes' penalty: the weaker ones that `evaluate` tries by default are for more images than there are here."""
 
@@ -61,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         shown = SHOWN[twin.model.backbone.group.name]
         scores = evaluate(
-            twin, train, test, features=shown, knn=False, fractions=(), curve_images=500, strengths=STRENGTHS
+            twin, train, test, features=shown, knn=False, fractions=(), curve_images=CURVE_IMAGES, strengths=STRENGTHS
         )
         results.append(TwinResult(name, twin, scores, speeds[name]))
     print(f"pretraining a tiny network for {arguments.seconds:.0f} s ...", file=sys.stderr, flush=True)
@@ -100,7 +104,7 @@ def _learn(train: LabelledImages, test: LabelledImages, seconds: float) -> Learn
                 provenance(train, seconds, 1),
             )
 
-        few = train.balanced_subset(2000)
+        few = train.balanced_subset(LEARNING_IMAGES)
 
         def scored() -> EncoderEvaluation:
             return evaluate(

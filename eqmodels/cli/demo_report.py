@@ -161,7 +161,7 @@ def _encoded(figure: Any) -> str:  # noqa: ANN401
 
 def _angles(result: DemoResult) -> str:
     """Accuracy over the angle."""
-    figure = _figure(8, 3.6)
+    figure = _figure(8.0, 3.6)
     axes = figure.subplots()
     colours = iter(COLOURS)
     for twin in result.twins:
@@ -180,7 +180,7 @@ def _angles(result: DemoResult) -> str:
 
 def _loss(learning: Learning) -> str:
     """The loss of the tiny network over the steps."""
-    figure = _figure(8, 2.8)
+    figure = _figure(8.0, 2.8)
     axes = figure.subplots()
     axes.plot(range(1, len(learning.losses) + 1), learning.losses, color=COLOURS[0], alpha=0.3, linewidth=0.8)
     window = max(len(learning.losses) // 30, 1)
@@ -208,7 +208,7 @@ def _predictions(result: DemoResult) -> str:
         for g in group.elements:
             turned = regular_features(twin.run, partial(_turned, group, g, images), len(images))
             answers[twin.name, g] = probe.predict(pool_features(twin.run, turned, kind)).tolist()
-    figure = _figure(8, 11)
+    figure = _figure(8.0, 11.0)
     figure.get_layout_engine().set(h_pad=0.12)
     rows = figure.subplots(len(chosen), group.order)
     for row, (axes_row, label) in enumerate(zip(rows, labels.tolist(), strict=True)):

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 
 import pytest
 
+from eqmodels.cli import demo as command
 from eqmodels.cli import main
+from eqmodels.data import load_data
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """What a short demo printed as JSON, and its page."""
-    import contextlib
-    import io
-
+    """What a short demo on fewer images printed as JSON, and its page."""
     folder, printed = tmp_path_factory.mktemp("report"), io.StringIO()
-    with contextlib.redirect_stdout(printed):
+    few = {
+        split: load_data(command.DATA, split).balanced_subset(count) for split, count in (("train", 600), ("test", 300))
+    }
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.setattr(command, "load_data", lambda _, split: few[split])
+        patch.setattr(command, "LEARNING_IMAGES", 200)
+        patch.setattr(command, "CURVE_IMAGES", 40)
         assert main(["demo", "--folder", str(folder), "--seconds", "2", "--json"]) == 0
     return json.loads(printed.getvalue()), (folder / "index.html").read_text()
 
@@ -26,9 +33,9 @@ def test_turning_costs_the_resnet_its_accuracy_and_the_canonical_features_nothin
     twins = demo[0]["twins"]
     ours = {entry["features"]: entry for entry in twins["c4_resnet18_w16.rot_fmnist_simclr"]["features"]}
     standard = {entry["features"]: entry for entry in twins["resnet18_w16.rot_fmnist_simclr"]["features"]}
-    assert ours["canonical"]["accuracy"] > 0.75
+    assert ours["canonical"]["accuracy"] > 0.7
     assert abs(ours["canonical"]["turned"] - ours["canonical"]["accuracy"]) < 0.005
-    assert standard["regular"]["accuracy"] > 0.75
+    assert standard["regular"]["accuracy"] > 0.7
     assert standard["regular"]["turned"] < 0.4
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 from eqmodels.cli import main
 from eqmodels.cli.table import percent, table
+from eqmodels.hub import load_pretrained
 
-FEW = ["--limit", "200", "--quick"]
+FEW = ["--limit", "100", "--quick"]
 
 
 def test_it_prints_every_kind_of_features_and_the_task(capsys, tiny_run):
@@ -27,19 +29,20 @@ def test_json_and_the_file_are_the_same(capsys, tiny_run, tmp_path):
     assert content["test"] == ["fashion_mnist_mini", 2000]
 
 
-def test_a_checkpoint_is_evaluated_like_the_finished_run(capsys, tiny_run, tmp_path):
+def test_a_checkpoint_is_a_network_like_the_finished_run(tiny_run):
     """Here the last checkpoint holds the final weights."""
-    outputs = []
-    for name in (tiny_run, tiny_run / "checkpoint.pt"):
-        assert main(["evaluate", str(name), *FEW, "--json"]) == 0
-        content = json.loads(capsys.readouterr().out)
-        content.pop("sha256")
-        outputs.append(content)
-    assert outputs[0] == outputs[1]
-    unfinished = tmp_path / "unfinished"
-    unfinished.mkdir()
-    (unfinished / "checkpoint.pt").write_bytes((tiny_run / "checkpoint.pt").read_bytes())
-    assert main(["evaluate", str(unfinished), *FEW]) == 0
+    finished, checkpoint = load_pretrained(tiny_run), load_pretrained(tiny_run / "checkpoint.pt")
+    assert checkpoint.preprocessing == finished.preprocessing
+    assert checkpoint.config == finished.config
+    weights = finished.model.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in checkpoint.model.state_dict().items())
+    assert not checkpoint.model.training
+
+
+def test_a_run_that_is_not_done_can_be_evaluated(capsys, tiny_run, tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes((tiny_run / "checkpoint.pt").read_bytes())
+    assert main(["evaluate", str(tmp_path), *FEW]) == 0
+    assert "canonical" in capsys.readouterr().out
 
 
 def test_a_damaged_checkpoint_is_one_line_on_standard_error(capsys, tiny_run, tmp_path):
