@@ -180,7 +180,7 @@ class _Objective:
         self.x, self.covariance = x, (x.T @ x).double() / len(x)
 
     def minimise(self, strength: float, start: LinearProbe | None, *, roughly: bool = False) -> LinearProbe:
-        """The optimum for a strength, searched from `start` or from zero; in float32 roughly, if just to be compared."""
+        """The optimum for a strength, from `start` or from zero; in float32 roughly, if it is only to be compared."""
         weight, bias = self.x.new_zeros(self.num_classes, self.x.shape[1]), self.x.new_zeros(self.num_classes)
         if start is not None:
             weight, bias = start.weight if self.basis is None else start.weight @ self.basis, start.bias.clone()
