@@ -8,12 +8,11 @@ import json
 import os
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from eqmodels.data import list_data
-from eqmodels.heads import HeadName
 from eqmodels.training import PretrainConfig, Run, pretrain
-from eqmodels.transforms import AugmentationName
+from eqmodels.training.config import CHOICES
 
 __all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
 
@@ -64,16 +63,6 @@ HELP: dict[str, str] = {
 }
 """What each value of the config is, for a newcomer."""
 
-CHOICES: dict[str, tuple[str, ...]] = {
-    "norm": ("batch", "layer"),
-    "preset": ("paper", "fixed"),
-    "turn": ("auto", "always"),
-    "head": get_args(HeadName),
-    "augment": get_args(AugmentationName),
-    "optimiser": ("sgd", "adamw"),
-    "schedule": ("cosine", "multistep"),
-    "precision": ("float32", "bfloat16"),
-}
 TYPES: dict[str, Any] = {"limit": int, "size": int, "clip_norm": float}
 """Of the values whose default is None."""
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
-from eqmodels.evaluation.labelled import check_labelled
+from eqmodels.evaluation.labelled import check_train_and_test
 
 __all__ = ["knn_accuracy"]
 
@@ -43,14 +43,7 @@ def knn_accuracy(
         ValueError: if the features are not finite matrices of equal width, the labels are not one a row or those of the
             test are no classes of the training, `k` is not in 1..N, or `temperature` is not positive and finite.
     """
-    check_labelled(train_features, train_labels, prefix="train_")
-    classes = int(train_labels.max()) + 1
-    check_labelled(test_features, test_labels, prefix="test_", num_classes=classes)
-    if train_features.shape[1] != test_features.shape[1]:
-        raise ValueError(
-            f"test_features must be as wide as train_features, {train_features.shape[1]}; got "
-            f"{test_features.shape[1]}. Take both from the same encoder and pooling."
-        )
+    classes = check_train_and_test(train_features, train_labels, test_features, test_labels)
     if not 1 <= k <= len(train_features):
         raise ValueError(
             f"k must be from 1 to the number of training images, {len(train_features)}; got {k}. The usual one, 200, "

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from eqmodels._shapes import Float, Int
 from eqmodels.evaluation.intervals import Estimate, estimate
-from eqmodels.evaluation.labelled import check_labelled, class_ranks
+from eqmodels.evaluation.labelled import check_train_and_test, class_ranks
 from eqmodels.evaluation.linear_probe import STRENGTHS, fit_linear_probe
 
 __all__ = ["LabelEfficiency", "label_efficiency", "stratified_subset"]
@@ -73,14 +73,7 @@ def label_efficiency(
         )
     for fraction in fractions:
         _check_fraction(fraction)
-    check_labelled(train_features, train_labels, prefix="train_")
-    classes = int(train_labels.max()) + 1
-    check_labelled(test_features, test_labels, prefix="test_", num_classes=classes)
-    if train_features.shape[1] != test_features.shape[1]:
-        raise ValueError(
-            f"test_features must be as wide as train_features, {train_features.shape[1]}; got "
-            f"{test_features.shape[1]}. Take both from the same encoder and pooling."
-        )
+    classes = check_train_and_test(train_features, train_labels, test_features, test_labels)
 
     results = []
     for fraction in fractions:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from eqmodels._shapes import Float, Int
 
-__all__ = ["check_labelled", "class_ranks"]
+__all__ = ["check_labelled", "check_train_and_test", "class_ranks"]
 
 
 def check_labelled(
@@ -38,6 +38,28 @@ def check_labelled(
     if low < 0 or (num_classes is not None and high >= num_classes):
         rule = "not be negative" if num_classes is None else f"lie in 0..{num_classes - 1}"
         raise ValueError(f"{prefix}labels must {rule}; got {low} to {high}. Leave out or renumber the other images.")
+
+
+def check_train_and_test(
+    train_features: Float[Tensor, "N F"],
+    train_labels: Int[Tensor, " N"],
+    test_features: Float[Tensor, "M F"],
+    test_labels: Int[Tensor, " M"],
+) -> int:
+    """Refuses what `check_labelled` does, of both parts, and parts that do not fit; the number of training classes.
+
+    Raises:
+        ValueError: if so.
+    """
+    check_labelled(train_features, train_labels, prefix="train_")
+    classes = int(train_labels.max()) + 1
+    check_labelled(test_features, test_labels, prefix="test_", num_classes=classes)
+    if train_features.shape[1] != test_features.shape[1]:
+        raise ValueError(
+            f"test_features must be as wide as train_features, {train_features.shape[1]}; got "
+            f"{test_features.shape[1]}. Take both from the same encoder and pooling."
+        )
+    return classes
 
 
 def class_ranks(labels: Int[Tensor, " N"], *, seed: int) -> tuple[Int[Tensor, " N"], Int[Tensor, " N"]]:

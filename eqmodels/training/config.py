@@ -10,11 +10,23 @@ from eqmodels.heads import HeadName
 from eqmodels.layers.checks import check_count
 from eqmodels.transforms import AugmentationName
 
-__all__ = ["OptimiserName", "PrecisionName", "PretrainConfig", "ScheduleName"]
+__all__ = ["CHOICES", "OptimiserName", "PrecisionName", "PretrainConfig", "ScheduleName"]
 
 OptimiserName = Literal["sgd", "adamw"]
 ScheduleName = Literal["cosine", "multistep"]
 PrecisionName = Literal["float32", "bfloat16"]
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "norm": ("batch", "layer"),
+    "preset": ("paper", "fixed"),
+    "turn": ("auto", "always"),
+    "head": get_args(HeadName),
+    "augment": get_args(AugmentationName),
+    "optimiser": get_args(OptimiserName),
+    "schedule": get_args(ScheduleName),
+    "precision": get_args(PrecisionName),
+}
+"""The values of a config that are one of a few words."""
 
 
 @dataclass(frozen=True)
@@ -116,17 +128,7 @@ class PretrainConfig:
                 f"augment={self.augment!r} flips every other image before the task, so that nobody can tell what "
                 f"{self.task!r} flipped. Pass augment='none'."
             )
-        options: dict[str, tuple[str, ...]] = {
-            "norm": ("batch", "layer"),
-            "preset": ("paper", "fixed"),
-            "turn": ("auto", "always"),
-            "head": get_args(HeadName),
-            "augment": get_args(AugmentationName),
-            "optimiser": get_args(OptimiserName),
-            "schedule": get_args(ScheduleName),
-            "precision": get_args(PrecisionName),
-        }
-        for name, allowed in options.items():
+        for name, allowed in CHOICES.items():
             if (value := getattr(self, name)) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {value!r}. Use {allowed[0]!r}.")
 
