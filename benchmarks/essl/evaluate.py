@@ -1,6 +1,7 @@
 """Measures the runs that are trained and not measured yet: ``python -m benchmarks.essl.evaluate 'simclr/*'``.
 
 Writes ``results.json`` beside every run. Random initialisation, the control, needs no training: ``random/*``.
+Everything is measured of the runs with SimCLR's augmentation and of the zoo; of the others what their tables show.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from benchmarks.essl.grid import FOLDER, GRID, RANDOM
 from eqmodels.data import load_data
 from eqmodels.evaluation import evaluate
+from eqmodels.evaluation.features import poolings_of
 from eqmodels.training import (
     CONFIG,
     PretrainConfig,
@@ -29,6 +31,10 @@ from eqmodels.training import (
 )
 
 RESULTS = "results.json"
+IN_FULL = ("simclr/*", "zoo/*")
+"""The runs of which everything is measured."""
+FEATURES = ("regular", "invariant-3", "canonical")
+"""What is measured of the others, without few labels and without angles."""
 
 
 def untrained(config: PretrainConfig, root: str | None) -> Run:
@@ -45,7 +51,12 @@ def measure(name: str, root: str | None) -> None:
     run = untrained(config, root) if name in RANDOM else load_run(folder)
     test = prepared_images(config, load_data(config.data, "test", root=root), "test")
     started = time.monotonic()
-    result = evaluate(run, training_images(config, root), test)
+    train = training_images(config, root)
+    if any(fnmatch.fnmatch(name, pattern) for pattern in IN_FULL):
+        result = evaluate(run, train, test)
+    else:
+        features = [pooling for pooling in FEATURES if pooling in poolings_of(run)]
+        result = evaluate(run, train, test, features=features, fractions=(), curve_images=0)
     content = {
         "name": name,
         "config": config.to_dict(),

@@ -1,6 +1,7 @@
 """Trains the runs of the grid that are not done: ``python -m benchmarks.essl.train --workers 2 'simclr/*'``.
 
-Stop it whenever you like; the same command goes on where it was.
+With ``--evaluate`` each is measured as soon as it is trained, so that both take all cores. Stop it whenever you like;
+the same command goes on where it was.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument("patterns", nargs="*", default=["*"], help="names of runs, or shell patterns (default: all)")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time (default: 2)")
     parser.add_argument("--root", help="the folder of the data")
+    parser.add_argument("--evaluate", action="store_true", help="also measure each run, see benchmarks.essl.evaluate")
     parser.add_argument("--list", action="store_true", help="only say which runs are done")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -38,13 +40,18 @@ def main() -> None:
             print("done" if (FOLDER / name / CONFIG).exists() else "    ", name)
         return
 
+    def process(module: str, *options: str) -> bool:
+        """Runs one module on one run; whether it went well."""
+        command = [sys.executable, "-m", f"benchmarks.essl.{module}", *options]
+        command += ["--root", arguments.root] if arguments.root else []
+        # One thread a run: two small networks side by side train faster than one on two threads.
+        return subprocess.run(command, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}).returncode == 0
+
     def run(name: str) -> None:
         if not (FOLDER / name / CONFIG).exists():
-            command = [sys.executable, "-m", "benchmarks.essl.train", "--one", name]
-            command += ["--root", arguments.root] if arguments.root else []
-            # One thread a run: two small networks side by side train faster than one on two threads.
-            status = subprocess.run(command, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}).returncode
-            print("failed" if status else "done", name, flush=True)
+            print("trained" if process("train", "--one", name) else "failed", name, flush=True)
+        if arguments.evaluate and (FOLDER / name / CONFIG).exists():
+            process("evaluate", name)
 
     with ThreadPoolExecutor(arguments.workers) as pool:
         list(pool.map(run, names))

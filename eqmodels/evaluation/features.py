@@ -39,7 +39,7 @@ def regular_features(
     pixels: Callable[[slice], Float[Tensor, "B C H W"]],
     count: int,
     *,
-    batch_size: int = 500,
+    batch_size: int = 100,
 ) -> Float[Tensor, "N F"]:
     """Regular features of images that are made batch by batch, float32, group-major.
 
@@ -47,7 +47,7 @@ def regular_features(
         run: the network and its preprocessing.
         pixels: from a range of indices to images in [0, 1].
         count: number of images.
-        batch_size: images at a time.
+        batch_size: images at a time; activations of many do not fit a CPU's cache, 100 are a quarter faster than 500.
     """
     model = run.model.eval()
     device = next(model.parameters()).device

@@ -7,7 +7,7 @@ from eqmodels.tasks.jigsaw import Jigsaw
 from eqmodels.tasks.multivariate import MultivariateTask
 from eqmodels.tasks.none import NoTask
 from eqmodels.tasks.registry import PRESETS, Preset, create_task, list_tasks
-from eqmodels.tasks.relative import RelativeTarget, ViewParameters, relative_target
+from eqmodels.tasks.relative import RelativePrediction, RelativeTarget, relative_target
 from eqmodels.tasks.task import Task
 
 __all__ = [
@@ -22,9 +22,9 @@ __all__ = [
     "MultivariateTask",
     "NoTask",
     "Preset",
+    "RelativePrediction",
     "RelativeTarget",
     "Task",
-    "ViewParameters",
     "create_task",
     "list_tasks",
     "relative_target",

@@ -8,49 +8,9 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Bool, Float
+from eqmodels.transforms import Augmentation, ViewParameters
 
-__all__ = ["RelativeTarget", "ViewParameters", "relative_target"]
-
-
-@dataclass(frozen=True, eq=False)
-class ViewParameters:
-    """How one view of every image of a batch was made.
-
-    Args:
-        image_size: height and width of the raw images, in pixels.
-        crop: top, left, height and width of the crop, in pixels of the raw image (before any resizing or flip).
-        colour: factors of brightness, contrast and saturation (1 for no change), and the shift of the hue in turns of
-            the colour circle (0 for no change).
-        flipped: whether the crop was flipped left to right.
-
-    Raises:
-        ValueError: if the parts are not of these shapes, or a size or a factor is not positive.
-    """
-
-    image_size: Float[Tensor, "B 2"]
-    crop: Float[Tensor, "B 4"]
-    colour: Float[Tensor, "B 4"]
-    flipped: Bool[Tensor, " B"]
-
-    def __post_init__(self) -> None:
-        batch = len(self.flipped)
-        for part, columns in (("image_size", 2), ("crop", 4), ("colour", 4)):
-            shape = tuple(getattr(self, part).shape)
-            if shape != (batch, columns):
-                raise ValueError(
-                    f"{part} must have the shape ({batch}, {columns}), a row for each of the {batch} flags; "
-                    f"got {shape}. Add a missing batch axis with x[None]."
-                )
-        for what, values in (
-            ("the height and width of image_size", self.image_size),
-            ("the height and width of crop", self.crop[:, 2:]),
-            ("the factors of brightness, contrast and saturation in colour", self.colour[:, :3]),
-        ):
-            if bool((values <= 0).any()):
-                raise ValueError(
-                    f"{what} must be positive, as their ratios are compared; got {float(values.min()):g}. "
-                    "Clamp them to a small positive number."
-                )
+__all__ = ["RelativePrediction", "RelativeTarget", "relative_target"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +64,43 @@ def relative_target(first: ViewParameters, second: ViewParameters) -> RelativeTa
         hue=second.colour[:, 3] - first.colour[:, 3],
         flip=first.flipped ^ second.flipped,
     )
+
+
+class RelativePrediction:
+    """Two augmented views of every image, and what changed from the first to the second.
+
+    An augmentation's uniform numbers take the place of a task's labels. What is to be predicted, a `RelativeTarget`, has
+    `num_numbers` numbers for a regression, and a flip of `num_labels` labels.
+
+    Args:
+        augmentation: of the views.
+    """
+
+    num_numbers = 8
+    num_labels = 2
+
+    def __init__(self, augmentation: Augmentation) -> None:
+        self.augmentation = augmentation
+
+    def sample(self, batch: int, generator: torch.Generator | None = None) -> Float[Tensor, "B 2 numbers"]:
+        """Uniform numbers for the two views of so many images, see `Augmentation.draw`."""
+        uniforms = self.augmentation.draw(2 * batch, generator)
+        return uniforms.reshape(batch, 2, self.augmentation.numbers)
+
+    def apply(
+        self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B 2 numbers"]
+    ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B C H W"]]:
+        """The first and the second view of every image."""
+        return self.augmentation.apply(images, uniforms[:, 0]), self.augmentation.apply(images, uniforms[:, 1])
+
+    def target(self, uniforms: Float[Tensor, "B 2 numbers"], height: int, width: int) -> RelativeTarget:
+        """What changes from the first view to the second, of images of the given size.
+
+        Raises:
+            ValueError: if the augmentation took all of a colour's strength away (a factor of 0 has no logarithm).
+        """
+        first, second = (self.augmentation.view(uniforms[:, i], height, width) for i in (0, 1))
+        return relative_target(first, second)
 
 
 def _centre(view: ViewParameters) -> Float[Tensor, "B 2"]:

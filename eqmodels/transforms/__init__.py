@@ -4,6 +4,7 @@ from eqmodels.transforms.augmentation import Augmentation, Compose, NoAugmentati
 from eqmodels.transforms.colour import ColourJitter, RandomGrayscale, adjust_hue
 from eqmodels.transforms.crop import RandomCrop, RandomHorizontalFlip, RandomResizedCrop
 from eqmodels.transforms.presets import AugmentationName, create_augmentation
+from eqmodels.transforms.view import ViewParameters
 
 __all__ = [
     "Augmentation",
@@ -15,6 +16,7 @@ __all__ = [
     "RandomGrayscale",
     "RandomHorizontalFlip",
     "RandomResizedCrop",
+    "ViewParameters",
     "adjust_hue",
     "create_augmentation",
 ]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
+from eqmodels.transforms.view import ViewParameters
 
 __all__ = ["Augmentation", "Compose", "NoAugmentation", "check_range"]
 
@@ -53,6 +54,14 @@ class Augmentation(ABC):
             images: values in [0, 1], on any device.
             uniforms: as `draw` makes them.
         """
+
+    def view(self, uniforms: Float[Tensor, "B numbers"], height: int, width: int) -> ViewParameters:
+        """How `apply` makes views of images of the given size from the same numbers, in float64 on the CPU."""
+        return self.change(ViewParameters.of_raw(len(uniforms), height, width), uniforms)
+
+    def change(self, view: ViewParameters, uniforms: Float[Tensor, "B numbers"]) -> ViewParameters:  # noqa: ARG002
+        """What becomes of a view; what `ViewParameters` has no word for (taking all colour out) leaves it as it is."""
+        return view
 
     def __call__(
         self, images: Float[Tensor, "B C H W"], generator: torch.Generator | None = None
@@ -101,3 +110,9 @@ class Compose(Augmentation):
         for part, columns in zip(self.parts, uniforms.split([part.numbers for part in self.parts], 1), strict=True):
             images = part.apply(images, columns)
         return images
+
+    def change(self, view: ViewParameters, uniforms: Float[Tensor, "B numbers"]) -> ViewParameters:
+        """The changes of all parts."""
+        for part, columns in zip(self.parts, uniforms.split([part.numbers for part in self.parts], 1), strict=True):
+            view = part.change(view, columns)
+        return view

@@ -8,6 +8,7 @@ from torchvision.transforms.v2 import functional as v2
 
 from eqmodels._shapes import Float
 from eqmodels.transforms.augmentation import Augmentation, check_range
+from eqmodels.transforms.view import ViewParameters
 
 __all__ = ["ColourJitter", "RandomGrayscale", "adjust_hue"]
 
@@ -84,6 +85,12 @@ class ColourJitter(Augmentation):
                 if len(chosen):
                     jittered[chosen] = _change(change, jittered[chosen], factors[chosen, change])
         return jittered
+
+    def change(self, view: ViewParameters, uniforms: Float[Tensor, "B numbers"]) -> ViewParameters:
+        """The factors and the shift of the images that are changed; of their order nothing is said."""
+        unchanged = uniforms.new_tensor([1.0, 1.0, 1.0, 0.0])
+        factors = torch.where(uniforms[:, :1] < self.probability, self.factors(uniforms), unchanged).double()
+        return view.recoloured(factors[:, :3], factors[:, 3])
 
 
 def _has_colour(images: Float[Tensor, "B C H W"]) -> bool:

@@ -10,6 +10,7 @@ from torchvision.transforms.v2 import functional as v2
 
 from eqmodels._shapes import Float, Int
 from eqmodels.transforms.augmentation import Augmentation, check_range
+from eqmodels.transforms.view import ViewParameters
 
 __all__ = ["RandomCrop", "RandomHorizontalFlip", "RandomResizedCrop"]
 
@@ -30,6 +31,10 @@ class RandomHorizontalFlip(Augmentation):
         """See the class."""
         chosen = (uniforms < self.probability).to(images.device)[:, :, None, None]
         return torch.where(chosen, v2.horizontal_flip(images), images)
+
+    def change(self, view: ViewParameters, uniforms: Float[Tensor, "B 1"]) -> ViewParameters:
+        """The flips of the chosen images."""
+        return view.mirrored(uniforms[:, 0] < self.probability)
 
 
 class RandomCrop(Augmentation):
@@ -62,6 +67,10 @@ class RandomCrop(Augmentation):
         batch = torch.arange(len(images), device=images.device)
         cropped = padded[batch[:, None, None], :, rows[:, :, None], columns[:, None, :]]
         return cropped.movedim(-1, 1)
+
+    def change(self, view: ViewParameters, uniforms: Float[Tensor, "B 2"]) -> ViewParameters:
+        """A box as large as the view, shifted."""
+        return view.cropped(torch.cat([self.offsets(uniforms).double() - self.padding, view.image_size], 1))
 
 
 class RandomResizedCrop(Augmentation):
@@ -127,6 +136,11 @@ class RandomResizedCrop(Augmentation):
         rows = _resizing(top, h, height).to(images.device, images.dtype)[:, None]
         columns = _resizing(left, w, width).to(images.device, images.dtype)[:, None]
         return rows @ images @ columns.mT
+
+    def change(self, view: ViewParameters, uniforms: Float[Tensor, "B numbers"]) -> ViewParameters:
+        """The random rectangle."""
+        height, width = (int(size) for size in view.image_size[0])
+        return view.cropped(self.boxes(uniforms, height, width).double())
 
 
 def _resizing(start: Int[Tensor, " B"], length: Int[Tensor, " B"], size: int) -> Float[Tensor, "B size size"]:
