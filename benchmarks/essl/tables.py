@@ -12,77 +12,79 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from benchmarks.essl.evaluate import RESULTS
 from benchmarks.essl.grid import FOLDER, SEEDS, TASKS, ZOO
-from eqmodels.evaluation import Estimate, estimate
+from eqmodels.evaluation import EncoderEvaluation, Estimate, SeedSummary, estimate, over_seeds
 from eqmodels.evaluation.encoder import ORBIT_MEAN, TURNED_PROBE
 
 README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- essl: written by `python -m benchmarks.essl.tables` -->", "<!-- end of essl -->"
 MISSING = "…"
 
-Result = dict[str, Any]
+Read = Callable[[SeedSummary], Estimate | None]
+"""What a cell shows of a row."""
 
 
 @cache
-def results_of(row: str) -> tuple[Result, ...]:
-    """The results of a row, one a seed, as far as they are there."""
+def summary(row: str) -> SeedSummary | None:
+    """A row over its seeds, as far as they are there; None without any."""
     files = (FOLDER / row / f"seed{seed}" / RESULTS for seed in SEEDS)
-    return tuple(json.loads(file.read_text()) for file in files if file.is_file())
+    found = [evaluation(file) for file in files if file.is_file()]
+    return over_seeds(found) if found else None
 
 
-def over_seeds(row: str, value: Callable[[Result], float | None]) -> Estimate | None:
-    """Mean and interval of a value over a row's seeds; None without any."""
-    values = [found for result in results_of(row) if (found := value(result)) is not None]
-    return estimate(values) if values else None
+def evaluation(file: Path) -> EncoderEvaluation:
+    """What was measured of one run."""
+    return EncoderEvaluation.from_dict(json.loads(file.read_text())["evaluation"])
 
 
-def percent(row: str, value: Callable[[Result], float | None]) -> str:
-    """The same in per cent; seeds are counted if some are missing."""
-    found = over_seeds(row, value)
-    if found is None:
+def cell(row: str, read: Read, shown: Callable[[Estimate], str] = Estimate.as_percent) -> str:
+    """A value of a row, in per cent; seeds are counted if some are missing."""
+    found = summary(row)
+    value = None if found is None else read(found)
+    if found is None or value is None:
         return MISSING
-    return found.as_percent() + ("" if found.count == len(SEEDS) else f" ({found.count} of {len(SEEDS)} seeds)")
+    return shown(value) + ("" if found.seeds == len(SEEDS) else f" ({found.seeds} of {len(SEEDS)} seeds)")
 
 
-def feature(name: str, score: str = "accuracy") -> Callable[[Result], float | None]:
-    """Reads a score of one kind of features."""
+def feature(name: str, score: str = "accuracy") -> Read:
+    """Reads a score of one kind of features; None if the row does not have the kind."""
 
-    def read(result: Result) -> float | None:
-        found = [entry for entry in result["evaluation"]["features"] if entry["features"] == name]
-        value: float | None = found[0][score] if found else None
+    def read(found: SeedSummary) -> Estimate | None:
+        value: Estimate | None = next((getattr(one, score) for one in found.features if one.features == name), None)
         return value
 
     return read
 
 
-def task(score: str) -> Callable[[Result], float | None]:
+def task(score: str) -> Read:
     """Reads a score of the first task."""
 
-    def read(result: Result) -> float | None:
-        value: float | None = result["evaluation"]["tasks"][0][score]
+    def read(found: SeedSummary) -> Estimate | None:
+        value: Estimate | None = getattr(found.tasks[0], score)
         return value
 
     return read
 
 
-def _information(result: Result) -> float | None:
-    """The lower bound of I(A; Z) in nats; None if the loss is no number."""
-    labels, loss = task("num_labels")(result), task("loss")(result)
-    return None if labels is None or loss is None else math.log(labels) - loss
+def _information(found: SeedSummary) -> Estimate:
+    """The lower bound of I(A; Z) in nats."""
+    entropy = math.log(found.tasks[0].num_labels)
+    return estimate(entropy - loss for loss in found.tasks[0].loss.values)
 
 
 def parameters(row: str) -> str:
     """Parameters of the backbone, in thousands."""
-    found = results_of(row)
-    return f"{found[0]['evaluation']['parameters'] / 1e3:,.0f}k" if found else MISSING
+    found = summary(row)
+    return MISSING if found is None else f"{found.parameters / 1e3:,.0f}k"
 
 
 def width_of(row: str, features: str) -> str:
     """How many features there are of a kind."""
-    return next((f"{feature(features, 'width')(result)}" for result in results_of(row)), MISSING)
+    found = summary(row)
+    widths = [f"{one.width}" for one in (found.features if found else ()) if one.features == features]
+    return widths[0] if widths else MISSING
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -114,17 +116,17 @@ def backbones(augment: str) -> str:
             yield [
                 words,
                 parameters(row),
-                percent(row, task("training_accuracy")),
-                percent(row, task("augmented_accuracy")),
-                percent(row, task("accuracy")),
+                cell(row, task("training_accuracy")),
+                cell(row, task("augmented_accuracy")),
+                cell(row, task("accuracy")),
                 width_of(row, "regular"),
-                percent(row, feature("regular")),
-                percent(row, feature("canonical")),
-                percent(row, feature("regular", "knn")),
+                cell(row, feature("regular")),
+                cell(row, feature("canonical")),
+                cell(row, feature("regular", "knn")),
             ]
         for model in ("resnet18_w16", "c4_resnet18_w16", "d4_resnet18_w16"):
             row = f"random/{model}"
-            regular, knn = percent(row, feature("regular")), percent(row, feature("regular", "knn"))
+            regular, knn = cell(row, feature("regular")), cell(row, feature("regular", "knn"))
             name = f"random initialisation, {model}"
             yield [name, parameters(row), "", "", "", width_of(row, "regular"), regular, "", knn]
 
@@ -157,10 +159,10 @@ def headline(augment: str = "simclr") -> str:
             yield [
                 words,
                 width_of(row, features),
-                percent(row, feature(features)),
-                percent(row, feature(features, "turned")),
-                percent(row, feature(features, "angle_mean")),
-                percent(row, feature(features, "angle_worst")),
+                cell(row, feature(features)),
+                cell(row, feature(features, "turned")),
+                cell(row, feature(features, "angle_mean")),
+                cell(row, feature(features, "angle_worst")),
             ]
 
     return markdown(["features", "width", "upright", "turned by 90, 180, 270", "all angles", "worst angle"], rows())
@@ -173,14 +175,13 @@ def tasks() -> str:
         for name in TASKS:
             for preset in ("paper", "fixed"):
                 row = f"tasks/{name}.{preset}"
-                bound = over_seeds(row, _information)
                 yield [
                     name,
                     preset if name in ("jigsaw", "blur") else "",
-                    percent(row, task("accuracy")),
-                    MISSING if bound is None else str(bound),
-                    percent(row, feature("regular")),
-                    percent(row, feature("regular", "knn")),
+                    cell(row, task("accuracy")),
+                    cell(row, _information, str),
+                    cell(row, feature("regular")),
+                    cell(row, feature("regular", "knn")),
                 ]
 
     return markdown(["task", "preset", "task, held-out", "I(A; Z) at least, nats", "probe", "kNN"], rows())
@@ -198,20 +199,19 @@ def zoo() -> str:
             file = FOLDER / name / RESULTS
             if not file.is_file():
                 continue
-            result = json.loads(file.read_text())
-            scores = {entry["features"]: entry for entry in result["evaluation"]["features"]}
+            result = evaluation(file)
             for features in ZOO_FEATURES[config.head != "equivariant"]:
-                found = scores[features]
-                low, high = (100 * end for end in found["interval"])
+                found = result.of(features)
+                low, high = (100 * end for end in found.interval)
                 yield [
                     f"`{Path(name).name}`",
                     features,
-                    f"{found['width']}",
-                    f"{result['evaluation']['parameters'] / 1e3:,.0f}k",
-                    f"{100 * found['accuracy']:.1f} ({low:.1f} .. {high:.1f})",
-                    f"{100 * found['turned']:.1f}",
-                    f"{100 * found['knn']:.1f}",
-                    f"{100 * found['labels']['0.01']['mean']:.1f}" if found["labels"] else "",
+                    f"{found.width}",
+                    f"{result.parameters / 1e3:,.0f}k",
+                    f"{100 * found.accuracy:.1f} ({low:.1f} .. {high:.1f})",
+                    f"{100 * found.turned:.1f}",
+                    f"{100 * found.knn:.1f}",
+                    f"{100 * found.labels['0.01'].mean:.1f}" if found.labels else "",
                 ]
 
     header = ["pretrained network", "features", "width", "parameters", "upright", "turned by 90, 180, 270"]

@@ -1,4 +1,4 @@
-"""``eqmodels evaluate``: what a pretrained encoder knows."""
+"""``eqmodels evaluate``: what a pretrained encoder knows, or several that differ in the seed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eqmodels.cli.table import percent, table
 from eqmodels.data import LabelledImages, Split, list_data, load_data
-from eqmodels.evaluation import EncoderEvaluation, evaluate
+from eqmodels.evaluation import EncoderEvaluation, SeedSummary, evaluate, over_seeds
 from eqmodels.evaluation.encoder import CURVE_IMAGES, FRACTIONS
 from eqmodels.hub import load_pretrained
 from eqmodels.training import Run, prepare_folder, prepared_images, usable_device, write_atomically
@@ -29,12 +29,19 @@ Data is looked for in --root, in the folder named by the variable EQMODELS_DATA,
 examples:
   eqmodels evaluate c4_resnet18_w16.rot_fmnist_simclr --data fashion_mnist_mini
   eqmodels evaluate runs/my_run --json
+  eqmodels evaluate runs/seed0 runs/seed1 runs/seed2 --quick
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the network and the options."""
-    parser.add_argument("name", metavar="NAME", help="the folder of a run, a checkpoint in it, or a name of the zoo")
+    parser.add_argument(
+        "names",
+        nargs="+",
+        metavar="NAME",
+        help="the folder of a run, a checkpoint in it, or a name of the zoo; of several, runs of one model that differ "
+        "in the seed, also means and intervals",
+    )
     parser.add_argument("--data", help=f"{', '.join(list_data())} (default: what it was trained on)")
     parser.add_argument("--root", help="the folder that has the data")
     parser.add_argument("--size", type=int, help="with --data image_folder: side of the images in pixels")
@@ -52,20 +59,35 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints what was measured.
 
     Raises:
-        ValueError: if there is no such network or data set, or they do not fit.
+        ValueError: if there is no such network or data set, they do not fit, or several networks are not of one model.
         TrainingError: if the network's files are damaged, or the result cannot be written.
     """
-    network = load_pretrained(arguments.name)
-    name = arguments.data or network.config.data
+    networks = [load_pretrained(name) for name in arguments.names]
     if arguments.output:
         prepare_folder(arguments.output.parent)
+    results = [_measured(network, arguments) for network in networks]
+    content = results[0].to_dict()
+    text = "\n\n".join(map(evaluation_text, results))
+    if len(results) > 1:
+        summary = over_seeds(results)
+        content = {"summary": summary.to_dict(), "evaluations": [result.to_dict() for result in results]}
+        text = f"{text}\n\n{summary_text(summary)}"
+    encoded = json.dumps(content, indent=2)
+    print(encoded if arguments.json else text, flush=True)
+    if arguments.output:
+        write_atomically(arguments.output, encoded + "\n")
+    return 0
+
+
+def _measured(network: Run, arguments: argparse.Namespace) -> EncoderEvaluation:
     network.model.to(usable_device(arguments.device))
+    name = arguments.data or network.config.data
     size = arguments.size or network.config.size
     train, test = (load_data(name, split, root=arguments.root, size=size) for split in SPLITS)
     if arguments.limit is not None:
         train = train.balanced_subset(min(arguments.limit, len(train)))
     quick: bool = arguments.quick
-    result = evaluate(
+    return evaluate(
         network,
         _with_channels(network, train, "train"),
         _with_channels(network, test, "test"),
@@ -75,10 +97,6 @@ def run(arguments: argparse.Namespace) -> int:
         fractions=() if quick else FRACTIONS,
         curve_images=0 if quick else CURVE_IMAGES,
     )
-    print(json.dumps(result.to_dict(), indent=2) if arguments.json else evaluation_text(result), flush=True)
-    if arguments.output:
-        write_atomically(arguments.output, json.dumps(result.to_dict(), indent=2) + "\n")
-    return 0
 
 
 def _with_channels(network: Run, data: LabelledImages, split: Split) -> LabelledImages:
@@ -129,6 +147,23 @@ def evaluation_text(result: EncoderEvaluation) -> str:
         f"through a circle; rank: effective rank.\n\n{table(task_header, tasks)}\n\nWhen the image moves by an element "
         f"of {result.group}, regular features differ from the moved features (without a group: from what they were) by "
         f"at most {worst:.1e} of their length."
+    )
+
+
+def summary_text(summary: SeedSummary) -> str:
+    """Means and intervals as a table."""
+    rows = [
+        [
+            found.features,
+            str(found.width),
+            *("-" if value is None else value.as_percent() for value in (found.accuracy, found.turned, found.knn)),
+        ]
+        for found in summary.features
+    ]
+    tasks = "; ".join(f"{task.task} {task.accuracy.as_percent()}" for task in summary.tasks)
+    return (
+        f"{summary.model}, {summary.seeds} runs: means with 95% intervals over them (Student's t), in %.\n\n"
+        f"{table(['features', 'width', 'upright', 'turned', 'kNN'], rows)}\n\nheld-out: {tasks}"
     )
 
 

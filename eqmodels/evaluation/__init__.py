@@ -1,7 +1,7 @@
 """Evaluation: a network in, a dataclass of numbers out."""
 
 from eqmodels.evaluation.collapse import Collapse, effective_rank
-from eqmodels.evaluation.encoder import EncoderEvaluation, FeatureScores, evaluate
+from eqmodels.evaluation.encoder import evaluate
 from eqmodels.evaluation.equivariance import assert_equivariant, equivariance_report
 from eqmodels.evaluation.equivariance_plot import plot_equivariance
 from eqmodels.evaluation.equivariance_report import AngleError, EquivarianceReport, LayerError
@@ -11,7 +11,8 @@ from eqmodels.evaluation.knn import knn_accuracy
 from eqmodels.evaluation.label_efficiency import LabelEfficiency, label_efficiency
 from eqmodels.evaluation.linear_probe import LinearProbe, fit_linear_probe
 from eqmodels.evaluation.probe import randomise, smooth_images
-from eqmodels.evaluation.seeds import FeatureSummary, SeedSummary, over_seeds
+from eqmodels.evaluation.scores import EncoderEvaluation, FeatureScores
+from eqmodels.evaluation.seeds import FeatureSummary, SeedSummary, TaskSummary, over_seeds
 from eqmodels.evaluation.speed import images_per_second
 from eqmodels.evaluation.task_scores import TaskScores, task_scores
 
@@ -29,6 +30,7 @@ __all__ = [
     "LinearProbe",
     "SeedSummary",
     "TaskScores",
+    "TaskSummary",
     "assert_equivariant",
     "effective_rank",
     "equivariance_report",

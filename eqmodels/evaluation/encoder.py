@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,11 +17,12 @@ from eqmodels.evaluation.intervals import Estimate, estimate, proportion_interva
 from eqmodels.evaluation.knn import knn_accuracy
 from eqmodels.evaluation.label_efficiency import label_efficiency
 from eqmodels.evaluation.linear_probe import STRENGTHS, LinearProbe, fit_linear_probe
-from eqmodels.evaluation.task_scores import TaskScores, task_scores
+from eqmodels.evaluation.scores import EncoderEvaluation, FeatureScores
+from eqmodels.evaluation.task_scores import task_scores
 from eqmodels.groups import PlanarGroup, rotate
 from eqmodels.training import Run
 
-__all__ = ["EncoderEvaluation", "FeatureScores", "evaluate"]
+__all__ = ["evaluate"]
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.25, 1.0)
 CURVE_IMAGES, CURVE_STEP = 2000, 15
@@ -33,85 +33,6 @@ ORBIT_KINDS = (ORBIT_MEAN, TURNED_PROBE)
 """The controls of a network without a group, which cost four passes an image, of the network or of the probe."""
 LABEL_EFFICIENCY_OF = ("regular", "invariant-3", "canonical", "all", ORBIT_MEAN)
 """The kinds of features that are probed with few labels: the others are variants of these."""
-
-
-@dataclass(frozen=True)
-class FeatureScores:
-    """What one kind of features knows of the class. Accuracies are of held-out images, from 0 to 1.
-
-    Attributes:
-        features: which; a pooling, ``"orbit-mean"`` (of a network without a group: averaged over the four turned copies
-            of the image) or ``"regular, turned probe"`` (the probe is trained on all four turned copies).
-        width: their number.
-        accuracy: of the linear probe on upright images.
-        interval: its 95% interval over the choice of the test images (Wilson), for one network.
-        turned: of the same probe on images turned by quarters, the mean over 90, 180 and 270 degrees.
-        elements: of the same probe on images moved by each element of the test group, by its description.
-        knn: of 200 nearest neighbours on upright images; NaN if it was not asked for.
-        effective_rank: of the features of the upright test images.
-        strength: L2 strength of the probe, chosen on a part of the training images.
-        labels: accuracy by the fraction of training labels, on upright images, mean and interval over three subsets;
-            of the kinds in `LABEL_EFFICIENCY_OF`.
-        angles: accuracy by angle in degrees, of images seen through a circle.
-        angle_mean: the mean of that curve; NaN without one.
-        angle_worst: its lowest point; NaN without one.
-    """
-
-    features: str
-    width: int
-    accuracy: float
-    interval: tuple[float, float]
-    turned: float
-    elements: dict[str, float]
-    knn: float
-    effective_rank: float
-    strength: float
-    labels: dict[str, Estimate]
-    angles: dict[str, float]
-    angle_mean: float
-    angle_worst: float
-
-
-@dataclass(frozen=True)
-class EncoderEvaluation:
-    """What was measured of a pretrained network.
-
-    Attributes:
-        model: the backbone's name.
-        sha256: of the weights.
-        parameters: of the backbone.
-        head_parameters: of the heads.
-        train: name and number of the images that probes were trained on.
-        test: name and number of the images that everything is measured on.
-        group: the test group, whose elements move the test images.
-        features: one entry a kind of features.
-        tasks: one entry a head.
-        equivariance_error: ``|f(g x) - rho(g) f(x)| / |f(x)|`` of the regular features by element, see `change_under`.
-    """
-
-    model: str
-    sha256: str
-    parameters: int
-    head_parameters: int
-    train: tuple[str, int]
-    test: tuple[str, int]
-    group: str
-    features: tuple[FeatureScores, ...]
-    tasks: tuple[TaskScores, ...]
-    equivariance_error: dict[str, float]
-
-    def to_dict(self) -> dict[str, Any]:
-        """All numbers by name, ready for JSON (NaN as None)."""
-        return {name: _finite(value) for name, value in asdict(self).items()}
-
-    def of(self, features: str) -> FeatureScores:
-        """The scores of one kind of features.
-
-        Raises:
-            KeyError: if there are none.
-        """
-        found = {scores.features: scores for scores in self.features}
-        return found[features]
 
 
 def evaluate(
@@ -154,7 +75,7 @@ def evaluate(
                 f"the network takes images of {backbone.in_chans} channels; {data.name} has {data.channels}. "
                 "Use data.to_rgb(), data.coloured(), or a network that was trained on such images."
             )
-    group = PlanarGroup(4, backbone.group.reflections)
+    group = _test_group(backbone.group)
     possible = (*poolings_of(run), *(ORBIT_KINDS if backbone.group.order == 1 else ()))
     wanted = possible if features is None else tuple(features)
     if unknown := [name for name in wanted if name not in possible]:
@@ -219,8 +140,15 @@ class _Kind:
     copies: int = 1
 
 
+def _test_group(group: PlanarGroup) -> PlanarGroup:
+    """The network's group, if it has the quarter turns; else these alone, with flips if it has a flip."""
+    return PlanarGroup(4 if group.rotations % 4 else group.rotations, group.reflections)
+
+
 def _moved(run: Run, data: LabelledImages, group: PlanarGroup, g: int) -> Float[Tensor, "N C"]:
-    return regular_features(run, lambda part: group.act(g, data.pixels(part)), len(data))
+    # The corners of an image that is turned by no quarter would show how it was turned.
+    circular = not group.is_exact(g)
+    return regular_features(run, lambda part: group.act(g, data.pixels(part), circular=circular), len(data))
 
 
 def _subset(data: LabelledImages, count: int) -> LabelledImages:
@@ -275,6 +203,7 @@ def _scores(
     elements = {g: probe.accuracy(features, labels) for g, features in kind.moved.items()}
     curve = {angle: probe.accuracy(features, curve_labels) for angle, features in kind.curve.items()}
     upright = kind.moved[group.identity]
+    quarters = [g for g in group.exact_elements if g != group.identity and not group.reflected(g)]
     parts = [fraction for fraction in fractions if fraction < 1]
     by_fraction: dict[str, Estimate] = {}
     if parts and name in LABEL_EFFICIENCY_OF:
@@ -298,7 +227,7 @@ def _scores(
         width=kind.train.shape[1],
         accuracy=elements[group.identity],
         interval=(interval.low, interval.high),
-        turned=sum(elements[g] for g in (1, 2, 3)) / 3,
+        turned=sum(elements[g] for g in quarters) / len(quarters),
         elements={group.describe(g): accuracy for g, accuracy in elements.items()},
         knn=_knn(kind, upright, labels) if options.knn else math.nan,
         effective_rank=effective_rank(upright),
@@ -308,12 +237,3 @@ def _scores(
         angle_mean=sum(curve.values()) / len(curve) if curve else math.nan,
         angle_worst=min(curve.values(), default=math.nan),
     )
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401
-    """The same with None for NaN, which JSON does not have."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    return [_finite(entry) for entry in value] if isinstance(value, (list, tuple)) else value

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from eqmodels.evaluation.encoder import EncoderEvaluation
 from eqmodels.evaluation.intervals import Estimate, estimate
+from eqmodels.evaluation.scores import EncoderEvaluation, finite
 
-__all__ = ["FeatureSummary", "SeedSummary", "over_seeds"]
+__all__ = ["FeatureSummary", "SeedSummary", "TaskSummary", "over_seeds"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class FeatureSummary:
         accuracy: of the linear probe on upright images.
         turned: of the same probe on images turned by quarters.
         knn: of nearest neighbours; None if a seed was measured without.
+        labels: accuracy by the fraction of training labels; of each seed the mean over its subsets.
         angle_mean: of the probe over all angles; None if a seed was measured without.
         angle_worst: at the worst angle of each seed; None if a seed was measured without.
         effective_rank: of the features.
@@ -32,9 +34,31 @@ class FeatureSummary:
     accuracy: Estimate
     turned: Estimate
     knn: Estimate | None
+    labels: dict[str, Estimate]
     angle_mean: Estimate | None
     angle_worst: Estimate | None
     effective_rank: Estimate
+
+
+@dataclass(frozen=True)
+class TaskSummary:
+    """One task over several seeds; accuracies are from 0 to 1, see `TaskScores`.
+
+    Attributes:
+        task: which.
+        num_labels: of the task.
+        accuracy: on held-out images without augmentation.
+        loss: there, in nats.
+        augmented_accuracy: on held-out images with the augmentation of the training.
+        training_accuracy: in the last epoch; None if a seed was not trained.
+    """
+
+    task: str
+    num_labels: int
+    accuracy: Estimate
+    loss: Estimate
+    augmented_accuracy: Estimate
+    training_accuracy: Estimate | None
 
 
 @dataclass(frozen=True)
@@ -44,14 +68,28 @@ class SeedSummary:
     Attributes:
         model: the backbone's name.
         seeds: number of networks.
+        parameters: of the backbone.
         features: one entry a kind of features.
-        task_accuracy: on held-out images without augmentation, by task.
+        tasks: one entry a head.
     """
 
     model: str
     seeds: int
+    parameters: int
     features: tuple[FeatureSummary, ...]
-    task_accuracy: dict[str, Estimate]
+    tasks: tuple[TaskSummary, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All numbers by name, ready for JSON; intervals of one seed, which are unknown, as None."""
+        return {name: finite(value) for name, value in asdict(self).items()}
+
+    def of(self, features: str) -> FeatureSummary:
+        """The summary of one kind of features.
+
+        Raises:
+            KeyError: if there is none.
+        """
+        return {summary.features: summary for summary in self.features}[features]
 
 
 def over_seeds(evaluations: Sequence[EncoderEvaluation]) -> SeedSummary:
@@ -61,34 +99,57 @@ def over_seeds(evaluations: Sequence[EncoderEvaluation]) -> SeedSummary:
         evaluations: one a seed, of the same model, measured alike.
 
     Raises:
-        ValueError: if there is none, or they are of different models, features or tasks.
+        ValueError: if there is none, or they are of different models, images, features or tasks.
     """
     kinds = {
-        (one.model, tuple(scores.features for scores in one.features), tuple(task.task for task in one.tasks))
+        (
+            (one.model, one.parameters, one.train, one.test),
+            tuple((scores.features, tuple(scores.labels)) for scores in one.features),
+            tuple((task.task, task.num_labels) for task in one.tasks),
+        )
         for one in evaluations
     }
     if len(kinds) != 1:
         raise ValueError(
-            f"evaluations must be of one model, with the same features and tasks, at least one; got {len(kinds)} kinds "
-            f"of {len(evaluations)}. Summarise each model for itself."
+            f"evaluations must be of one model on the same images, with the same features and tasks, at least one; got "
+            f"{len(kinds)} kinds of {len(evaluations)}. Summarise each model for itself."
         )
-    ((model, names, tasks),) = kinds
+    (((model, parameters, _, _), features, tasks),) = kinds
 
-    def summary(name: str) -> FeatureSummary:
-        scores = [one.of(name) for one in evaluations]
+    def feature_summary(index: int) -> FeatureSummary:
+        scores = [one.features[index] for one in evaluations]
+        name, fractions = features[index]
         return FeatureSummary(
             features=name,
             width=scores[0].width,
             accuracy=estimate(entry.accuracy for entry in scores),
             turned=estimate(entry.turned for entry in scores),
             knn=_measured([entry.knn for entry in scores]),
+            labels={part: estimate(entry.labels[part].mean for entry in scores) for part in fractions},
             angle_mean=_measured([entry.angle_mean for entry in scores]),
             angle_worst=_measured([entry.angle_worst for entry in scores]),
             effective_rank=estimate(entry.effective_rank for entry in scores),
         )
 
-    accuracies = {task: estimate(one.tasks[index].accuracy for one in evaluations) for index, task in enumerate(tasks)}
-    return SeedSummary(model, len(evaluations), tuple(summary(name) for name in names), accuracies)
+    def task_summary(index: int) -> TaskSummary:
+        scores = [one.tasks[index] for one in evaluations]
+        name, num_labels = tasks[index]
+        return TaskSummary(
+            task=name,
+            num_labels=num_labels,
+            accuracy=estimate(entry.accuracy for entry in scores),
+            loss=estimate(entry.loss for entry in scores),
+            augmented_accuracy=estimate(entry.augmented_accuracy for entry in scores),
+            training_accuracy=_measured([entry.training_accuracy for entry in scores]),
+        )
+
+    return SeedSummary(
+        model=model,
+        seeds=len(evaluations),
+        parameters=parameters,
+        features=tuple(map(feature_summary, range(len(features)))),
+        tasks=tuple(map(task_summary, range(len(tasks)))),
+    )
 
 
 def _measured(values: Sequence[float]) -> Estimate | None:

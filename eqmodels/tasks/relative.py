@@ -69,7 +69,7 @@ def relative_target(first: ViewParameters, second: ViewParameters) -> RelativeTa
 class RelativePrediction:
     """Two augmented views of every image, and what changed from the first to the second.
 
-    An augmentation's uniform numbers take the place of a task's labels. What is to be predicted, a `RelativeTarget`, has
+    The uniform numbers of an augmentation take the place of labels. What is to be predicted, a `RelativeTarget`, has
     `num_numbers` numbers for a regression, and a flip of `num_labels` labels.
 
     Args:

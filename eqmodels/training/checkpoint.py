@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels.training.config import PretrainConfig
-from eqmodels.training.errors import TrainingError
+from eqmodels.training.errors import TrainingError, foreign_run
 from eqmodels.training.files import write_atomically
 from eqmodels.training.log import Row
 
@@ -119,12 +119,8 @@ def read_checkpoint(folder: Path, config: PretrainConfig, images: Mapping[str, A
     differences = written.differences(config)
     stored = content.get("images", images)  # the first checkpoints of this format did not have it
     differences |= {f"images' {name}": (stored.get(name), images[name]) for name in images}
-    shown = [f"{name}={a!r} there and {b!r} here" for name, (a, b) in differences.items() if a != b]
-    if shown:
-        raise TrainingError(
-            f"{file} belongs to another run: {', '.join(shown)}. Nothing was changed; choose another folder "
-            "(--folder), or delete this one."
-        )
+    if differing := {name: (there, here) for name, (there, here) in differences.items() if there != here}:
+        raise foreign_run(file, differing)
     return content
 
 

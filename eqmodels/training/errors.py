@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-__all__ = ["TrainingError"]
+from collections.abc import Mapping
+from pathlib import Path
+
+__all__ = ["TrainingError", "foreign_run"]
 
 
 class TrainingError(RuntimeError):
     """A run that cannot start or go on; the sentence says why, and what is left on the disk."""
+
+
+def foreign_run(place: Path, differences: Mapping[str, tuple[object, object]]) -> TrainingError:
+    """The error of a file or a folder of another run, with the values that differ, there and here, by name."""
+    shown = ", ".join(f"{name}={there!r} there and {here!r} here" for name, (there, here) in differences.items())
+    return TrainingError(
+        f"{place} belongs to another run: {shown}. Nothing was changed; choose another folder (--folder), or delete "
+        "this one."
+    )

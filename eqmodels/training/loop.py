@@ -12,7 +12,7 @@ from tqdm import tqdm
 from eqmodels.data import LabelledImages
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.distributed import joined_world
-from eqmodels.training.errors import TrainingError
+from eqmodels.training.errors import foreign_run
 from eqmodels.training.files import prepare_folder
 from eqmodels.training.images import training_images
 from eqmodels.training.interrupt import Interrupt
@@ -94,11 +94,7 @@ def _finished_run(config: PretrainConfig, folder: Path, data: LabelledImages | N
     if data is not None and run.preprocessing != (expected := Preprocessing.of(data)):
         differences["images"] = (run.preprocessing, expected)
     if differences:
-        shown = ", ".join(f"{name}={a!r} there and {b!r} here" for name, (a, b) in differences.items())
-        raise TrainingError(
-            f"{folder} holds another run: {shown}. Nothing was changed; choose another folder (--folder), or delete "
-            "this one."
-        )
+        raise foreign_run(folder, differences)
     return run
 
 

@@ -29,6 +29,17 @@ def test_json_and_the_file_are_the_same(capsys, tiny_run, tmp_path):
     assert content["test"] == ["fashion_mnist_mini", 2000]
 
 
+def test_several_runs_are_summed_up(capsys, tiny_run, tmp_path):
+    file = tmp_path / "results.json"
+    assert main(["evaluate", str(tiny_run), str(tiny_run), *FEW, "--output", str(file)]) == 0
+    assert "2 runs: means with 95% intervals" in capsys.readouterr().out
+    content = json.loads(file.read_text())
+    assert content["summary"]["seeds"] == len(content["evaluations"]) == 2
+    # The same run twice: no deviation.
+    accuracy = content["summary"]["features"][0]["accuracy"]
+    assert accuracy["low"] == accuracy["high"] == content["evaluations"][0]["features"][0]["accuracy"]
+
+
 def test_a_checkpoint_is_a_network_like_the_finished_run(tiny_run):
     """Here the last checkpoint holds the final weights."""
     finished, checkpoint = load_pretrained(tiny_run), load_pretrained(tiny_run / "checkpoint.pt")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from eqmodels.data import LabelledImages
-from eqmodels.evaluation import evaluate, pool_features, poolings_of, regular_features
+from eqmodels.evaluation import EncoderEvaluation, evaluate, pool_features, poolings_of, regular_features
 from eqmodels.groups import PlanarGroup
 from eqmodels.training import PretrainConfig, Pretraining, Run
 
@@ -99,6 +99,8 @@ def test_everything_that_is_asked_for_is_measured_and_is_json():
     assert regular["knn"] > 0.5
     assert "canonical" not in {entry["features"] for entry in content["features"]}
     assert content["tasks"][0]["training_accuracy"] is None
+    assert EncoderEvaluation.from_dict(content).to_dict() == content
+    assert EncoderEvaluation.from_dict(content).of("invariant") == scores.of("invariant")
 
 
 def test_a_task_is_asked_with_every_label_of_every_image():
@@ -143,6 +145,18 @@ def test_an_unknown_pooling_is_refused_in_one_sentence():
     run = untrained("c4_resnet18_w8", "mlp")
     with pytest.raises(ValueError, match="poolings are regular, invariant, invariant-3, all; got 'canonical'"):
         pool_features(run, torch.zeros(2, 64), "canonical")
+
+
+def test_eighths_of_a_turn_are_measured_of_their_group():
+    scores = evaluate(untrained("c8_resnet18_w8", "equivariant"), striped(60), striped(40, seed=1), **QUICK)
+    assert scores.group == "C8"
+    invariant = scores.of("invariant")
+    assert list(invariant.elements) == ["0°", "45°", "90°", "135°", "180°", "225°", "270°", "315°"]
+    quarters = [invariant.elements[angle] for angle in ("90°", "180°", "270°")]
+    assert invariant.turned == pytest.approx(sum(quarters) / 3)
+    assert set(quarters) == {invariant.accuracy}
+    errors = scores.equivariance_error
+    assert max(errors[angle] for angle in ("90°", "180°", "270°")) < 1e-5 < errors["45°"]
 
 
 def test_a_wrong_group_is_measured_under_quarter_turns():
