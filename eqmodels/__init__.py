@@ -1,7 +1,9 @@
-"""Exactly group-equivariant image encoders for PyTorch, behind the interface of a ResNet."""
+"""Exactly group-equivariant image encoders for PyTorch, with pretrained weights, behind the interface of a ResNet."""
 
-from eqmodels.backbones import Encoder, create_model, list_models
+from eqmodels.backbones import Encoder
 from eqmodels.groups import PlanarGroup
+from eqmodels.hub import create_model, list_models, load
+from eqmodels.storage import EqmodelsError
 
-__all__ = ["Encoder", "PlanarGroup", "create_model", "list_models"]
+__all__ = ["Encoder", "EqmodelsError", "PlanarGroup", "create_model", "list_models", "load"]
 __version__ = "0.1.0"

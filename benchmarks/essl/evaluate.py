@@ -18,8 +18,8 @@ from benchmarks.essl.grid import FOLDER, GRID, RANDOM
 from eqmodels.data import load_data
 from eqmodels.evaluation import evaluate
 from eqmodels.evaluation.features import poolings_of
+from eqmodels.storage import CONFIG, write_atomically
 from eqmodels.training import (
-    CONFIG,
     PretrainConfig,
     Pretraining,
     Run,
@@ -27,7 +27,6 @@ from eqmodels.training import (
     prepared_images,
     provenance,
     training_images,
-    write_atomically,
 )
 
 RESULTS = "results.json"

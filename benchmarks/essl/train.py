@@ -16,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 from benchmarks.essl.grid import FOLDER, GRID
-from eqmodels.training import CONFIG, pretrain
+from eqmodels.storage import CONFIG
+from eqmodels.training import pretrain
 
 
 def main() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from benchmarks.essl.evaluate import RESULTS
 from benchmarks.essl.grid import FOLDER, ZOO
-from eqmodels.training import CONFIG, LOG, WEIGHTS
+from eqmodels.storage import CONFIG, WEIGHTS
+from eqmodels.training import LOG
 
 TARGET = Path(__file__).parents[2] / "zoo"
 LIMIT = 12e6

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.speed._harness import THREADS, Row, Table, compare
-from eqmodels import create_model
+from eqmodels.backbones import create_model
 
 CONTENDERS: dict[str, dict[str, object]] = {
     "c1_resnet18": {},

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import Any, ClassVar, TypedDict
+from pathlib import Path
+from typing import Any, ClassVar, TypedDict, TypeVar
 
 import torch
+from huggingface_hub import ModelCard, ModelCardData, PyTorchModelHubMixin
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+from torchvision.transforms import v2
 
 from eqmodels._shapes import Float
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import GlobalPool, GlobalPoolMode, GroupPoolMode, pose_predictor
 from eqmodels.layers.checks import check_count, check_images
+from eqmodels.transforms import Preprocessing
 
 __all__ = ["Encoder", "FeatureInfo"]
 
 torch.fx.wrap("check_images")
+
+Self = TypeVar("Self", bound="Encoder")
 
 
 class FeatureInfo(TypedDict):
@@ -29,7 +35,7 @@ class FeatureInfo(TypedDict):
     module: str
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, PyTorchModelHubMixin, library_name="eqmodels", tags=["equivariant"]):
     """An image encoder: the children `stem`, `layer1` .. `layer4`, `global_pool` and `fc`, in this order.
 
     Every child takes a tensor and returns a tensor, with nothing between them, so that
@@ -42,6 +48,8 @@ class Encoder(nn.Module):
         num_classes: outputs of `fc`; 0 if the features themselves are the output.
         feature_info: channels, reduction and child of every stage, in order.
         grad_checkpointing: whether stages are recomputed in the backward pass.
+        structure: the arguments that fix the layers, from `architecture` to `norm`, defaults filled in.
+        preprocessing: what images went through in training; None if nothing is known of it.
     """
 
     STAGES: ClassVar[tuple[str, ...]] = ("stem", "layer1", "layer2", "layer3", "layer4")
@@ -54,6 +62,9 @@ class Encoder(nn.Module):
     global_pool: GlobalPool
     fc: nn.Module
 
+    hub_loader: ClassVar[Callable[..., Encoder]]
+    """What `from_pretrained` calls; the package `eqmodels.hub`, which knows the Hub and its files, sets it."""
+
     def __init__(self, group: PlanarGroup | str, in_chans: int, num_classes: int) -> None:
         super().__init__()
         self.group = PlanarGroup.parse(group)
@@ -61,6 +72,8 @@ class Encoder(nn.Module):
         self.num_classes = check_count("num_classes", num_classes, 0)
         self.feature_info: list[FeatureInfo] = []
         self.grad_checkpointing = False
+        self.structure: dict[str, Any] = {}
+        self.preprocessing: Preprocessing | None = None
 
     def _add_stage(self, name: str, stage: nn.Module, channels: int, reduction: int) -> None:
         """Adds a child and what it puts out: so many channels, so many times smaller than the image."""
@@ -146,6 +159,71 @@ class Encoder(nn.Module):
         self.num_classes = count
         reference = next(self.parameters())
         self.fc = self._classifier(count).to(reference.device, reference.dtype)
+
+    def transform(self) -> v2.Compose:
+        """From a PIL image, or integer pixels, to this network's input; see `Preprocessing.transform`.
+
+        Raises:
+            ValueError: if nothing is known of the images it was trained on.
+        """
+        if self.preprocessing is None:
+            raise ValueError(
+                "transform is the preprocessing that belongs to pretrained weights; this network has none. Load it "
+                "with pretrained=True, or set encoder.preprocessing."
+            )
+        return self.preprocessing.transform()
+
+    @classmethod
+    def from_pretrained(
+        cls: type[Self],
+        pretrained_model_name_or_path: str | Path,
+        *,
+        force_download: bool = False,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        revision: str | None = None,
+        **model_kwargs: Any,  # noqa: ANN401
+    ) -> Self:
+        """A pretrained encoder from a folder or from a repository of the Hugging Face Hub, strictly loaded and checked.
+
+        The arguments are those of `huggingface_hub.ModelHubMixin.from_pretrained`; `model_kwargs` may be `num_classes`,
+        `in_chans` and `global_pool`, see `eqmodels.load`.
+
+        Raises:
+            TypeError: if the encoder is of another class.
+            ValueError: if an argument breaks its rule.
+            StorageError: if there are no such files, or they are not what they should be.
+        """
+        encoder = cls.hub_loader(
+            pretrained_model_name_or_path,
+            force_download=force_download,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+            revision=revision,
+            **model_kwargs,
+        )
+        if not isinstance(encoder, cls):
+            raise TypeError(
+                f"{pretrained_model_name_or_path} holds a {type(encoder).__name__}, not a {cls.__name__}. Use "
+                f"{type(encoder).__name__}.from_pretrained, or eqmodels.load."
+            )
+        return encoder
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        from eqmodels.backbones.files import save_encoder  # which needs the registry, and that every family
+
+        save_encoder(self, save_directory)
+
+    def generate_model_card(self, *_: Any, **__: Any) -> ModelCard:  # noqa: ANN401
+        """A card that says what the encoder is, for `save_pretrained` and `push_to_hub`."""
+        tags = ["eqmodels", "equivariant", self.group.name]
+        data = ModelCardData(library_name="eqmodels", pipeline_tag="image-feature-extraction", tags=tags)
+        return ModelCard(
+            f"---\n{data.to_yaml()}\n---\n\n# {type(self).__name__}\n\n{self.describe_output()}\n\n"
+            '```python\nimport eqmodels\n\nencoder = eqmodels.load("hub:<this repository>")\n```\n'
+        )
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Trades time for memory: stages are recomputed in the backward pass, with the same losses and statistics."""

@@ -6,7 +6,7 @@ Source: He et al. 2016, arXiv 1512.03385; the group convolutions: Cohen and Well
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any, Literal
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -147,9 +147,6 @@ class SteerableResNet(Encoder):
         basis: ``"pixel"``, ``"harmonic"`` or None for the group's default.
         norm: ``"batch"`` or ``"layer"``.
 
-    Attributes:
-        structure: the arguments that fix the layers, from `architecture` to `norm`, defaults filled in.
-
     Raises:
         TypeError: if a count is not an integer.
         ValueError: if an argument breaks its rule; the sentence names it.
@@ -175,7 +172,7 @@ class SteerableResNet(Encoder):
         block, depths = RESNET_DEPTHS[architecture]
         fields = field_count(self.group, width)
         k = default_kernel_size(self.group) if kernel_size is None else kernel_size
-        self.structure: dict[str, Any] = {
+        self.structure = {
             "architecture": architecture,
             "group": self.group.name,
             "width": width,

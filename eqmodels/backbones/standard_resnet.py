@@ -53,6 +53,7 @@ class StandardResNet(Encoder):
         check_option("architecture", architecture, ResNetName)
         check_option("stem", stem, StemName)
         field_count(self.group, width)
+        self.structure = {"architecture": architecture, "width": width, "stem": stem}
         steerable_block, depths = RESNET_DEPTHS[architecture]
         bottleneck = steerable_block.expansion > 1
         block = torchvision_resnet.Bottleneck if bottleneck else torchvision_resnet.BasicBlock

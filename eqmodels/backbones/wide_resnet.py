@@ -131,6 +131,17 @@ class WideSteerableResNet(Encoder):
         depth, widening = WIDE_RESNETS[architecture]
         width = 16 * widening if width is None else width
         field_count(first, width)
+        self.structure = {
+            "architecture": architecture,
+            "group": first.name,
+            "width": width,
+            "restrict": None if restrict is None else [g.name for g in groups],
+            "dropout": dropout,
+            "stem": stem,
+            "kernel_size": kernel_size,
+            "basis": basis,
+            "norm": norm,
+        }
         # The stem is `widening` times narrower than the first stage, as far as whole fields go.
         stem_fields = -(-width // (widening * first.order))
         k = default_kernel_size(first) if kernel_size is None else kernel_size

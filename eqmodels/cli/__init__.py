@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from eqmodels.cli import demo, evaluate, models, pretrain, report
-from eqmodels.training import TrainingError
+from eqmodels.storage import EqmodelsError
 
 __all__ = ["build_parser", "main"]
 
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (_UsageError, ValueError, ModuleNotFoundError) as error:
         print(f"eqmodels: {error}", file=sys.stderr)
         return 2
-    except (TrainingError, OSError) as error:
+    except (EqmodelsError, OSError) as error:
         print(f"eqmodels: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

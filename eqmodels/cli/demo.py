@@ -17,7 +17,8 @@ from eqmodels.data import LabelledImages, load_data
 from eqmodels.evaluation import EncoderEvaluation, evaluate, images_per_second
 from eqmodels.export import to_plain
 from eqmodels.hub import load_pretrained
-from eqmodels.training import PretrainConfig, Pretraining, Run, prepare_folder, provenance
+from eqmodels.storage import prepare_folder
+from eqmodels.training import PretrainConfig, Pretraining, Run, provenance
 
 __all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
 

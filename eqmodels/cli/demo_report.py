@@ -18,7 +18,8 @@ from eqmodels.cli.table import percent
 from eqmodels.data import LabelledImages
 from eqmodels.evaluation import EncoderEvaluation, FeatureScores, fit_linear_probe, pool_features, regular_features
 from eqmodels.groups import PlanarGroup
-from eqmodels.training import Run, prepare_folder, write_atomically
+from eqmodels.storage import prepare_folder, write_atomically
+from eqmodels.training import Run
 
 __all__ = ["DemoResult", "Learning", "TwinResult", "write_report"]
 
@@ -117,7 +118,7 @@ def write_report(result: DemoResult, folder: Path) -> Path:
     """Writes ``index.html``, with its pictures inside, and returns its path.
 
     Raises:
-        TrainingError: if it cannot be written.
+        StorageError: if it cannot be written.
         ModuleNotFoundError: if matplotlib or jinja2 is not installed.
     """
     import jinja2

@@ -12,7 +12,8 @@ from eqmodels.data import LabelledImages, Split, list_data, load_data
 from eqmodels.evaluation import EncoderEvaluation, SeedSummary, evaluate, over_seeds
 from eqmodels.evaluation.encoder import CURVE_IMAGES, FRACTIONS
 from eqmodels.hub import load_pretrained
-from eqmodels.training import Run, prepare_folder, prepared_images, usable_device, write_atomically
+from eqmodels.storage import prepare_folder, write_atomically
+from eqmodels.training import Run, prepared_images, usable_device
 
 __all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
 

@@ -1,5 +1,28 @@
-"""Pretrained encoders."""
+"""Pretrained encoders: the zoo and the Hugging Face Hub."""
 
-from eqmodels.hub.zoo import list_pretrained, load_pretrained
+from pathlib import Path
+from typing import Any
 
-__all__ = ["list_pretrained", "load_pretrained"]
+from eqmodels.backbones import Encoder
+from eqmodels.hub.index import ZooEntry, entry_of, read_index
+from eqmodels.hub.load import create_model, list_models, load, load_pretrained
+from eqmodels.hub.source import list_pretrained
+
+__all__ = [
+    "ZooEntry",
+    "create_model",
+    "entry_of",
+    "list_models",
+    "list_pretrained",
+    "load",
+    "load_pretrained",
+    "read_index",
+]
+
+
+def _load_folder_or_repository(source: str | Path, **options: Any) -> Encoder:  # noqa: ANN401
+    """What `Encoder.from_pretrained` does: the Hub's mixin names folders and repositories alike."""
+    return load(source if Path(source).is_dir() else f"hub:{source}", **options)
+
+
+Encoder.hub_loader = staticmethod(_load_folder_or_repository)

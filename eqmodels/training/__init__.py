@@ -4,16 +4,12 @@ from eqmodels.training.checkpoint import CHECKPOINT
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.distributed import usable_device
 from eqmodels.training.errors import TrainingError
-from eqmodels.training.files import prepare_folder, write_atomically
 from eqmodels.training.images import prepared_images, training_images
 from eqmodels.training.log import LOG
 from eqmodels.training.loop import pretrain
 from eqmodels.training.model import EsslModel, build_model
 from eqmodels.training.pretraining import Pretraining
 from eqmodels.training.run import (
-    CONFIG,
-    WEIGHTS,
-    Preprocessing,
     Run,
     load_run,
     load_unfinished,
@@ -23,11 +19,8 @@ from eqmodels.training.run import (
 
 __all__ = [
     "CHECKPOINT",
-    "CONFIG",
     "LOG",
-    "WEIGHTS",
     "EsslModel",
-    "Preprocessing",
     "PretrainConfig",
     "Pretraining",
     "Run",
@@ -35,12 +28,10 @@ __all__ = [
     "build_model",
     "load_run",
     "load_unfinished",
-    "prepare_folder",
     "prepared_images",
     "pretrain",
     "provenance",
     "save_run",
     "training_images",
     "usable_device",
-    "write_atomically",
 ]

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from eqmodels.storage import write_atomically
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import TrainingError, foreign_run
-from eqmodels.training.files import write_atomically
 from eqmodels.training.log import Row
 
 __all__ = ["CHECKPOINT", "Progress", "open_checkpoint", "read_checkpoint", "restore", "save_checkpoint"]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from eqmodels.storage import EqmodelsError
+
 __all__ = ["TrainingError", "foreign_run"]
 
 
-class TrainingError(RuntimeError):
+class TrainingError(EqmodelsError):
     """A run that cannot start or go on; the sentence says why, and what is left on the disk."""
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from eqmodels.data import LabelledImages, Split, load_data
 from eqmodels.training.config import PretrainConfig
+from eqmodels.transforms import Preprocessing
 
-__all__ = ["prepared_images", "training_images"]
+__all__ = ["prepared_images", "preprocessing_of", "training_images"]
 
 
 def training_images(config: PretrainConfig, root: str | Path | None = None) -> LabelledImages:
@@ -41,3 +42,9 @@ def prepared_images(config: PretrainConfig, data: LabelledImages, split: Split =
     if config.coloured:
         data = data.coloured(seed=2 * config.seed + (split == "test"))
     return data.to_rgb() if config.to_rgb else data
+
+
+def preprocessing_of(data: LabelledImages) -> Preprocessing:
+    """That of a network trained on such images."""
+    mean, deviation = data.statistics()
+    return Preprocessing(mean, deviation, (data.images.shape[-2], data.images.shape[-1]))

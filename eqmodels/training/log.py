@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from eqmodels.training.files import write_atomically
+from eqmodels.storage import write_atomically
 
 __all__ = ["LOG", "Row", "check_tensorboard", "tensorboard_rows", "write_log"]
 
@@ -23,7 +23,7 @@ def write_log(folder: Path, rows: Sequence[Row]) -> None:
     """Writes one row an epoch; the whole file, so that it always agrees with the checkpoint.
 
     Raises:
-        TrainingError: if it cannot be written.
+        StorageError: if it cannot be written.
     """
     if not rows:
         return

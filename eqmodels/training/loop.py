@@ -10,15 +10,15 @@ import torch
 from tqdm import tqdm
 
 from eqmodels.data import LabelledImages
+from eqmodels.storage import CONFIG, prepare_folder
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.distributed import joined_world
 from eqmodels.training.errors import foreign_run
-from eqmodels.training.files import prepare_folder
-from eqmodels.training.images import training_images
+from eqmodels.training.images import preprocessing_of, training_images
 from eqmodels.training.interrupt import Interrupt
 from eqmodels.training.log import check_tensorboard, tensorboard_rows
 from eqmodels.training.pretraining import Pretraining
-from eqmodels.training.run import CONFIG, Preprocessing, Run, load_run, provenance, save_run
+from eqmodels.training.run import Run, load_run, provenance, save_run
 
 __all__ = ["pretrain"]
 
@@ -91,7 +91,7 @@ def _finished_run(config: PretrainConfig, folder: Path, data: LabelledImages | N
         return None
     run = load_run(folder)
     differences = run.config.differences(config)
-    if data is not None and run.preprocessing != (expected := Preprocessing.of(data)):
+    if data is not None and run.preprocessing != (expected := preprocessing_of(data)):
         differences["images"] = (run.preprocessing, expected)
     if differences:
         raise foreign_run(folder, differences)

@@ -18,11 +18,11 @@ from eqmodels.training.checkpoint import Progress, read_checkpoint, restore, sav
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.distributed import World
 from eqmodels.training.errors import TrainingError
+from eqmodels.training.images import preprocessing_of
 from eqmodels.training.log import Row, write_log
 from eqmodels.training.model import EsslModel, build_model, components, is_strict
 from eqmodels.training.optimisation import create_optimiser, learning_rate_at
 from eqmodels.training.randomness import Purpose, generator_for, seed_dropout
-from eqmodels.training.run import Preprocessing
 from eqmodels.transforms import create_augmentation
 
 __all__ = ["Pretraining"]
@@ -57,7 +57,7 @@ class Pretraining:
         self.task.check(data.pixels(slice(0, 1)))
         self.augmentation = create_augmentation(config.augment)
         self.strict = is_strict(config, self.task)
-        self.preprocessing = Preprocessing.of(data)
+        self.preprocessing = preprocessing_of(data)
         self.format = torch.channels_last if config.channels_last else torch.contiguous_format
         self.model: EsslModel = model.to(self.world.device).to(memory_format=self.format)
         if self.world.size > 1 and self.world.device.type == "cuda":

@@ -3,65 +3,45 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import platform
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
-from safetensors.torch import load, save
-from torch import Tensor
 
-from eqmodels._shapes import Float
 from eqmodels.backbones import Encoder
+from eqmodels.backbones.files import (
+    check_golden,
+    describe_encoder,
+    golden_features,
+    preprocessing_from,
+)
 from eqmodels.data import LabelledImages
 from eqmodels.layers import GlobalPoolMode
+from eqmodels.storage import (
+    CONFIG,
+    FORMAT,
+    WEIGHTS,
+    StorageError,
+    check_layout,
+    read_config,
+    read_layout,
+    read_weights,
+    write_atomically,
+    write_weights,
+)
 from eqmodels.tasks import Task
 from eqmodels.training.checkpoint import Progress, open_checkpoint
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import TrainingError
-from eqmodels.training.files import write_atomically
 from eqmodels.training.log import Row
 from eqmodels.training.model import EsslModel, build_model
+from eqmodels.transforms import Preprocessing
 
-__all__ = ["CONFIG", "WEIGHTS", "Preprocessing", "Run", "load_run", "load_unfinished", "provenance", "save_run"]
-
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
-"""Names of the files in a run's folder."""
-
-FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """What happens to pixels in [0, 1] before the network sees them.
-
-    Attributes:
-        mean: of each channel over the training images.
-        deviation: standard deviation of each channel.
-        size: height and width of the training images.
-    """
-
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-    size: tuple[int, int]
-
-    @classmethod
-    def of(cls, data: LabelledImages) -> Preprocessing:
-        """That of a network trained on such images."""
-        mean, deviation = data.statistics()
-        return cls(mean, deviation, (data.images.shape[-2], data.images.shape[-1]))
-
-    def normalise(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """``(x - mean) / deviation``, channel by channel."""
-        mean, deviation = (
-            torch.tensor(values, device=images.device, dtype=images.dtype)[:, None, None]
-            for values in (self.mean, self.deviation)
-        )
-        return (images - mean) / deviation
+__all__ = ["Run", "load_run", "load_unfinished", "provenance", "save_run"]
 
 
 @dataclass
@@ -100,68 +80,91 @@ class Run:
         if global_pool.startswith("canonical"):
             pose = copy.deepcopy(self.model.pose)
         encoder.reset_classifier(num_classes, global_pool, pose=pose)
+        encoder.preprocessing = self.preprocessing
         return encoder.eval()
+
+    def description(self, *, license_name: str = "mit") -> dict[str, Any]:
+        """What its config says of the encoder: canonical features, if a head predicts the pose.
+
+        Args:
+            license_name: of the weights.
+        """
+        canonical = self.model.pose is not None and self.model.backbone.group.order > 1
+        return describe_encoder(self.encoder("canonical" if canonical else "invariant"), license_name=license_name)
 
 
 def save_run(folder: str | Path, run: Run) -> str:
     """Writes weights, then config: a folder with a config is complete. Sets and returns the run's sha256.
 
+    The tensors are those of `EsslModel`, ``backbone.`` and ``heads.``; the config is that of the encoder (see
+    `describe_encoder`) with ``pretraining``, ``log`` and ``provenance`` of the run.
+
     Raises:
-        TrainingError: if a file cannot be written.
+        StorageError: if a file cannot be written.
     """
     folder = Path(folder)
-    # Stock PyTorch strides: what is channels-last in memory is an ordinary tensor on the disk.
-    state = {name: value.detach().cpu().contiguous() for name, value in run.model.state_dict().items()}
-    weights = save(state)
-    run.sha256 = hashlib.sha256(weights).hexdigest()
-    write_atomically(folder / WEIGHTS, weights)
+    description, golden = run.description(), golden_features(run.encoder())
+    run.sha256 = write_weights(folder / WEIGHTS, run.model.state_dict())
     content = {
         "format": FORMAT,
+        **description,
+        "golden": golden,
+        "sha256": run.sha256,
         "pretraining": run.config.to_dict(),
-        "preprocessing": asdict(run.preprocessing),
         "log": run.log,
         "provenance": run.provenance,
-        "sha256": run.sha256,
     }
     write_atomically(folder / CONFIG, json.dumps(content, indent=2) + "\n")
     return run.sha256
 
 
 def load_run(folder: str | Path) -> Run:
-    """The network of a finished run, in eval mode on the CPU.
+    """The network of a finished run, in eval mode on the CPU; checked before anything large is built.
 
     Raises:
-        TrainingError: if the folder is not that of a finished run, or its weights are damaged or another network's.
+        StorageError: if the folder is not that of a finished run, or a file of it is not what it should be.
     """
     folder = Path(folder)
     if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
-        raise TrainingError(
+        raise StorageError(
             f"{folder} holds no finished run: it needs {CONFIG} and {WEIGHTS}. Name a folder that eqmodels pretrain "
             "wrote, once it is done."
         )
+    content = read_config(folder / CONFIG)
+    if "pretraining" not in content:
+        raise StorageError(
+            f"{folder} holds an encoder without the run that pretrained it. Use eqmodels.load({str(folder)!r})."
+        )
+    file = folder / WEIGHTS
+    layout = read_layout(file)
     try:
-        content = json.loads((folder / CONFIG).read_text())
-        if content["format"] != FORMAT:
-            raise TrainingError(f"{folder / CONFIG} is of format {content['format']!r}, not {FORMAT}. Update eqmodels.")
         config = PretrainConfig.from_dict(content["pretraining"])
-        stored = content["preprocessing"]
-        preprocessing = Preprocessing(tuple(stored["mean"]), tuple(stored["deviation"]), tuple(stored["size"]))
-        weights = (folder / WEIGHTS).read_bytes()
-        if hashlib.sha256(weights).hexdigest() != content["sha256"]:
-            raise TrainingError(
-                f"{folder / WEIGHTS} is damaged or of another run: its sha256 is not {CONFIG}'s. Train it again."
+        preprocessing = preprocessing_from(content["preprocessing"])
+        if preprocessing is None:
+            raise ValueError("a run has a preprocessing, and this one has none")
+        with torch.device("meta"):
+            expected, _ = build_model(config, len(preprocessing.mean))
+    except (ValueError, TypeError) as error:
+        raise StorageError(f"{folder / CONFIG} describes no run: {error} Nothing was built.") from error
+    check_layout(file, layout, expected.state_dict())
+    state = read_weights(file, content["sha256"])
+    model, task = build_model(config, len(preprocessing.mean))
+    model.load_state_dict(state)
+    run = Run(config, model.eval(), task, preprocessing, content["log"], content["provenance"], content["sha256"])
+    _check_description(run, content, folder / CONFIG)
+    check_golden(run.encoder(), content["golden"], str(file))
+    return run
+
+
+def _check_description(run: Run, content: Mapping[str, Any], file: Path) -> None:
+    """Refuses a config that describes another encoder to timm and to the Hub than its run trained."""
+    description = run.description(license_name=content["pretrained_cfg"].get("license", ""))
+    for name, value in description.items():
+        if content[name] != value:
+            raise StorageError(
+                f"{file} contradicts itself: its run has {name}={value!r}, and it says {content[name]!r}. Fetch it "
+                "again."
             )
-        model, task = build_model(config, len(preprocessing.mean))
-        model.load_state_dict(load(weights))
-        return Run(config, model.eval(), task, preprocessing, content["log"], content["provenance"], content["sha256"])
-    except TrainingError:
-        raise
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError, safetensors.SafetensorError) as error:
-        reason = " ".join(str(error).split())
-        raise TrainingError(
-            f"{folder} cannot be loaded: {type(error).__name__}, {reason[:300]} Train it again, or with the version of "
-            "eqmodels that wrote it."
-        ) from error
 
 
 def load_unfinished(file: str | Path) -> Run:
@@ -172,8 +175,9 @@ def load_unfinished(file: str | Path) -> Run:
     """
     content, config = open_checkpoint(Path(file))
     try:
-        stored = content["images"]
-        preprocessing = Preprocessing(tuple(stored["mean"]), tuple(stored["deviation"]), tuple(stored["size"]))
+        preprocessing = preprocessing_from(content["images"])
+        if preprocessing is None:
+            raise ValueError("it does not say how images are normalised")
         model, task = build_model(config, len(preprocessing.mean))
         model.load_state_dict(content["model"])
         progress = Progress(**content["progress"])

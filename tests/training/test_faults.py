@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from eqmodels.data import LabelledImages
+from eqmodels.storage import EqmodelsError
 from eqmodels.training import Pretraining, TrainingError, pretrain
 from tests.training.runs import finish, photos, start, tiny, weights
 
@@ -18,7 +19,7 @@ def trained(config, folder, **options):
     return pretrain(config, folder, **{"data": photos(), "device": "cpu", "quiet": True, **options})
 
 
-def fails(config, folder, sentence, error=TrainingError, **options):
+def fails(config, folder, sentence, error=EqmodelsError, **options):
     """Asserts that a run ends with one sentence."""
     with pytest.raises(error, match=sentence) as caught:
         trained(config, folder, **options)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eqmodels.training import TrainingError
-from eqmodels.training.files import prepare_folder, write_atomically
+from eqmodels.storage import StorageError, prepare_folder, write_atomically
 
 
 def test_a_file_is_written_whole(tmp_path):
@@ -25,7 +24,7 @@ def test_a_write_that_fails_leaves_the_old_content_and_nothing_else(tmp_path, mo
         raise error
 
     monkeypatch.setattr("os.fsync" if call == "fsync" else "pathlib.Path.replace", fail)
-    with pytest.raises((TrainingError, KeyboardInterrupt)) as caught:
+    with pytest.raises((StorageError, KeyboardInterrupt)) as caught:
         write_atomically(tmp_path / "file", "new")
     if isinstance(error, OSError):
         assert str(caught.value).startswith(

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from eqmodels.training.errors import TrainingError
+from eqmodels.storage.errors import StorageError
 
 __all__ = ["prepare_folder", "write_atomically"]
 
@@ -19,7 +19,7 @@ def write_atomically(file: Path, content: bytes | str) -> None:
     """Writes a file beside its place, makes sure that it is on the disk, and moves it there.
 
     Raises:
-        TrainingError: if it cannot be written; the file is then what it was.
+        StorageError: if it cannot be written; the file is then what it was.
     """
     temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
@@ -30,7 +30,7 @@ def write_atomically(file: Path, content: bytes | str) -> None:
         temporary.replace(file)
     except OSError as error:
         kept = "the one from before is intact" if file.exists() else "nothing was written"
-        raise TrainingError(
+        raise StorageError(
             f"{file} could not be written ({error.strerror or error}); {kept}. Free some space or choose another "
             "folder, and start the same command again; a training goes on from its last checkpoint."
         ) from error
@@ -43,7 +43,7 @@ def prepare_folder(folder: Path) -> None:
     """Makes the folder if need be, shows that files can be written into it, and removes what a killed run half wrote.
 
     Raises:
-        TrainingError: if files cannot be written.
+        StorageError: if files cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def prepare_folder(folder: Path) -> None:
             if _UNFINISHED.fullmatch(rest.name):
                 rest.unlink(missing_ok=True)
     except OSError as error:
-        raise TrainingError(
+        raise StorageError(
             f"files are to be written into {folder}, which cannot be done ({error.strerror or error}). "
             "Choose another (--folder)."
         ) from error

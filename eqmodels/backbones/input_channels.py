@@ -1,0 +1,48 @@
+"""An encoder for images of another number of channels than it was trained on."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from eqmodels._shapes import Float
+from eqmodels.backbones.encoder import Encoder
+from eqmodels.backbones.files import build_encoder, describe_encoder
+from eqmodels.layers.checks import check_count
+
+__all__ = ["adapt_channels", "with_channels"]
+
+
+def adapt_channels(weight: Float[Tensor, ...], axis: int, channels: int) -> Float[Tensor, ...]:
+    """Filters for another number of input channels: summed for one, else repeated in turn and scaled by old / new.
+
+    An image whose channels are all equal then gives what the average of the old channels gave. (timm does the same for
+    networks trained on three channels.)
+    """
+    old = weight.shape[axis]
+    if channels == 1:
+        return weight.sum(axis, keepdim=True)
+    repeats = [1] * weight.dim()
+    repeats[axis] = -(-channels // old)
+    return weight.repeat(repeats).narrow(axis, 0, channels) * (old / channels)
+
+
+def with_channels(encoder: Encoder, in_chans: int) -> Encoder:
+    """A copy of an encoder for images of `in_chans` channels, its lifting filters adapted, equivariant as before.
+
+    Raises:
+        TypeError: if `in_chans` is not an integer.
+        ValueError: if it is below 1, or the encoder is not as `create_model` builds it.
+    """
+    description = describe_encoder(encoder)
+    description["model_args"]["in_chans"] = check_count("in_chans", in_chans, 1)
+    adapted, state = build_encoder(description), encoder.state_dict()
+    for name, value in adapted.state_dict().items():
+        differing = [axis for axis, (a, b) in enumerate(zip(state[name].shape, value.shape, strict=True)) if a != b]
+        if differing:
+            state[name] = adapt_channels(state[name], differing[0], in_chans)
+    adapted.load_state_dict(state)
+    reference = next(encoder.parameters())
+    adapted.to(reference.device, reference.dtype).train(encoder.training)
+    if encoder.preprocessing is not None:
+        adapted.preprocessing = encoder.preprocessing.with_channels(in_chans)
+    return adapted

@@ -1,0 +1,179 @@
+"""Files of a repository of the Hugging Face Hub, in its standard cache, each compared with its hash."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from eqmodels.storage import CONFIG, WEIGHTS, StorageError, sha256_of
+
+__all__ = ["Fetch"]
+
+PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
+EXPLANATIONS: tuple[tuple[type[Exception], str], ...] = (
+    (
+        LocalEntryNotFoundError,
+        "{file} of {place} is not in the cache, and the Hub cannot be reached (no network, offline mode or "
+        "local_files_only; {reason}). Fill the cache first: eqmodels download hub:{place}",
+    ),
+    (GatedRepoError, "{place} has terms that you must accept first. Open its page on the Hub, and log in."),
+    (
+        RepositoryNotFoundError,
+        "there is no repository {repository} on the Hub, or it is private and your token may not read it. Check the "
+        "name, or log in: hf auth login, or the variable HF_TOKEN.",
+    ),
+    (RevisionNotFoundError, "{repository} has no revision {revision!r}. Name a commit, a tag or a branch that it has."),
+    (HfHubHTTPError, "the Hub answered {status} to the request for {file} of {place} ({reason}). Try later."),
+)
+"""What to say of the client's errors: the first that fits."""
+
+DISK: tuple[tuple[tuple[int, ...], str], ...] = (
+    (
+        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+        "no space is left for {file} of {place} ({reason}). Free some, or set HF_HOME to a folder on another disk.",
+    ),
+    (
+        (errno.EACCES, errno.EPERM, errno.EROFS),
+        "the cache of the Hub's files cannot be written ({reason}). Set HF_HOME or cache_dir to a folder that can.",
+    ),
+)
+"""What to say of the system's errors, by their number."""
+
+OTHERWISE = "{file} of {place} could not be fetched ({kind}: {reason}). Try again."
+
+_SHA256, _SHA1 = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """How to fetch a network from a repository.
+
+    Attributes:
+        repository: ``organisation/name``.
+        revision: a commit, tag or branch; None for the main branch.
+        token: of the Hub; None for the one that the Hub's client knows, False for none.
+        cache_dir: None for the Hub's standard cache.
+        force_download: whether to fetch files that the cache has.
+        local_files_only: whether to take what the cache has, without network.
+    """
+
+    repository: str
+    revision: str | None = None
+    token: str | bool | None = None
+    cache_dir: str | Path | None = None
+    force_download: bool = False
+    local_files_only: bool = False
+
+    def folder(self) -> Path:
+        """The folder of the cache with config and weights, both of one commit, fetched if need be.
+
+        Raises:
+            StorageError: if they cannot be had, or arrive damaged.
+            ValueError: if the repository's name breaks the Hub's rules.
+        """
+        config = self._file(CONFIG, self.revision)
+        # The revision may move between two requests; the cache names its folders by the commit.
+        return self._file(WEIGHTS, config.parent.name).parent
+
+    def _file(self, name: str, revision: str | None) -> Path:
+        """One file, compared with the hash that it is cached under; fetched once more if it is damaged."""
+        path = self._download(name, revision, force=self.force_download)
+        if _is_whole(path):
+            return path
+        try:
+            again = self._download(name, revision, force=True)
+        except StorageError as error:
+            raise StorageError(f"{path} is damaged, and could not be fetched again: {error}") from error
+        if not _is_whole(again):
+            raise StorageError(
+                f"{again} is damaged: its hash is not the one that the Hub names, although it was fetched anew. "
+                "Nothing was loaded; try later, or another network."
+            )
+        return again
+
+    def _download(self, name: str, revision: str | None, *, force: bool) -> Path:
+        try:
+            return Path(
+                hf_hub_download(
+                    self.repository,
+                    name,
+                    revision=revision,
+                    token=self.token,
+                    cache_dir=self.cache_dir,
+                    force_download=force,
+                    local_files_only=self.local_files_only,
+                    library_name="eqmodels",
+                )
+            )
+        except HFValidationError as error:
+            reason = str(error).replace("\n", " ")
+            raise ValueError(
+                f"a repository of the Hub is organisation/name; got {self.repository!r} ({reason})."
+            ) from error
+        # Transport libraries have errors of their own, which differ between versions of the client.
+        except Exception as error:
+            raise StorageError(self._sentence(error, name)) from error
+
+    def _sentence(self, error: Exception, name: str) -> str:
+        """What went wrong, and a way out."""
+        # Of a file that is missing the client has two errors; the first is of its cache, the second of the Hub.
+        if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+            return f"{self.repository}@{self.revision or 'main'} has no {name}{self._pickles()}."
+        number = error.errno if isinstance(error, OSError) else None
+        kind = next((words for numbers, words in DISK if number in numbers), None)
+        words = kind or next((words for class_, words in EXPLANATIONS if isinstance(error, class_)), OTHERWISE)
+        return words.format(
+            file=name,
+            repository=self.repository,
+            revision=self.revision,
+            place=f"{self.repository}@{self.revision or 'main'}",
+            status=getattr(getattr(error, "response", None), "status_code", "nothing"),
+            kind=type(error).__name__,
+            reason=_reason(error),
+        )
+
+    def _pickles(self) -> str:
+        """What to say of pickles in the repository, if there are any."""
+        try:
+            names = HfApi(token=self.token).list_repo_files(self.repository, revision=self.revision)
+        except Exception:  # the sentence stands without
+            return ""
+        pickles = [name for name in names if name.endswith(PICKLES)]
+        if not pickles:
+            return ", and so is no network of eqmodels"
+        return (
+            f", only {pickles[0]}: a pickle, which can run any code when it is opened and is never loaded. Ask its "
+            "owner for safetensors"
+        )
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file of the cache has the hash that its blob is named by: sha256, or git's of small files.
+
+    A cache without links (some systems have none) does not say.
+    """
+    name = path.resolve().name
+    if _SHA256.fullmatch(name):
+        return sha256_of(path) == name
+    if _SHA1.fullmatch(name):
+        content = path.read_bytes()
+        return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() == name
+    return True
+
+
+def _reason(error: Exception) -> str:
+    return " ".join((str(error) or type(error).__name__).split())[:200]

@@ -1,0 +1,150 @@
+"""Files of weights: safetensors, whose header is read and compared before any weight is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from eqmodels.storage.errors import StorageError
+from eqmodels.storage.files import write_atomically
+
+__all__ = ["WEIGHTS", "Layout", "check_layout", "read_layout", "read_weights", "sha256_of", "write_weights"]
+
+WEIGHTS = "model.safetensors"
+"""The name of the file of weights in a folder."""
+
+Layout = dict[str, tuple[torch.dtype, tuple[int, ...]]]
+"""The type and the shape of every tensor, by name."""
+
+LARGEST_HEADER = 2**26
+"""Bytes; a network of a million tensors would have a header of about this size."""
+
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+
+
+def sha256_of(file: Path) -> str:
+    """The sha256 of a file, 64 hexadecimal digits.
+
+    Raises:
+        StorageError: if it cannot be read.
+    """
+    try:
+        with file.open("rb") as stream:
+            digest = hashlib.sha256()
+            while chunk := stream.read(2**20):
+                digest.update(chunk)
+    except OSError as error:
+        raise StorageError(f"{file} cannot be read ({error.strerror or error}). Fetch it again.") from error
+    return digest.hexdigest()
+
+
+def write_weights(file: Path, state: Mapping[str, Tensor]) -> str:
+    """Writes tensors as safetensors, atomically, and returns the sha256 of the file.
+
+    Raises:
+        StorageError: if it cannot be written; the file is then what it was.
+    """
+    # Stock PyTorch strides: what is channels-last in memory is an ordinary tensor on the disk.
+    content = save({name: value.detach().cpu().contiguous() for name, value in state.items()})
+    write_atomically(file, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_layout(file: Path) -> Layout:
+    """Names, types and shapes of the tensors of a file, from its header alone.
+
+    Raises:
+        StorageError: if it is no safetensors file, or its header does not agree with its size.
+    """
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            if length > min(size - 8, LARGEST_HEADER):
+                raise ValueError(f"a header of {length} bytes in a file of {size}")
+            header = json.loads(stream.read(length))
+        layout: Layout = {}
+        end = 0
+        for name, entry in header.items():
+            if name != "__metadata__":
+                layout[name] = (_DTYPES[entry["dtype"]], tuple(map(int, entry["shape"])))
+                end = max(end, int(entry["data_offsets"][1]))
+        if 8 + length + end != size:
+            raise ValueError(f"{size} bytes instead of {8 + length + end}")
+    except (OSError, struct.error, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        reason = str(error).replace("\n", " ")[:200]
+        raise StorageError(
+            f"{file} is no whole safetensors file ({type(error).__name__}: {reason}). Fetch it again."
+        ) from error
+    return layout
+
+
+def check_layout(file: Path, layout: Layout, expected: Mapping[str, Tensor]) -> None:
+    """Refuses a file whose tensors are not exactly the expected ones, which may be on the meta device.
+
+    Raises:
+        StorageError: if names, types or shapes differ; names the first of each.
+    """
+    wanted: Layout = {name: (value.dtype, tuple(value.shape)) for name, value in expected.items()}
+    faults = [
+        f"{len(names)} {words} ({names[0]}{', ...' if len(names) > 1 else ''})"
+        for words, names in (
+            ("missing", sorted(wanted.keys() - layout.keys())),
+            ("unknown", sorted(layout.keys() - wanted.keys())),
+            ("of another shape or type", sorted(n for n in wanted.keys() & layout.keys() if wanted[n] != layout[n])),
+        )
+        if names
+    ]
+    if faults:
+        raise StorageError(
+            f"{file} holds the weights of another network: of its tensors, {', '.join(faults)}. Nothing was loaded; "
+            "use the config.json that was published with it."
+        )
+
+
+def read_weights(file: Path, sha256: str) -> dict[str, Tensor]:
+    """The tensors of a file with this sha256, on the CPU.
+
+    Raises:
+        StorageError: if the file has another sha256, is no safetensors file, or a value is no finite number.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise StorageError(f"{file} cannot be read ({error.strerror or error}). Fetch it again.") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise StorageError(
+            f"{file} is damaged or of another network: its sha256 is {found[:12]}..., not {sha256[:12]}... as it "
+            "should be. Fetch it again."
+        )
+    try:
+        state = load(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        reason = str(error).replace("\n", " ")[:200]
+        raise StorageError(f"{file} is no whole safetensors file ({reason}). Fetch it again.") from error
+    if broken := sorted(name for name, value in state.items() if not value.isfinite().all()):
+        raise StorageError(
+            f"{file} holds numbers that are not finite, in {len(broken)} of {len(state)} tensors ({broken[0]}, ...). "
+            "Nothing was loaded: use weights from before the divergence."
+        )
+    return state
