@@ -7,12 +7,21 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from eqmodels.cli import demo, evaluate, models, pretrain, report
+from eqmodels.cli import demo, download, evaluate, models, pretrain, publish, report, verify
 from eqmodels.storage import EqmodelsError
 
 __all__ = ["build_parser", "main"]
 
-COMMANDS = {"demo": demo, "pretrain": pretrain, "evaluate": evaluate, "models": models, "report": report}
+COMMANDS = {
+    "demo": demo,
+    "pretrain": pretrain,
+    "evaluate": evaluate,
+    "models": models,
+    "report": report,
+    "verify": verify,
+    "download": download,
+    "publish": publish,
+}
 """Each a module with ``SUMMARY``, ``DESCRIPTION``, ``EPILOG``, ``add_arguments(parser)`` and ``run(arguments) ->
 status``."""
 

@@ -6,9 +6,14 @@ from typing import Any
 from eqmodels.backbones import Encoder
 from eqmodels.hub.index import ZooEntry, entry_of, read_index
 from eqmodels.hub.load import create_model, list_models, load, load_pretrained
-from eqmodels.hub.source import list_pretrained
+from eqmodels.hub.publish import Publication, publish
+from eqmodels.hub.source import list_pretrained, locate
+from eqmodels.hub.verify import Check, Verification, verify
 
 __all__ = [
+    "Check",
+    "Publication",
+    "Verification",
     "ZooEntry",
     "create_model",
     "entry_of",
@@ -16,7 +21,10 @@ __all__ = [
     "list_pretrained",
     "load",
     "load_pretrained",
+    "locate",
+    "publish",
     "read_index",
+    "verify",
 ]
 
 

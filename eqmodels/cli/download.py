@@ -1,0 +1,52 @@
+"""``eqmodels download``: fills the cache for machines without network."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from eqmodels.hub import list_pretrained, load, locate
+
+__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
+
+SUMMARY = "fetch pretrained networks into the cache, for machines without network"
+DESCRIPTION = (
+    "Fetches pretrained networks into the Hugging Face cache (the folder named by HF_HOME) and checks them. With this "
+    "cache, and HF_HUB_OFFLINE=1, they load without network. What this installation has is only checked."
+)
+EPILOG = """\
+examples:
+  eqmodels download 'c4_*'
+  eqmodels download hub:organisation/name@v1
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the networks."""
+    parser.add_argument(
+        "names", nargs="+", metavar="NAME", help="names of the zoo, quoted patterns of them, or hub:organisation/name"
+    )
+    parser.add_argument("--json", action="store_true", help="print names and folders as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the folder of every network.
+
+    Raises:
+        ValueError: if a pattern matches nothing, or a repository's name is none.
+        StorageError: if files cannot be had or are damaged.
+    """
+    folders = {}
+    for pattern in arguments.names:
+        names = [pattern] if pattern.startswith("hub:") else list_pretrained(pattern)
+        if not names:
+            raise ValueError(f"no pretrained model matches {pattern!r}; 'eqmodels models --pretrained' lists all.")
+        for name in names:
+            folder = locate(name).folder
+            load(folder)
+            folders[name] = str(folder)
+            if not arguments.json:
+                print(f"{name}: {folder}", flush=True)
+    if arguments.json:
+        print(json.dumps(folders, indent=2))
+    return 0

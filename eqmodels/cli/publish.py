@@ -1,0 +1,56 @@
+"""``eqmodels publish``: from a folder of the zoo to the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+
+from eqmodels.cli.table import table
+from eqmodels.hub import publish
+
+__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
+
+SUMMARY = "publish a measured network to the Hugging Face Hub"
+DESCRIPTION = (
+    "Checks a folder with weights, config, results and recipe, generates its card and picture, and publishes all of it "
+    "in one commit with a tag. Without a change there is no new commit. The token is the Hub client's: hf auth login, or "
+    "the variable HF_TOKEN."
+)
+EPILOG = "example: eqmodels publish zoo/c4_resnet18_w16.rot_fmnist_simclr --repo organisation/name --dry-run"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the folder, the repository and the options."""
+    parser.add_argument("folder", metavar="FOLDER", help="of the network, such as zoo/<name>")
+    parser.add_argument(
+        "--repo", required=True, metavar="ORGANISATION/NAME", help="the repository; made if there is none"
+    )
+    parser.add_argument("--private", action="store_true", help="make a new repository private")
+    parser.add_argument("--dry-run", action="store_true", help="check and show everything, and ask the Hub nothing")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the files, the commit and the line for the index.
+
+    Raises:
+        StorageError: if the folder is not fit to be published, or the Hub refuses.
+        ValueError: if the repository's name breaks the Hub's rules.
+        ModuleNotFoundError: if matplotlib, which draws the picture, is not installed.
+    """
+    result = publish(arguments.folder, arguments.repo, private=arguments.private, dry_run=arguments.dry_run)
+    if arguments.json:
+        print(json.dumps(asdict(result), indent=2))
+        return 0
+    print(table(["file", "bytes", "sha256"], [[name, f"{size:,}", sha] for name, (size, sha) in result.files.items()]))
+    if arguments.dry_run:
+        print(
+            f"\ndry run: nothing was sent; {arguments.repo} would get these files in one commit with the tag {result.tag}"
+        )
+    elif result.changed:
+        print(f"\npublished {arguments.repo} at {result.entry.commit}, tag {result.tag}")
+    else:
+        print(f"\nnothing changed: {arguments.repo} stays at {result.entry.commit}")
+    print(f"\nthe line for eqmodels/hub/zoo.json:\n{result.entry.line()}")
+    return 0

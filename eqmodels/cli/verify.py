@@ -1,0 +1,46 @@
+"""``eqmodels verify``: every check of a pretrained network."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from eqmodels.hub import verify
+
+__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
+
+SUMMARY = "check the files and the equivariance of a pretrained network"
+DESCRIPTION = (
+    "Checks a pretrained network: config, size and sha256, safetensors header, names, shapes and values of the weights, "
+    "the features of a fixed image, its results, and the equivariance of every layer. The exit status is 0 if all is "
+    "well, and 1 if not."
+)
+EPILOG = """\
+examples:
+  eqmodels verify c4_resnet18_w16.rot_fmnist_simclr
+  eqmodels verify runs/my_run
+  eqmodels verify hub:organisation/name@v1
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the network and the options."""
+    parser.add_argument("name", metavar="NAME", help="a name of the zoo, a folder, or hub:organisation/name[@revision]")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON instead of lines")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the checks; 0 if all passed, else 1.
+
+    Raises:
+        ValueError: if there is no such network.
+    """
+    result = verify(arguments.name)
+    if arguments.json:
+        print(json.dumps(result.to_dict(), indent=2))
+        return int(not result.passed)
+    for check in result.checks:
+        print(f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.found}")
+    if result.equivariance is not None:
+        print(f"\n{result.equivariance.text(rows=5)}")
+    return int(not result.passed)

@@ -1,0 +1,60 @@
+"""The picture of a model card: how well the probe knows the class while the image turns."""
+
+from __future__ import annotations
+
+import io
+
+from eqmodels.evaluation import EncoderEvaluation
+
+__all__ = ["PICTURE", "turns_picture"]
+
+PICTURE = "turns.png"
+"""The name of the file in a repository."""
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+COLOURS = ("#0072B2", "#009E73", "#D55E00", "#E69F00")
+CURVES = ("canonical", "invariant-3", "regular", "orbit-mean")
+
+
+def turns_picture(evaluations: dict[str, EncoderEvaluation]) -> bytes:
+    """A PNG: accuracy of linear probes against the angle of the test images, a curve a kind of features.
+
+    The same measurements give the same bytes (with the same matplotlib).
+
+    Args:
+        evaluations: by the network's name; the first in full lines, the others dashed.
+
+    Raises:
+        ModuleNotFoundError: if matplotlib is not installed.
+        ValueError: if nothing was measured over the angles.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "a model card's picture needs matplotlib, which is not installed; run: pip install eqmodels[report]"
+        ) from error
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    for line, (name, evaluation) in zip(("-", "--", ":"), evaluations.items(), strict=False):
+        for colour, features in zip(COLOURS, CURVES, strict=True):
+            scores = next((one for one in evaluation.features if one.features == features and one.angles), None)
+            if scores is not None:
+                angles = [*map(float, scores.angles), 360.0]
+                accuracies = [100 * value for value in scores.angles.values()]
+                label = f"{name.split('.')[0]}, {features}"
+                axes.plot(angles, [*accuracies, accuracies[0]], line, color=colour, label=label)
+    if not axes.lines:
+        raise ValueError("nothing was measured over the angles; run eqmodels evaluate without --quick.")
+    axes.set(
+        xlabel="angle of the test images (degrees), seen through a circle",
+        ylabel="accuracy (%)",
+        xlim=(0, 360),
+        ylim=(0, 100),
+        xticks=range(0, 361, 45),
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
+    return buffer.getvalue()
