@@ -1,5 +1,6 @@
 """Backbones, one file a family, behind the interface of `Encoder`."""
 
+from eqmodels.backbones.convert import ConvertedLayer, RedetReport, from_redet, resnet_from_torchvision
 from eqmodels.backbones.encoder import Encoder, FeatureInfo
 from eqmodels.backbones.escnn_resnet import EscnnResNet
 from eqmodels.backbones.escnn_weights import from_escnn, to_escnn
@@ -9,15 +10,19 @@ from eqmodels.backbones.standard_resnet import StandardResNet, from_torchvision
 from eqmodels.backbones.wide_resnet import WideSteerableResNet
 
 __all__ = [
+    "ConvertedLayer",
     "Encoder",
     "EscnnResNet",
     "FeatureInfo",
+    "RedetReport",
     "StandardResNet",
     "SteerableResNet",
     "WideSteerableResNet",
     "create_model",
     "from_escnn",
+    "from_redet",
     "from_torchvision",
     "list_models",
+    "resnet_from_torchvision",
     "to_escnn",
 ]

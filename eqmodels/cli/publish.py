@@ -14,8 +14,8 @@ __all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
 SUMMARY = "publish a measured network to the Hugging Face Hub"
 DESCRIPTION = (
     "Checks a folder with weights, config, results and recipe, generates its card and picture, and publishes all of it "
-    "in one commit with a tag. Without a change there is no new commit. The token is the Hub client's: hf auth login, or "
-    "the variable HF_TOKEN."
+    "in one commit with a tag. Without a change there is no new commit. The token is the Hub client's: hf auth login, "
+    "or the variable HF_TOKEN."
 )
 EPILOG = "example: eqmodels publish zoo/c4_resnet18_w16.rot_fmnist_simclr --repo organisation/name --dry-run"
 
@@ -23,9 +23,7 @@ EPILOG = "example: eqmodels publish zoo/c4_resnet18_w16.rot_fmnist_simclr --repo
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the folder, the repository and the options."""
     parser.add_argument("folder", metavar="FOLDER", help="of the network, such as zoo/<name>")
-    parser.add_argument(
-        "--repo", required=True, metavar="ORGANISATION/NAME", help="the repository; made if there is none"
-    )
+    parser.add_argument("--repo", required=True, metavar="ORGANISATION/NAME", help="where to; made if there is none")
     parser.add_argument("--private", action="store_true", help="make a new repository private")
     parser.add_argument("--dry-run", action="store_true", help="check and show everything, and ask the Hub nothing")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
@@ -45,9 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     print(table(["file", "bytes", "sha256"], [[name, f"{size:,}", sha] for name, (size, sha) in result.files.items()]))
     if arguments.dry_run:
-        print(
-            f"\ndry run: nothing was sent; {arguments.repo} would get these files in one commit with the tag {result.tag}"
-        )
+        print(f"\ndry run, nothing was sent: {arguments.repo} would get these files in one commit, tag {result.tag}")
     elif result.changed:
         print(f"\npublished {arguments.repo} at {result.entry.commit}, tag {result.tag}")
     else:

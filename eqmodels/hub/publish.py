@@ -46,14 +46,12 @@ def publication_files(folder: Path, repository: str) -> dict[str, bytes]:
     """
     evaluation, twin = read_results(folder), twin_of(folder)
     evaluations = {folder.name: evaluation} | ({} if twin is None else {twin.name: read_results(twin)})
-    contents: dict[str, bytes] = {}
-    for name in (WEIGHTS, CONFIG, RESULTS, RECIPE):
-        try:
-            contents[name] = (folder / name).read_bytes()
-        except OSError as error:
-            raise StorageError(
-                f"{folder / name} cannot be read ({error.strerror or error}), and is to be published too. Copy it there."
-            ) from error
+    try:
+        contents = {name: (folder / name).read_bytes() for name in (WEIGHTS, CONFIG, RESULTS, RECIPE)}
+    except OSError as error:
+        raise StorageError(
+            f"{error.filename} cannot be read ({error.strerror}), and is to be published too. Copy it there."
+        ) from error
     contents[CARD] = model_card(folder, repository).encode()
     contents[PICTURE] = turns_picture(evaluations)
     return contents
