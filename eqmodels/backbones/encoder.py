@@ -80,11 +80,11 @@ class Encoder(nn.Module, PyTorchModelHubMixin, library_name="eqmodels", tags=["e
         self.add_module(name, stage)
         self.feature_info.append({"num_chs": channels, "reduction": reduction, "module": name})
 
-    def _finish(self, global_pool: GlobalPoolMode, group_pool: GroupPoolMode) -> None:
+    def _finish(self, global_pool: GlobalPoolMode, group_pool: GroupPoolMode, pose_hidden: int = 2048) -> None:
         """Builds `global_pool` and `fc`, once the stages are there."""
         channels = self.feature_info[-1]["num_chs"]
         canonical = str(global_pool).startswith("canonical")
-        pose = pose_predictor(self.group, channels // self.group.order) if canonical else None
+        pose = pose_predictor(self.group, channels // self.group.order, pose_hidden) if canonical else None
         self.global_pool = GlobalPool(self.group, global_pool, group_pool, pose=pose)
         self.fc = self._classifier(self.num_classes)
 

@@ -15,7 +15,6 @@ from torch import Tensor
 from eqmodels._shapes import Float
 from eqmodels.backbones.encoder import Encoder
 from eqmodels.backbones.registry import create_model
-from eqmodels.layers import pose_predictor
 from eqmodels.storage import (
     CONFIG,
     FORMAT,
@@ -48,7 +47,7 @@ def describe_encoder(encoder: Encoder, *, license_name: str = "mit") -> dict[str
     """The part of a config that says how to build an encoder and what its images go through.
 
     The keys are timm's (``architecture``, ``num_classes``, ``num_features``, ``model_args``, ``pretrained_cfg``) and
-    ours (``pose_hidden``, ``preprocessing``).
+    our ``preprocessing``.
 
     Args:
         encoder: of a family of the registry.
@@ -68,6 +67,8 @@ def describe_encoder(encoder: Encoder, *, license_name: str = "mit") -> dict[str
     }
     if group is not None:
         arguments["group_pool"] = pool.fibre.mode
+        if pool.is_canonical:
+            arguments["pose_hidden"] = int(pool.pose.get_submodule("hidden").out_fields) * encoder.group.order  # type: ignore[arg-type]
     preprocessing = encoder.preprocessing
     description = {
         "architecture": f"{'' if group is None else f'{group}_'}{name}_w{width}",
@@ -75,7 +76,6 @@ def describe_encoder(encoder: Encoder, *, license_name: str = "mit") -> dict[str
         "num_features": encoder.num_features,
         "model_args": arguments,
         "pretrained_cfg": _timm_config(encoder, preprocessing, license_name),
-        "pose_hidden": _pose_hidden(encoder),
         "preprocessing": None if preprocessing is None else asdict(preprocessing),
     }
     # As it is read again: lists for tuples.
@@ -98,16 +98,7 @@ def build_encoder(description: Mapping[str, Any]) -> Encoder:
         ValueError: if the description breaks a rule of the network.
         TypeError: if the network has no such argument.
     """
-    arguments = dict(description["model_args"])
-    mode, hidden = arguments.pop("global_pool"), description["pose_hidden"]
-    if (hidden is not None) != mode.startswith("canonical"):
-        raise ValueError(f"pose_hidden belongs to a canonical pooling; got pose_hidden={hidden} for {mode!r}.")
-    encoder = create_model(description["architecture"], **arguments)
-    pose = None
-    if hidden is not None:
-        fields = encoder.feature_info[-1]["num_chs"] // encoder.group.order
-        pose = pose_predictor(encoder.group, fields, hidden)
-    encoder.reset_classifier(encoder.num_classes, mode, pose=pose)
+    encoder = create_model(description["architecture"], **description["model_args"])
     encoder.preprocessing = preprocessing_from(description["preprocessing"])
     return encoder
 
@@ -228,14 +219,6 @@ def _features(encoder: Encoder, size: tuple[int, int]) -> Float[Tensor, " F"]:
         images = encoder.preprocessing.normalise(images)
     maps: Tensor = encoder.forward_features(images)
     return maps.mean((-2, -1))[0]
-
-
-def _pose_hidden(encoder: Encoder) -> int | None:
-    pool = encoder.global_pool
-    if not pool.is_canonical:
-        return None
-    hidden = pool.pose.get_submodule("hidden")
-    return int(hidden.out_fields) * encoder.group.order  # type: ignore[arg-type]
 
 
 def _timm_config(encoder: Encoder, preprocessing: Preprocessing | None, license_name: str) -> dict[str, Any]:

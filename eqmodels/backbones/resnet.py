@@ -146,6 +146,7 @@ class SteerableResNet(Encoder):
         kernel_size: of the spatial convolutions; None for 3 (pixel groups) or 5 (the others).
         basis: ``"pixel"``, ``"harmonic"`` or None for the group's default.
         norm: ``"batch"`` or ``"layer"``.
+        pose_hidden: of a canonical pooling, dense channels of the hidden layer of what predicts the pose.
 
     Raises:
         TypeError: if a count is not an integer.
@@ -166,6 +167,7 @@ class SteerableResNet(Encoder):
         kernel_size: int | None = None,
         basis: BasisName | None = None,
         norm: NormName = "batch",
+        pose_hidden: int = 2048,
     ) -> None:
         super().__init__(group, in_chans, num_classes)
         check_option("architecture", architecture, ResNetName)
@@ -204,4 +206,4 @@ class SteerableResNet(Encoder):
                 )
                 current = fields * 2**index * block.expansion
             self._add_stage(f"layer{index + 1}", nn.Sequential(blocks), current * self.group.order, reduction)
-        self._finish(global_pool, group_pool)
+        self._finish(global_pool, group_pool, pose_hidden)

@@ -92,8 +92,8 @@ class WideSteerableResNet(Encoder):
         restrict: the groups of the three stages, each a subgroup of the one before, for instance
             ``("d8", "d4", "d1")``; None keeps `group` throughout. The output is equivariant under the last one.
         dropout: probability of dropping a field inside a block.
-        in_chans, num_classes, global_pool, group_pool, stem, kernel_size, basis, norm: as for `SteerableResNet`; with
-            `kernel_size` None each stage has its own group's default.
+        in_chans, num_classes, global_pool, group_pool, stem, kernel_size, basis, norm, pose_hidden: as for
+            `SteerableResNet`; with `kernel_size` None each stage has its own group's default.
 
     Raises:
         TypeError: if a count is not an integer.
@@ -116,6 +116,7 @@ class WideSteerableResNet(Encoder):
         kernel_size: int | None = None,
         basis: BasisName | None = None,
         norm: NormName = "batch",
+        pose_hidden: int = 2048,
     ) -> None:
         check_option("architecture", architecture, WideResNetName)
         first = PlanarGroup.parse(group)
@@ -175,4 +176,4 @@ class WideSteerableResNet(Encoder):
             self._add_stage(f"layer{index + 1}", nn.Sequential(blocks), channels, reduction)
         final = OrderedDict(bn=make_norm(norm, self.group, channels // self.group.order), relu=nn.ReLU(inplace=True))
         self._add_stage("layer4", nn.Sequential(final), channels, reduction)
-        self._finish(global_pool, group_pool)
+        self._finish(global_pool, group_pool, pose_hidden)

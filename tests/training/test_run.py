@@ -198,7 +198,7 @@ def test_a_config_that_describes_another_encoder_than_its_run_is_refused(saved):
         (("preprocessing", "size"), [10**9, 1]),
         (("preprocessing", "deviation"), [0.0]),
         (("golden", "size"), [100000, 100000]),
-        (("pose_hidden",), 10**9),
+        (("model_args", "pose_hidden"), 10**9),
     ],
 )
 def test_absurd_sizes_and_names_are_refused_and_nothing_is_built(saved, where, value):
