@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor
 
 from eqmodels._shapes import Float
@@ -9,7 +11,7 @@ from eqmodels.backbones.encoder import Encoder
 from eqmodels.backbones.files import build_encoder, describe_encoder
 from eqmodels.layers.checks import check_count
 
-__all__ = ["adapt_channels", "with_channels"]
+__all__ = ["adapt_channels", "adapted_state", "with_channels"]
 
 
 def adapt_channels(weight: Float[Tensor, ...], axis: int, channels: int) -> Float[Tensor, ...]:
@@ -26,6 +28,17 @@ def adapt_channels(weight: Float[Tensor, ...], axis: int, channels: int) -> Floa
     return weight.repeat(repeats).narrow(axis, 0, channels) * (old / channels)
 
 
+def adapted_state(state: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights with the lifting filters adapted to a network that differs in the channels of its images alone."""
+    adapted = dict(state)
+    for name, value in target.items():
+        shapes = zip(state[name].shape, value.shape, strict=True) if name in state else ()
+        for axis, (old, new) in enumerate(shapes):
+            if old != new:
+                adapted[name] = adapt_channels(state[name], axis, new)
+    return adapted
+
+
 def with_channels(encoder: Encoder, in_chans: int) -> Encoder:
     """A copy of an encoder for images of `in_chans` channels, its lifting filters adapted, equivariant as before.
 
@@ -35,12 +48,8 @@ def with_channels(encoder: Encoder, in_chans: int) -> Encoder:
     """
     description = describe_encoder(encoder)
     description["model_args"]["in_chans"] = check_count("in_chans", in_chans, 1)
-    adapted, state = build_encoder(description), encoder.state_dict()
-    for name, value in adapted.state_dict().items():
-        differing = [axis for axis, (a, b) in enumerate(zip(state[name].shape, value.shape, strict=True)) if a != b]
-        if differing:
-            state[name] = adapt_channels(state[name], differing[0], in_chans)
-    adapted.load_state_dict(state)
+    adapted = build_encoder(description)
+    adapted.load_state_dict(adapted_state(encoder.state_dict(), adapted.state_dict()))
     reference = next(encoder.parameters())
     adapted.to(reference.device, reference.dtype).train(encoder.training)
     if encoder.preprocessing is not None:

@@ -12,8 +12,8 @@ __all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
 SUMMARY = "check the files and the equivariance of a pretrained network"
 DESCRIPTION = (
     "Checks a pretrained network: config, size and sha256, safetensors header, names, shapes and values of the "
-    "weights, the features of a fixed image, its results, and the equivariance of every layer. The exit status is 0 if all is "
-    "well, and 1 if not."
+    "weights, the features of a fixed image, its results, and the equivariance of every layer. The exit "
+    "status is 0 if all is well, and 1 if not."
 )
 EPILOG = """\
 examples:

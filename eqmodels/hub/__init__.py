@@ -8,6 +8,7 @@ from eqmodels.hub.index import ZooEntry, entry_of, read_index
 from eqmodels.hub.load import create_model, list_models, load, load_pretrained
 from eqmodels.hub.publish import Publication, publish
 from eqmodels.hub.source import list_pretrained, locate
+from eqmodels.hub.timm_models import register_timm
 from eqmodels.hub.verify import Check, Verification, verify
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "locate",
     "publish",
     "read_index",
+    "register_timm",
     "verify",
 ]
 

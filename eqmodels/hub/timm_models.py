@@ -1,0 +1,81 @@
+"""The networks under their names in timm's registry, so that timm's own functions build and load them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
+from typing import Any
+
+from torch import Tensor
+
+from eqmodels import backbones
+from eqmodels.backbones import Encoder
+from eqmodels.backbones.input_channels import adapted_state
+from eqmodels.hub.index import read_index
+
+__all__ = ["register_timm"]
+
+ENTRIES = "eqmodels.hub.timm_entries"
+"""The module that timm finds the functions in; it is made here."""
+
+
+def register_timm(names: Iterable[str] = ()) -> list[str]:
+    """Makes networks known to timm: ``timm.create_model("hf-hub:organisation/name", pretrained=True)`` then loads them.
+
+    timm reads ``architecture``, ``model_args`` and ``pretrained_cfg`` of the config and fetches the weights itself;
+    sha256 and golden features are checked by `eqmodels.load` and `eqmodels.verify` alone.
+
+    Args:
+        names: architectures to register, with widths, as ``"c4_resnet18_w24"``; those of `list_models` and of the zoo
+            always are.
+
+    Returns:
+        The names that are registered, sorted.
+
+    Raises:
+        ModuleNotFoundError: if timm is not installed.
+    """
+    try:
+        from timm.models import register_model
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("timm is not installed; run: pip install eqmodels[timm]") from error
+    entries = sys.modules.setdefault(ENTRIES, ModuleType(ENTRIES))
+    wanted = {*backbones.list_models(), *(name.split(".")[0] for name in read_index()), *names}
+    # timm has networks of its own named resnet18, resnet34 and resnet50.
+    known = sorted(name for name in wanted if "_" in name)
+    for name in known:
+        if not hasattr(entries, name):
+            entry = _entry(name)
+            setattr(entries, name, entry)
+            register_model(entry)
+    return known
+
+
+def _entry(name: str) -> Callable[..., Encoder]:
+    from timm.models import build_model_with_cfg
+
+    def build(**options: Any) -> Encoder:  # noqa: ANN401
+        return backbones.create_model(name, **options)
+
+    def entry(pretrained: bool = False, **options: Any) -> Encoder:  # noqa: ANN401
+        model: Encoder = build_model_with_cfg(build, name, pretrained, pretrained_filter_fn=encoder_state, **options)
+        return model
+
+    entry.__name__ = entry.__qualname__ = name
+    entry.__module__ = ENTRIES
+    return entry
+
+
+def encoder_state(state: Mapping[str, Tensor], encoder: Encoder) -> dict[str, Tensor]:
+    """The weights of an encoder out of a file of `eqmodels.load`: of a whole run, or of the encoder alone."""
+    own = encoder.state_dict()
+    renamed = {
+        name.removeprefix("backbone."): value for name, value in state.items() if not name.startswith("heads.")
+    } | {
+        f"global_pool.pose.{tail}": value
+        for name, value in state.items()
+        for head, found, tail in (name.partition(".pose."),)
+        if found and head.startswith("heads.") and f"global_pool.pose.{tail}" in own
+    }
+    return adapted_state(renamed, own)

@@ -1,0 +1,57 @@
+"""timm builds and loads our networks by its own functions, from the one config that also serves us."""
+
+from __future__ import annotations
+
+import timm
+import torch
+from timm.models._hub import load_model_config_from_hf
+
+import eqmodels
+from eqmodels.hub import load_pretrained, register_timm
+from eqmodels.hub.source import FOLDERS
+from tests.hub_server import HubServer
+
+NAMES = ("c4_resnet18_w16.rot_fmnist_simclr", "resnet18_w16.rot_fmnist_simclr")
+
+
+def published(server, name):
+    files = {file.name: file.read_bytes() for file in (FOLDERS[0] / name).iterdir()}
+    server.publish(f"org/{name}", files)
+    return f"hf-hub:org/{name}"
+
+
+def test_timm_loads_what_we_load(tmp_path):
+    register_timm()
+    images = torch.rand(3, 1, 28, 28)
+    with HubServer() as server, server.client(tmp_path):
+        for name in NAMES:
+            ours = eqmodels.load(name)
+            theirs = timm.create_model(published(server, name), pretrained=True).eval()
+            assert type(theirs) is type(ours)
+            with torch.no_grad():
+                assert torch.equal(theirs(images), ours(images))
+            config, architecture, _ = load_model_config_from_hf(f"org/{name}")
+            assert architecture == name.split(".")[0]
+            assert list(config["mean"]) == list(load_pretrained(name).preprocessing.mean)
+            transform = timm.data.create_transform(**timm.data.resolve_model_data_config(theirs))
+            assert transform is not None
+
+
+def test_timm_adapts_classes_and_channels_as_we_do(tmp_path):
+    register_timm()
+    images = torch.rand(2, 3, 28, 28)
+    with HubServer() as server, server.client(tmp_path):
+        model = timm.create_model(published(server, NAMES[0]), pretrained=True, in_chans=3, num_classes=5).eval()
+        features = eqmodels.load(NAMES[0], in_chans=3)
+        with torch.no_grad():
+            assert model(images).shape == (2, 5)
+            torch.testing.assert_close(
+                model.forward_head(model.forward_features(images), pre_logits=True), features(images)
+            )
+
+
+def test_random_weights_come_by_name():
+    names = register_timm(["c4_resnet18_w24"])
+    assert {"c4_resnet18", "d4_resnet50", "c4_resnet18_w16", "c4_resnet18_w24"} <= set(names)
+    assert timm.is_model("c4_resnet18_w24")
+    assert timm.create_model("c4_resnet18_w24", num_classes=3, in_chans=1)(torch.rand(1, 1, 28, 28)).shape == (1, 3)
