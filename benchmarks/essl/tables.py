@@ -134,6 +134,39 @@ def backbones(augment: str) -> str:
     return markdown([*header, "probe, regular", "canonical", "kNN"], rows())
 
 
+CAUSES = (
+    ("epochs5/resnet18_w16.mlp", "ResNet, 5 epochs"),
+    ("epochs5/c4_resnet18_w16.equivariant", "C4, 5 epochs"),
+    ("simclr/resnet18_w16.mlp", "ResNet, 15 epochs"),
+    ("simclr/c4_resnet18_w16.equivariant", "C4, 15 epochs"),
+    ("epochs60/resnet18_w16.mlp", "ResNet, 60 epochs"),
+    ("simclr/resnet18_w8.mlp", "ResNet of C4's parameters, 15 epochs"),
+)
+
+
+def causes() -> str:
+    """Under SimCLR's augmentation: what becomes of the gain with less or more training, and with fewer parameters."""
+
+    def rows() -> Iterator[list[str]]:
+        for row, words in CAUSES:
+            yield [
+                words,
+                parameters(row),
+                cell(row, task("augmented_accuracy")),
+                cell(row, _information, str),
+                cell(row, feature("regular")),
+                cell(row, feature("regular", "knn")),
+            ]
+
+    header = [
+        "pretraining",
+        "parameters",
+        "rotation, augmented held-out",
+        "I(A; Z) at least, nats, without augmentation",
+    ]
+    return markdown([*header, "probe, regular", "kNN"], rows())
+
+
 HEADLINE = (
     ("resnet18_w16", "mlp", "regular", "ResNet"),
     ("resnet18_w16", "mlp", "regular, turned probe", "ResNet, probe trained on turned images too"),
@@ -221,7 +254,7 @@ def zoo() -> str:
 def sections() -> dict[str, str]:
     """Every table that has a row, by the name of its file."""
     named = {f"backbones_{augment}": backbones(augment) for augment in ("simclr", "crop_flip", "none")}
-    named |= {"headline": headline(), "tasks": tasks(), "zoo": zoo()}
+    named |= {"headline": headline(), "causes": causes(), "tasks": tasks(), "zoo": zoo()}
     return {name: text for name, text in named.items() if text.count("\n") > 1}
 
 

@@ -1,12 +1,13 @@
 """Backbones, one file a family, behind the interface of `Encoder`."""
 
-from eqmodels.backbones.convert import ConvertedLayer, RedetReport, from_redet, resnet_from_torchvision
+from eqmodels.backbones.convert import ConvertedLayer, RedetReport, from_redet, from_torchvision
 from eqmodels.backbones.encoder import Encoder, FeatureInfo
 from eqmodels.backbones.escnn_resnet import EscnnResNet
 from eqmodels.backbones.escnn_weights import from_escnn, to_escnn
+from eqmodels.backbones.input_channels import with_channels
 from eqmodels.backbones.registry import create_model, list_models
 from eqmodels.backbones.resnet import SteerableResNet
-from eqmodels.backbones.standard_resnet import StandardResNet, from_torchvision
+from eqmodels.backbones.standard_resnet import StandardResNet
 from eqmodels.backbones.wide_resnet import WideSteerableResNet
 
 __all__ = [
@@ -23,6 +24,6 @@ __all__ = [
     "from_redet",
     "from_torchvision",
     "list_models",
-    "resnet_from_torchvision",
     "to_escnn",
+    "with_channels",
 ]

@@ -6,9 +6,8 @@ Source: He et al. 2016, arXiv 1512.03385, as implemented by torchvision (strided
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models import resnet as torchvision_resnet
 
 from eqmodels.backbones.encoder import Encoder
@@ -16,7 +15,7 @@ from eqmodels.backbones.resnet import RESNET_DEPTHS, ResNetName
 from eqmodels.backbones.stages import StemName, check_option, field_count
 from eqmodels.layers import GlobalPoolMode
 
-__all__ = ["StandardResNet", "from_torchvision"]
+__all__ = ["StandardResNet"]
 
 
 class StandardResNet(Encoder):
@@ -80,20 +79,6 @@ class StandardResNet(Encoder):
                     nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             self._add_stage(f"layer{index + 1}", stage, current, 2**index * (1 if small else 4))
         self._finish(global_pool, "max")
-
-
-def from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A torchvision ResNet's state under the names of `StandardResNet`: ``conv1`` becomes ``stem.conv``, and so on.
-
-    Example:
-        >>> import torchvision
-        >>> model = StandardResNet("resnet18", stem="imagenet")
-        >>> model.load_state_dict(from_torchvision(torchvision.models.resnet18().state_dict()))
-        <All keys matched successfully>
-    """
-    renamed = {"conv1": "stem.conv", "bn1": "stem.bn"}
-    heads_and_tails = ((*key.partition("."), value) for key, value in state.items())
-    return {f"{renamed.get(head, head)}{dot}{tail}": value for head, dot, tail, value in heads_and_tails}
 
 
 def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from huggingface_hub import HfApi, hf_hub_download
@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
 
 from eqmodels.storage import CONFIG, WEIGHTS, StorageError, sha256_of
 
-__all__ = ["Fetch"]
+__all__ = ["Fetch", "check_token", "reason_of"]
 
 PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
 EXPLANATIONS: tuple[tuple[type[Exception], str], ...] = (
@@ -47,15 +47,33 @@ DISK: tuple[tuple[tuple[int, ...], str], ...] = (
         "no space is left for {file} of {place} ({reason}). Free some, or set HF_HOME to a folder on another disk.",
     ),
     (
-        (errno.EACCES, errno.EPERM, errno.EROFS),
+        (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST),
         "the cache of the Hub's files cannot be written ({reason}). Set HF_HOME or cache_dir to a folder that can.",
     ),
 )
 """What to say of the system's errors, by their number."""
 
+REFUSED = (
+    "the Hub refuses {file} of {place} ({status}: {reason}). Check your token: hf auth login, or the variable HF_TOKEN."
+)
 OTHERWISE = "{file} of {place} could not be fetched ({kind}: {reason}). Try again."
 
 _SHA256, _SHA1 = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
+_REVISION = re.compile(r"(?!.*\.\.)[\w.+@-]+(/[\w.+@-]+)*")
+_TOKEN = re.compile("[!-~]+")
+
+
+def check_token(token: str | bool | None) -> None:
+    """Refuses what is no token, before a library quotes it in an error: a token is never printed.
+
+    Raises:
+        ValueError: if it has spaces, line breaks or other letters that no token has.
+    """
+    if isinstance(token, str) and not _TOKEN.fullmatch(token):
+        raise ValueError(
+            "a token has letters, digits and signs only; the one given is empty or has spaces, line breaks or others "
+            "(it is not shown here). Copy it again, or leave it out and log in: hf auth login."
+        )
 
 
 @dataclass(frozen=True)
@@ -69,14 +87,23 @@ class Fetch:
         cache_dir: None for the Hub's standard cache.
         force_download: whether to fetch files that the cache has.
         local_files_only: whether to take what the cache has, without network.
+
+    Raises:
+        ValueError: if the revision or the token cannot be one.
     """
 
     repository: str
     revision: str | None = None
-    token: str | bool | None = None
+    token: str | bool | None = field(default=None, repr=False)
     cache_dir: str | Path | None = None
     force_download: bool = False
     local_files_only: bool = False
+
+    def __post_init__(self) -> None:
+        check_token(self.token)
+        # It becomes part of a path in the cache.
+        if self.revision is not None and not (_REVISION.fullmatch(self.revision) and len(self.revision) <= 200):
+            raise ValueError(f"a revision is a commit, a tag or a branch of the Hub; got {self.revision[:200]!r}.")
 
     def folder(self) -> Path:
         """The folder of the cache with config and weights, both of one commit, fetched if need be.
@@ -130,20 +157,28 @@ class Fetch:
 
     def _sentence(self, error: Exception, name: str) -> str:
         """What went wrong, and a way out."""
+        # The client hides what the Hub or the network answered behind an error of its own.
+        cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError | ValueError) else None
+        reason = reason_of(cause or error)
+        if isinstance(cause, HfHubHTTPError):
+            error = cause
         # Of a file that is missing the client has two errors; the first is of its cache, the second of the Hub.
         if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
             return f"{self.repository}@{self.revision or 'main'} has no {name}{self._pickles()}."
         number = error.errno if isinstance(error, OSError) else None
         kind = next((words for numbers, words in DISK if number in numbers), None)
         words = kind or next((words for class_, words in EXPLANATIONS if isinstance(error, class_)), OTHERWISE)
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if status in (401, 403) and not isinstance(error, RepositoryNotFoundError):
+            words = REFUSED
         return words.format(
             file=name,
             repository=self.repository,
             revision=self.revision,
             place=f"{self.repository}@{self.revision or 'main'}",
-            status=getattr(getattr(error, "response", None), "status_code", "nothing"),
+            status=status,
             kind=type(error).__name__,
-            reason=_reason(error),
+            reason=reason,
         )
 
     def _pickles(self) -> str:
@@ -175,5 +210,7 @@ def _is_whole(path: Path) -> bool:
     return True
 
 
-def _reason(error: Exception) -> str:
-    return " ".join((str(error) or type(error).__name__).split())[:200]
+def reason_of(error: BaseException) -> str:
+    """What an error of the Hub's client says, in one line of at most 200 characters; what the Hub said comes first."""
+    words = getattr(error, "server_message", None) or str(error) or type(error).__name__
+    return " ".join(words.split())[:200]

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RevisionNotFoundError
+from huggingface_hub.utils import validate_repo_id
 
 from eqmodels.hub.card import model_card, twin_of
+from eqmodels.hub.download import check_token, reason_of
 from eqmodels.hub.index import RESULTS, ZooEntry, entry_of, read_results
 from eqmodels.hub.picture import PICTURE, turns_picture
 from eqmodels.hub.verify import verify
@@ -19,6 +21,8 @@ from eqmodels.storage import CONFIG, WEIGHTS, StorageError
 __all__ = ["Publication", "publication_files", "publish"]
 
 CARD, RECIPE = "README.md", "recipe.json"
+
+UNHARMED = "A commit is whole or is not there, so what was published before is as it was; the same command goes on."
 
 
 @dataclass(frozen=True)
@@ -73,15 +77,18 @@ def publish(
     Args:
         folder: with config, weights, results and recipe.
         repository: ``organisation/name``; made if there is none.
-        private: whether a new repository is private.
+        private: whether a new repository is private; one that is public already is then left as it is.
         dry_run: whether to stop before the Hub is asked anything.
         token: None for the one that the Hub's client knows.
 
     Raises:
         StorageError: if the folder is not fit to be published, or the Hub refuses.
-        ValueError: if the repository's name breaks the Hub's rules.
+        ValueError: if the repository's name breaks the Hub's rules, the token cannot be one, or nothing was measured
+            over the angles.
     """
-    folder = Path(folder)
+    _check_repository(repository)
+    check_token(token)
+    folder = Path(folder).resolve()
     report = verify(folder)
     if not report.passed:
         raise StorageError(f"{folder} is not fit to be published: {report.first_failure}")
@@ -93,33 +100,51 @@ def publish(
     api = HfApi(token=token, library_name="eqmodels")
     try:
         api.create_repo(repository, private=private, exist_ok=True)
-        before = _head(api, repository)
+        before, is_private = _head(api, repository)
+        if private and not is_private:
+            raise StorageError(
+                f"{repository} is there already, and public. Nothing was sent; make it private on the Hub, or leave out "
+                "private."
+            )
         commit = _commit(api, repository, contents, before)
         # A tag never moves: if the card alone changed, it stays with the commit that brought the weights.
         api.create_tag(repository, tag=tag, revision=commit, exist_ok=True)
-    except HFValidationError as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"a repository of the Hub is named organisation/name; got {repository!r} ({reason})."
-        ) from error
+    except StorageError:
+        raise
     except HfHubHTTPError as error:
         status = getattr(error.response, "status_code", None)
-        raise StorageError(_refusal(repository, status, " ".join(str(error).split())[:200])) from error
+        raise StorageError(_refusal(repository, status, reason_of(error))) from error
     # Transport libraries have errors of their own, which differ between versions of the client.
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise StorageError(
-            f"{repository} could not be written ({reason}). Its last commit is as it was; the same command tries again."
+            f"{repository} could not be written ({type(error).__name__}: {reason_of(error)}). {UNHARMED}"
         ) from error
     return Publication(entry_of(folder, repository, commit), tag, files, changed=commit != before)
 
 
-def _head(api: HfApi, repository: str) -> str | None:
-    """The last commit of the main branch; None of an empty repository."""
+def _check_repository(name: str) -> None:
+    """Refuses a name that the Hub would refuse, without asking it.
+
+    Raises:
+        ValueError: says why.
+    """
     try:
-        return api.model_info(repository).sha
-    except RevisionNotFoundError:
-        return None
+        validate_repo_id(name)
+        if "/" not in name:
+            raise HFValidationError("the organisation or user is missing")
+    except HFValidationError as error:
+        raise ValueError(
+            f"a repository of the Hub is named organisation/name; got {name!r} ({reason_of(error)})."
+        ) from error
+
+
+def _head(api: HfApi, repository: str) -> tuple[str | None, bool]:
+    """The last commit of the main branch, None of an empty repository; and whether it is private."""
+    try:
+        info = api.model_info(repository)
+    except RevisionNotFoundError:  # just made, then
+        return None, True
+    return info.sha, bool(info.private)
 
 
 def _commit(api: HfApi, repository: str, contents: Mapping[str, bytes], parent: str | None) -> str:
@@ -137,7 +162,4 @@ def _refusal(repository: str, status: int | None, reason: str) -> str:
             f"the Hub refuses to write {repository} ({status}: {reason}). Log in with a token that may write there: hf "
             "auth login, or the variable HF_TOKEN."
         )
-    return (
-        f"the Hub answered {status} while {repository} was being written ({reason}). Its last commit is as it was; the "
-        "same command tries again."
-    )
+    return f"the Hub answered {status} while {repository} was being written ({reason}). {UNHARMED}"

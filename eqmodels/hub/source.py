@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ FOLDERS = (PACKAGE.parent / "zoo", PACKAGE / "hub" / "zoo")
 """A checkout's zoo, and the part of it that the wheel embeds."""
 
 HUB = "hub:"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def locate(source: str | Path, **options: Any) -> Source:  # noqa: ANN401 (the f
         repository, _, revision = str(source).removeprefix(HUB).partition("@")
         return Source(Fetch(repository, **({"revision": revision or None} | _given(options))).folder())
     path = Path(source)
-    if path.is_dir() and (len(path.parts) > 1 or not _is_zoo_name(str(source))):
+    is_folder = os.path.isdir(path)  # unlike `Path.is_dir` of a name that is too long for the system
+    if is_folder and (len(path.parts) > 1 or not _is_zoo_name(str(source))):
         _refuse_pickles(path)
         return Source(path)
     name = str(source)
@@ -93,13 +95,13 @@ def locate(source: str | Path, **options: Any) -> Source:  # noqa: ANN401 (the f
             found = Source(folder / name, entry)
             found.check()
             return found
-    if path.is_dir():
+    if is_folder:
         _refuse_pickles(path)
         return Source(path)
     if entry is None:
         nearest = difflib.get_close_matches(name, list_pretrained(), n=3, cutoff=0.0)
         raise ValueError(
-            f"{name!r} is neither the folder of a run nor a pretrained network; the nearest names are "
+            f"{name[:200]!r} is neither the folder of a run nor a pretrained network; the nearest names are "
             f"{', '.join(nearest) or 'none: this installation has no zoo'}. eqmodels models --pretrained lists all."
         )
     if entry.commit is None:
@@ -114,7 +116,7 @@ def locate(source: str | Path, **options: Any) -> Source:  # noqa: ANN401 (the f
 
 
 def _is_zoo_name(name: str) -> bool:
-    return any((folder / name / CONFIG).is_file() for folder in FOLDERS)
+    return bool(_NAME.fullmatch(name)) and any((folder / name / CONFIG).is_file() for folder in FOLDERS)
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -24,6 +24,13 @@ FORMAT = 2
 
 LARGEST = 2**26
 """Bytes of a config: a log of 100,000 epochs and a million golden features fit."""
+
+LARGEST_FLOAT32 = 3.4e38
+LONGEST_WORD, LARGEST_NUMBER = 200, 2**32
+"""Of the arguments of a pretraining."""
+
+GOLDEN_SIDE = 64
+"""The largest side of the image whose features are stored, so that nobody has to compute those of a huge one."""
 
 
 @cache
@@ -65,15 +72,46 @@ def check_config(content: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 (an
             f"{name} is of format {written}, and this version of eqmodels reads format {FORMAT}. Update eqmodels, or "
             "fetch the weights again."
         )
-    if fault := best_match(_validator().iter_errors(content)):
-        place = "".join(f"[{part!r}]" for part in fault.absolute_path) or "its top level"
-        rule = fault.message.replace("\n", " ")
-        if len(rule) > 200:
-            rule = f"{rule[:100]} ... {rule[-90:]}"
-        raise StorageError(f"{name} breaks a rule at {place}: {rule}. Nothing was built; fetch it again.")
-    if not all(map(math.isfinite, content["golden"]["features"])):
-        raise StorageError(f"{name} breaks a rule at ['golden']: features must be finite. Fetch it again.")
+    try:
+        fault = best_match(_validator().iter_errors(content))
+        place = "" if fault is None else "".join(f"[{part!r}]" for part in fault.absolute_path) or "its top level"
+    except RecursionError as error:  # a value to be quoted is a list in a list in a list ...
+        raise StorageError(f"{name} breaks a rule: it is too deeply nested. Nothing was built; fetch it again.") from error
+    if fault is not None:
+        rule = _shortened(fault.message.replace("\n", " "))
+        raise StorageError(f"{name} breaks a rule at {_shortened(place)}: {rule}. Nothing was built; fetch it again.")
+    for place, rule in _broken_rules(content):
+        raise StorageError(f"{name} breaks a rule at [{place!r}]: {rule}. Nothing was built; fetch it again.")
     return content
+
+
+def _broken_rules(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Place and rule of what a schema cannot say: how one part depends on another, and what is too large for a float."""
+    golden, preprocessing = content["golden"], content["preprocessing"]
+    if not all(abs(value) <= LARGEST_FLOAT32 for value in golden["features"]):
+        yield "golden", "features must be finite in float32"
+    sides = [min(side, GOLDEN_SIDE) for side in (preprocessing or {"size": [32, 32]})["size"]]
+    if golden["size"] != sides:
+        yield "golden", f"the size must be {sides}, which follows from the preprocessing; got {golden['size']}"
+    pretraining, architecture = content.get("pretraining", {}), content["architecture"]
+    for name, value in pretraining.items():
+        if isinstance(value, dict | list):
+            yield "pretraining", f"values must be words, numbers, true, false or null; {_shortened(repr(name))} is none"
+        elif isinstance(value, str) and len(value) > LONGEST_WORD:
+            yield "pretraining", f"words must have at most {LONGEST_WORD} letters; {_shortened(repr(name))} has {len(value)}"
+        elif isinstance(value, int | float) and not abs(value) <= LARGEST_NUMBER:
+            yield "pretraining", f"numbers must be at most 2**32; {_shortened(repr(name))} is larger"
+    for name in ("model", "task", "data"):
+        if not isinstance(pretraining.get(name, ""), str):
+            yield "pretraining", f"{name} must be a name; got {pretraining[name]!r}"
+    # A name without a width stands for that with the usual one.
+    model = pretraining.get("model", architecture)
+    if model != architecture and not architecture.startswith(f"{model}_w"):
+        yield "pretraining", f"the model must be the architecture, {architecture!r}; got {model!r}"
+
+
+def _shortened(words: str) -> str:
+    return words if len(words) <= 200 else f"{words[:100]} ... {words[-90:]}"
 
 
 def _refuse(word: str) -> float:

@@ -86,14 +86,17 @@ def read_layout(file: Path) -> Layout:
         end = 0
         for name, entry in header.items():
             if name != "__metadata__":
-                layout[name] = (_DTYPES[entry["dtype"]], tuple(map(int, entry["shape"])))
-                end = max(end, int(entry["data_offsets"][1]))
+                start, stop = entry["data_offsets"]
+                # Nothing but integers, as the parser of the weights has it: 4.0, "4" and true are none.
+                if broken := [n for n in (start, stop, *entry["shape"]) if type(n) is not int or n < 0]:
+                    raise ValueError(f"a shape or an offset that is no count, {broken[0]!r}")
+                layout[name] = (_DTYPES[entry["dtype"]], tuple(entry["shape"]))
+                end = max(end, stop)
         if 8 + length + end != size:
             raise ValueError(f"{size} bytes instead of {8 + length + end}")
     except (OSError, struct.error, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        reason = str(error).replace("\n", " ")[:200]
         raise StorageError(
-            f"{file} is no whole safetensors file ({type(error).__name__}: {reason}). Fetch it again."
+            f"{file} is no whole safetensors file ({type(error).__name__}: {_plain(str(error))}). Fetch it again."
         ) from error
     return layout
 
@@ -106,7 +109,7 @@ def check_layout(file: Path, layout: Layout, expected: Mapping[str, Tensor]) -> 
     """
     wanted: Layout = {name: (value.dtype, tuple(value.shape)) for name, value in expected.items()}
     faults = [
-        f"{len(names)} {words} ({names[0]}{', ...' if len(names) > 1 else ''})"
+        f"{len(names)} {words} ({_plain(names[0])}{', ...' if len(names) > 1 else ''})"
         for words, names in (
             ("missing", sorted(wanted.keys() - layout.keys())),
             ("unknown", sorted(layout.keys() - wanted.keys())),
@@ -140,11 +143,15 @@ def read_weights(file: Path, sha256: str) -> dict[str, Tensor]:
     try:
         state = load(content)
     except (SafetensorError, ValueError, KeyError) as error:
-        reason = str(error).replace("\n", " ")[:200]
-        raise StorageError(f"{file} is no whole safetensors file ({reason}). Fetch it again.") from error
+        raise StorageError(f"{file} is no whole safetensors file ({_plain(str(error))}). Fetch it again.") from error
     if broken := sorted(name for name, value in state.items() if not value.isfinite().all()):
         raise StorageError(
-            f"{file} holds numbers that are not finite, in {len(broken)} of {len(state)} tensors ({broken[0]}, ...). "
+            f"{file} holds numbers that are not finite, in {len(broken)} of {len(state)} tensors ({_plain(broken[0])}, ...). "
             "Nothing was loaded: use weights from before the divergence."
         )
     return state
+
+
+def _plain(words: str) -> str:
+    """Words of a file in one line of at most 200 characters that can be printed everywhere."""
+    return (words if words.isprintable() else ascii(words))[:200]

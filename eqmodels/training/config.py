@@ -123,7 +123,7 @@ class PretrainConfig:
             raise ValueError(f"head_dropout must be at least 0 and below 1; got {self.head_dropout}. Pass 0.")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise ValueError(f"clip_norm must be positive; got {self.clip_norm}. Pass None for no clipping.")
-        if self.augment != "none" and "horizontal_flip" in self.task.split("+"):
+        if self.augment != "none" and not {"horizontal_flip", "dihedral"}.isdisjoint(self.task.split("+")):
             raise ValueError(
                 f"augment={self.augment!r} flips every other image before the task, so that nobody can tell what "
                 f"{self.task!r} flipped. Pass augment='none'."

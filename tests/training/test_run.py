@@ -44,7 +44,7 @@ def saved(tmp_path, randomised):
     "changes",
     [
         {},
-        {"model": "d4_resnet18_w8", "norm": "layer", "task": "dihedral"},
+        {"model": "d4_resnet18_w8", "norm": "layer", "task": "dihedral", "augment": "none"},
         {"model": "resnet18_w4", "head": "mlp", "task": "rotation+jigsaw+vertical_flip", "channels_last": True},
         {"task": "jigsaw", "head": "linear", "preset": "paper"},
     ],

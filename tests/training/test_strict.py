@@ -28,7 +28,7 @@ EXACT_PAIRS = [pair for pair in PAIRS if not pair[0].startswith("c8")]
 def test_loss_and_gradients_of_upright_images_are_those_of_turned_ones(randomised, model, task, size, norm):
     results, labels = [], []
     for turn in ("auto", "always"):
-        augment = "none" if task == "horizontal_flip" else "simclr"
+        augment = "none" if task in ("horizontal_flip", "dihedral") else "simclr"
         config = tiny(model=model, task=task, turn=turn, norm=norm, augment=augment, channels_last=False)
         run = Pretraining(config, photos(size=size))
         torch.manual_seed(3)
@@ -78,7 +78,7 @@ def test_several_tasks_of_equivariant_heads_are_refused_in_one_sentence(task):
         Pretraining(tiny(model="d4_resnet18_w8", task=task, augment="none"), photos())
 
 
-@pytest.mark.parametrize("task", ["horizontal_flip", "rotation+horizontal_flip"])
+@pytest.mark.parametrize("task", ["horizontal_flip", "dihedral", "rotation+horizontal_flip"])
 @pytest.mark.parametrize("augment", ["crop_flip", "simclr"])
 def test_a_flip_that_augmentation_hides_is_refused_in_one_sentence(task, augment):
     with pytest.raises(ValueError, match="flips every other image before the task"):
