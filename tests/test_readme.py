@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -10,20 +11,42 @@ import pytest
 from benchmarks.essl import tables
 from benchmarks.speed import readme
 from eqmodels import create_model, list_models
-from eqmodels.cli import build_parser
+from eqmodels.cli import build_parser, main
+from tests.hub_server import HubServer, User
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
 def test_the_ten_lines_run_as_printed():
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code, *_ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(code.strip().splitlines()) == 10
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(code, "README.md", "exec"), {})
     assert "torch.Size([8, 128])" in printed.getvalue()
     assert float(printed.getvalue().split()[-1]) < 1e-4
+
+
+def test_the_zoo_is_used_as_printed(tmp_path, monkeypatch, capsys):
+    """Every block of code in turn, then every command, with a Hub of our own."""
+    section = README.split("## Use the zoo")[1].split("\n## ")[0]
+    blocks = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    commands = re.findall(r"^eqmodels (.*)$", section, re.MULTILINE)
+    assert len(blocks) == 4
+    assert [command.split()[0] for command in commands] == ["publish", "verify", "verify", "download"]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "zoo").symlink_to(ROOT / "zoo")
+    tokens = {"hf_writer": User("organisation", write=True)}
+    with HubServer(tokens) as server, server.client(tmp_path / "cache", token="hf_writer"):
+        names: dict[str, object] = {}
+        for block in blocks:
+            assert len(block.strip().splitlines()) <= 6
+            exec(compile(block, "README.md", "exec"), names)
+        accuracy = float(capsys.readouterr().out.split()[-1])
+        assert accuracy > 0.8
+        for command in commands:
+            assert main(shlex.split(command)) == 0
 
 
 def test_the_table_of_results_is_that_of_the_committed_runs():
@@ -35,7 +58,7 @@ def test_the_commands_are_understood():
     lines = re.findall(r"^(?:torchrun .*-m )?eqmodels (.*)$", README, re.MULTILINE)
     assert len(lines) >= 5
     for line in lines:
-        build_parser().parse_args(line.split())
+        build_parser().parse_args(shlex.split(line))
 
 
 def test_the_speed_section_is_that_of_the_committed_tables():
