@@ -33,7 +33,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -287,9 +287,13 @@ class HubServer:
         self.protocol.url = self.url
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def stop(self) -> None:
+        """Closes the ports, before the end of `with` does: from here on there is no Hub."""
         for listener in self._listeners:
             listener.stop()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.stop()
         if self.errors and kind is None:
             raise AssertionError("the Hub of the tests has a bug:\n" + "\n".join(self.errors))
 
@@ -328,12 +332,24 @@ class HubServer:
         switches = ("HF_HUB_DISABLE_XET", "HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_PROGRESS_BARS")
         return kept | chosen | dict.fromkeys(switches, "1") | ({"HF_TOKEN": token} if token else {})
 
+    def _here(self, look_up: Callable[..., Any]) -> Callable[..., Any]:
+        """What finds addresses, of this machine alone."""
+
+        def found(host: Any, *arguments: Any, **options: Any) -> Any:
+            if host not in (None, "127.0.0.1", "localhost", b"127.0.0.1", b"localhost"):
+                self.errors.append(f"a client asked for {host!r}, which is not here")
+                raise OSError(self.errors[-1])
+            return look_up(host, *arguments, **options)
+
+        return found
+
     @contextmanager
     def client(self, home: Path, token: str | None = None) -> Iterator[Any]:
         """An `HfApi` of this process that talks to this server, keeps its cache in `home` and has `token`.
 
         The client reads its settings when it is imported, which has happened by now. So they are set in its
         `constants` until the end of `with`, for calls without `endpoint` too; none of its functions is replaced.
+        The address of another host is not looked up, and the end of the server's `with` tells of it.
         """
         import huggingface_hub
         from huggingface_hub import constants
@@ -356,6 +372,7 @@ class HubServer:
             patch.setattr(constants, "HF_HUB_OFFLINE", False)
             patch.setattr(constants, "HF_HUB_DISABLE_XET", True, raising=False)
             patch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+            patch.setattr(socket, "getaddrinfo", self._here(socket.getaddrinfo))
             if proxies:
                 huggingface_hub.close_session()
             try:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from huggingface_hub import EvalResult, ModelCardData
@@ -13,7 +14,7 @@ from eqmodels.evaluation import EncoderEvaluation
 from eqmodels.hub.index import ZooEntry, entry_of, read_results
 from eqmodels.hub.picture import PICTURE
 from eqmodels.storage import CONFIG, StorageError, read_config
-from eqmodels.training import load_run
+from eqmodels.training import Run, load_run
 
 __all__ = ["model_card", "twin_of"]
 
@@ -43,20 +44,37 @@ def model_card(folder: Path, repository: str) -> str:
         StorageError: if the folder is not whole, has no results, or its results belong to other weights.
     """
     evaluation, entry, config = read_results(folder), entry_of(folder, repository, None), read_config(folder / CONFIG)
-    if "pretraining" not in config:
-        raise StorageError(f"{folder} has no pretraining, and a card tells of one. Publish a run of eqmodels pretrain.")
     run = load_run(folder)
-    pool = config["model_args"]["global_pool"]
-    encoder = run.encoder(pool)
     twin = twin_of(folder)
     twins = {} if twin is None else {twin.name: read_results(twin)}
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
     template = environment.from_string((files("eqmodels.hub") / "card.md.j2").read_text("utf-8"))
-    body = template.render(
+    try:
+        body = _body(template, entry, run, evaluation, twins, config)
+        metadata = _metadata(entry, evaluation).to_yaml()
+    except (jinja2.UndefinedError, LookupError, TypeError, ValueError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise StorageError(
+            f"no card can be made of {folder}: its config or its results lack something, or hold what they never do "
+            f"({type(error).__name__}: {reason}). Measure the network again: eqmodels evaluate."
+        ) from error
+    return f"---\n{metadata}\n---\n\n{body}"
+
+
+def _body(
+    template: jinja2.Template,
+    entry: ZooEntry,
+    run: Run,
+    evaluation: EncoderEvaluation,
+    twins: Mapping[str, EncoderEvaluation],
+    config: Mapping[str, Any],
+) -> str:
+    encoder = run.encoder(config["model_args"]["global_pool"])
+    body: str = template.render(
         entry=entry,
         summary=_summary(entry, config["architecture"]),
         output=encoder.describe_output(),
-        source=f"hub:{repository}",
+        source=f"hub:{entry.repository}",
         channels=encoder.in_chans,
         size=run.preprocessing.size,
         features=encoder.num_features,
@@ -66,11 +84,11 @@ def model_card(folder: Path, repository: str) -> str:
         twin=bool(twins) or entry.group == "c1",
         task=evaluation.tasks[0],
         percent=_percent,
-        pretraining=config["pretraining"],
-        provenance=config["provenance"],
+        pretraining=run.config.to_dict(),
+        provenance=run.provenance,
         data_licence=LICENCES.get(entry.data),
     )
-    return f"---\n{_metadata(entry, evaluation).to_yaml()}\n---\n\n{body}"
+    return body
 
 
 def _summary(entry: ZooEntry, architecture: str) -> str:

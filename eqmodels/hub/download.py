@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,9 +122,15 @@ class Fetch:
         path = self._download(name, revision, force=self.force_download)
         if _is_whole(path):
             return path
+        # The client leaves a link that is there as it is, even if it led to what the Hub never named.
+        blob = path.readlink()
+        with suppress(OSError):
+            path.unlink()
         try:
             again = self._download(name, revision, force=True)
         except StorageError as error:
+            with suppress(OSError):
+                path.symlink_to(blob)
             raise StorageError(f"{path} is damaged, and could not be fetched again: {error}") from error
         if not _is_whole(again):
             raise StorageError(
@@ -147,9 +154,8 @@ class Fetch:
                 )
             )
         except HFValidationError as error:
-            reason = str(error).replace("\n", " ")
             raise ValueError(
-                f"a repository of the Hub is organisation/name; got {self.repository!r} ({reason})."
+                f"a repository of the Hub is named organisation/name; got {self.repository!r} ({reason_of(error)})."
             ) from error
         # Transport libraries have errors of their own, which differ between versions of the client.
         except Exception as error:
@@ -213,4 +219,5 @@ def _is_whole(path: Path) -> bool:
 def reason_of(error: BaseException) -> str:
     """What an error of the Hub's client says, in one line of at most 200 characters; what the Hub said comes first."""
     words = getattr(error, "server_message", None) or str(error) or type(error).__name__
-    return " ".join(words.split())[:200]
+    words = " ".join(words.split())
+    return (words if words.isprintable() else ascii(words))[:200]

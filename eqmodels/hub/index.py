@@ -12,6 +12,7 @@ from typing import Any
 from eqmodels.evaluation import EncoderEvaluation
 from eqmodels.groups import PlanarGroup
 from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config, sha256_of
+from eqmodels.training import PretrainConfig
 
 __all__ = ["RESULTS", "ZooEntry", "entry_of", "read_index", "read_results"]
 
@@ -68,6 +69,12 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
         StorageError: if a file is missing or is not what it should be.
     """
     config, evaluation = read_config(folder / CONFIG), read_results(folder)
+    if "pretraining" not in config or "license" not in config["pretrained_cfg"]:
+        raise StorageError(
+            f"{folder / CONFIG} does not say how the network was pretrained or under which license it is, and "
+            "the index and the card tell of it. Publish a run of eqmodels pretrain; other encoders have push_to_hub."
+        )
+    pretraining = PretrainConfig().to_dict() | config["pretraining"]
     sha256 = sha256_of(folder / WEIGHTS)
     metrics = {}
     for scores in evaluation.features:
@@ -82,8 +89,8 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
         size=(folder / WEIGHTS).stat().st_size,
         sha256=sha256,
         license=config["pretrained_cfg"]["license"],
-        task=config["pretraining"]["task"],
-        data=config["pretraining"]["data"],
+        task=pretraining["task"],
+        data=pretraining["data"],
         group=PlanarGroup.parse(architecture.split("_")[0]).name if "_resnet" in architecture else "c1",
         metrics=metrics,
     )
@@ -99,7 +106,9 @@ def read_results(folder: Path) -> EncoderEvaluation:
     try:
         content: dict[str, Any] = json.loads(file.read_text("utf-8"))
         evaluation = EncoderEvaluation.from_dict(content["evaluation"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if not isinstance(evaluation.sha256, str):
+            raise TypeError("the sha256 is no word")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = str(error).replace("\n", " ")[:200]
         raise StorageError(
             f"{file} holds no results ({type(error).__name__}: {reason}). Measure the network first: eqmodels evaluate "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RevisionNotFoundError
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from eqmodels.hub.card import model_card, twin_of
 from eqmodels.hub.download import check_token, reason_of
@@ -103,22 +103,17 @@ def publish(
         before, is_private = _head(api, repository)
         if private and not is_private:
             raise StorageError(
-                f"{repository} is there already, and public. Nothing was sent; make it private on the Hub, or leave out "
-                "private."
+                f"{repository} is there already, and public. Nothing was sent; make it private on the Hub, or leave "
+                "out private."
             )
         commit = _commit(api, repository, contents, before)
         # A tag never moves: if the card alone changed, it stays with the commit that brought the weights.
         api.create_tag(repository, tag=tag, revision=commit, exist_ok=True)
     except StorageError:
         raise
-    except HfHubHTTPError as error:
-        status = getattr(error.response, "status_code", None)
-        raise StorageError(_refusal(repository, status, reason_of(error))) from error
     # Transport libraries have errors of their own, which differ between versions of the client.
     except Exception as error:
-        raise StorageError(
-            f"{repository} could not be written ({type(error).__name__}: {reason_of(error)}). {UNHARMED}"
-        ) from error
+        raise StorageError(_sentence(error, repository)) from error
     return Publication(entry_of(folder, repository, commit), tag, files, changed=commit != before)
 
 
@@ -156,7 +151,14 @@ def _commit(api: HfApi, repository: str, contents: Mapping[str, bytes], parent: 
     return info.oid
 
 
-def _refusal(repository: str, status: int | None, reason: str) -> str:
+def _sentence(error: Exception, repository: str) -> str:
+    """What went wrong, and a way out."""
+    # The client wraps what went wrong while a large file was sent.
+    inner = error if isinstance(error, HfHubHTTPError) else error.__cause__ or error
+    reason = reason_of(inner)
+    if not isinstance(inner, HfHubHTTPError):
+        return f"{repository} could not be written ({type(inner).__name__}: {reason}). {UNHARMED}"
+    status = getattr(inner.response, "status_code", None)
     if status in (401, 403):
         return (
             f"the Hub refuses to write {repository} ({status}: {reason}). Log in with a token that may write there: hf "

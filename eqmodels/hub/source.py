@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,6 @@ FOLDERS = (PACKAGE.parent / "zoo", PACKAGE / "hub" / "zoo")
 """A checkout's zoo, and the part of it that the wheel embeds."""
 
 HUB = "hub:"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def list_pretrained(pattern: str = "*") -> list[str]:
         >>> "c4_resnet18_w16.rot_fmnist_simclr" in list_pretrained("c4*")
         True
     """
-    at_hand = {config.parent.name for folder in FOLDERS for config in folder.glob(f"*/{CONFIG}")}
+    at_hand = {name for folder in FOLDERS for name in _names(folder)}
     published = {name for name, entry in read_index().items() if entry.commit is not None}
     return sorted(fnmatch.filter(at_hand | published, pattern))
 
@@ -79,23 +77,18 @@ def locate(source: str | Path, **options: Any) -> Source:  # noqa: ANN401 (the f
         StorageError: if the files cannot be had, or are not those of the index.
         ValueError: if there is no such name or folder; gives the nearest names.
     """
-    if str(source).startswith(HUB):
-        repository, _, revision = str(source).removeprefix(HUB).partition("@")
-        return Source(Fetch(repository, **({"revision": revision or None} | _given(options))).folder())
-    path = Path(source)
-    is_folder = os.path.isdir(path)  # unlike `Path.is_dir` of a name that is too long for the system
-    if is_folder and (len(path.parts) > 1 or not _is_zoo_name(str(source))):
-        _refuse_pickles(path)
-        return Source(path)
     name = str(source)
+    if name.startswith(HUB):
+        repository, _, revision = name.removeprefix(HUB).partition("@")
+        return Source(Fetch(repository, **({"revision": revision or None} | _given(options))).folder())
     entry = read_index().get(name)
-    for folder in FOLDERS:
-        # Names are matched, not joined to a path, so that none leads out of the zoo.
-        if _NAME.fullmatch(name) and (folder / name / CONFIG).is_file():
-            found = Source(folder / name, entry)
-            found.check()
-            return found
-    if is_folder:
+    at_hand = next((folder / name for folder in FOLDERS if name in _names(folder)), None)
+    if at_hand is not None:
+        found = Source(at_hand, entry)
+        found.check()
+        return found
+    path = Path(source)
+    if os.path.isdir(path):  # unlike `Path.is_dir`, also of a name that is too long for the system
         _refuse_pickles(path)
         return Source(path)
     if entry is None:
@@ -115,8 +108,9 @@ def locate(source: str | Path, **options: Any) -> Source:  # noqa: ANN401 (the f
     return found
 
 
-def _is_zoo_name(name: str) -> bool:
-    return bool(_NAME.fullmatch(name)) and any((folder / name / CONFIG).is_file() for folder in FOLDERS)
+def _names(zoo: Path) -> set[str]:
+    """The networks in a zoo's folder. Names are looked up, never joined to a path, so that none leads out of it."""
+    return {config.parent.name for config in zoo.glob(f"*/{CONFIG}")}
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,7 +76,9 @@ def check_config(content: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 (an
         fault = best_match(_validator().iter_errors(content))
         place = "" if fault is None else "".join(f"[{part!r}]" for part in fault.absolute_path) or "its top level"
     except RecursionError as error:  # a value to be quoted is a list in a list in a list ...
-        raise StorageError(f"{name} breaks a rule: it is too deeply nested. Nothing was built; fetch it again.") from error
+        raise StorageError(
+            f"{name} breaks a rule: it is nested too deeply. Nothing was built. Fetch it again."
+        ) from error
     if fault is not None:
         rule = _shortened(fault.message.replace("\n", " "))
         raise StorageError(f"{name} breaks a rule at {_shortened(place)}: {rule}. Nothing was built; fetch it again.")
@@ -86,7 +88,7 @@ def check_config(content: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 (an
 
 
 def _broken_rules(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Place and rule of what a schema cannot say: how one part depends on another, and what is too large for a float."""
+    """Place and rule of what a schema cannot say: how parts depend on each other, and what is too large for a float."""
     golden, preprocessing = content["golden"], content["preprocessing"]
     if not all(abs(value) <= LARGEST_FLOAT32 for value in golden["features"]):
         yield "golden", "features must be finite in float32"
@@ -95,10 +97,12 @@ def _broken_rules(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "golden", f"the size must be {sides}, which follows from the preprocessing; got {golden['size']}"
     pretraining, architecture = content.get("pretraining", {}), content["architecture"]
     for name, value in pretraining.items():
-        if isinstance(value, dict | list):
+        if len(name) > LONGEST_WORD:
+            yield "pretraining", f"names must have at most {LONGEST_WORD} letters; {_shortened(repr(name))} has more"
+        elif isinstance(value, dict | list):
             yield "pretraining", f"values must be words, numbers, true, false or null; {_shortened(repr(name))} is none"
         elif isinstance(value, str) and len(value) > LONGEST_WORD:
-            yield "pretraining", f"words must have at most {LONGEST_WORD} letters; {_shortened(repr(name))} has {len(value)}"
+            yield "pretraining", f"words must have at most {LONGEST_WORD} letters; {_shortened(repr(name))} has more"
         elif isinstance(value, int | float) and not abs(value) <= LARGEST_NUMBER:
             yield "pretraining", f"numbers must be at most 2**32; {_shortened(repr(name))} is larger"
     for name in ("model", "task", "data"):

@@ -146,8 +146,8 @@ def read_weights(file: Path, sha256: str) -> dict[str, Tensor]:
         raise StorageError(f"{file} is no whole safetensors file ({_plain(str(error))}). Fetch it again.") from error
     if broken := sorted(name for name, value in state.items() if not value.isfinite().all()):
         raise StorageError(
-            f"{file} holds numbers that are not finite, in {len(broken)} of {len(state)} tensors ({_plain(broken[0])}, ...). "
-            "Nothing was loaded: use weights from before the divergence."
+            f"{file} holds numbers that are not finite, in {len(broken)} of {len(state)} tensors "
+            f"({_plain(broken[0])}, ...). Nothing was loaded: use weights from before the divergence."
         )
     return state
 
