@@ -68,12 +68,13 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
     Raises:
         StorageError: if a file is missing or is not what it should be.
     """
-    config, evaluation = read_config(folder / CONFIG), read_results(folder)
+    config = read_config(folder / CONFIG)
     if "pretraining" not in config or "license" not in config["pretrained_cfg"]:
         raise StorageError(
             f"{folder / CONFIG} does not say how the network was pretrained or under which license it is, and "
             "the index and the card tell of it. Publish a run of eqmodels pretrain; other encoders have push_to_hub."
         )
+    evaluation = read_results(folder)
     pretraining = PretrainConfig().to_dict() | config["pretraining"]
     sha256 = sha256_of(folder / WEIGHTS)
     metrics = {}
@@ -97,7 +98,7 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
 
 
 def read_results(folder: Path) -> EncoderEvaluation:
-    """What was measured of the weights in a folder.
+    """What was measured of the weights in a folder, as the benchmarks or `eqmodels evaluate` wrote it.
 
     Raises:
         StorageError: if there are no results, they cannot be read, or are of other weights.
@@ -105,7 +106,7 @@ def read_results(folder: Path) -> EncoderEvaluation:
     file = folder / RESULTS
     try:
         content: dict[str, Any] = json.loads(file.read_text("utf-8"))
-        evaluation = EncoderEvaluation.from_dict(content["evaluation"])
+        evaluation = EncoderEvaluation.from_dict(content.get("evaluation", content))
         if not isinstance(evaluation.sha256, str):
             raise TypeError("the sha256 is no word")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,7 +17,7 @@ from eqmodels.hub.download import check_token, reason_of
 from eqmodels.hub.index import RESULTS, ZooEntry, entry_of, read_results
 from eqmodels.hub.picture import PICTURE, turns_picture
 from eqmodels.hub.verify import verify
-from eqmodels.storage import CONFIG, WEIGHTS, StorageError
+from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config
 
 __all__ = ["Publication", "publication_files", "publish"]
 
@@ -43,22 +44,23 @@ class Publication:
 
 
 def publication_files(folder: Path, repository: str) -> dict[str, bytes]:
-    """The content of every file of a repository, by its name: the folder's, and a card and a picture made of them.
+    """The content of every file of a repository, by its name: the folder's; and recipe, card and picture made of them.
 
     Raises:
         StorageError: if a file is missing, damaged, or its results belong to other weights.
     """
+    contents = {CARD: model_card(folder, repository).encode()}
     evaluation, twin = read_results(folder), twin_of(folder)
     evaluations = {folder.name: evaluation} | ({} if twin is None else {twin.name: read_results(twin)})
+    contents[PICTURE] = turns_picture(evaluations)
+    recipe = read_config(folder / CONFIG)["pretraining"]
+    contents[RECIPE] = (json.dumps(recipe, indent=2) + "\n").encode()
     try:
-        contents = {name: (folder / name).read_bytes() for name in (WEIGHTS, CONFIG, RESULTS, RECIPE)}
+        return contents | {name: (folder / name).read_bytes() for name in (WEIGHTS, CONFIG, RESULTS)}
     except OSError as error:
         raise StorageError(
             f"{error.filename} cannot be read ({error.strerror}), and is to be published too. Copy it there."
         ) from error
-    contents[CARD] = model_card(folder, repository).encode()
-    contents[PICTURE] = turns_picture(evaluations)
-    return contents
 
 
 def publish(
@@ -75,7 +77,7 @@ def publish(
     was.
 
     Args:
-        folder: with config, weights, results and recipe.
+        folder: with config, weights and results, see `read_results`.
         repository: ``organisation/name``; made if there is none.
         private: whether a new repository is private; one that is public already is then left as it is.
         dry_run: whether to stop before the Hub is asked anything.

@@ -1,0 +1,367 @@
+"""A network from the Hub is whole and checked, or refused in one sentence, with a network or with the cache alone."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+from functools import partial
+from hashlib import sha256
+
+import pytest
+import torch
+from safetensors.torch import load as parse
+from safetensors.torch import save
+
+from eqmodels import Encoder, load
+from eqmodels.hub import load_pretrained, verify
+from eqmodels.hub.download import Fetch
+from tests.hub.test_publish import REPOSITORY, TOKENS, assert_is_network, network, refuses
+from tests.hub_server import Fault, HubServer, run_client
+
+SOURCE = f"hub:{REPOSITORY}"
+STEM = "backbone.stem.conv.weight"
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A Hub with one network, and this process as its client."""
+    with HubServer(TOKENS) as hub, hub.client(tmp_path / "home"):
+        hub.publish(REPOSITORY, network(), tag="v1")
+        yield hub
+
+
+@pytest.fixture
+def unbuilt(monkeypatch):
+    """No network is built from here on."""
+
+    def build(*_, **__):
+        raise AssertionError("something was built")
+
+    monkeypatch.setattr(torch.nn.Module, "__init__", build)
+
+
+def cached(tmp_path, name):
+    """The path of the one file of this name in the cache."""
+    (path,) = (tmp_path / "home").rglob(f"snapshots/*/{name}")
+    return path
+
+
+def config(**changes) -> bytes:
+    """The config with other values at its top level."""
+    return json.dumps({**json.loads(network()["config.json"]), **changes}).encode()
+
+
+def part(name, **changes) -> bytes:
+    """The config with other values in one of its objects."""
+    return config(**{name: {**json.loads(network()["config.json"])[name], **changes}})
+
+
+def fitting(weights: bytes) -> dict[str, bytes]:
+    """Other weights and a config with their hash."""
+    return {"model.safetensors": weights, "config.json": config(sha256=sha256(weights).hexdigest())}
+
+
+def with_state(change) -> dict[str, bytes]:
+    """Files whose hashes agree, and whose tensors were changed."""
+    state = parse(network()["model.safetensors"])
+    change(state)
+    return fitting(save(state))
+
+
+# What is checked.
+
+
+BAD_WEIGHTS = {
+    "one bit": (
+        lambda w: {"model.safetensors": w[:-9] + bytes([w[-9] ^ 1]) + w[-8:]},
+        r"model.safetensors is damaged or of another network: its sha256 is \w{12}..., not \w{12}",
+    ),
+    "another file": (
+        lambda w: {"model.safetensors": network(seed=1)["model.safetensors"]},
+        "is damaged or of another network",
+    ),
+    "the end is missing": (
+        lambda w: {"model.safetensors": w[:-4]},
+        "is no whole safetensors file .*56784 bytes instead of",
+    ),
+    "bytes too many": (
+        lambda w: {"model.safetensors": w + b"more"},
+        "is no whole safetensors file .*56792 bytes instead",
+    ),
+    "no header": (
+        lambda w: fitting(b"nonsense" * 100),
+        "is no whole safetensors file .*a header of .* bytes in a file of 800",
+    ),
+    "nothing": (lambda w: fitting(b""), "is no whole safetensors file"),
+    "a header without an end": (lambda w: fitting(w[:8] + b'{"a":' + w[13:]), "is no whole safetensors file"),
+    "a missing tensor": (lambda _: with_state(lambda state: state.pop(STEM)), rf"of its tensors, 1 missing \({STEM}\)"),
+    "a tensor too many": (
+        lambda _: with_state(lambda state: state.update({"line\nbreak": torch.zeros(1)})),
+        r"of its tensors, 1 unknown \('line\\nbreak'\)",
+    ),
+    "another shape": (
+        lambda _: with_state(lambda state: state.update({STEM: state[STEM].flatten()})),
+        rf"1 of another shape or type \({STEM}\)",
+    ),
+    "another type": (
+        lambda _: with_state(lambda state: state.update({STEM: state[STEM].half()})),
+        rf"1 of another shape or type \({STEM}\)",
+    ),
+    "no number": (
+        lambda _: with_state(lambda state: state[STEM].view(-1)[3:4].fill_(torch.nan)),
+        rf"holds numbers that are not finite, in 1 of \d+ tensors \({STEM}",
+    ),
+    "infinite": (
+        lambda _: with_state(lambda state: state[STEM].view(-1)[3:4].fill_(torch.inf)),
+        "numbers that are not finite",
+    ),
+    "other features": (
+        lambda _: with_state(lambda state: state[STEM].mul_(1.01)),
+        "gives features that differ from those stored with it by",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_WEIGHTS)
+def test_weights_are_checked_before_they_are_used(server, fault):
+    """Size, hash, header, names, shapes, types, finite values, features: what any of them finds is named."""
+    spoil, sentence = BAD_WEIGHTS[fault]
+    server.publish(REPOSITORY, spoil(network()["model.safetensors"]))
+    refuses(sentence, load, SOURCE)
+    assert_is_network(load(f"{SOURCE}@v1"))
+    report = verify(SOURCE)
+    assert not report.passed
+    assert re.search(sentence, report.first_failure)
+
+
+BAD_CONFIGS = {
+    "a later format": (
+        partial(config, format=3),
+        "is of format 3, and this version of eqmodels reads format 2. Update eqmodels",
+    ),
+    "no format": (lambda: json.dumps({}).encode(), "is of format None"),
+    "an unknown key": (partial(config, auto_map={"AutoModel": "x.py"}), r"'auto_map' was unexpected\)"),
+    "an unknown key within": (partial(part, "model_args", width=4), r"at \['model_args'\].*'width' was unexpected"),
+    "an unknown argument": (
+        partial(part, "pretraining", mixup=1),
+        "describes no run: a pretraining config has no 'mixup'",
+    ),
+    "no object": (lambda: b"[]", "holds no object but a list"),
+    "no JSON": (lambda: b"{", "cannot be read"),
+    "not a number": (partial(config, num_classes=float("nan")), "cannot be read .NaN is no number"),
+    "no text": (lambda: b"\xff\xfe{}", "cannot be read"),
+    "too deep": (lambda: b"[" * 100_000, "cannot be read"),
+    "too deep within": (partial(config, golden=json.loads("[" * 90 + "]" * 90)), r"breaks a rule"),
+    "channels": (partial(part, "model_args", in_chans=10**9), r"at \['model_args'\]\['in_chans'\]"),
+    "classes": (partial(config, num_classes=10**12), r"at \['num_classes'\]"),
+    "a width": (partial(config, architecture="c4_resnet18_w40000"), r"at \['architecture'\]"),
+    "a group": (partial(config, architecture="c4096_resnet18_w4096"), r"at \['architecture'\]"),
+    "the size of a pose": (partial(part, "model_args", pose_hidden=10**9), r"at \['model_args'\]\['pose_hidden'\]"),
+    "the size of the images": (partial(part, "preprocessing", size=[10**6, 10**6]), r"at \['preprocessing'\]"),
+    "the size of the stored features": (
+        partial(part, "golden", size=[512, 512]),
+        r"at \['golden'\]: the size must be \[12, 12\]",
+    ),
+    "features": (
+        partial(part, "golden", features=[1e300] * 32),
+        r"at \['golden'\]: features must be finite in float32",
+    ),
+    "huge features": (partial(part, "golden", features=[10**400] * 32), r"at \['golden'\]: features must be finite"),
+    "another network in the pretraining": (
+        partial(part, "pretraining", model="c9999_resnet152_w9999999"),
+        r"at \['pretraining'\]: the model must be the architecture, 'c4_resnet18_w4'; got 'c9999",
+    ),
+    "a huge head": (
+        partial(part, "pretraining", head_hidden=10**18),
+        r"at \['pretraining'\]: numbers must be at most 2\*\*32",
+    ),
+    "many heads": (
+        partial(part, "pretraining", task="+".join(["rotation"] * 10**4)),
+        "words must have at most 200 letters",
+    ),
+    "a task that is no word": (partial(part, "pretraining", task=4), "task must be a name; got 4"),
+    "lists": (partial(part, "pretraining", head=[[]]), "values must be words, numbers"),
+    "a path for a name": (partial(config, architecture="../../../etc/passwd"), r"at \['architecture'\]"),
+    "a path for a group": (partial(config, architecture="c4/../resnet18_w4"), r"at \['architecture'\]"),
+    "a line break in a name": (
+        partial(config, architecture="c4_resnet18_w4\n"),
+        r"must be the architecture, 'c4_resnet18_w4\\n'",
+    ),
+    "a path for a hash": (partial(config, sha256="../" * 21 + "a"), r"at \['sha256'\]"),
+    "a path for a task": (
+        partial(part, "pretraining", task="../x"),
+        "describes no run: name must be one of list_tasks",
+    ),
+    "another size than it says": (partial(part, "pretrained_cfg", input_size=[1, 28, 28]), "contradicts itself"),
+    "other features than it has": (partial(config, num_features=5), "contradicts itself: its run has num_features=32"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_CONFIGS)
+def test_a_config_that_is_none_is_one_sentence(server, fault, request):
+    spoil, sentence = BAD_CONFIGS[fault]
+    server.publish(REPOSITORY, {"config.json": spoil()})
+    if "describes" not in sentence and "contradicts" not in sentence:
+        request.getfixturevalue("unbuilt")
+    assert len(refuses(sentence, load, SOURCE)) < 1000
+
+
+# Pickles.
+
+
+class Malicious:
+    """What a pickle may do when it is opened."""
+
+    def __reduce__(self):
+        return exec, ("raise AssertionError('a pickle was opened')",)
+
+
+PICKLE = pickle.dumps(Malicious())
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "weights.pth", "checkpoint.pt", "last.ckpt"])
+@pytest.mark.parametrize("with_config", [False, True])
+def test_a_pickle_is_never_fetched_and_the_sentence_says_why(server, name, with_config):
+    server.publish("org/pickle", {name: PICKLE, **({"config.json": network()["config.json"]} if with_config else {})})
+    missing = "model.safetensors" if with_config else "config.json"
+    sentence = f"^org/pickle@main has no {missing}, only {name}: a pickle, which can run any code when it is opened"
+    for call in (load, load_pretrained):
+        refuses(sentence, call, "hub:org/pickle")
+    refuses(sentence, Encoder.from_pretrained, "org/pickle")
+    assert not server.calls(f"(GET|HEAD) .*{name}")
+
+
+def test_a_pickle_under_another_name_is_not_opened(server):
+    server.publish(REPOSITORY, fitting(PICKLE))
+    refuses("is no whole safetensors file", load, SOURCE)
+
+
+def test_a_repository_without_a_network_says_so(server):
+    server.publish("org/text", {"README.md": b"# Text"})
+    refuses("^org/text@main has no config.json, and so is no network of eqmodels.$", load, "hub:org/text")
+
+
+# Names.
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["hub:", "hub:@v1", "hub:a/b/c", "hub:../x", "hub:org/../../x", "hub:/etc/passwd", "hub:org/a b", "hub:org/net\n"],
+)
+def test_a_name_that_is_none_is_refused_before_the_hub_is_asked(server, source):
+    refuses("^a repository of the Hub is named organisation/name; got ", load, source, error=ValueError)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "revision", ["../../x", "a/../b", "/etc/passwd", "v1\n", "v 1", "v1\0", "a\\b", "~1", "v1:x", "x" * 300, "a//b"]
+)
+def test_a_revision_that_is_none_is_refused_before_the_hub_is_asked(server, revision):
+    refuses(
+        "^a revision is a commit, a tag or a branch of the Hub; got ", load, f"{SOURCE}@{revision}", error=ValueError
+    )
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("source", ["x" * 5000, "a\0b", "c4_resnet18_w4\n", "é" * 300])
+def test_a_name_that_no_system_has_is_no_network(server, source):
+    refuses("is neither the folder of a run nor a pretrained network", load, source, error=ValueError)
+
+
+def test_what_is_not_there_is_named(server):
+    refuses("^there is no repository org/none on the Hub, or it is private", load, "hub:org/none")
+    refuses("^org/network has no revision 'v9'. Name a commit", load, f"{SOURCE}@v9")
+    refuses("^org/network has no revision", load, SOURCE, revision="refs/pr/1")
+    server.faults.append(Fault("HEAD", "status", status=403, code="GatedRepo", times=None))
+    refuses("^org/network@main has terms that you must accept first", load, SOURCE)
+
+
+def test_the_token_is_not_part_of_how_a_fetch_is_shown():
+    assert "hf_" not in repr(Fetch(REPOSITORY, token="hf_shown"))
+
+
+# The cache.
+
+
+def test_a_second_load_asks_for_no_file_and_a_pinned_one_nothing(server):
+    load(SOURCE)
+    fetched, commit = len(server.calls("GET ")), server.repositories[REPOSITORY].branches["main"]
+    assert_is_network(load(SOURCE))
+    assert len(server.calls("GET ")) == fetched
+    before = len(server.requests)
+    assert_is_network(load(f"{SOURCE}@{commit}"))
+    assert len(server.requests) == before
+    assert_is_network(load(SOURCE, force_download=True))
+    assert len(server.calls("GET ")) == 2 * fetched
+
+
+DAMAGE = {
+    "a bit": lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
+    "the end": lambda content: content[:-9],
+    "everything": lambda content: b"",
+}
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_cache_entry_is_fetched_once_more(server, tmp_path, name, damage):
+    load(SOURCE)
+    path, fetched = cached(tmp_path, name), len(server.calls("GET "))
+    path.write_bytes(DAMAGE[damage](network()[name]))
+    assert_is_network(load(SOURCE))
+    assert path.read_bytes() == network()[name]
+    assert {call.path.split("?")[0].rsplit("/", 1)[1] for call in server.calls("GET ")[fetched:]} == {name}
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_damaged_cache_entry_that_cannot_be_fetched_again_is_named(server, tmp_path, name):
+    load(SOURCE)
+    path = cached(tmp_path, name)
+    path.write_bytes(b"damaged")
+    words = refuses(f"/{name} is damaged, and could not be fetched again: ", load, SOURCE, local_files_only=True)
+    assert str(path) in words
+    server.stop()
+    assert str(path) in refuses(f"/{name} is damaged, and could not be fetched again: ", load, SOURCE)
+
+
+@pytest.mark.parametrize("revision", ["", "@v1", "@commit"])
+def test_a_cache_works_without_the_hub(server, revision):
+    source = SOURCE + revision.replace("commit", server.repositories[REPOSITORY].branches["main"])
+    load(source)
+    before = len(server.requests)
+    assert_is_network(load(source, local_files_only=True))
+    assert len(server.requests) == before
+    server.stop()
+    assert_is_network(load(source))
+    assert_is_network(load(source, local_files_only=True))
+
+
+def test_what_the_cache_does_not_have_needs_the_hub(server):
+    sentence = "^config.json of org/network@main is not in the cache, and the Hub cannot be reached"
+    refuses(sentence, load, SOURCE, local_files_only=True)
+    assert server.requests == []
+    load(SOURCE)
+    sentence = "^config.json of org/network@v1 is not in the cache, .* eqmodels download hub:org/network@v1$"
+    refuses(sentence, load, f"{SOURCE}@v1", local_files_only=True)
+
+
+def test_an_offline_process_needs_the_cache_alone(server, tmp_path):
+    """HF_HUB_OFFLINE, which the client reads when it is imported."""
+    load(SOURCE)
+    before = len(server.requests)
+    code = f"""
+        import eqmodels
+        encoder = eqmodels.load({SOURCE!r})
+        print(float(encoder.stem.conv.weight.detach().double().sum()))
+        try:
+            eqmodels.load("hub:org/other")
+        except eqmodels.EqmodelsError as error:
+            print(error)
+    """
+    ended = run_client(code, {**server.environment(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    total, sentence = ended.stdout.splitlines()
+    assert float(total) == float(load(SOURCE).stem.conv.weight.detach().double().sum())
+    assert sentence.startswith("config.json of org/other@main is not in the cache, and the Hub cannot be reached")
+    assert {call.method for call in server.requests[before:]} == {"HEAD"}  # of this process, just now
