@@ -89,9 +89,6 @@ class Judge:
             assert preprocessing == right[2], f"mutant {number} has another preprocessing"
             self.loaded += 1
 
-    def __del__(self):
-        print("JUDGE", self.loaded, self.refused)
-
 
 @pytest.fixture
 def place(tmp_path):
