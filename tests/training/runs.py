@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 
 from eqmodels.data import LabelledImages
-from eqmodels.training import PretrainConfig, TrainingError, pretrain
+from eqmodels.storage import EqmodelsError
+from eqmodels.training import PretrainConfig, pretrain
 
 TINY = {
     "model": "c4_resnet18_w4",
@@ -89,7 +90,7 @@ def train(
             pretrain(config, place, data=photos(), device="cpu", quiet=True, **options)
     except KeyboardInterrupt:
         sys.exit(130)
-    except (TrainingError, ValueError) as error:
+    except (EqmodelsError, ValueError) as error:
         rank = os.environ.get("RANK", "")
         if most_bytes is None:
             (folder.parent / f"error{rank}").write_text(str(error))
