@@ -107,7 +107,7 @@ def _checks(source: str | Path, options: dict[str, Any]) -> Iterator[str]:
         evaluation = read_results(located.folder)
         yield f"of these weights, on {evaluation.test[1]:,} images of {evaluation.test[0]}"
     else:
-        yield "there are none"
+        yield f"there is no {RESULTS} in this folder"
 
 
 def _equivariance(encoder: Encoder) -> tuple[EquivarianceReport | None, Check]:

@@ -92,10 +92,12 @@ class Judge:
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder in memory, if the system has such, as files are written ten thousand times."""
-    memory = Path("/dev/shm")
+    """A folder in memory, if the system has such, as files are written ten thousand times; and one thread for all."""
+    memory, threads = Path("/dev/shm"), torch.get_num_threads()
+    torch.set_num_threads(1)
     with TemporaryDirectory(dir=memory if memory.is_dir() else tmp_path) as folder:
         yield Path(folder)
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
