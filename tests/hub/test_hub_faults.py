@@ -371,19 +371,22 @@ UPLOADS = {
     "commit": "POST .*/commit/",
     "tag": "POST .*/tag/",
 }
+OF_ALL_UPLOADS = {"hang up": {"kind": "hang up"}, **STATUSES}
 OF_UPLOADS = {
-    "hang up": {"kind": "hang up"},
+    **OF_ALL_UPLOADS,
     "lost": {"kind": "lost"},
     "cut": {"kind": "cut", "at": 10},
-    **STATUSES,
+    "reset": {"kind": "reset", "at": 10},
+    "corrupt": {"kind": "corrupt", "at": 1000},
 }
-UPLOAD_FAULTS = [(call, fault) for call in UPLOADS for fault in OF_UPLOADS if (call, fault) != ("info", "cut")]
+UPLOAD_FAULTS = [(call, fault) for call in UPLOADS for fault in OF_ALL_UPLOADS]
+UPLOAD_FAULTS += [(call, "lost") for call in ("create", "put", "commit", "tag")]
+UPLOAD_FAULTS += [(call, "cut") for call in UPLOADS if call not in ("info", "card")]
 UPLOAD_FAULTS += [("put", "reset"), ("put", "corrupt"), ("commit", "reset")]
 
 
 def upload_fault(call: str, fault: str, **options) -> Fault:
-    kinds = {**OF_UPLOADS, "reset": {"kind": "reset", "at": 10}, "corrupt": {"kind": "corrupt", "at": 1000}}
-    return Fault(UPLOADS[call], **{**kinds[fault], **options})
+    return Fault(UPLOADS[call], **{**OF_UPLOADS[fault], **options})
 
 
 def content(server, revision="main"):
