@@ -13,13 +13,13 @@ from eqmodels._shapes import Float, Int
 from eqmodels.data import LabelledImages
 from eqmodels.evaluation.collapse import effective_rank
 from eqmodels.evaluation.features import change_under, pool_features, poolings_of, regular_features
-from eqmodels.evaluation.intervals import Estimate, estimate, proportion_interval
 from eqmodels.evaluation.knn import knn_accuracy
 from eqmodels.evaluation.label_efficiency import label_efficiency
-from eqmodels.evaluation.linear_probe import STRENGTHS, LinearProbe, fit_linear_probe
 from eqmodels.evaluation.scores import EncoderEvaluation, FeatureScores
 from eqmodels.evaluation.task_scores import task_scores
 from eqmodels.groups import PlanarGroup, rotate
+from eqmodels.measures.intervals import Estimate, estimate, proportion_interval
+from eqmodels.measures.linear_probe import STRENGTHS, LinearProbe, fit_linear_probe
 from eqmodels.training import Run
 
 __all__ = ["evaluate"]

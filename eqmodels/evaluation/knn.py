@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
-from eqmodels.evaluation.labelled import check_train_and_test
+from eqmodels.measures.labelled import check_train_and_test
 
 __all__ = ["knn_accuracy"]
 

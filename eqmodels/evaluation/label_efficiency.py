@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
-from eqmodels.evaluation.intervals import Estimate, estimate
-from eqmodels.evaluation.labelled import check_train_and_test, class_ranks
-from eqmodels.evaluation.linear_probe import STRENGTHS, fit_linear_probe
+from eqmodels.measures.intervals import Estimate, estimate
+from eqmodels.measures.labelled import check_train_and_test, class_ranks
+from eqmodels.measures.linear_probe import STRENGTHS, fit_linear_probe
 
 __all__ = ["LabelEfficiency", "label_efficiency", "stratified_subset"]
 

@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from eqmodels.evaluation.intervals import Estimate
 from eqmodels.evaluation.task_scores import TaskScores
+from eqmodels.measures.intervals import Estimate
 
 __all__ = ["EncoderEvaluation", "FeatureScores", "finite"]
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from eqmodels.evaluation.intervals import Estimate, estimate
 from eqmodels.evaluation.scores import EncoderEvaluation, finite
+from eqmodels.measures.intervals import Estimate, estimate
 
 __all__ = ["FeatureSummary", "SeedSummary", "TaskSummary", "over_seeds"]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from eqmodels.evaluation import Estimate, estimate, proportion_interval
-from eqmodels.evaluation.intervals import t_quantile
+from eqmodels.measures.intervals import t_quantile
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from eqmodels.evaluation import fit_linear_probe
-from eqmodels.evaluation.labelled import class_ranks
-from eqmodels.evaluation.linear_probe import STRENGTHS, validation_parts
+from eqmodels.measures.labelled import class_ranks
+from eqmodels.measures.linear_probe import STRENGTHS, validation_parts
 
 # Quick in float64: on few separable images the weakest of the default ones take L-BFGS hundreds of steps.
 GRID = (10.0, 1.0, 0.1, 0.01, 1e-3)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
-from eqmodels.evaluation.labelled import check_labelled, class_ranks
+from eqmodels.measures.labelled import check_labelled, class_ranks
 
 __all__ = ["STRENGTHS", "LinearProbe", "fit_linear_probe", "validation_parts"]
 
