@@ -13,7 +13,7 @@ from torch import Tensor
 from eqmodels._shapes import Float, Int
 from eqmodels.measures.labelled import check_labelled, class_ranks
 
-__all__ = ["STRENGTHS", "LinearProbe", "fit_linear_probe", "validation_parts"]
+__all__ = ["STRENGTHS", "LinearProbe", "LogisticObjective", "fit_linear_probe", "validation_parts"]
 
 STRENGTHS: tuple[float, ...] = (10.0, 1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
 """The strengths that are tried. At the strongest the weights point at the class means, at the weakest they are free."""
@@ -132,7 +132,7 @@ def fit_linear_probe(
     start: list[LinearProbe | None] = [None] * len(strengths)
     for part in parts:
         held_out = torch.zeros_like(labels, dtype=torch.bool).index_fill(0, part, True)
-        training = _Objective(features[~held_out], labels[~held_out], num_classes)
+        training = LogisticObjective(features[~held_out], labels[~held_out], num_classes)
         probe = None
         # From strong to weak, each from the solution before it.
         for i, strength in enumerate(strengths):
@@ -142,7 +142,7 @@ def fit_linear_probe(
             start[i] = probe
 
     best = max(range(len(strengths)), key=lambda i: (round(correct[i]), -loss[i]))
-    solution = _Objective(features, labels, num_classes).minimise(strengths[best], start[best])
+    solution = LogisticObjective(features, labels, num_classes).minimise(strengths[best], start[best])
     judged = sum(map(len, parts))
     return replace(solution, validation_accuracy=round(correct[best]) / judged if judged else math.nan)
 
@@ -165,10 +165,25 @@ def validation_parts(labels: Int[Tensor, " N"], fraction: float, *, seed: int) -
     return tuple(indices for i in range(count) if len(indices := (part == i).nonzero().flatten()))
 
 
-class _Objective:
-    """Mean cross-entropy and penalty of standardised training images; see `fit_linear_probe`."""
+class LogisticObjective:
+    """Mean cross-entropy in nats and L2 penalty of a linear classifier of standardised features.
 
-    def __init__(self, features: Float[Tensor, "N F"], labels: Int[Tensor, " N"], num_classes: int) -> None:
+    Args:
+        features: of the training images.
+        labels: classes, from 0.
+        num_classes: their number.
+        offset: logits that the classifier adds its own to; then its bias is penalised like its weights, so that the
+            strongest penalty gives the offset itself.
+    """
+
+    def __init__(
+        self,
+        features: Float[Tensor, "N F"],
+        labels: Int[Tensor, " N"],
+        num_classes: int,
+        *,
+        offset: Float[Tensor, "N C"] | None = None,
+    ) -> None:
         self.labels, self.num_classes = labels, num_classes
         self.mean, self.scale = _statistics(features)
         x = _standardise(features, self.mean, self.scale)
@@ -177,6 +192,7 @@ class _Objective:
         if x.shape[0] < x.shape[1]:
             self.basis, triangle = torch.linalg.qr(x.T)
             x = triangle.T.contiguous()
+        self.offset = None if offset is None else offset.T.to(x.dtype).contiguous()
         self.x, self.covariance = x, (x.T @ x).double() / len(x)
 
     def minimise(self, strength: float, start: LinearProbe | None, *, roughly: bool = False) -> LinearProbe:
@@ -212,8 +228,10 @@ class _Objective:
     def _value(self, weight: Float[Tensor, "C R"], bias: Float[Tensor, " C"], strength: float) -> Float[Tensor, ""]:
         # Cross-entropy over the first axis: with few classes, several times as fast as over the last.
         scores = F.linear(self.x, weight, bias).T.contiguous()
-        loss = (scores.logsumexp(0) - scores.gather(0, self.labels[None])[0]).mean()
-        return loss + strength / 2 * weight.square().sum()
+        penalty = strength / 2 * weight.square().sum()
+        if self.offset is not None:
+            scores, penalty = scores + self.offset, penalty + strength / 2 * bias.square().sum()
+        return (scores.logsumexp(0) - scores.gather(0, self.labels[None])[0]).mean() + penalty
 
     def _preconditioner(self, strength: float) -> tuple[Float[Tensor, "R R"], Float[Tensor, "R R"]]:
         # Features of networks are correlated: the Hessian has eigenvalues over six decades, and L-BFGS on the weights

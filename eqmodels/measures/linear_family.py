@@ -1,0 +1,141 @@
+"""Linear predictors, one for every value of the side information."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from eqmodels._shapes import Bool, Float, Int
+from eqmodels.measures.families import Predictor
+from eqmodels.measures.linear_probe import LinearProbe, LogisticObjective
+
+__all__ = ["LinearFamily"]
+
+T = TypeVar("T")
+Corrections = dict[int, LinearProbe]
+
+
+class Minimise(Protocol[T]):
+    """From a strength, and a fit to start from, to a fit."""
+
+    def __call__(self, strength: float, start: T | None, *, roughly: bool) -> T: ...
+
+
+@dataclass(frozen=True)
+class LinearFamily:
+    """Logistic regression of the features, with a correction for every value of the side information.
+
+    Without side information the logits are ``W z + b``. With it they are ``W z + b + D_s z + d_s``: a linear predictor
+    a value s, shrunk towards the common one. The strengths of both L2 penalties are those of the smallest cross-entropy
+    on what is held out, and the corrections may be left out altogether, so that the families are nested.
+
+    Attributes:
+        strengths: of the penalties, to choose from; of a single one, nothing is held out.
+        name: of the family.
+    """
+
+    strengths: tuple[float, ...] = (1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
+    name: str = "linear"
+
+    def fit(
+        self,
+        features: Float[Tensor, "N F"],
+        target: Int[Tensor, " N"],
+        side: Int[Tensor, " N"] | None,
+        held_out: Bool[Tensor, " N"],
+        *,
+        values: int,
+        side_values: int = 1,
+        seed: int = 0,  # noqa: ARG002 (nothing is random)
+    ) -> Predictor:
+        """See `PredictorFamily`."""
+        kept = ~held_out
+        judged, answers, sizes = features[held_out], target[held_out], (values, side_values)
+
+        def loss(found: LinearProbe) -> float:
+            return _cross_entropy(found.scores(judged), answers)
+
+        rough, strength, least = self._chosen(LogisticObjective(features[kept], target[kept], values).minimise, loss)
+        common = LogisticObjective(features, target, values).minimise(strength, rough)
+        if side is None:
+            return lambda z, _: common.scores(z).double().log_softmax(1)
+        everything = _SideObjectives(features, target, side, sizes, common)
+        if rough is None:
+            corrections = everything.minimise(strength)
+            return lambda z, s: _scores(common, corrections, z, s).double().log_softmax(1)
+        offset, given = rough, side[held_out]
+
+        def corrected_loss(found: Corrections) -> float:
+            return _cross_entropy(_scores(offset, found, judged, given), answers)
+
+        fitted = _SideObjectives(features[kept], target[kept], side[kept], sizes, offset)
+        start, strength, corrected = self._chosen(fitted.minimise, corrected_loss)
+        final = everything.minimise(strength, start) if corrected < least else {}
+        return lambda z, s: _scores(common, final, z, s).double().log_softmax(1)
+
+    def _chosen(self, minimise: Minimise[T], loss: Callable[[T], float]) -> tuple[T | None, float, float]:
+        """The fit of the smallest loss, its strength and its loss; no fit if there is nothing to choose.
+
+        From strong to weak, each from the one before it, until two in a row were worse.
+        """
+        if len(self.strengths) == 1:
+            return None, self.strengths[0], math.nan
+        chosen: tuple[T | None, float, float] = (None, math.nan, math.inf)
+        fitted, worse = None, 0
+        for strength in sorted(self.strengths, reverse=True):
+            fitted = minimise(strength, fitted, roughly=True)
+            found = loss(fitted)
+            if found < chosen[2]:
+                chosen, worse = (fitted, strength, found), 0
+            elif (worse := worse + 1) == 2:
+                break
+        return chosen
+
+
+class _SideObjectives:
+    """An objective for every value of the side information, on top of the logits of a common predictor."""
+
+    def __init__(
+        self,
+        features: Float[Tensor, "N F"],
+        target: Int[Tensor, " N"],
+        side: Int[Tensor, " N"],
+        sizes: tuple[int, int],
+        common: LinearProbe,
+    ) -> None:
+        values, side_values = sizes
+        offset = common.scores(features)
+        parts = {s: (side == s).nonzero()[:, 0] for s in range(side_values)}
+        self.objectives = {
+            s: LogisticObjective(features[part], target[part], values, offset=offset[part])
+            for s, part in parts.items()
+            if len(part)
+        }
+
+    def minimise(self, strength: float, start: Corrections | None = None, *, roughly: bool = False) -> Corrections:
+        """The correction of every value that was seen."""
+        first = start or {}
+        return {
+            s: objective.minimise(strength, first.get(s), roughly=roughly) for s, objective in self.objectives.items()
+        }
+
+
+def _scores(
+    common: LinearProbe, corrections: Corrections, features: Float[Tensor, "N F"], side: Int[Tensor, " N"]
+) -> Float[Tensor, "N T"]:
+    """Logits with the corrections of the side information."""
+    scores = common.scores(features)
+    for s, correction in corrections.items():
+        part = (side == s).nonzero()[:, 0]
+        if len(part):
+            scores[part] += correction.scores(features[part])
+    return scores
+
+
+def _cross_entropy(scores: Float[Tensor, "N T"], target: Int[Tensor, " N"]) -> float:
+    return float(F.cross_entropy(scores.double(), target))
