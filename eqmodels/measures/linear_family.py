@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, TypeVar
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -18,12 +18,6 @@ __all__ = ["LinearFamily"]
 
 T = TypeVar("T")
 Corrections = dict[int, LinearProbe]
-
-
-class Minimise(Protocol[T]):
-    """From a strength, and a fit to start from, to a fit."""
-
-    def __call__(self, strength: float, start: T | None, *, roughly: bool) -> T: ...
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,10 @@ class LinearFamily:
         def loss(found: LinearProbe) -> float:
             return _cross_entropy(found.scores(judged), answers)
 
-        rough, strength, least = self._chosen(LogisticObjective(features[kept], target[kept], values).minimise, loss)
+        training = LogisticObjective(features[kept], target[kept], values)
+        rough, strength, least = self._chosen(
+            lambda strength, start: training.minimise(strength, start, roughly=True), loss
+        )
         common = LogisticObjective(features, target, values).minimise(strength, rough)
         if side is None:
             return lambda z, _: common.scores(z).double().log_softmax(1)
@@ -74,21 +71,23 @@ class LinearFamily:
             return _cross_entropy(_scores(offset, found, judged, given), answers)
 
         fitted = _SideObjectives(features[kept], target[kept], side[kept], sizes, offset)
-        start, strength, corrected = self._chosen(fitted.minimise, corrected_loss)
+        start, strength, corrected = self._chosen(
+            lambda strength, start: fitted.minimise(strength, start, roughly=True), corrected_loss
+        )
         final = everything.minimise(strength, start) if corrected < least else {}
         return lambda z, s: _scores(common, final, z, s).double().log_softmax(1)
 
-    def _chosen(self, minimise: Minimise[T], loss: Callable[[T], float]) -> tuple[T | None, float, float]:
+    def _chosen(self, fit: Callable[[float, Any], T], loss: Callable[[T], float]) -> tuple[T | None, float, float]:
         """The fit of the smallest loss, its strength and its loss; no fit if there is nothing to choose.
 
-        From strong to weak, each from the one before it, until two in a row were worse.
+        From strong to weak, each from the one before it (None at first), until two in a row were worse.
         """
         if len(self.strengths) == 1:
             return None, self.strengths[0], math.nan
         chosen: tuple[T | None, float, float] = (None, math.nan, math.inf)
         fitted, worse = None, 0
         for strength in sorted(self.strengths, reverse=True):
-            fitted = minimise(strength, fitted, roughly=True)
+            fitted = fit(strength, fitted)
             found = loss(fitted)
             if found < chosen[2]:
                 chosen, worse = (fitted, strength, found), 0
