@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -55,45 +55,52 @@ class LinearFamily:
             return _cross_entropy(found.scores(judged), answers)
 
         training = LogisticObjective(features[kept], target[kept], values)
-        rough, strength, least = self._chosen(
-            lambda strength, start: training.minimise(strength, start, roughly=True), loss
-        )
-        common = LogisticObjective(features, target, values).minimise(strength, rough)
+        chosen = self._chosen(partial(training.minimise, roughly=True), loss)
+        whole = LogisticObjective(features, target, values)
+        common = whole.minimise(chosen.strength, chosen.fit) if chosen else whole.minimise(self.strengths[0], None)
         if side is None:
             return lambda z, _: common.scores(z).double().log_softmax(1)
         everything = _SideObjectives(features, target, side, sizes, common)
-        if rough is None:
-            corrections = everything.minimise(strength)
+        if chosen is None:
+            corrections = everything.minimise(self.strengths[0])
             return lambda z, s: _scores(common, corrections, z, s).double().log_softmax(1)
-        offset, given = rough, side[held_out]
+        offset, given = chosen.fit, side[held_out]
 
         def corrected_loss(found: Corrections) -> float:
             return _cross_entropy(_scores(offset, found, judged, given), answers)
 
-        fitted = _SideObjectives(features[kept], target[kept], side[kept], sizes, offset)
-        start, strength, corrected = self._chosen(
-            lambda strength, start: fitted.minimise(strength, start, roughly=True), corrected_loss
-        )
-        final = everything.minimise(strength, start) if corrected < least else {}
+        parts = _SideObjectives(features[kept], target[kept], side[kept], sizes, offset)
+        corrected = self._chosen(partial(parts.minimise, roughly=True), corrected_loss)
+        better = corrected is not None and corrected.loss < chosen.loss
+        final = everything.minimise(corrected.strength, corrected.fit) if corrected and better else {}
         return lambda z, s: _scores(common, final, z, s).double().log_softmax(1)
 
-    def _chosen(self, fit: Callable[[float, Any], T], loss: Callable[[T], float]) -> tuple[T | None, float, float]:
-        """The fit of the smallest loss, its strength and its loss; no fit if there is nothing to choose.
+    def _chosen(self, fit: Callable[[float, Any], T], loss: Callable[[T], float]) -> _Chosen[T] | None:
+        """The fit of the smallest loss; None if there is nothing to choose.
 
         From strong to weak, each from the one before it (None at first), until two in a row were worse.
         """
         if len(self.strengths) == 1:
-            return None, self.strengths[0], math.nan
-        chosen: tuple[T | None, float, float] = (None, math.nan, math.inf)
+            return None
+        best: _Chosen[T] | None = None
         fitted, worse = None, 0
         for strength in sorted(self.strengths, reverse=True):
             fitted = fit(strength, fitted)
             found = loss(fitted)
-            if found < chosen[2]:
-                chosen, worse = (fitted, strength, found), 0
+            if best is None or found < best.loss:
+                best, worse = _Chosen(fitted, strength, found), 0
             elif (worse := worse + 1) == 2:
                 break
-        return chosen
+        return best
+
+
+@dataclass(frozen=True)
+class _Chosen(Generic[T]):
+    """A fit, its strength and its loss on what is held out."""
+
+    fit: T
+    strength: float
+    loss: float
 
 
 class _SideObjectives:
