@@ -9,8 +9,9 @@ and is reported with the name of V.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -98,10 +99,30 @@ class SynergyTerms:
     permuted_classes: Estimate
     shuffled_labels: Estimate
 
-    @property
-    def normalised_synergy(self) -> float:
-        """`unlocked` as a part of ``log|A|``, to compare tasks."""
-        return self.unlocked.mean / math.log(self.num_labels)
+    def normalised(self, term: str) -> float:
+        """The mean of a term as a part of ``log|A|``, to compare tasks of 2, 4 and 24 labels.
+
+        Raises:
+            ValueError: if there is no such term, or it was not measured.
+        """
+        value = getattr(self, term, None)
+        if not isinstance(value, Estimate):
+            measured = [field.name for field in fields(self) if isinstance(getattr(self, field.name), Estimate)]
+            raise ValueError(f"term must be one of {', '.join(measured)}; got {term!r}.")
+        return value.mean / math.log(self.num_labels)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All values by name, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> SynergyTerms:
+        """What `to_dict` wrote.
+
+        Raises:
+            TypeError: if names are missing or unknown.
+        """
+        return cls(**{name: Estimate(**value) if isinstance(value, dict) else value for name, value in content.items()})
 
 
 def measure_synergy(
