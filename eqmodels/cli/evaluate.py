@@ -139,15 +139,19 @@ def evaluation_text(result: EncoderEvaluation) -> str:
         ]
         for scores in result.tasks
     ]
+    if (head := result.class_head) is not None:
+        own = (head.accuracy, head.augmented_accuracy, head.training_accuracy)
+        tasks.append([f"class ({head.weight:+g})", str(head.num_classes), *map(percent, own), f"{head.loss:.3f}"])
     task_header = ["task", "labels", "held-out", "augmented", "training", "loss (nats)"]
+    dose = "" if head is None else "\n\nclass: its head, in brackets the dose of its gradient in the backbone."
     worst = max(result.equivariance_error.values())
     return (
         f"{result.model}: {result.parameters:,} parameters, and {result.head_parameters:,} of the head. Probes were "
         f"trained on {result.train[1]:,} images of {result.train[0]}; accuracies in % on {result.test[1]:,} held-out "
         f"ones.\n\n{table(header, rows)}\n\nturned: by 90, 180 and 270 degrees; angles, worst: every 15 degrees, seen "
-        f"through a circle; rank: effective rank.\n\n{table(task_header, tasks)}\n\nWhen the image moves by an element "
-        f"of {result.group}, regular features differ from the moved features (without a group: from what they were) by "
-        f"at most {worst:.1e} of their length."
+        f"through a circle; rank: effective rank.\n\n{table(task_header, tasks)}{dose}\n\nWhen the image moves by an "
+        f"element of {result.group}, regular features differ from the moved features (without a group: from what they "
+        f"were) by at most {worst:.1e} of their length."
     )
 
 

@@ -26,6 +26,7 @@ EPILOG = """\
 examples:
   eqmodels pretrain --model c4_resnet18_w16 --epochs 5
   eqmodels pretrain --model resnet18_w16 --head mlp --epochs 5
+  eqmodels pretrain --model resnet18_w16 --head mlp --epochs 5 --class-weight -9
   torchrun --nproc-per-node 2 -m eqmodels pretrain --model c4_resnet18_w16 --norm layer
 """
 
@@ -40,6 +41,10 @@ HELP: dict[str, str] = {
     "head_hidden": "channels of the head's hidden layer",
     "head_dropout": "dropout in the hidden layer of mlp",
     "turn": "always: turn images even where an equivariant head makes it superfluous",
+    "class_weight": "also train a head that predicts the class, which takes labels, and let so many times its gradient "
+    "into the backbone: above 0 adds class information (0.5 in the paper), 0 only observes it, below 0 eliminates it "
+    "(-9 in the paper; the head itself still learns); images are then always turned",
+    "class_hidden": "channels of the class head's hidden layer; 0: a linear head",
     "augment": "augmentation before the task: none, crop_flip or simclr",
     "data": f"the images: {', '.join(list_data())}",
     "limit": "number of training images, equally many of every class",
@@ -63,7 +68,7 @@ HELP: dict[str, str] = {
 }
 """What each value of the config is, for a newcomer."""
 
-TYPES: dict[str, Any] = {"limit": int, "size": int, "clip_norm": float}
+TYPES: dict[str, Any] = {"limit": int, "size": int, "clip_norm": float, "class_weight": float}
 """Of the values whose default is None."""
 
 

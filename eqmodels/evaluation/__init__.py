@@ -12,13 +12,14 @@ from eqmodels.evaluation.probe import randomise, smooth_images
 from eqmodels.evaluation.scores import EncoderEvaluation, FeatureScores
 from eqmodels.evaluation.seeds import FeatureSummary, SeedSummary, TaskSummary, over_seeds
 from eqmodels.evaluation.speed import images_per_second
-from eqmodels.evaluation.task_scores import TaskScores, task_scores
+from eqmodels.evaluation.task_scores import ClassScores, TaskScores, head_scores, task_scores
 from eqmodels.measures.intervals import Estimate, estimate, proportion_interval
 from eqmodels.measures.linear_probe import LinearProbe, fit_linear_probe
 
 __all__ = [
     "POOLINGS",
     "AngleError",
+    "ClassScores",
     "Collapse",
     "EncoderEvaluation",
     "EquivarianceReport",
@@ -37,6 +38,7 @@ __all__ = [
     "estimate",
     "evaluate",
     "fit_linear_probe",
+    "head_scores",
     "images_per_second",
     "knn_accuracy",
     "label_efficiency",

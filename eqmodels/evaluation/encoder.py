@@ -16,7 +16,7 @@ from eqmodels.evaluation.features import change_under, pool_features, poolings_o
 from eqmodels.evaluation.knn import knn_accuracy
 from eqmodels.evaluation.label_efficiency import label_efficiency
 from eqmodels.evaluation.scores import EncoderEvaluation, FeatureScores
-from eqmodels.evaluation.task_scores import task_scores
+from eqmodels.evaluation.task_scores import head_scores
 from eqmodels.groups import PlanarGroup, rotate
 from eqmodels.measures.intervals import Estimate, estimate, proportion_interval
 from eqmodels.measures.linear_probe import STRENGTHS, LinearProbe, fit_linear_probe
@@ -101,6 +101,7 @@ def evaluate(
             )
         scores.append(_scores(name, kind, test.labels, chosen, group, options))
     report("task")
+    tasks, classes = head_scores(run, test, seed)
     return EncoderEvaluation(
         model=run.config.model,
         sha256=run.sha256,
@@ -110,12 +111,13 @@ def evaluate(
         test=(test.name, len(test)),
         group=str(group),
         features=tuple(scores),
-        tasks=task_scores(run, test, seed),
+        tasks=tasks,
         equivariance_error={
             group.describe(g): change_under(group, g, backbone.group, turned_test[0], turned_test[g])
             for g in group.elements
             if g
         },
+        class_head=classes,
     )
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from eqmodels.evaluation.task_scores import TaskScores
+from eqmodels.evaluation.task_scores import ClassScores, TaskScores
 from eqmodels.measures.intervals import Estimate
 
 __all__ = ["EncoderEvaluation", "FeatureScores", "finite"]
@@ -58,13 +58,14 @@ class EncoderEvaluation:
         model: the backbone's name.
         sha256: of the weights.
         parameters: of the backbone.
-        head_parameters: of the heads.
+        head_parameters: of the tasks' heads.
         train: name and number of the images that probes were trained on.
         test: name and number of the images that everything is measured on.
         group: the test group, whose elements move the test images: the network's, if it has the quarter turns.
         features: one entry a kind of features.
         tasks: one entry a head.
         equivariance_error: ``|f(g x) - rho(g) f(x)| / |f(x)|`` of the regular features by element, see `change_under`.
+        class_head: of the class head; None if there is none, or the test images are of other classes.
     """
 
     model: str
@@ -77,10 +78,14 @@ class EncoderEvaluation:
     features: tuple[FeatureScores, ...]
     tasks: tuple[TaskScores, ...]
     equivariance_error: dict[str, float]
+    class_head: ClassScores | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """All numbers by name, ready for JSON (NaN as None)."""
-        return {name: finite(value) for name, value in asdict(self).items()}
+        """All numbers by name, ready for JSON (NaN as None); without a class head nothing of it."""
+        content = {name: finite(value) for name, value in asdict(self).items()}
+        if self.class_head is None:
+            del content["class_head"]
+        return content
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> EncoderEvaluation:
@@ -96,6 +101,8 @@ class EncoderEvaluation:
         )
         values["features"] = tuple(FeatureScores(**entry) for entry in features)
         values["tasks"] = tuple(TaskScores(**entry) for entry in values["tasks"])
+        if "class_head" in values:
+            values["class_head"] = ClassScores(**values["class_head"])
         return cls(**values)
 
     def of(self, features: str) -> FeatureScores:

@@ -71,7 +71,9 @@ def encoder_state(state: Mapping[str, Tensor], encoder: Encoder) -> dict[str, Te
     """The weights of an encoder out of a file of `eqmodels.load`: of a whole run, or of the encoder alone."""
     own = encoder.state_dict()
     renamed = {
-        name.removeprefix("backbone."): value for name, value in state.items() if not name.startswith("heads.")
+        name.removeprefix("backbone."): value
+        for name, value in state.items()
+        if not name.startswith(("heads.", "class_information."))
     } | {
         f"global_pool.pose.{tail}": value
         for name, value in state.items()

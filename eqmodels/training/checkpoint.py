@@ -33,7 +33,9 @@ class Progress:
         epoch: the epoch that the next step belongs to, from 0.
         step: the number of that step within the epoch, from 0.
         loss: sum over the epoch's images so far of their losses, in nats.
-        correct: number of the epoch's labels predicted so far, a task.
+        class_loss: the same of the class head's loss; 0 without one.
+        correct: number of the epoch's labels predicted so far, a task; the last is that of the class head, if there is
+            one.
         seen: number of the epoch's images so far.
         seconds: duration of the epoch so far.
         log: one row for every epoch that is done.
@@ -42,6 +44,7 @@ class Progress:
     epoch: int = 0
     step: int = 0
     loss: float = 0.0
+    class_loss: float = 0.0
     correct: list[int] = field(default_factory=list)
     seen: int = 0
     seconds: float = 0.0
@@ -74,7 +77,7 @@ def save_checkpoint(
         "format": FORMAT,
         "config": config.to_dict(),
         "images": dict(images),
-        "progress": vars(progress),
+        "progress": _written(progress, config),
         "model": state,
         "optimiser": optimiser.state_dict(),
         # What is random in a run is a function of the seed and of the progress; this is for what else draws numbers.
@@ -82,6 +85,14 @@ def save_checkpoint(
     }
     torch.save(content, buffer)
     write_atomically(folder / CHECKPOINT, buffer.getvalue())
+
+
+def _written(progress: Progress, config: PretrainConfig) -> dict[str, Any]:
+    """The progress by name; without a class head it has no loss of one, so that earlier versions read it."""
+    values = dict(vars(progress))
+    if config.class_weight is None:
+        del values["class_loss"]
+    return values
 
 
 def open_checkpoint(file: Path) -> tuple[dict[str, Any], PretrainConfig]:

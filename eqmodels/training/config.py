@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
@@ -28,6 +29,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 """The values of a config that are one of a few words."""
 
+ADDED_LATER = ("class_weight", "class_hidden")
+"""Values that configs are written without at their default: files, and the names of folders that are made of a config,
+are those of before, and earlier versions read them."""
+
 
 @dataclass(frozen=True)
 class PretrainConfig:
@@ -45,8 +50,12 @@ class PretrainConfig:
         head: ``"linear"``, ``"mlp"`` or ``"equivariant"``.
         head_hidden: dense channels of the head's hidden layer.
         head_dropout: dropout in the hidden layer of ``"mlp"``.
-        turn: ``"auto"`` leaves images unturned where an equivariant head makes turned ones superfluous; ``"always"``
-            turns them.
+        turn: ``"auto"`` leaves images unturned where an equivariant head makes turned ones superfluous, and there is no
+            class head; ``"always"`` turns them.
+        class_weight: of a head that predicts the class, the dose of its gradient that reaches the backbone: above 0
+            adds class information, 0 observes it, below 0 eliminates it (see `class_information_loss`); None for no
+            class head. The only use of labels.
+        class_hidden: channels of the class head's hidden layer; 0 for a linear one.
         augment: ``"none"``, ``"crop_flip"`` or ``"simclr"``, see `create_augmentation`.
         data: the data set, see `load_data`.
         limit: number of training images, a balanced subset; None for all.
@@ -82,6 +91,8 @@ class PretrainConfig:
     head_hidden: int = 2048
     head_dropout: float = 0.0
     turn: Literal["auto", "always"] = "auto"
+    class_weight: float | None = None
+    class_hidden: int = 2048
     augment: AugmentationName = "simclr"
     data: str = "fashion_mnist_mini"
     limit: int | None = None
@@ -121,6 +132,11 @@ class PretrainConfig:
             )
         if not 0 <= self.head_dropout < 1:
             raise ValueError(f"head_dropout must be at least 0 and below 1; got {self.head_dropout}. Pass 0.")
+        if self.class_weight is not None and not math.isfinite(self.class_weight):
+            raise ValueError(
+                f"class_weight must be a finite number; got {self.class_weight}. Pass 0.5 to add class information, -9 "
+                "to eliminate it, or None for no class head."
+            )
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise ValueError(f"clip_norm must be positive; got {self.clip_norm}. Pass None for no clipping.")
         if self.augment != "none" and not {"horizontal_flip", "dihedral"}.isdisjoint(self.task.split("+")):
@@ -135,21 +151,27 @@ class PretrainConfig:
     def _check_types(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 1), ("accumulate", 1), ("head_hidden", 1), ("seed", 0)):
             check_count(name, getattr(self, name), least)
+        check_count("class_hidden", self.class_hidden, 0)
         for name in ("limit", "size"):
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name))
-        reals = ("learning_rate", "final_learning_rate", "weight_decay", "warmup_epochs", "head_dropout", "clip_norm")
-        for name in reals:
+        reals = ("learning_rate", "final_learning_rate", "weight_decay", "warmup_epochs", "head_dropout")
+        for name in (*reals, "clip_norm", "class_weight"):
             value = getattr(self, name)
-            if not isinstance(value, int | float) and not (name == "clip_norm" and value is None):
-                raise TypeError(f"{name} must be a number; got {value!r}. Pass {type(self)().to_dict()[name]}.")
+            if not isinstance(value, int | float) and not (name not in reals and value is None):
+                raise TypeError(f"{name} must be a number; got {value!r}. Pass {getattr(type(self), name)}.")
         for name in ("coloured", "to_rgb", "channels_last", "compile"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be True or False; got {getattr(self, name)!r}.")
 
     def to_dict(self) -> dict[str, Any]:
-        """The values by name, ready for JSON."""
-        return asdict(self)
+        """The values by name, ready for JSON; of `ADDED_LATER` only those that are not the default."""
+        values = asdict(self)
+        return {
+            name: values[name]
+            for name in values
+            if name not in ADDED_LATER or values[name] != getattr(PretrainConfig, name)
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PretrainConfig:
@@ -166,5 +188,5 @@ class PretrainConfig:
 
     def differences(self, other: PretrainConfig) -> dict[str, tuple[Any, Any]]:
         """The values that differ, own and other's, by name."""
-        own, others = self.to_dict(), other.to_dict()
+        own, others = asdict(self), asdict(other)
         return {name: (own[name], others[name]) for name in own if own[name] != others[name]}

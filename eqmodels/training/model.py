@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from eqmodels._shapes import Float
 from eqmodels.backbones import Encoder, create_model
 from eqmodels.heads import EquivariantHead, create_head
+from eqmodels.objectives import ClassInformation
 from eqmodels.tasks import MultivariateTask, Task, create_task
 from eqmodels.training.config import PretrainConfig
 
@@ -14,7 +15,7 @@ __all__ = ["EsslModel", "build_model", "components", "is_strict"]
 
 
 class EsslModel(nn.Module):
-    """A backbone and one head a task: images to the logits of every task.
+    """A backbone and one head a task: images to the logits of every task, and of the class if there is a head for it.
 
     Heads read the *regular* features, the mean of the last map over space, ``|G| fields`` channels: invariant ones know
     nothing of the pose.
@@ -22,21 +23,31 @@ class EsslModel(nn.Module):
     Args:
         backbone: the encoder that is pretrained.
         heads: one module a task, ``(B, channels) -> (B, labels)``.
+        class_information: the class head, which adds class information or eliminates it; None for none.
     """
 
-    def __init__(self, backbone: Encoder, heads: list[nn.Module]) -> None:
+    def __init__(
+        self, backbone: Encoder, heads: list[nn.Module], class_information: ClassInformation | None = None
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.heads = nn.ModuleList(heads)
+        self.class_information = class_information
 
     def features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
         """Regular features, group-major."""
         return self.backbone.forward_features(images).mean((-2, -1))
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> tuple[Tensor, ...]:
-        """Logits of every task, ``(B, labels)`` each."""
+        """Logits of every task, ``(B, labels)`` each, and last of the class, if there is a head for it."""
         features = self.features(images)
-        return tuple(head(features) for head in self.heads)
+        logits = tuple(head(features) for head in self.heads)
+        return logits if self.class_information is None else (*logits, self.class_information(features))
+
+    def separate_parameters(self) -> list[list[nn.Parameter]]:
+        """The parameters that learn the tasks, and those of the class head if there is one."""
+        parts: list[list[nn.Parameter]] = [[*self.backbone.parameters(), *self.heads.parameters()]]
+        return parts if self.class_information is None else [*parts, list(self.class_information.parameters())]
 
     @property
     def pose(self) -> nn.Module | None:
@@ -59,18 +70,24 @@ def is_strict(config: PretrainConfig, task: Task) -> bool:
     Of several tasks at once, each head sees what all of them did, so its loss depends on the other labels too.
     """
     exact = task.group is not None and all(task.group.is_exact(g) for g in task.elements)
-    return config.turn == "auto" and config.head == "equivariant" and exact and len(components(task)) == 1
+    # A class head is not equivariant: its loss on an upright image is not that on the turned one. From upright images
+    # it would learn to read the class in one pose, and eliminate it from the features of that pose only. A weight of 0
+    # is no exception: it is a point of the curve over weights, which are to differ in nothing else.
+    alone = len(components(task)) == 1 and config.class_weight is None
+    return config.turn == "auto" and config.head == "equivariant" and exact and alone
 
 
-def build_model(config: PretrainConfig, channels: int) -> tuple[EsslModel, Task]:
+def build_model(config: PretrainConfig, channels: int, num_classes: int = 0) -> tuple[EsslModel, Task]:
     """The network of a config, with random weights, and its task.
 
     Args:
         config: names the model, the task and the head.
         channels: of the images.
+        num_classes: of the images, for a class head; without one it does not matter.
 
     Raises:
-        ValueError: if a name is unknown, or the head does not fit the task and the backbone.
+        ValueError: if a name is unknown, the head does not fit the task and the backbone, or there are fewer than two
+            classes for a class head.
         TypeError: if the backbone has no such norm.
     """
     task = create_task(config.task, preset=config.preset)
@@ -99,4 +116,8 @@ def build_model(config: PretrainConfig, channels: int) -> tuple[EsslModel, Task]
         )
         for part in components(task)
     ]
-    return EsslModel(backbone, heads), task
+    if config.class_weight is None:
+        return EsslModel(backbone, heads), task
+    # Last, so that backbone and heads have the weights that they have without it.
+    class_information = ClassInformation(features, num_classes, weight=config.class_weight, hidden=config.class_hidden)
+    return EsslModel(backbone, heads, class_information), task

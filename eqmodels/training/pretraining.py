@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from eqmodels._shapes import Bool, Float, Int
 from eqmodels.data import LabelledImages
+from eqmodels.objectives import prediction_loss
 from eqmodels.training.checkpoint import Progress, read_checkpoint, restore, save_checkpoint
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.distributed import World
@@ -39,21 +40,24 @@ class Pretraining:
         world: the processes that share the work; None for this one alone.
 
     Attributes:
-        model: backbone and heads; `network` is the same as it is called in training, compiled or replicated.
+        model: backbone and heads, a class head among them if the config asks for it; `network` is the same as it is
+            called in training, compiled or replicated.
         task: what the heads predict.
         strict: whether images are left unturned, because the loss is that of turned ones.
         progress: how far the run has come.
 
     Raises:
-        ValueError: if the head does not fit the task and the backbone, the images do not suit the task, there are fewer
-            images than in a batch, or a batch does not divide over the processes.
+        ValueError: if the head does not fit the task and the backbone, the images do not suit the task or a class head,
+            there are fewer images than in a batch, or a batch does not divide over the processes.
     """
 
     def __init__(self, config: PretrainConfig, data: LabelledImages, world: World | None = None) -> None:
         self.config, self.data, self.world = config, data, world or World()
         _check_batches(config, data, self.world)
+        if config.class_weight is not None:
+            _check_classes(config.class_weight, data)
         torch.manual_seed(config.seed)
-        model, self.task = build_model(config, data.channels)
+        model, self.task = build_model(config, data.channels, len(data.classes))
         self.task.check(data.pixels(slice(0, 1)))
         self.augmentation = create_augmentation(config.augment)
         self.strict = is_strict(config, self.task)
@@ -76,6 +80,8 @@ class Pretraining:
     def batch(self, epoch: int, step: int) -> tuple[Float[Tensor, "B C H W"], Int[Tensor, " B *tasks"]]:
         """The images of one step on this process, augmented, transformed and normalised, and their labels.
 
+        With a class head the classes are the last column of the labels.
+
         Order, augmentation and labels are drawn for the global batch, so that a run does not depend on the number of
         its processes; what a task draws beside its labels (the offsets of a jigsaw) is each process's own.
         """
@@ -92,21 +98,28 @@ class Pretraining:
         nuisance = generator_for(seed, Purpose.NUISANCE, epoch, step, self.world.rank)
         images = self.task.apply(self.augmentation.apply(images, uniforms), labels, nuisance)
         images = self.preprocessing.normalise(images).contiguous(memory_format=self.format)
+        if self.model.class_information is not None:
+            labels = torch.cat([labels.reshape(len(labels), -1), self.data.labels[chosen, None].long()], 1)
         return images, labels.to(self.world.device)
 
     def loss(self, images: Float[Tensor, "B C H W"], labels: Int[Tensor, " B *tasks"]) -> Float[Tensor, ""]:
-        """The sum of the tasks' cross-entropies in nats; `progress` counts it, and the labels that were predicted."""
+        """The sum of all heads' cross-entropies in nats; `progress` counts them, and the labels that were predicted.
+
+        That of the class has no weight here: its gradient is weighted where it enters the features.
+        """
         progress, bf16 = self.progress, self.config.precision == "bfloat16"
         with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
             logits = self.network(images)
         pairs = list(zip(logits, labels.reshape(len(labels), -1).unbind(1), strict=True))
         # Labels are uniform, so log|A| - loss is a lower bound on I(A; Z), in nats.
-        losses = [
-            cross_entropy(scores.to(torch.promote_types(scores.dtype, torch.float32)), label) for scores, label in pairs
-        ]
-        loss = torch.stack(losses).sum()
+        losses = [prediction_loss(scores, label) for scores, label in pairs]
+        tasks = len(self.model.heads)
+        loss = torch.stack(losses[:tasks]).sum()
         progress.loss += float(loss.detach()) * len(images)
         progress.seen += len(images)
+        if self.model.class_information is not None:
+            progress.class_loss += float(losses[-1].detach()) * len(images)
+            loss = loss + losses[-1]
         correct = [int(_predicted(scores, label).sum()) for scores, label in pairs]
         progress.correct = [a + b for a, b in zip(progress.correct or [0] * len(pairs), correct, strict=True)]
         return loss
@@ -131,12 +144,15 @@ class Pretraining:
             silent = getattr(self.network, "no_sync", contextlib.nullcontext)
             with contextlib.nullcontext() if last else silent():
                 (self.loss(part_images, part_labels) / config.accumulate).backward()
-        # Without a bound this only measures.
-        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm or math.inf))
-        if not math.isfinite(progress.loss) or not math.isfinite(norm):
+        # Without a bound this only measures. A class head has the bound for itself: its own gradient does not shorten
+        # the backbone's step, so that at a weight of 0 it is an observer.
+        bound, parts_of_model = config.clip_norm or math.inf, self.model.separate_parameters()
+        norm = math.hypot(*(float(nn.utils.clip_grad_norm_(part, bound)) for part in parts_of_model))
+        loss = progress.loss + progress.class_loss
+        if not math.isfinite(loss) or not math.isfinite(norm):
             raise TrainingError(
                 f"in epoch {progress.epoch + 1}, step {progress.step + 1}, at the learning rate {rate:g}, the loss "
-                f"({progress.loss:g} over the epoch) or its gradient (norm {norm:g}) became no finite number; the last "
+                f"({loss:g} over the epoch) or its gradient (norm {norm:g}) became no finite number; the last "
                 "checkpoint is from before. Start again in another folder with a lower learning_rate, with clip_norm=1 "
                 "or with precision='float32'."
             )
@@ -146,12 +162,12 @@ class Pretraining:
     def end_epoch(self) -> Row:
         """Turns the counts of an epoch into a row of the log, begins the next epoch, and returns the row."""
         progress, names = self.progress, [part.name for part in components(self.task)]
-        loss, seen, *correct = self._totals()
-        row: Row = {
-            "epoch": progress.epoch + 1,
-            "loss": loss / seen,
-            "learning_rate": self.optimiser.param_groups[0]["lr"],
-        }
+        loss, class_loss, seen, *correct = self._totals()
+        row: Row = {"epoch": progress.epoch + 1, "loss": loss / seen}
+        if self.model.class_information is not None:
+            row["class_loss"] = class_loss / seen
+            names.append("class")
+        row["learning_rate"] = self.optimiser.param_groups[0]["lr"]
         row |= {f"accuracy_{name}": right / seen for name, right in zip(names, correct, strict=True)}
         row |= {"seconds": progress.seconds, "images_per_second": seen / max(progress.seconds, 1e-9)}
         self.progress = Progress(epoch=progress.epoch + 1, log=[*progress.log, row])
@@ -164,8 +180,9 @@ class Pretraining:
             TrainingError: if weights are no finite numbers or a file cannot be written; the last checkpoint is then
                 intact.
         """
-        loss, seen, *correct = self._totals()
-        whole = replace(self.progress, loss=loss, seen=int(seen), correct=[int(right) for right in correct])
+        loss, class_loss, seen, *correct = self._totals()
+        counts = [int(right) for right in correct]
+        whole = replace(self.progress, loss=loss, class_loss=class_loss, seen=int(seen), correct=counts)
 
         def write() -> None:
             save_checkpoint(folder, self.config, self._images(), whole, self.model, self.optimiser)
@@ -187,18 +204,23 @@ class Pretraining:
         self.world.from_writer(lambda: write_log(folder, self.progress.log))
         if not self.world.is_writer:
             # The counts in it are those of all processes: one of them takes them on.
-            self.progress = replace(self.progress, loss=0.0, seen=0, correct=[0] * len(self.progress.correct))
+            none = [0] * len(self.progress.correct)
+            self.progress = replace(self.progress, loss=0.0, class_loss=0.0, seen=0, correct=none)
         return True
 
     def _images(self) -> dict[str, object]:
-        """What tells these images from others, in a checkpoint."""
-        return {"number": len(self.data), **asdict(self.preprocessing)}
+        """What tells these images from others, in a checkpoint; their labels too, if they are used."""
+        images: dict[str, object] = {"number": len(self.data), **asdict(self.preprocessing)}
+        if self.model.class_information is not None:
+            digest = hashlib.sha256(self.data.labels.long().contiguous().numpy().tobytes()).hexdigest()
+            images |= {"classes": len(self.data.classes), "labels": digest[:16]}
+        return images
 
     def _totals(self) -> list[float]:
-        """Loss, images and labels predicted of the epoch so far, over all processes."""
-        progress = self.progress
-        correct = progress.correct or [0] * len(components(self.task))
-        counts = torch.tensor([progress.loss, progress.seen, *correct], dtype=torch.float64)
+        """Loss, class loss, images and labels predicted of the epoch so far, over all processes."""
+        progress, model = self.progress, self.model
+        correct = progress.correct or [0] * (len(model.heads) + (model.class_information is not None))
+        counts = torch.tensor([progress.loss, progress.class_loss, progress.seen, *correct], dtype=torch.float64)
         totals: list[float] = self.world.sum(counts.to(self.world.device)).tolist()
         return totals
 
@@ -212,6 +234,16 @@ def _predicted(logits: Float[Tensor, "B labels"], labels: Int[Tensor, " B"]) -> 
     own = logits.gather(1, labels[:, None])
     others = logits.scatter(1, labels[:, None], -math.inf)
     return own[:, 0] > others.amax(1)
+
+
+def _check_classes(weight: float, data: LabelledImages) -> None:
+    """Raises a `ValueError` unless the images are of at least two classes."""
+    if len(present := data.labels.unique().tolist()) < 2:
+        raise ValueError(
+            f"class_weight={weight:g} needs training images labelled with at least two classes; those of {data.name} "
+            f"are all of {data.classes[present[0]]!r}. Use labelled images, such as a folder with one folder of images "
+            "a class, or class_weight=None."
+        )
 
 
 def _check_batches(config: PretrainConfig, data: LabelledImages, world: World) -> None:

@@ -96,8 +96,8 @@ class Run:
 def save_run(folder: str | Path, run: Run) -> str:
     """Writes weights, then config: a folder with a config is complete. Sets and returns the run's sha256.
 
-    The tensors are those of `EsslModel`, ``backbone.`` and ``heads.``; the config is that of the encoder (see
-    `describe_encoder`) with ``pretraining``, ``log`` and ``provenance`` of the run.
+    The tensors are those of `EsslModel`, ``backbone.``, ``heads.`` and, of a class head, ``class_information.``; the
+    config is that of the encoder (see `describe_encoder`) with ``pretraining``, ``log`` and ``provenance`` of the run.
 
     Raises:
         StorageError: if a file cannot be written.
@@ -142,18 +142,34 @@ def load_run(folder: str | Path) -> Run:
         preprocessing = preprocessing_from(content["preprocessing"])
         if preprocessing is None:
             raise ValueError("a run has a preprocessing, and this one has none")
+        num_classes = _num_classes(config, content["provenance"])
         with torch.device("meta"):
-            expected, _ = build_model(config, len(preprocessing.mean))
+            expected, _ = build_model(config, len(preprocessing.mean), num_classes)
     except (ValueError, TypeError) as error:
         raise StorageError(f"{folder / CONFIG} describes no run: {error} Nothing was built.") from error
     check_layout(file, layout, expected.state_dict())
     state = read_weights(file, content["sha256"])
-    model, task = build_model(config, len(preprocessing.mean))
+    model, task = build_model(config, len(preprocessing.mean), num_classes)
     model.load_state_dict(state)
     run = Run(config, model.eval(), task, preprocessing, content["log"], content["provenance"], content["sha256"])
     _check_description(run, content, folder / CONFIG)
     check_golden(run.encoder(), content["golden"], str(file))
     return run
+
+
+def _num_classes(config: PretrainConfig, sources: Mapping[str, Any]) -> int:
+    """The classes that the class head of a run predicts, those of its data; 0 without one.
+
+    Raises:
+        ValueError: if the provenance does not name them.
+    """
+    if config.class_weight is None:
+        return 0
+    data = sources.get("data")
+    classes = data.get("classes") if isinstance(data, dict) else None
+    if not isinstance(classes, list):
+        raise ValueError("its class head needs the names of the classes in provenance, and there are none.")
+    return len(classes)
 
 
 def _check_description(run: Run, content: Mapping[str, Any], file: Path) -> None:
@@ -178,7 +194,7 @@ def load_unfinished(file: str | Path) -> Run:
         preprocessing = preprocessing_from(content["images"])
         if preprocessing is None:
             raise ValueError("it does not say how images are normalised")
-        model, task = build_model(config, len(preprocessing.mean))
+        model, task = build_model(config, len(preprocessing.mean), content["images"].get("classes", 0))
         model.load_state_dict(content["model"])
         progress = Progress(**content["progress"])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:

@@ -44,6 +44,21 @@ def test_the_result_is_json(capsys, tiny_run):
     assert PretrainConfig.from_dict(content["config"]).head_hidden == 16
 
 
+def test_class_information_is_eliminated_and_evaluated(capsys, tmp_path):
+    options = ["--class-weight", "-9", "--class-hidden", "8", "--quiet"]
+    assert main(["pretrain", *TINY, "--folder", str(tmp_path / "run"), *options]) == 0
+    assert "class " in capsys.readouterr().out
+    assert load_run(tmp_path / "run").config.class_weight == -9.0
+    output = tmp_path / "results.json"
+    assert main(["evaluate", str(tmp_path / "run"), "--quick", "--limit", "100", "--output", str(output)]) == 0
+    out = capsys.readouterr().out
+    assert "class (-9)" in out
+    assert "class: its head, in brackets the dose" in out
+    scores = json.loads(output.read_text())["class_head"]
+    assert (scores["weight"], scores["num_classes"]) == (-9.0, 10)
+    assert 0 <= scores["accuracy"] <= 1 < scores["loss"]
+
+
 def test_options_win_over_a_recipe(tmp_path):
     recipe = tmp_path / "recipe.json"
     recipe.write_text(json.dumps({"model": "resnet18_w4", "head": "mlp", "epochs": 7}))
@@ -72,6 +87,8 @@ def test_every_config_has_a_folder_of_its_own():
         (["--data", "imagenet"], 2, "data must be one of"),
         (["--recipe", "/nowhere/recipe.json"], 1, "No such file"),
         (["--limit", "10", "--batch-size", "64"], 2, "batch_size"),
+        (["--class-weight", "nan"], 2, "class_weight must be a finite number; got nan. Pass 0.5 to add"),
+        (["--class-weight", "a lot"], 2, "invalid float value: 'a lot'"),
     ],
 )
 def test_bad_input_is_one_line_on_standard_error(capsys, tmp_path, arguments, status, sentence):

@@ -19,6 +19,8 @@ CHANGED = PretrainConfig(
     head_hidden=64,
     head_dropout=0.5,
     turn="always",
+    class_weight=-9.0,
+    class_hidden=32,
     augment="crop_flip",
     data="cifar10",
     limit=100,
@@ -55,6 +57,13 @@ def test_fields_that_are_left_out_have_their_defaults():
     assert PretrainConfig.from_dict({"seed": 3}) == PretrainConfig(seed=3)
 
 
+def test_what_was_added_later_is_written_only_where_it_is_used():
+    """Files and folders of runs without a class head are those of before there was one."""
+    assert not {"class_weight", "class_hidden"} & PretrainConfig().to_dict().keys()
+    assert PretrainConfig(class_weight=0.0).to_dict()["class_weight"] == 0.0
+    assert PretrainConfig().differences(PretrainConfig(class_weight=0.0)) == {"class_weight": (None, 0.0)}
+
+
 def test_a_config_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         PretrainConfig().seed = 1
@@ -84,6 +93,17 @@ BROKEN = [
     ({"learning_rate": "0.1"}, TypeError, "learning_rate must be a number; got '0.1'. Pass 0.05."),
     ({"weight_decay": None}, TypeError, "weight_decay must be a number; got None. Pass 0.0005."),
     ({"clip_norm": "1"}, TypeError, "clip_norm must be a number; got '1'. Pass None."),
+    ({"class_weight": "1"}, TypeError, "class_weight must be a number; got '1'. Pass None."),
+    ({"class_hidden": -1}, ValueError, "class_hidden must be at least 0; got -1. Pass a whole number of at least 0."),
+    *(
+        (
+            {"class_weight": float(value)},
+            ValueError,
+            f"class_weight must be a finite number; got {value}. Pass 0.5 to add class information, -9 to eliminate "
+            "it, or None for no class head.",
+        )
+        for value in ("nan", "inf", "-inf")
+    ),
     ({"compile": "no"}, TypeError, "compile must be True or False; got 'no'."),
     (
         {"batch_size": 10, "accumulate": 4},

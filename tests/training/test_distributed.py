@@ -36,8 +36,12 @@ def assert_same_weights(folder, reference, tolerance):
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"accumulate": 2, "turn": "always", "clip_norm": 1.0}],
-    ids=["plain", "turned, clipped and in parts"],
+    [
+        {},
+        {"accumulate": 2, "turn": "always", "clip_norm": 1.0},
+        {"accumulate": 2, "class_weight": -0.5, "class_hidden": 8},
+    ],
+    ids=["plain", "turned, clipped and in parts", "class head, in parts"],
 )
 def test_two_processes_give_the_weights_of_one(tmp_path, changes):
     config = tiny(**{**CONFIG, **changes})

@@ -33,7 +33,10 @@ def assert_same_run(folder, reference):
     assert not [file for file in folder.iterdir() if file.name.endswith(".part")]
 
 
-@pytest.mark.parametrize("changes", [{}, DEMANDING], ids=["tiny", "demanding"])
+WITH_CLASSES = {"class_weight": -1.0, "class_hidden": 8, "accumulate": 2}
+
+
+@pytest.mark.parametrize("changes", [{}, DEMANDING, WITH_CLASSES], ids=["tiny", "demanding", "class head"])
 def test_a_run_killed_again_and_again_ends_with_the_same_weights(tmp_path, changes):
     config = tiny(**{**changes, "epochs": 16})
     assert finish(start(tmp_path / "whole", config, checkpoint_seconds=1e6)) == 0
