@@ -19,15 +19,7 @@ from eqmodels.data import load_data
 from eqmodels.evaluation import evaluate
 from eqmodels.evaluation.features import poolings_of
 from eqmodels.storage import CONFIG, write_atomically
-from eqmodels.training import (
-    PretrainConfig,
-    Pretraining,
-    Run,
-    load_run,
-    prepared_images,
-    provenance,
-    training_images,
-)
+from eqmodels.training import load_run, prepared_images, training_images, untrained
 
 RESULTS = "results.json"
 IN_FULL = ("simclr/*", "zoo/*")
@@ -36,21 +28,14 @@ FEATURES = ("regular", "invariant-3", "canonical")
 """What is measured of the others, without few labels and without angles."""
 
 
-def untrained(config: PretrainConfig, root: str | None) -> Run:
-    """The network of a config as it is before the first step."""
-    images = training_images(config, root)
-    start = Pretraining(config, images)
-    return Run(config, start.model.eval(), start.task, start.preprocessing, [], provenance(images, 0.0, 1))
-
-
 def measure(name: str, root: str | None) -> None:
     """Evaluates one run with probes on its own training images and on all test images."""
     folder = FOLDER / name
     config = RANDOM.get(name) or GRID[name]
-    run = untrained(config, root) if name in RANDOM else load_run(folder)
+    train = training_images(config, root)
+    run = untrained(config, train) if name in RANDOM else load_run(folder)
     test = prepared_images(config, load_data(config.data, "test", root=root), "test")
     started = time.monotonic()
-    train = training_images(config, root)
     if any(fnmatch.fnmatch(name, pattern) for pattern in IN_FULL):
         result = evaluate(run, train, test)
     else:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from eqmodels.cli import demo, download, evaluate, models, pretrain, publish, report, verify
+from eqmodels.cli import demo, download, evaluate, models, pretrain, publish, report, synergy, verify
 from eqmodels.storage import EqmodelsError
 
 __all__ = ["build_parser", "main"]
@@ -18,6 +18,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "models": models,
     "report": report,
+    "synergy": synergy,
     "verify": verify,
     "download": download,
     "publish": publish,

@@ -18,7 +18,7 @@ from eqmodels.evaluation import EncoderEvaluation, evaluate, images_per_second
 from eqmodels.export import to_plain
 from eqmodels.hub import load_pretrained
 from eqmodels.storage import prepare_folder
-from eqmodels.training import PretrainConfig, Pretraining, Run, provenance
+from eqmodels.training import PretrainConfig, Pretraining, Run, snapshot
 
 __all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
 
@@ -94,22 +94,11 @@ def _learn(train: LabelledImages, test: LabelledImages, seconds: float) -> Learn
     with torch.random.fork_rng(devices=[]):
         training = Pretraining(config, train)
 
-        def measured() -> Run:
-            # What is logged here is the last epoch that was finished.
-            return Run(
-                config,
-                training.model.eval(),
-                training.task,
-                training.preprocessing,
-                training.progress.log,
-                provenance(train, seconds, 1),
-            )
-
         few = train.balanced_subset(LEARNING_IMAGES)
 
         def scored() -> EncoderEvaluation:
             return evaluate(
-                measured(),
+                snapshot(training),
                 few,
                 test,
                 features=("canonical",),

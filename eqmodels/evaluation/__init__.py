@@ -8,6 +8,7 @@ from eqmodels.evaluation.equivariance_report import AngleError, EquivarianceRepo
 from eqmodels.evaluation.features import POOLINGS, pool_features, poolings_of, regular_features
 from eqmodels.evaluation.knn import knn_accuracy
 from eqmodels.evaluation.label_efficiency import LabelEfficiency, label_efficiency
+from eqmodels.evaluation.observe import observe
 from eqmodels.evaluation.probe import randomise, smooth_images
 from eqmodels.evaluation.scores import EncoderEvaluation, FeatureScores
 from eqmodels.evaluation.seeds import FeatureSummary, SeedSummary, TaskSummary, over_seeds
@@ -42,6 +43,7 @@ __all__ = [
     "images_per_second",
     "knn_accuracy",
     "label_efficiency",
+    "observe",
     "over_seeds",
     "plot_equivariance",
     "pool_features",

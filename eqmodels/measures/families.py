@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -16,6 +16,7 @@ Predictor = Callable[[Tensor, Tensor], Tensor]
 """From features ``(N, F)`` and side information ``(N,)`` to log-probabilities ``(N, values)``."""
 
 
+@runtime_checkable
 class PredictorFamily(Protocol):
     """A set of predictors that may ignore side information: with it they are never worse, up to estimation.
 

@@ -122,7 +122,10 @@ class SynergyTerms:
         Raises:
             TypeError: if names are missing or unknown.
         """
-        return cls(**{name: Estimate(**value) if isinstance(value, dict) else value for name, value in content.items()})
+        values: dict[str, Any] = {
+            name: Estimate(**value) if isinstance(value, dict) else value for name, value in content.items()
+        }
+        return cls(**values)
 
 
 def measure_synergy(

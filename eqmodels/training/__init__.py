@@ -16,6 +16,7 @@ from eqmodels.training.run import (
     provenance,
     save_run,
 )
+from eqmodels.training.snapshot import snapshot, untrained
 
 __all__ = [
     "CHECKPOINT",
@@ -32,6 +33,8 @@ __all__ = [
     "pretrain",
     "provenance",
     "save_run",
+    "snapshot",
     "training_images",
+    "untrained",
     "usable_device",
 ]

@@ -18,7 +18,8 @@ from eqmodels.training.images import preprocessing_of, training_images
 from eqmodels.training.interrupt import Interrupt
 from eqmodels.training.log import check_tensorboard, tensorboard_rows
 from eqmodels.training.pretraining import Pretraining
-from eqmodels.training.run import Run, load_run, provenance, save_run
+from eqmodels.training.run import Run, load_run, save_run
+from eqmodels.training.snapshot import snapshot
 
 __all__ = ["pretrain"]
 
@@ -74,9 +75,7 @@ def pretrain(
         if not run.resume(folder):
             run.save(folder)
         _train(run, folder, checkpoint_seconds, tensorboard=tensorboard, quiet=quiet)
-        seconds = sum(row["seconds"] for row in run.progress.log)
-        sources = provenance(images, seconds, world.size)
-        finished = Run(config, run.model.eval(), run.task, run.preprocessing, run.progress.log, sources)
+        finished = snapshot(run)
         finished.sha256 = world.from_writer(lambda: save_run(folder, finished))
         return finished
 

@@ -1,0 +1,175 @@
+"""``eqmodels synergy``: how the class and the transformation help each other, in nats."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from eqmodels.cli.table import percent, table
+from eqmodels.data import LabelledImages, list_data
+from eqmodels.studies import (
+    SynergyPlan,
+    SynergyStudy,
+    load_study_data,
+    rank_tasks,
+    run_study,
+    study_tables,
+    write_study_report,
+)
+
+__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
+
+SUMMARY = "measure how the class and the transformation help each other, or rank transformations for your images"
+DESCRIPTION = (
+    "Pretrains networks over tasks, augmentations and backbones, and measures on held-out images what their features "
+    "know of the transformation, what the class would add to that (the synergy), and what the linear probe gained. "
+    "Also exact models beside estimates, class information added and eliminated, and all terms over the epochs. "
+    "Stopped, the same command goes on where it was."
+)
+EPILOG = """\
+examples:
+  eqmodels synergy --quick
+  eqmodels synergy --folder runs/synergy --data fashion_mnist --root path/to/data
+  eqmodels synergy --rank-tasks --data image_folder --root path/to/images --size 64
+"""
+DEFAULT = SynergyPlan()
+LISTS: dict[str, tuple[str, type]] = {
+    "model": ("models", str),
+    "tasks": ("tasks", str),
+    "augment": ("augments", str),
+    "groups": ("groups", str),
+    "doses": ("doses", float),
+    "seeds": ("seeds", int),
+}
+"""Options that take several values, the names of these in a plan, and their type."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what is studied and where it goes."""
+    helps = {
+        "model": "backbones of the grid, the first one also for what has one backbone only",
+        "tasks": "tasks of the grid",
+        "augment": "augmentations of the grid, the last one also for what has one augmentation only",
+        "groups": "more backbones, compared by rotation alone",
+        "doses": "weights of class information, negative to eliminate it",
+        "seeds": "seeds of the grid",
+    }
+    for name, (value, kind) in LISTS.items():
+        default = " ".join(map(str, getattr(DEFAULT, value)))
+        parser.add_argument(f"--{name}", nargs="+", type=kind, metavar="X", help=f"{helps[name]} (default: {default})")
+    parser.add_argument("--data", help=f"{', '.join(list_data())} (default: {DEFAULT.data})")
+    parser.add_argument("--root", help="the folder that has the data")
+    parser.add_argument("--size", type=int, help="with --data image_folder: side of the images in pixels")
+    parser.add_argument(
+        "--coloured",
+        action=argparse.BooleanOptionalAction,
+        help="give grey images random colours, which tasks about colour need (default: if the images are grey)",
+    )
+    numbers = {
+        "limit": "number of training images",
+        "epochs": "of pretraining; with --rank-tasks 1",
+        "batch-size": "images a step",
+        "test-limit": "number of held-out images on which information is measured",
+        "folds": "of the cross-fitting",
+    }
+    for name, what in numbers.items():
+        default = getattr(DEFAULT, name.replace("-", "_"))
+        parser.add_argument(f"--{name}", type=int, help=f"{what} (default: {default})")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("runs/synergy"), help="of the study (default: runs/synergy)"
+    )
+    parser.add_argument("--quick", action="store_true", help="a small study of the embedded images, in five minutes")
+    parser.add_argument(
+        "--rank-tasks",
+        action="store_true",
+        help="no study: one epoch a task, and the tasks in falling order of synergy",
+    )
+    parser.add_argument("--json", action="store_true", help="print what was measured as JSON instead of tables")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the study and writes its report, or ranks tasks.
+
+    Raises:
+        ValueError: if an option is out of range, or the data does not suit the study.
+        StorageError: if the folder holds another study, or a file cannot be written.
+        TrainingError: if a training fails.
+    """
+    plan = _plan(arguments)
+    if arguments.rank_tasks:
+        return _rank(plan, arguments)
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ModuleNotFoundError("the report needs matplotlib; install it with pip install 'eqmodels[report]'.")
+    study = run_study(plan, arguments.folder, root=arguments.root, quiet=not sys.stderr.isatty())
+    page = write_study_report(study, arguments.folder / "report")
+    print(json.dumps(_content(study), indent=2) if arguments.json else _text(study), flush=True)
+    print(f"The same with pictures: {page}", file=sys.stderr if arguments.json else sys.stdout)
+    return 0
+
+
+def _plan(arguments: argparse.Namespace) -> SynergyPlan:
+    """The plan that the options ask for."""
+    given: dict[str, Any] = {}
+    for name, (value, _) in LISTS.items():
+        if getattr(arguments, name) is not None:
+            given[value] = tuple(getattr(arguments, name))
+    singles = {field.name for field in fields(SynergyPlan)} - {value for value, _ in LISTS.values()}
+    given |= {name: getattr(arguments, name) for name in singles if getattr(arguments, name, None) is not None}
+    plan = replace(SynergyPlan.quick() if arguments.quick else DEFAULT, **given)
+    if arguments.coloured is None:
+        channels = load_study_data(plan, arguments.root).train.channels
+        plan = replace(plan, coloured=channels == 1)
+    return plan
+
+
+def _rank(plan: SynergyPlan, arguments: argparse.Namespace) -> int:
+    data = load_study_data(plan, arguments.root)
+    train, seen = (_coloured(images, plan, seed) for seed, images in enumerate((data.train, data.seen)))
+    ranks, impossible = rank_tasks(
+        train,
+        seen,
+        plan.tasks,
+        model=plan.models[0],
+        augment=plan.augments[0],
+        epochs=arguments.epochs or 1,
+        batch_size=plan.batch_size,
+        folds=plan.folds,
+        seed=plan.seeds[0],
+        report=lambda task: print(f"measuring: {task}", file=sys.stderr, flush=True),
+    )
+    if arguments.json:
+        print(json.dumps({"ranks": [rank.to_dict() for rank in ranks], "impossible": impossible}, indent=2))
+        return 0
+    rows = [
+        [
+            rank.task,
+            percent(rank.score),
+            *(str(getattr(rank.terms, term)) for term in ("known", "unlocked", "irreducible")),
+        ]
+        for rank in ranks
+    ]
+    print(table(["task", "synergy, % of log|A|", "known, nats", "unlocked", "irreducible"], rows))
+    for task, reason in impossible.items():
+        print(f"\n{task} cannot be asked: {reason}")
+    print(
+        "\nsynergy: what the class adds to a linear prediction of the transformation, after a brief pretraining. How "
+        "well it predicted the probe on measured data: docs/why.md."
+    )
+    return 0
+
+
+def _coloured(images: LabelledImages, plan: SynergyPlan, seed: int) -> LabelledImages:
+    return images.coloured(seed=seed) if plan.coloured else images
+
+
+def _content(study: SynergyStudy) -> dict[str, Any]:
+    return {"plan": study.plan.to_dict(), "cells": [result.to_dict() for result in study.cells.values()]}
+
+
+def _text(study: SynergyStudy) -> str:
+    return "\n\n".join(f"{found.title}\n\n{table(found.header, found.rows)}" for found in study_tables(study))

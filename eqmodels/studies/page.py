@@ -1,0 +1,59 @@
+"""Writes the tables and pictures of a study into a folder."""
+
+from __future__ import annotations
+
+import io
+import re
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment
+
+from eqmodels.storage import prepare_folder, write_atomically
+from eqmodels.studies.pictures import study_pictures
+from eqmodels.studies.study import SynergyStudy
+from eqmodels.studies.tables import study_tables
+
+__all__ = ["write_study_report"]
+
+
+def write_study_report(study: SynergyStudy, folder: str | Path) -> Path:
+    """Writes ``tables.md``, a PNG file a picture and ``index.html``; the page's path.
+
+    Args:
+        study: as far as it is done.
+        folder: that gets the files.
+
+    Raises:
+        StorageError: if a file cannot be written.
+        ModuleNotFoundError: if matplotlib is not installed.
+    """
+    folder = Path(folder)
+    prepare_folder(folder)
+    tables = study_tables(study)
+    write_atomically(
+        folder / "tables.md", "\n\n".join(f"## {table.title}\n\n{table.markdown()}" for table in tables) + "\n"
+    )
+    pictures = []
+    for title, figure in study_pictures(study).items():
+        name = f"{re.sub('[^a-z]+', '_', title.lower())}.png"
+        buffer = io.BytesIO()
+        # Without the version of matplotlib, so that the same study gives the same file.
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+        write_atomically(folder / name, buffer.getvalue())
+        pictures.append((title, name))
+    template = (resources.files("eqmodels.studies") / "page.html.j2").read_text()
+    page = Environment(autoescape=True).from_string(template)
+    impossible: dict[str, list[str]] = {}
+    for name, reason in study.plan.impossible().items():
+        impossible.setdefault(reason, []).append(name)
+    text = page.render(
+        plan=study.plan,
+        done=len(study.cells),
+        all=len(study.plan.cells()),
+        pictures=pictures,
+        tables=[(table.title, table.header, table.rows) for table in tables],
+        impossible=[(reason, ", ".join(names)) for reason, names in impossible.items()],
+    )
+    write_atomically(folder / "index.html", text + "\n")
+    return folder / "index.html"

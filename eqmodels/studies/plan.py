@@ -1,0 +1,217 @@
+"""What a study of synergy runs: every pretraining, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from eqmodels.tasks import create_task
+from eqmodels.training import PretrainConfig
+
+__all__ = ["Cell", "Kind", "SynergyPlan"]
+
+Kind = Literal["classifier", "random", "brief", "pretrained", "dose", "epochs"]
+"""What a cell is for:
+
+* ``classifier``: a network that learns the class of images transformed by a task, to replace the true class;
+* ``random``: a network as it is initialised, the null;
+* ``brief``: one epoch, by which tasks are ranked;
+* ``pretrained``: the grid of tasks, augmentations and backbones;
+* ``dose``: class information added or eliminated while a rotation is learned;
+* ``epochs``: all terms after every epoch.
+"""
+
+ROTATION = "rotation"
+BRIEF_EPOCHS = 1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One network that is trained, or not, and measured.
+
+    Attributes:
+        name: its folder within that of the study.
+        kind: what it is for.
+        config: of its training; of a random one, of the training that it does not get.
+    """
+
+    name: str
+    kind: Kind
+    config: PretrainConfig
+
+
+@dataclass(frozen=True)
+class SynergyPlan:
+    """A study of how class and transformation help each other, over tasks, augmentations and backbones.
+
+    Every network has the head of the paper (an MLP), so that all tasks can be asked of all.
+
+    Attributes:
+        models: of the grid; the first one also for classifiers, doses and epochs.
+        tasks: of the grid.
+        augments: of the grid; the last one also for doses and epochs.
+        groups: more models, compared by rotation alone.
+        doses: weights of class information, see `class_information_loss`.
+        seeds: of the grid; doses and epochs have the first one.
+        data: see `load_data`.
+        size: of an image folder, side of the images.
+        coloured: whether grey images get random colours, as tasks about colour need.
+        limit: number of training images, a balanced subset; None for all.
+        epochs: of pretraining.
+        batch_size: images a step.
+        test_limit: number of held-out images on which information is measured; probes are tested on all.
+        folds: of the cross-fitting.
+        samples: of every exact model, for the calibration.
+    """
+
+    models: tuple[str, ...] = ("c1_resnet18_w16", "c4_resnet18_w16")
+    tasks: tuple[str, ...] = (
+        "horizontal_flip",
+        "vertical_flip",
+        "rotation",
+        "grayscale",
+        "colour_inversion",
+        "jigsaw",
+        "blur",
+    )
+    augments: tuple[str, ...] = ("none", "crop_flip", "simclr")
+    groups: tuple[str, ...] = ("d4_resnet18_w16", "d2_resnet18_w16")
+    doses: tuple[float, ...] = (-9.0, -3.0, -1.0, 0.0, 0.5, 2.0)
+    seeds: tuple[int, ...] = (0,)
+    data: str = "fashion_mnist"
+    size: int | None = None
+    coloured: bool = True
+    limit: int | None = 6000
+    epochs: int = 8
+    batch_size: int = 128
+    test_limit: int = 2000
+    folds: int = 3
+    samples: int = 10_000
+
+    def __post_init__(self) -> None:
+        for name in ("models", "tasks", "augments", "seeds"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise ValueError(f"{name} must be different and at least one; got {', '.join(map(str, values))}.")
+        for task in self.tasks:
+            if "+" in task or create_task(task).num_labels < 2:
+                raise ValueError(
+                    f"tasks are asked one at a time, and have two labels or more; got {task!r}. Leave it out."
+                )
+
+    @classmethod
+    def quick(cls) -> SynergyPlan:
+        """A few minutes on the embedded images: that everything runs, not what is true."""
+        return cls(
+            models=("c1_resnet18_w8",),
+            tasks=("vertical_flip", "rotation", "jigsaw"),
+            augments=("none",),
+            groups=("c4_resnet18_w8",),
+            doses=(-9.0, 0.0, 0.5),
+            data="fashion_mnist_mini",
+            limit=1000,
+            epochs=3,
+            batch_size=100,
+            test_limit=500,
+            folds=2,
+            samples=2000,
+        )
+
+    def cells(self) -> tuple[Cell, ...]:
+        """All cells, in the order in which they are run: what others need comes first."""
+        made = [*self._classifiers(), *self._random(), *self._grid("brief"), *self._grid("pretrained")]
+        return (*made, *self._doses(), *self._epochs())
+
+    def impossible(self) -> dict[str, str]:
+        """The cells of the grid that cannot be, such as a task whose labels the augmentation hides, and why."""
+        return {name: reason for name, reason in self._tried("pretrained") if isinstance(reason, str)}
+
+    def classifier_of(self, cell: Cell) -> str:
+        """The name of the cell with the classifier for a cell."""
+        return f"classifier/{cell.config.task}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The values by name, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> SynergyPlan:
+        """What `to_dict` wrote.
+
+        Raises:
+            ValueError: if a name is unknown or a value is out of range.
+        """
+        names = {field.name for field in fields(cls)}
+        if unknown := set(content) - names:
+            raise ValueError(f"a plan has the values {', '.join(sorted(names))}; got {min(unknown)!r}.")
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+        }
+        return cls(**values)
+
+    def _config(self, **values: Any) -> PretrainConfig:  # noqa: ANN401 (the config checks them)
+        common = {
+            "head": "mlp",
+            "head_hidden": 512,
+            "class_hidden": 512,
+            "data": self.data,
+            "size": self.size,
+            "coloured": self.coloured,
+            "limit": self.limit,
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+        }
+        return PretrainConfig.from_dict(common | values)
+
+    def _classifiers(self) -> Iterator[Cell]:
+        for task in self.tasks:
+            # Another seed than those of the networks that are measured; no augmentation, as they are measured without.
+            config = self._config(
+                model=self.models[0], task=task, augment="none", class_weight=1.0, seed=max(self.seeds) + 100
+            )
+            yield Cell(f"classifier/{task}", "classifier", config)
+
+    def _random(self) -> Iterator[Cell]:
+        for seed in self.seeds:
+            for model, task in self._networks():
+                config = self._config(model=model, task=task, augment="none", seed=seed)
+                yield Cell(f"random/{model}/{task}/seed{seed}", "random", config)
+
+    def _grid(self, kind: Literal["brief", "pretrained"]) -> Iterator[Cell]:
+        for name, config in self._tried(kind):
+            if isinstance(config, PretrainConfig):
+                yield Cell(name, kind, config)
+
+    def _tried(self, kind: Literal["brief", "pretrained"]) -> Iterator[tuple[str, PretrainConfig | str]]:
+        """Names of the grid with their configs, or with the reason why there can be none."""
+        more = {"epochs": BRIEF_EPOCHS} if kind == "brief" else {}
+        for seed in self.seeds:
+            for augment in self.augments:
+                for model, task in self._networks():
+                    name = f"{kind}/{augment}/{model}/{task}/seed{seed}"
+                    try:
+                        yield name, self._config(model=model, task=task, augment=augment, seed=seed, **more)
+                    except ValueError as error:
+                        yield name, str(error)
+
+    def _networks(self) -> Iterator[tuple[str, str]]:
+        """Models and tasks of the grid, and of the comparison of groups."""
+        for model in self.models:
+            for task in self.tasks:
+                yield model, task
+        for model in self.groups:
+            if model not in self.models:
+                yield model, ROTATION
+
+    def _doses(self) -> Iterator[Cell]:
+        for dose in self.doses:
+            config = self._config(
+                model=self.models[0], task=ROTATION, augment=self.augments[-1], class_weight=dose, seed=self.seeds[0]
+            )
+            yield Cell(f"dose/{dose:g}", "dose", config)
+
+    def _epochs(self) -> Iterator[Cell]:
+        for model in self.models:
+            config = self._config(model=model, task=ROTATION, augment=self.augments[-1], seed=self.seeds[0])
+            yield Cell(f"epochs/{model}", "epochs", config)

@@ -1,0 +1,83 @@
+"""What a study of synergy found, cell by cell."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from eqmodels.measures import SynergyTerms
+from eqmodels.storage import StorageError
+from eqmodels.studies.plan import Cell
+
+__all__ = ["RESULT", "CellResult", "read_result"]
+
+RESULT = "synergy.json"
+"""The file of a cell's result, in its folder."""
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What was measured of one network.
+
+    Attributes:
+        name: of the cell.
+        config: of its training.
+        terms: of information, on held-out transformed images; of a network that was followed over the epochs one more
+            than there are epochs, before the first and after each; of others one; of a classifier none.
+        probe: accuracy of a linear probe of regular features, on held-out upright images, from 0 to 1; NaN if unknown.
+        task_accuracy: of the head, on held-out images without augmentation; of all its labels.
+        task_training_accuracy: in the last epoch, with augmentation; NaN without training.
+        class_accuracy: of the class head, on held-out images transformed by the task; NaN without one.
+        seconds: of training and measurement.
+    """
+
+    name: str
+    config: dict[str, Any]
+    terms: tuple[SynergyTerms, ...]
+    probe: float
+    task_accuracy: float
+    task_training_accuracy: float
+    class_accuracy: float
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """All values by name, ready for JSON (NaN as None)."""
+        values = asdict(self) | {"terms": [terms.to_dict() for terms in self.terms]}
+        lacking = [name for name, value in values.items() if isinstance(value, float) and math.isnan(value)]
+        return values | dict.fromkeys(lacking)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> CellResult:
+        """What `to_dict` wrote.
+
+        Raises:
+            TypeError: if names are missing or unknown.
+        """
+        values: dict[str, Any] = {name: math.nan if value is None else value for name, value in content.items()}
+        values["terms"] = tuple(SynergyTerms.from_dict(terms) for terms in content["terms"])
+        return cls(**values)
+
+
+def read_result(folder: Path, cell: Cell) -> CellResult | None:
+    """The result of a cell in the folder of a study; None if there is none yet.
+
+    Raises:
+        StorageError: if it cannot be read, or is of another config.
+    """
+    file = folder / cell.name / RESULT
+    if not file.exists():
+        return None
+    try:
+        found = CellResult.from_dict(json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise StorageError(f"{file} cannot be read ({error}). Delete it, and it is measured again.") from None
+    if found.config != cell.config.to_dict():
+        raise StorageError(
+            f"{file} is of another config than this study's {cell.name}. Choose another --folder, or the options of "
+            "the study that it holds."
+        )
+    return found

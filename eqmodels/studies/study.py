@@ -1,0 +1,149 @@
+"""Runs a study of synergy, cell by cell, and reads what it found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from eqmodels.data import load_data
+from eqmodels.measures import Estimate
+from eqmodels.storage import StorageError, prepare_folder, write_atomically
+from eqmodels.studies.calibration import Calibration, calibrate
+from eqmodels.studies.measure import StudyData, measure_cell
+from eqmodels.studies.plan import Cell, SynergyPlan
+from eqmodels.studies.results import CellResult, read_result
+from eqmodels.training import Run, load_run
+
+__all__ = ["SynergyStudy", "load_study_data", "read_study", "run_study"]
+
+PLAN, CALIBRATION = "plan.json", "calibration.json"
+
+
+@dataclass(frozen=True)
+class SynergyStudy:
+    """A study: what was to be done, and what was found so far.
+
+    Attributes:
+        plan: what was to be done.
+        cells: what was found, by cell; those that are not done are missing.
+        calibration: estimates beside the truth, on exact models; empty if it is not done.
+    """
+
+    plan: SynergyPlan
+    cells: dict[Cell, CellResult]
+    calibration: tuple[Calibration, ...]
+
+
+def load_study_data(plan: SynergyPlan, root: str | Path | None = None) -> StudyData:
+    """The images of a plan; information is measured on a balanced subset of the held-out ones.
+
+    Raises:
+        ValueError: if the data set is unknown or too small.
+        FileNotFoundError: if its files are nowhere.
+    """
+    train, test = (load_data(plan.data, split, root=root, size=plan.size) for split in ("train", "test"))
+    train = train if plan.limit in (None, len(train)) else train.balanced_subset(plan.limit)
+    seen = test if plan.test_limit >= len(test) else test.balanced_subset(plan.test_limit)
+    return StudyData(train, test, seen)
+
+
+def run_study(
+    plan: SynergyPlan,
+    folder: str | Path,
+    *,
+    root: str | Path | None = None,
+    quiet: bool = False,
+) -> SynergyStudy:
+    """Runs what is not done yet; stopped at any moment, the same call goes on where it was.
+
+    Args:
+        plan: what is to be done.
+        folder: of the study; each cell has its own in it.
+        root: the folder of the data, see `load_data`.
+        quiet: whether to leave the progress bar out.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
+        StorageError: if the folder holds another study, or a file cannot be read or written.
+        TrainingError: if a training fails.
+        ValueError: if the data does not suit the plan.
+    """
+    folder = Path(folder)
+    prepare_folder(folder)
+    _claim(plan, folder)
+    data = load_study_data(plan, root)
+    cells = plan.cells()
+    with tqdm(total=len(cells) + 1, unit="cell", disable=quiet) as bar:
+        bar.set_postfix_str("calibration")
+        _calibrated(plan, folder)
+        bar.update()
+        for cell in cells:
+            if read_result(folder, cell) is None:
+                measure_cell(
+                    cell,
+                    folder,
+                    data,
+                    classifier=_classifier(plan, cell, folder),
+                    folds=plan.folds,
+                    report=_reporter(bar, cell),
+                )
+            bar.update()
+    return read_study(folder)
+
+
+def read_study(folder: str | Path) -> SynergyStudy:
+    """What the folder of a study holds so far.
+
+    Raises:
+        StorageError: if there is no study, or a file cannot be read.
+    """
+    folder = Path(folder)
+    try:
+        plan = SynergyPlan.from_dict(json.loads((folder / PLAN).read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise StorageError(
+            f"{folder} holds no study of synergy ({error}). Run one into it: eqmodels synergy --folder {folder}."
+        ) from None
+    found = {cell: result for cell in plan.cells() if (result := read_result(folder, cell)) is not None}
+    return SynergyStudy(plan, found, _read_calibration(folder))
+
+
+def _claim(plan: SynergyPlan, folder: Path) -> None:
+    """Writes the plan, or makes sure that the folder's is the same."""
+    file = folder / PLAN
+    if not file.exists():
+        write_atomically(file, json.dumps(plan.to_dict(), indent=1) + "\n")
+    elif (other := read_study(folder).plan) != plan:
+        own, others = plan.to_dict(), other.to_dict()
+        name = next(name for name in own if own[name] != others[name])
+        raise StorageError(
+            f"{folder} holds another study: its {name} is {others[name]!r}, not {own[name]!r}. Choose another "
+            "--folder, or its options."
+        )
+
+
+def _classifier(plan: SynergyPlan, cell: Cell, folder: Path) -> Run | None:
+    return None if cell.kind == "classifier" else load_run(folder / plan.classifier_of(cell))
+
+
+def _reporter(bar: tqdm[NoReturn], cell: Cell) -> Callable[[str], None]:
+    return lambda what: bar.set_postfix_str(f"{cell.name}: {what}")
+
+
+def _calibrated(plan: SynergyPlan, folder: Path) -> None:
+    if not (folder / CALIBRATION).exists():
+        found = [asdict(calibration) for calibration in calibrate(plan.samples, folds=plan.folds)]
+        write_atomically(folder / CALIBRATION, json.dumps(found, indent=1) + "\n")
+
+
+def _read_calibration(folder: Path) -> tuple[Calibration, ...]:
+    file = folder / CALIBRATION
+    if not file.exists():
+        return ()
+    content = json.loads(file.read_text())
+    return tuple(Calibration(**entry | {"estimate": Estimate(**entry["estimate"])}) for entry in content)
