@@ -32,7 +32,7 @@ class StudyData:
     Attributes:
         train: for pretraining and probes, not coloured yet.
         test: for probes.
-        seen: the part of `test` on which information is measured.
+        seen: the part of `test` on which information and heads are measured.
     """
 
     train: LabelledImages
@@ -93,7 +93,8 @@ def measure_cell(
     if cell.kind not in ("classifier", "epochs"):
         terms = (terms_of(run),)
     report("probe")
-    tasks, classes = head_scores(run, test)
+    # Every label of every image is asked, with and without augmentation: of all images this would take longest.
+    tasks, classes = head_scores(run, seen)
     result = CellResult(
         name=cell.name,
         config=cell.config.to_dict(),

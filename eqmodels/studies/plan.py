@@ -60,7 +60,7 @@ class SynergyPlan:
         limit: number of training images, a balanced subset; None for all.
         epochs: of pretraining.
         batch_size: images a step.
-        test_limit: number of held-out images on which information is measured; probes are tested on all.
+        test_limit: number of held-out images on which information and heads are measured; probes are tested on all.
         folds: of the cross-fitting.
         samples: of every exact model, for the calibration.
     """
