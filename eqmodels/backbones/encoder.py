@@ -221,7 +221,7 @@ class Encoder(nn.Module, PyTorchModelHubMixin, library_name="eqmodels", tags=["e
         save_encoder(self, save_directory)
 
     def push_to_hub(self, repo_id: str, **options: Any) -> str:  # noqa: ANN401
-        """Writes the encoder into a repository of the Hugging Face Hub, and returns the address of the commit.
+        """Writes the encoder into a repository of the Hugging Face Hub, in one commit, and returns its address.
 
         The arguments are those of `huggingface_hub.ModelHubMixin.push_to_hub`, see `eqmodels.hub.push_encoder`.
 

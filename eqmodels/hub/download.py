@@ -26,7 +26,7 @@ _REVISION = re.compile(r"(?!.*\.\.)[\w.+@-]+(/[\w.+@-]+)*")
 
 
 class _MissingError(StorageError):
-    """A file that the repository does not have, or, without the Hub, the cache."""
+    """An extra that the repository does not have, or, without the Hub, the cache."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,8 @@ class Fetch:
                 raise StorageError(self._sentence(error, name)) from error
             # Of a file that is missing the client has two errors: one is of its cache, the other of the Hub.
             in_cache = isinstance(answer, LocalEntryNotFoundError)
-            raise _MissingError(self._sentence(error, name) if in_cache else self._has_no(name)) from error
+            kind = _MissingError if name in self.extras else StorageError
+            raise kind(self._sentence(error, name) if in_cache else self._has_no(name)) from error
 
     def _sentence(self, error: Exception, name: str) -> str:
         return download_sentence(error, name, self.repository, self.revision)

@@ -30,7 +30,7 @@ def push_encoder(
     config: Mapping[str, Any] | None = None,
     **patterns: Any,  # noqa: ANN401 (of `upload_folder`)
 ) -> str:
-    """Writes an encoder into a repository, in one commit, and returns the address of the commit.
+    """Writes an encoder into a repository, in one commit, and returns its address.
 
     The arguments are those of `huggingface_hub.ModelHubMixin.push_to_hub`. The encoder is written into a folder before
     the Hub is asked anything, so that one that cannot be saved leaves no empty repository.
@@ -59,10 +59,10 @@ def push_encoder(
         try:
             name = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
             encoder.generate_model_card(**{"repo_id": name, **(model_card_kwargs or {})}).save(folder / CARD)
-            commit: str = api.upload_folder(
+            address: str = api.upload_folder(
                 repo_id=name, folder_path=folder, commit_message=commit_message, revision=branch, **patterns
             )
         # Transport libraries have errors of their own, which differ between versions of the client.
         except Exception as error:
             raise StorageError(upload_sentence(error, repo_id)) from error
-    return commit
+    return address

@@ -8,7 +8,7 @@ import pytest
 
 from eqmodels import load
 from eqmodels.cli import main
-from tests.hub.test_publish import (
+from tests.hub.networks import (
     NAME,
     REPOSITORY,
     TOKEN,

@@ -16,7 +16,7 @@ from safetensors.torch import save
 from eqmodels import Encoder, load
 from eqmodels.hub import load_pretrained, verify
 from eqmodels.hub.download import Fetch
-from tests.hub.test_publish import REPOSITORY, TOKENS, assert_is_network, network, refuses
+from tests.hub.networks import REPOSITORY, TOKENS, assert_is_network, network, refuses
 from tests.hub_server import Fault, HubServer, run_client
 
 SOURCE = f"hub:{REPOSITORY}"
