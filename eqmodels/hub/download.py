@@ -104,7 +104,9 @@ class Fetch:
             for folder in (path.parent, blobs):
                 folder.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(prefix=".eqmodels-", dir=storage, ignore_cleanup_errors=True) as place:
-                fetched = self._download(path.name, path.parent.name, Path(place) / "cache", force=False)
+                # With force the client does not try for long: there may be no Hub.
+                force = not self.local_files_only
+                fetched = self._download(path.name, path.parent.name, Path(place) / "cache", force=force)
                 blob = _named_hash(fetched)
                 # A copy: the client's file may be a link to one that other repositories share.
                 copy = Path(shutil.copyfile(fetched, Path(place) / "copy"))
