@@ -17,7 +17,7 @@ from eqmodels.hub.picture import PICTURE
 from eqmodels.storage import CONFIG, StorageError, read_config
 from eqmodels.training import PretrainConfig, Run, load_run
 
-__all__ = ["model_card", "possible_twin", "twin_of"]
+__all__ = ["exact_moves", "model_card", "possible_twin", "twin_of"]
 
 LICENCES = {"fashion_mnist": "Zalando SE, MIT licence", "fashion_mnist_mini": "Zalando SE, MIT licence"}
 """Licences of the training images, where they are known."""
@@ -107,7 +107,7 @@ def _body(
         features=encoder.num_features,
         picture=PICTURE,
         evaluation=evaluation,
-        exact=_exact_moves(encoder.group),
+        exact=exact_moves(encoder.group),
         rows=rows,
         turned_probe=TURNED_PROBE if any(TURNED_PROBE in row for row in rows) else None,
         twin=bool(twins) or entry.group == "c1",
@@ -126,7 +126,7 @@ def _summary(architecture: str, group: PlanarGroup) -> str:
             f"A standard ResNet (`{architecture}`), pretrained without labels by predicting what was done to the "
             "image: the twin with which the equivariant networks of the same name are compared."
         )
-    moves = _exact_moves(group)
+    moves = exact_moves(group)
     if len(group.exact_elements) == group.order:
         nature = f"exactly equivariant under {group}"
     elif moves:
@@ -139,7 +139,7 @@ def _summary(architecture: str, group: PlanarGroup) -> str:
     )
 
 
-def _exact_moves(group: PlanarGroup) -> str:
+def exact_moves(group: PlanarGroup) -> str:
     """The elements that permute pixels, but for the identity, in words; empty if there are none."""
     exact = group.exact_elements
     turns = sum(not group.reflected(g) for g in exact)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import struct
 from hashlib import sha256
 
@@ -11,8 +12,9 @@ import pytest
 from huggingface_hub import ModelCard
 
 from eqmodels import load
-from eqmodels.hub.card import model_card
-from tests.hub.networks import NAME, REPOSITORY, TWIN, assert_is_network, network, publication
+from eqmodels.groups import PlanarGroup
+from eqmodels.hub.card import exact_moves, model_card, twin_of
+from tests.hub.networks import NAME, REPOSITORY, TWIN, assert_is_network, network, publication, rewrite, write
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +81,96 @@ def test_the_card_of_the_twin_claims_nothing(folder):
     assert "nothing of it is equivariant" in card.content
     for element, error in json.loads(network(TWIN)["results.json"])["evaluation"]["equivariance_error"].items():
         assert f"| {element} | {error:.1e} |" in card.content
+
+
+# What is said of equivariance, of the probes, of the twin and of the installation.
+
+
+@pytest.mark.parametrize(
+    ("group", "moves"),
+    [
+        ("c2", "half turns"),
+        ("c3", ""),
+        ("c4", "quarter turns"),
+        ("c6", "half turns"),
+        ("c8", "quarter turns"),
+        ("d1", "left-right flips"),
+        ("d2", "half turns and flips along both axes"),
+        ("d3", "left-right flips"),
+        ("d4", "quarter turns and flips along both axes and both diagonals"),
+        ("d8", "quarter turns and flips along both axes and both diagonals"),
+    ],
+)
+def test_the_moves_that_are_exact_are_named(group, moves):
+    assert exact_moves(PlanarGroup.parse(group)) == moves
+
+
+@pytest.mark.parametrize(
+    ("name", "summary", "limit"),
+    [
+        (NAME, "that is exactly equivariant under C4, pre", "Exact, at every image size, are quarter turns; turns"),
+        (
+            "c8_resnet18_w8.rot_photos",
+            "that is equivariant under C8, exactly for quarter turns and approximately for the rest of the group, pre",
+            "Exact, at every image size, are quarter turns; turns between them are not",
+        ),
+        (
+            "c3_resnet18_w6.rot_photos",
+            "that is approximately equivariant under C3, which has no element but the identity that permutes pixels",
+            "No turn is exact (see the picture).",
+        ),
+        (
+            "d2_resnet18_w4.rot_photos",
+            "that is exactly equivariant under D2, pre",
+            "Exact, at every image size, are half turns and flips along both axes; turns between them are not",
+        ),
+    ],
+)
+def test_exactness_is_claimed_of_exact_elements_alone(tmp_path, name, summary, limit):
+    words = " ".join(model_card(write(tmp_path / name, network(name)), "org/net").split())
+    assert summary in words
+    assert limit in words
+    assert words.count("exactly equivariant") == ("that is exactly" in summary)
+
+
+def test_a_probe_that_saw_turned_images_is_not_said_to_have_seen_upright_ones(card, folder):
+    sentence = '"regular, turned probe" was fitted on these images in all four quarter turns.'
+    assert sentence in card.content
+    shutil.rmtree(folder.with_name(TWIN))
+    assert "turned probe" not in model_card(folder, REPOSITORY)
+
+
+@pytest.mark.parametrize(
+    ("change", "alike"),
+    [
+        ({}, True),
+        ({"seed": 7, "head": "mlp", "head_hidden": 64, "turn": "always", "channels_last": False}, True),
+        ({"task": "horizontal_flip", "augment": "none"}, False),
+        ({"epochs": 100}, False),
+        ({"data": "fashion_mnist"}, False),
+        ({"limit": 10}, False),
+    ],
+)
+def test_a_twin_is_pretrained_alike(folder, change, alike):
+    twin = folder.with_name(TWIN)
+    rewrite(twin / "config.json", lambda content: content["pretraining"].update(change))
+    assert twin_of(folder) == (twin if alike else None)
+    assert twin_of(twin) is None
+
+
+def test_a_twin_of_another_recipe_or_architecture_is_not_compared(folder):
+    twin = folder.with_name(TWIN)
+    rewrite(twin / "config.json", lambda content: content["pretraining"].update(epochs=100))
+    assert "Its ResNet twin was not measured" in model_card(folder, REPOSITORY)
+    write(twin, network())
+    assert twin_of(folder) is None
+
+
+def test_the_card_promises_what_is_so(card):
+    words = " ".join(card.content.split())
+    assert "pip install eqmodels" not in words
+    assert "installed from a checkout of its repository, `pip install .`" in words
+    assert (
+        "on the same machine, with as many threads and the same version of PyTorch, `eqmodels pretrain` with these "
+        "values gives the same weights" in words
+    )

@@ -16,6 +16,7 @@ from eqmodels.hub import ZooEntry, entry_of, publish
 from tests.hub.networks import (
     NAME,
     NAMES,
+    PUBLISHING,
     REPOSITORY,
     TOKEN,
     TWIN,
@@ -25,6 +26,7 @@ from tests.hub.networks import (
     network,
     publication,
     refuses,
+    write,
 )
 from tests.hub_server import Fault
 
@@ -153,6 +155,7 @@ def test_a_card_alone_is_a_commit_and_the_tag_stays_with_the_weights(folder, ser
     assert second.changed
     assert first.tag == second.tag
     assert server.repositories[REPOSITORY].tags == {first.tag: first.entry.commit}
+    assert first.tagged == second.tagged == first.entry.commit != second.entry.commit
     assert "Its ResNet twin was not measured" in Path(api.hf_hub_download(REPOSITORY, "README.md")).read_text()
     assert len(server.calls("PUT")) == 1  # of the weights, once
 
@@ -172,6 +175,30 @@ def test_a_commit_of_somebody_else_in_between_is_not_overwritten(folder, server,
     assert server.repositories[REPOSITORY].branches["main"] == made[0]
     assert publish(folder, REPOSITORY).changed
     assert "notes.md" in api.list_repo_files(REPOSITORY)
+
+
+# What is checked is what is sent.
+
+
+@pytest.mark.parametrize("moment", ["verify", "publication_files"])
+def test_who_writes_into_the_folder_meanwhile_changes_nothing(folder, server, api, monkeypatch, moment):
+    """Before or after something was checked, or made of it."""
+    step = getattr(PUBLISHING, moment)
+
+    def meanwhile(*arguments):
+        write(folder, network(seed=1))
+        write(folder.with_name(TWIN), network())
+        return step(*arguments)
+
+    monkeypatch.setattr(PUBLISHING, moment, meanwhile)
+    published = publish(folder, REPOSITORY)
+    files = server.repositories[REPOSITORY].find(published.entry.commit).files
+    sent = {path: server.storage.blobs[entry.oid] for path, entry in files.items() if path != ".gitattributes"}
+    assert sent == publication()
+    assert {name: digest for name, (_, digest) in published.files.items()} == {
+        name: sha256(content).hexdigest() for name, content in sent.items()
+    }
+    assert published.entry.sha256 == published.files["model.safetensors"][1]
 
 
 # Private repositories.

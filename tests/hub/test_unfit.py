@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
+from tempfile import gettempdir
 
 import pytest
 
@@ -68,7 +69,9 @@ def test_results_may_be_those_of_the_command_evaluate_and_the_recipe_is_made_of_
 def test_a_folder_that_is_not_fit_is_refused_before_the_hub_is_asked(folder, server, api, fault):
     spoil, sentence = UNFIT[fault]
     spoil(folder)
-    refuses(sentence, publish, folder, REPOSITORY)
+    words = refuses(sentence, publish, folder, REPOSITORY)
+    assert str(folder.parent) in words  # and not the copy that is checked
+    assert gettempdir() not in words.replace(str(folder.parent), "")
     assert server.requests == []
     assert server.repositories == {}
 
