@@ -22,7 +22,9 @@ UPLOADS = {
     "verify": "POST .*/objects/verify",
     "commit": "POST .*/commit/",
     "tag": "POST .*/tag/",
+    "refs": r"GET /api/models/org/network/refs",
 }
+AFTER_THE_COMMIT = ("tag", "refs")
 OF_ALL_UPLOADS = {"hang up": {"kind": "hang up"}, **STATUSES}
 OF_UPLOADS = {
     **OF_ALL_UPLOADS,
@@ -33,7 +35,7 @@ OF_UPLOADS = {
 }
 UPLOAD_FAULTS = [(call, fault) for call in UPLOADS for fault in OF_ALL_UPLOADS]
 UPLOAD_FAULTS += [(call, "lost") for call in ("create", "put", "commit", "tag")]
-UPLOAD_FAULTS += [(call, "cut") for call in UPLOADS if call not in ("info", "card")]
+UPLOAD_FAULTS += [(call, "cut") for call in UPLOADS if call not in ("info", "card", "refs")]
 UPLOAD_FAULTS += [("put", "reset"), ("put", "corrupt"), ("commit", "reset")]
 
 
@@ -61,7 +63,7 @@ def test_a_publication_that_fails_once_is_whole_or_refused_and_then_whole(server
         if first is not None:
             assert now == publication(1)
         elif fault == "hang up":
-            assert_is_network(load(SOURCE), seed=int(call == "tag"))
+            assert_is_network(load(SOURCE), seed=int(call in AFTER_THE_COMMIT))
             assert_is_network(load(f"{SOURCE}@v1"), seed=0)
         again = publish(folder, REPOSITORY)
     assert content(server) == publication(1)
@@ -79,9 +81,9 @@ def test_a_first_publication_that_is_refused_at_any_call_is_one_sentence(server,
     with server.client(tmp_path / "home", TOKEN):
         with broken(server, upload_fault(call, "403", times=None)):
             refuses(r"^the Hub refuses to write org/network \(403: .*Log in", publish, folder, REPOSITORY)
-        if call != "tag":
+        if call not in AFTER_THE_COMMIT:
             refuses("^(there is no repository org/network|org/network@main has no config.json)", load, SOURCE)
-        assert publish(folder, REPOSITORY).changed == (call != "tag")
+        assert publish(folder, REPOSITORY).changed == (call not in AFTER_THE_COMMIT)
         assert_is_network(load(SOURCE))
 
 
