@@ -22,12 +22,15 @@ __all__ = ["exact_moves", "model_card", "possible_twin", "twin_of"]
 LICENCES = {"fashion_mnist": "Zalando SE, MIT licence", "fashion_mnist_mini": "Zalando SE, MIT licence"}
 """Licences of the training images, where they are known."""
 
-SHOWN = ("canonical", "regular", "invariant-3", "orbit-mean", "regular, turned probe")
+TURNED_PROBE = "regular, turned probe"
+"""The kind of features whose probe sees turned images too."""
+
+SHOWN = ("canonical", "regular", "invariant-3", "orbit-mean", TURNED_PROBE)
 """The kinds of features that the card shows, in this order."""
 
-
-TURNED_PROBE = "regular, turned probe"
-"""The one kind whose probe sees turned images too."""
+TURNS = {1: "", 2: "half turns", 4: "quarter turns"}
+FLIPS = {0: "", 1: "left-right flips", 2: "flips along both axes", 4: "flips along both axes and both diagonals"}
+"""What moves of the pixel grid are called, by how many a group has of them."""
 
 OF_THE_NETWORK = ("model", "norm", "head", "head_hidden", "head_dropout", "turn")
 OF_THE_RUN = ("seed", "channels_last", "compile")
@@ -141,16 +144,9 @@ def _summary(architecture: str, group: PlanarGroup) -> str:
 
 def exact_moves(group: PlanarGroup) -> str:
     """The elements that permute pixels, but for the identity, in words; empty if there are none."""
-    exact = group.exact_elements
-    turns = sum(not group.reflected(g) for g in exact)
-    flips = len(exact) - turns
-    words = (
-        {1: "", 2: "half turns", 4: "quarter turns"}[turns],
-        {0: "", 1: "left-right flips", 2: "flips along both axes", 4: "flips along both axes and both diagonals"}[
-            flips
-        ],
-    )
-    return " and ".join(filter(None, words))
+    turns = sum(not group.reflected(g) for g in group.exact_elements)
+    flips = len(group.exact_elements) - turns
+    return " and ".join(filter(None, (TURNS[turns], FLIPS[flips])))
 
 
 def _rows(name: str, evaluation: EncoderEvaluation) -> Iterator[list[str]]:
