@@ -44,7 +44,8 @@ from urllib.request import getproxies
 
 import pytest
 
-from tests.hub_storage import Answer, HubError, Protocol, Repository, Request, Storage, User, is_large
+from tests.hub_protocol import Answer, Protocol, Request
+from tests.hub_storage import HubError, Repository, Storage, User, is_large
 
 __all__ = ["Call", "Fault", "HubServer", "User", "run_client"]
 

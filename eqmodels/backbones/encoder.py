@@ -26,6 +26,9 @@ torch.fx.wrap("check_images")
 
 Self = TypeVar("Self", bound="Encoder")
 
+LICENSE = "mit"
+"""Of an encoder's weights, an SPDX identifier in lower case, as its config and its card say it."""
+
 
 class FeatureInfo(TypedDict):
     """One stage's output: its channels, how much smaller it is than the image, and the child that computes it."""
@@ -63,7 +66,8 @@ class Encoder(nn.Module, PyTorchModelHubMixin, library_name="eqmodels", tags=["e
     fc: nn.Module
 
     hub_loader: ClassVar[Callable[..., Encoder]]
-    """What `from_pretrained` calls; the package `eqmodels.hub`, which knows the Hub and its files, sets it."""
+    hub_pusher: ClassVar[Callable[..., str]]
+    """What `from_pretrained` and `push_to_hub` call; the package `eqmodels.hub`, which knows the Hub, sets them."""
 
     def __init__(self, group: PlanarGroup | str, in_chans: int, num_classes: int) -> None:
         super().__init__()
@@ -216,13 +220,31 @@ class Encoder(nn.Module, PyTorchModelHubMixin, library_name="eqmodels", tags=["e
 
         save_encoder(self, save_directory)
 
-    def generate_model_card(self, *_: Any, **__: Any) -> ModelCard:  # noqa: ANN401
-        """A card that says what the encoder is, for `save_pretrained` and `push_to_hub`."""
+    def push_to_hub(self, repo_id: str, **options: Any) -> str:  # noqa: ANN401
+        """Writes the encoder into a repository of the Hugging Face Hub, in one commit, and returns its address.
+
+        The arguments are those of `huggingface_hub.ModelHubMixin.push_to_hub`, see `eqmodels.hub.push_encoder`.
+
+        Raises:
+            ValueError: if an argument breaks its rule, or the encoder is not as `create_model` builds it.
+            StorageError: if the encoder cannot be saved, or the Hub refuses.
+        """
+        return self.hub_pusher(self, repo_id, **options)
+
+    def generate_model_card(self, *_: Any, repo_id: str | None = None, **__: Any) -> ModelCard:  # noqa: ANN401
+        """A card that says what the encoder is, for `save_pretrained` and `push_to_hub`.
+
+        Args:
+            repo_id: the repository that the card's code loads; None for the folder that the card lies in.
+        """
         tags = ["eqmodels", "equivariant", self.group.name]
-        data = ModelCardData(library_name="eqmodels", pipeline_tag="image-feature-extraction", tags=tags)
+        data = ModelCardData(
+            library_name="eqmodels", license=LICENSE, pipeline_tag="image-feature-extraction", tags=tags
+        )
+        source = "." if repo_id is None else f"hub:{repo_id}"
         return ModelCard(
             f"---\n{data.to_yaml()}\n---\n\n# {type(self).__name__}\n\n{self.describe_output()}\n\n"
-            '```python\nimport eqmodels\n\nencoder = eqmodels.load("hub:<this repository>")\n```\n'
+            f'```python\nimport eqmodels\n\nencoder = eqmodels.load("{source}")\n```\n'
         )
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:

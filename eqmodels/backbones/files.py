@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
-from eqmodels.backbones.encoder import Encoder
+from eqmodels.backbones.encoder import LICENSE, Encoder
 from eqmodels.backbones.registry import create_model
 from eqmodels.storage import (
     CONFIG,
@@ -43,7 +43,7 @@ GOLDEN_SIZE, GOLDEN_TOLERANCE = 64, 1e-4
 """The largest side of the fixed image; how far its features may be from the stored ones, as a part of the largest."""
 
 
-def describe_encoder(encoder: Encoder, *, license_name: str = "mit") -> dict[str, Any]:
+def describe_encoder(encoder: Encoder, *, license_name: str = LICENSE) -> dict[str, Any]:
     """The part of a config that says how to build an encoder and what its images go through.
 
     The keys are timm's (``architecture``, ``num_classes``, ``num_features``, ``model_args``, ``pretrained_cfg``) and

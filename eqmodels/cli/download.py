@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 
 from eqmodels.hub import list_pretrained, load, locate
 
@@ -19,6 +20,8 @@ examples:
   eqmodels download 'c4_*'
   eqmodels download hub:organisation/name@v1
 """
+
+REPOSITORY = r"[\w.-]+/[\w.-]+(@[\w./-]+)?"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
     for pattern in arguments.names:
         names = [pattern] if pattern.startswith("hub:") else list_pretrained(pattern)
         if not names:
-            raise ValueError(f"no pretrained model matches {pattern!r}; 'eqmodels models --pretrained' lists all.")
+            hint = f" A repository of the Hub is named hub:{pattern}." if re.fullmatch(REPOSITORY, pattern) else ""
+            raise ValueError(
+                f"no pretrained model matches {pattern!r}; 'eqmodels models --pretrained' lists all.{hint}"
+            )
         for name in names:
             folder = locate(name).folder
             load(folder)

@@ -34,7 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises:
         StorageError: if the folder is not fit to be published, or the Hub refuses.
-        ValueError: if the repository's name breaks the Hub's rules.
+        ValueError: if there is no such folder, the repository's name breaks the Hub's rules, or nothing was measured
+            over the angles.
         ModuleNotFoundError: if matplotlib, which draws the picture, is not installed.
     """
     result = publish(arguments.folder, arguments.repo, private=arguments.private, dry_run=arguments.dry_run)
@@ -44,8 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
     print(table(["file", "bytes", "sha256"], [[name, f"{size:,}", sha] for name, (size, sha) in result.files.items()]))
     if arguments.dry_run:
         print(f"\ndry run, nothing was sent: {arguments.repo} would get these files in one commit, tag {result.tag}")
-    elif result.changed:
+    elif result.changed and result.tagged == result.entry.commit:
         print(f"\npublished {arguments.repo} at {result.entry.commit}, tag {result.tag}")
+    elif result.changed:
+        print(f"\npublished {arguments.repo} at {result.entry.commit}; {result.tag} names {result.tagged}, as before")
     else:
         print(f"\nnothing changed: {arguments.repo} stays at {result.entry.commit}")
     print(f"\nthe line for eqmodels/hub/zoo.json:\n{result.entry.line()}")

@@ -12,8 +12,8 @@ __all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
 SUMMARY = "check the files and the equivariance of a pretrained network"
 DESCRIPTION = (
     "Checks a pretrained network: config, size and sha256, safetensors header, names, shapes and values of the "
-    "weights, the features of a fixed image, its results, and the equivariance of every layer. The exit "
-    "status is 0 if all is well, and 1 if not."
+    "weights, the features of a fixed image, its results, and the equivariance of every layer. A dash stands before a "
+    "check for which there is nothing. The exit status is 0 if all is well, and 1 if not."
 )
 EPILOG = """\
 examples:
@@ -21,6 +21,8 @@ examples:
   eqmodels verify runs/my_run
   eqmodels verify hub:organisation/name@v1
 """
+
+WORDS = {True: "ok", False: "FAILED", None: "-"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints the checks; 0 if all passed, else 1.
+    """Prints the checks; 0 if none failed, else 1.
 
     Raises:
         ValueError: if there is no such network.
@@ -40,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(result.to_dict(), indent=2))
         return int(not result.passed)
     for check in result.checks:
-        print(f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.found}")
+        print(f"{WORDS[check.passed]:<6} {check.name}: {check.found}")
     if result.equivariance is not None:
         print(f"\n{result.equivariance.text(rows=5)}")
     return int(not result.passed)

@@ -7,6 +7,7 @@ from eqmodels.backbones import Encoder
 from eqmodels.hub.index import ZooEntry, entry_of, read_index
 from eqmodels.hub.load import create_model, list_models, load, load_pretrained
 from eqmodels.hub.publish import Publication, publish
+from eqmodels.hub.push import push_encoder
 from eqmodels.hub.source import list_pretrained, locate
 from eqmodels.hub.timm_models import register_timm
 from eqmodels.hub.verify import Check, Verification, verify
@@ -24,6 +25,7 @@ __all__ = [
     "load_pretrained",
     "locate",
     "publish",
+    "push_encoder",
     "read_index",
     "register_timm",
     "verify",
@@ -36,3 +38,4 @@ def _load_folder_or_repository(source: str | Path, **options: Any) -> Encoder:  
 
 
 Encoder.hub_loader = staticmethod(_load_folder_or_repository)
+Encoder.hub_pusher = staticmethod(push_encoder)

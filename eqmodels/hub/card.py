@@ -11,26 +11,55 @@ import jinja2
 from huggingface_hub import EvalResult, ModelCardData
 
 from eqmodels.evaluation import EncoderEvaluation
+from eqmodels.groups import PlanarGroup
 from eqmodels.hub.index import ZooEntry, entry_of, read_results
 from eqmodels.hub.picture import PICTURE
 from eqmodels.storage import CONFIG, StorageError, read_config
-from eqmodels.training import Run, load_run
+from eqmodels.training import PretrainConfig, Run, load_run
 
-__all__ = ["model_card", "twin_of"]
+__all__ = ["exact_moves", "model_card", "possible_twin", "twin_of"]
 
 LICENCES = {"fashion_mnist": "Zalando SE, MIT licence", "fashion_mnist_mini": "Zalando SE, MIT licence"}
 """Licences of the training images, where they are known."""
 
-SHOWN = ("canonical", "regular", "invariant-3", "orbit-mean", "regular, turned probe")
+TURNED_PROBE = "regular, turned probe"
+"""The kind of features whose probe sees turned images too."""
+
+SHOWN = ("canonical", "regular", "invariant-3", "orbit-mean", TURNED_PROBE)
 """The kinds of features that the card shows, in this order."""
+
+TURNS = {1: "", 2: "half turns", 4: "quarter turns"}
+FLIPS = {0: "", 1: "left-right flips", 2: "flips along both axes", 4: "flips along both axes and both diagonals"}
+"""What moves of the pixel grid are called, by how many a group has of them."""
+
+OF_THE_NETWORK = ("model", "norm", "head", "head_hidden", "head_dropout", "turn")
+OF_THE_RUN = ("seed", "channels_last", "compile")
+"""What may differ between the recipes of twins: what is trained, and what does not change what it learns from."""
+
+
+def possible_twin(folder: Path) -> Path | None:
+    """Where, beside the folder of an equivariant network, that of the standard one belongs; None of a standard one."""
+    group, underscore, rest = folder.name.partition("_")
+    return folder.with_name(rest) if underscore and not group.startswith(("resnet", "wide")) else None
 
 
 def twin_of(folder: Path) -> Path | None:
-    """Beside the folder of an equivariant network, that of the standard one pretrained alike, if there is one."""
-    group, underscore, rest = folder.name.partition("_")
-    twin = folder.with_name(rest)
-    equivariant = underscore and not group.startswith(("resnet", "wide"))
-    return twin if equivariant and (twin / CONFIG).is_file() else None
+    """Beside the folder of an equivariant network, that of the standard one pretrained alike, if there is one.
+
+    It is of the same architecture but for the group, and its recipe the same but for the network, its head and its
+    seed.
+
+    Raises:
+        StorageError: if a config cannot be read.
+    """
+    twin = possible_twin(folder)
+    if twin is None or not (twin / CONFIG).is_file():
+        return None
+    own, other = read_config(folder / CONFIG), read_config(twin / CONFIG)
+    recipes = [PretrainConfig().to_dict() | config.get("pretraining", {}) for config in (own, other)]
+    different = {name for name in recipes[0] if recipes[0][name] != recipes[1].get(name)}
+    alike = different <= {*OF_THE_NETWORK, *OF_THE_RUN}
+    return twin if alike and own["architecture"].partition("_")[2] == other["architecture"] else None
 
 
 def model_card(folder: Path, repository: str) -> str:
@@ -70,9 +99,10 @@ def _body(
     config: Mapping[str, Any],
 ) -> str:
     encoder = run.encoder(config["model_args"]["global_pool"])
+    rows = [row for name, found in {entry.name: evaluation, **twins}.items() for row in _rows(name, found)]
     body: str = template.render(
         entry=entry,
-        summary=_summary(entry, config["architecture"]),
+        summary=_summary(config["architecture"], encoder.group),
         output=encoder.describe_output(),
         source=f"hub:{entry.repository}",
         channels=encoder.in_chans,
@@ -80,7 +110,9 @@ def _body(
         features=encoder.num_features,
         picture=PICTURE,
         evaluation=evaluation,
-        rows=[row for name, found in {entry.name: evaluation, **twins}.items() for row in _rows(name, found)],
+        exact=exact_moves(encoder.group),
+        rows=rows,
+        turned_probe=TURNED_PROBE if any(TURNED_PROBE in row for row in rows) else None,
         twin=bool(twins) or entry.group == "c1",
         task=evaluation.tasks[0],
         percent=_percent,
@@ -91,16 +123,30 @@ def _body(
     return body
 
 
-def _summary(entry: ZooEntry, architecture: str) -> str:
-    if entry.group == "c1":
+def _summary(architecture: str, group: PlanarGroup) -> str:
+    if group.order == 1:
         return (
             f"A standard ResNet (`{architecture}`), pretrained without labels by predicting what was done to the "
             "image: the twin with which the equivariant networks of the same name are compared."
         )
+    moves = exact_moves(group)
+    if len(group.exact_elements) == group.order:
+        nature = f"exactly equivariant under {group}"
+    elif moves:
+        nature = f"equivariant under {group}, exactly for {moves} and approximately for the rest of the group"
+    else:
+        nature = f"approximately equivariant under {group}, which has no element but the identity that permutes pixels"
     return (
-        f"An image encoder (`{architecture}`) that is exactly equivariant under {entry.group.upper()}, pretrained "
-        "without labels by predicting what was done to the image."
+        f"An image encoder (`{architecture}`) that is {nature}, pretrained without labels by predicting what was done "
+        "to the image."
     )
+
+
+def exact_moves(group: PlanarGroup) -> str:
+    """The elements that permute pixels, but for the identity, in words; empty if there are none."""
+    turns = sum(not group.reflected(g) for g in group.exact_elements)
+    flips = len(group.exact_elements) - turns
+    return " and ".join(filter(None, (TURNS[turns], FLIPS[flips])))
 
 
 def _rows(name: str, evaluation: EncoderEvaluation) -> Iterator[list[str]]:

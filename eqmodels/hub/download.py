@@ -2,79 +2,31 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
+import os
 import re
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from huggingface_hub import HfApi, hf_hub_download
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub import HfApi, get_hf_file_metadata, get_token, hf_hub_download, hf_hub_url
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-from eqmodels.storage import CONFIG, WEIGHTS, StorageError, sha256_of
+from eqmodels.hub.errors import cause_of, check_repository, check_token, download_sentence
+from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config, sha256_of
 
-__all__ = ["Fetch", "check_token", "reason_of"]
+__all__ = ["PICKLES", "Fetch"]
 
 PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
-EXPLANATIONS: tuple[tuple[type[Exception], str], ...] = (
-    (
-        LocalEntryNotFoundError,
-        "{file} of {place} is not in the cache, and the Hub cannot be reached (no network, offline mode or "
-        "local_files_only; {reason}). Fill the cache first: eqmodels download hub:{place}",
-    ),
-    (GatedRepoError, "{place} has terms that you must accept first. Open its page on the Hub, and log in."),
-    (
-        RepositoryNotFoundError,
-        "there is no repository {repository} on the Hub, or it is private and your token may not read it. Check the "
-        "name, or log in: hf auth login, or the variable HF_TOKEN.",
-    ),
-    (RevisionNotFoundError, "{repository} has no revision {revision!r}. Name a commit, a tag or a branch that it has."),
-    (HfHubHTTPError, "the Hub answered {status} to the request for {file} of {place} ({reason}). Try later."),
-)
-"""What to say of the client's errors: the first that fits."""
-
-DISK: tuple[tuple[tuple[int, ...], str], ...] = (
-    (
-        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
-        "no space is left for {file} of {place} ({reason}). Free some, or set HF_HOME to a folder on another disk.",
-    ),
-    (
-        (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST),
-        "the cache of the Hub's files cannot be written ({reason}). Set HF_HOME or cache_dir to a folder that can.",
-    ),
-)
-"""What to say of the system's errors, by their number."""
-
-REFUSED = (
-    "the Hub refuses {file} of {place} ({status}: {reason}). Check your token: hf auth login, or the variable HF_TOKEN."
-)
-OTHERWISE = "{file} of {place} could not be fetched ({kind}: {reason}). Try again."
 
 _SHA256, _SHA1 = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
 _REVISION = re.compile(r"(?!.*\.\.)[\w.+@-]+(/[\w.+@-]+)*")
-_TOKEN = re.compile("[!-~]+")
 
 
-def check_token(token: str | bool | None) -> None:
-    """Refuses what is no token, before a library quotes it in an error: a token is never printed.
-
-    Raises:
-        ValueError: if it has spaces, line breaks or other letters that no token has.
-    """
-    if isinstance(token, str) and not _TOKEN.fullmatch(token):
-        raise ValueError(
-            "a token has letters, digits and signs only; the one given is empty or has spaces, line breaks or others "
-            "(it is not shown here). Copy it again, or leave it out and log in: hf auth login."
-        )
+class _MissingError(StorageError):
+    """An extra that the repository does not have, or, without the Hub, the cache."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +40,10 @@ class Fetch:
         cache_dir: None for the Hub's standard cache.
         force_download: whether to fetch files that the cache has.
         local_files_only: whether to take what the cache has, without network.
+        extras: names of more files to fetch, if the repository has them.
 
     Raises:
-        ValueError: if the revision or the token cannot be one.
+        ValueError: if the repository's name, the revision or the token cannot be one.
     """
 
     repository: str
@@ -99,47 +52,79 @@ class Fetch:
     cache_dir: str | Path | None = None
     force_download: bool = False
     local_files_only: bool = False
+    extras: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_token(self.token)
+        check_repository(self.repository)
         # It becomes part of a path in the cache.
         if self.revision is not None and not (_REVISION.fullmatch(self.revision) and len(self.revision) <= 200):
             raise ValueError(f"a revision is a commit, a tag or a branch of the Hub; got {self.revision[:200]!r}.")
+        if not self.local_files_only:
+            check_token(self.token)
 
     def folder(self) -> Path:
-        """The folder of the cache with config and weights, both of one commit, fetched if need be.
+        """The folder of the cache with config, weights and extras, all of one commit, fetched if need be.
 
         Raises:
             StorageError: if they cannot be had, or arrive damaged.
-            ValueError: if the repository's name breaks the Hub's rules.
         """
         config = self._file(CONFIG, self.revision)
         # The revision may move between two requests; the cache names its folders by the commit.
-        return self._file(WEIGHTS, config.parent.name).parent
+        commit = config.parent.name
+        weights = self._file(WEIGHTS, commit)
+        if not _belong_together(config, weights):
+            # One of them may be a whole file, but not the one that the Hub has under this name.
+            for path in (config, weights):
+                self._mend(path, self._etag(path))
+        for name in self.extras:
+            with suppress(_MissingError):
+                self._file(name, commit)
+        return config.parent
 
     def _file(self, name: str, revision: str | None) -> Path:
-        """One file, compared with the hash that it is cached under; fetched once more if it is damaged."""
-        path = self._download(name, revision, force=self.force_download)
-        if _is_whole(path):
-            return path
-        # The client leaves a link that is there as it is, even if it led to what the Hub never named.
-        blob = path.readlink()
-        with suppress(OSError):
-            path.unlink()
+        """One file, compared with the hash that it is cached under; fetched once more if it is damaged.
+
+        A cache without links, as on some systems, does not say which hash that is: the Hub is asked, if it answers.
+        """
+        path = self._download(name, revision, self.cache_dir, force=self.force_download)
+        self._mend(path, _named_hash(path) or self._etag(path))
+        return path
+
+    def _mend(self, path: Path, etag: str | None) -> None:
+        """Fetches a file of the cache once more if it does not have the hash; None for a hash that nobody knows.
+
+        The new file is fetched beside the cache's and compared before it is moved into the place of the old one. So at
+        every moment there is a file, for whatever other process or thread reads or mends the same.
+        """
+        if _has_hash(path, etag):
+            return
+        storage = path.parents[2]
+        blobs = storage / "blobs"
         try:
-            again = self._download(name, revision, force=True)
-        except StorageError as error:
-            with suppress(OSError):
-                path.symlink_to(blob)
-            raise StorageError(f"{path} is damaged, and could not be fetched again: {error}") from error
-        if not _is_whole(again):
+            for folder in (path.parent, blobs):
+                folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(prefix=".eqmodels-", dir=storage, ignore_cleanup_errors=True) as place:
+                # With force the client does not try for long: there may be no Hub.
+                force = not self.local_files_only
+                fetched = self._download(path.name, path.parent.name, Path(place) / "cache", force=force)
+                blob = _named_hash(fetched)
+                # A copy: the client's file may be a link to one that other repositories share.
+                copy = Path(shutil.copyfile(fetched, Path(place) / "copy"))
+                if whole := _has_hash(copy, blob or self._etag(path)):
+                    if blob:
+                        copy.replace(blobs / blob)
+                        copy.symlink_to(os.path.relpath(blobs / blob, path.parent))
+                    copy.replace(path)
+        except (OSError, StorageError) as error:
+            words = error if isinstance(error, StorageError) else self._sentence(error, path.name)
+            raise StorageError(f"{path} is damaged, and could not be fetched again: {words}") from error
+        if not whole:
             raise StorageError(
-                f"{again} is damaged: its hash is not the one that the Hub names, although it was fetched anew. "
+                f"{path} is damaged: its hash is not the one that the Hub names, although it was fetched anew. "
                 "Nothing was loaded; try later, or another network."
             )
-        return again
 
-    def _download(self, name: str, revision: str | None, *, force: bool) -> Path:
+    def _download(self, name: str, revision: str | None, cache: str | Path | None, *, force: bool) -> Path:
         try:
             return Path(
                 hf_hub_download(
@@ -147,77 +132,81 @@ class Fetch:
                     name,
                     revision=revision,
                     token=self.token,
-                    cache_dir=self.cache_dir,
+                    cache_dir=cache,
                     force_download=force,
                     local_files_only=self.local_files_only,
                     library_name="eqmodels",
                 )
             )
-        except HFValidationError as error:
-            raise ValueError(
-                f"a repository of the Hub is named organisation/name; got {self.repository!r} ({reason_of(error)})."
-            ) from error
         # Transport libraries have errors of their own, which differ between versions of the client.
         except Exception as error:
-            raise StorageError(self._sentence(error, name)) from error
+            answer = cause_of(error)
+            if not isinstance(answer, EntryNotFoundError):
+                raise StorageError(self._sentence(error, name)) from error
+            # Of a file that is missing the client has two errors: one is of its cache, the other of the Hub.
+            in_cache = isinstance(answer, LocalEntryNotFoundError)
+            kind = _MissingError if name in self.extras else StorageError
+            raise kind(self._sentence(error, name) if in_cache else self._has_no(name)) from error
 
     def _sentence(self, error: Exception, name: str) -> str:
-        """What went wrong, and a way out."""
-        # The client hides what the Hub or the network answered behind an error of its own.
-        cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError | ValueError) else None
-        reason = reason_of(cause or error)
-        if isinstance(cause, HfHubHTTPError):
-            error = cause
-        # Of a file that is missing the client has two errors; the first is of its cache, the second of the Hub.
-        if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
-            return f"{self.repository}@{self.revision or 'main'} has no {name}{self._pickles()}."
-        number = error.errno if isinstance(error, OSError) else None
-        kind = next((words for numbers, words in DISK if number in numbers), None)
-        words = kind or next((words for class_, words in EXPLANATIONS if isinstance(error, class_)), OTHERWISE)
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        if status in (401, 403) and not isinstance(error, RepositoryNotFoundError):
-            words = REFUSED
-        return words.format(
-            file=name,
-            repository=self.repository,
-            revision=self.revision,
-            place=f"{self.repository}@{self.revision or 'main'}",
-            status=status,
-            kind=type(error).__name__,
-            reason=reason,
-        )
+        return download_sentence(error, name, self.repository, self.revision)
 
-    def _pickles(self) -> str:
-        """What to say of pickles in the repository, if there are any."""
+    def _etag(self, path: Path) -> str | None:
+        """The hash that the Hub names of a file of the cache; None if it is not to be asked, or does not answer."""
+        if self.local_files_only:
+            return None
+        token = get_token() if self.token is None else self.token
+        try:
+            url = hf_hub_url(self.repository, path.name, revision=path.parent.name)
+            return get_hf_file_metadata(url, token=token).etag
+        except Exception:  # what is in the cache can be used without the Hub
+            return None
+
+    def _has_no(self, name: str) -> str:
+        """What to say of a file that the repository does not have, and of the pickles that it has instead."""
+        words = f"{self.repository}@{self.revision or 'main'} has no {name}"
+        if name in self.extras:
+            return f"{words}."
         try:
             names = HfApi(token=self.token).list_repo_files(self.repository, revision=self.revision)
         except Exception:  # the sentence stands without
-            return ""
+            return f"{words}."
         pickles = [name for name in names if name.endswith(PICKLES)]
         if not pickles:
-            return ", and so is no network of eqmodels"
+            return f"{words}, and so is no network of eqmodels."
         return (
-            f", only {pickles[0]}: a pickle, which can run any code when it is opened and is never loaded. Ask its "
-            "owner for safetensors"
+            f"{words}, only {pickles[0]}: a pickle, which can run any code when it is opened and is never loaded. Ask "
+            "its owner for safetensors."
         )
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether a file of the cache has the hash that its blob is named by: sha256, or git's of small files.
+def _named_hash(path: Path) -> str | None:
+    """The hash that a file of the cache is kept under: its link leads to that name; None if there is no link.
 
-    A cache without links (some systems have none) does not say.
+    That name may be a link again, to a file that repositories share under a hash of another kind.
     """
-    name = path.resolve().name
-    if _SHA256.fullmatch(name):
-        return sha256_of(path) == name
-    if _SHA1.fullmatch(name):
-        content = path.read_bytes()
-        return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() == name
-    return True
+    try:
+        return path.readlink().name
+    except OSError:
+        return None
 
 
-def reason_of(error: BaseException) -> str:
-    """What an error of the Hub's client says, in one line of at most 200 characters; what the Hub said comes first."""
-    words = getattr(error, "server_message", None) or str(error) or type(error).__name__
-    words = " ".join(words.split())
-    return (words if words.isprintable() else ascii(words))[:200]
+def _has_hash(path: Path, etag: str | None) -> bool:
+    """Whether a file is there and has the hash: sha256, or git's of small files; of others nothing is known."""
+    try:
+        if etag and _SHA256.fullmatch(etag):
+            return sha256_of(path) == etag
+        if etag and _SHA1.fullmatch(etag):
+            content = path.read_bytes()
+            return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() == etag
+        return path.is_file()
+    except (OSError, StorageError):
+        return False
+
+
+def _belong_together(config: Path, weights: Path) -> bool:
+    """Whether the config names the hash of the weights."""
+    try:
+        return bool(read_config(config)["sha256"] == sha256_of(weights))
+    except StorageError:
+        return False

@@ -65,6 +65,11 @@ def read_index() -> dict[str, ZooEntry]:
 def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
     """The entry of a folder of the zoo, from its files.
 
+    Args:
+        folder: with config, weights and results; its name is the network's.
+        repository: on the Hub, ``organisation/name``.
+        commit: of the repository, 40 hexadecimal digits; None if it is not published yet.
+
     Raises:
         StorageError: if a file is missing or is not what it should be.
     """

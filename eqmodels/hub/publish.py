@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from huggingface_hub import CommitOperationAdd, HfApi
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RevisionNotFoundError
-from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+from huggingface_hub.errors import RevisionNotFoundError
 
-from eqmodels.hub.card import model_card, twin_of
-from eqmodels.hub.download import check_token, reason_of
+from eqmodels.hub.card import model_card, possible_twin, twin_of
+from eqmodels.hub.errors import check_repository, check_token, upload_sentence
 from eqmodels.hub.index import RESULTS, ZooEntry, entry_of, read_results
 from eqmodels.hub.picture import PICTURE, turns_picture
+from eqmodels.hub.source import FOLDERS
 from eqmodels.hub.verify import verify
 from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config
 
@@ -23,7 +26,8 @@ __all__ = ["Publication", "publication_files", "publish"]
 
 CARD, RECIPE = "README.md", "recipe.json"
 
-UNHARMED = "A commit is whole or is not there, so what was published before is as it was; the same command goes on."
+COPIED = (WEIGHTS, CONFIG, RESULTS)
+"""The files of a folder that are published, and that the others are made of."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,16 @@ class Publication:
 
     Attributes:
         entry: the line for the index, with the commit; its commit is None after a dry run.
-        tag: that names the commit.
+        tag: made of the sha256 of the weights.
+        tagged: the commit that the tag names, which brought these weights: an earlier one than that of the entry if
+            something else changed since. None after a dry run.
         files: size in bytes and sha256 of every file, by its name.
         changed: whether there is a new commit.
     """
 
     entry: ZooEntry
     tag: str
+    tagged: str | None
     files: dict[str, tuple[int, str]]
     changed: bool
 
@@ -46,8 +53,14 @@ class Publication:
 def publication_files(folder: Path, repository: str) -> dict[str, bytes]:
     """The content of every file of a repository, by its name: the folder's; and recipe, card and picture made of them.
 
+    Args:
+        folder: with config, weights and results, in which nobody writes meanwhile.
+        repository: on the Hub, as the card names it.
+
     Raises:
         StorageError: if a file is missing, damaged, or its results belong to other weights.
+        ValueError: if nothing was measured over the angles.
+        ModuleNotFoundError: if matplotlib, which draws the picture, is not installed.
     """
     contents = {CARD: model_card(folder, repository).encode()}
     evaluation, twin = read_results(folder), twin_of(folder)
@@ -56,11 +69,9 @@ def publication_files(folder: Path, repository: str) -> dict[str, bytes]:
     recipe = read_config(folder / CONFIG)["pretraining"]
     contents[RECIPE] = (json.dumps(recipe, indent=2) + "\n").encode()
     try:
-        return contents | {name: (folder / name).read_bytes() for name in (WEIGHTS, CONFIG, RESULTS)}
+        return contents | {name: (folder / name).read_bytes() for name in COPIED}
     except OSError as error:
-        raise StorageError(
-            f"{error.filename} cannot be read ({error.strerror}), and is to be published too. Copy it there."
-        ) from error
+        raise _unreadable(error) from error
 
 
 def publish(
@@ -73,8 +84,8 @@ def publish(
 ) -> Publication:
     """Publishes a folder of the zoo: one commit, and a tag on it. Without a change, no new commit.
 
-    Everything is checked and made before the Hub is asked anything. A failure leaves the repository's last commit as it
-    was.
+    Everything is checked and made before the Hub is asked anything, of a copy, so that what is sent is what was
+    checked. A failure leaves the repository's last commit as it was.
 
     Args:
         folder: with config, weights and results, see `read_results`.
@@ -85,20 +96,22 @@ def publish(
 
     Raises:
         StorageError: if the folder is not fit to be published, or the Hub refuses.
-        ValueError: if the repository's name breaks the Hub's rules, the token cannot be one, or nothing was measured
-            over the angles.
+        ValueError: if there is no such folder, the repository's name breaks the Hub's rules, the token cannot be one,
+            or nothing was measured over the angles.
+        ModuleNotFoundError: if matplotlib, which draws the picture, is not installed.
     """
-    _check_repository(repository)
-    check_token(token)
-    folder = Path(folder).resolve()
-    report = verify(folder)
-    if not report.passed:
-        raise StorageError(f"{folder} is not fit to be published: {report.first_failure}")
-    contents = publication_files(folder, repository)
+    check_repository(repository)
+    if not dry_run:
+        check_token(token)
+    with _copy(Path(folder)) as copy:
+        report = verify(copy)
+        if not report.passed:
+            raise StorageError(f"{copy} is not fit to be published: {report.first_failure}")
+        contents, entry = publication_files(copy, repository), entry_of(copy, repository, None)
     files = {name: (len(content), sha256(content).hexdigest()) for name, content in contents.items()}
     tag = f"weights-{files[WEIGHTS][1][:12]}"
     if dry_run:
-        return Publication(entry_of(folder, repository, None), tag, files, changed=True)
+        return Publication(entry, tag, None, files, changed=True)
     api = HfApi(token=token, library_name="eqmodels")
     try:
         api.create_repo(repository, private=private, exist_ok=True)
@@ -111,28 +124,48 @@ def publish(
         commit = _commit(api, repository, contents, before)
         # A tag never moves: if the card alone changed, it stays with the commit that brought the weights.
         api.create_tag(repository, tag=tag, revision=commit, exist_ok=True)
+        tagged = next(found.target_commit for found in api.list_repo_refs(repository).tags if found.name == tag)
     except StorageError:
         raise
     # Transport libraries have errors of their own, which differ between versions of the client.
     except Exception as error:
-        raise StorageError(_sentence(error, repository)) from error
-    return Publication(entry_of(folder, repository, commit), tag, files, changed=commit != before)
+        raise StorageError(upload_sentence(error, repository)) from error
+    return Publication(replace(entry, commit=commit), tag, tagged, files, changed=commit != before)
 
 
-def _check_repository(name: str) -> None:
-    """Refuses a name that the Hub would refuse, without asking it.
+@contextmanager
+def _copy(folder: Path) -> Iterator[Path]:
+    """A copy of a folder, and of its twin beside it, which nobody else writes into; errors name the folder itself.
 
     Raises:
-        ValueError: says why.
+        ValueError: if there is no such folder.
+        StorageError: if a file cannot be read.
     """
-    try:
-        validate_repo_id(name)
-        if "/" not in name:
-            raise HFValidationError("the organisation or user is missing")
-    except HFValidationError as error:
-        raise ValueError(
-            f"a repository of the Hub is named organisation/name; got {name!r} ({reason_of(error)})."
-        ) from error
+    folder = folder.resolve()
+    if not folder.is_dir():
+        near = next((str(zoo / folder.name) for zoo in FOLDERS if (zoo / folder.name / CONFIG).is_file()), "zoo/<name>")
+        raise ValueError(f"what is published is the path of a folder, and {str(folder)!r} is none. Pass {near}.")
+    twin = possible_twin(folder)
+    with TemporaryDirectory(prefix="eqmodels-") as place:
+        beside = Path(place).resolve()
+        try:
+            for original in (folder, *([twin] if twin else [])):
+                (beside / original.name).mkdir()
+                for name in COPIED:
+                    if (original / name).is_file():
+                        shutil.copyfile(original / name, beside / original.name / name)
+        except OSError as error:
+            raise _unreadable(error) from error
+        try:
+            yield beside / folder.name
+        except StorageError as error:
+            raise StorageError(str(error).replace(str(beside), str(folder.parent))) from error
+
+
+def _unreadable(error: OSError) -> StorageError:
+    return StorageError(
+        f"{error.filename} cannot be read ({error.strerror}), and is to be published too. Copy it there."
+    )
 
 
 def _head(api: HfApi, repository: str) -> tuple[str | None, bool]:
@@ -151,19 +184,3 @@ def _commit(api: HfApi, repository: str, contents: Mapping[str, bytes], parent: 
         repository, operations, commit_message="Weights, results and card by eqmodels", parent_commit=parent
     )
     return info.oid
-
-
-def _sentence(error: Exception, repository: str) -> str:
-    """What went wrong, and a way out."""
-    # The client wraps what went wrong while a large file was sent.
-    inner = error if isinstance(error, HfHubHTTPError) else error.__cause__ or error
-    reason = reason_of(inner)
-    if not isinstance(inner, HfHubHTTPError):
-        return f"{repository} could not be written ({type(inner).__name__}: {reason}). {UNHARMED}"
-    status = getattr(inner.response, "status_code", None)
-    if status in (401, 403):
-        return (
-            f"the Hub refuses to write {repository} ({status}: {reason}). Log in with a token that may write there: hf "
-            "auth login, or the variable HF_TOKEN."
-        )
-    return f"the Hub answered {status} while {repository} was being written ({reason}). {UNHARMED}"

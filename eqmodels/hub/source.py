@@ -47,9 +47,14 @@ class Source:
         file = self.folder / self.entry.file
         size = file.stat().st_size if file.is_file() else 0
         if size != self.entry.size or sha256_of(file) != self.entry.sha256:
+            way_out = (
+                f"Delete it, and load {self.entry.name} again."
+                if self.entry.commit
+                else "It is not on the Hub yet: take the one of a checkout of eqmodels, zoo/."
+            )
             raise StorageError(
                 f"{file} is not the file of the zoo's index: {size} bytes instead of {self.entry.size}, or another "
-                f"sha256 than {self.entry.sha256[:12]}.... Delete it, and load {self.entry.name} again."
+                f"sha256 than {self.entry.sha256[:12]}.... {way_out}"
             )
 
 

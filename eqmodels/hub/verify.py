@@ -16,8 +16,8 @@ from eqmodels.storage import CONFIG, WEIGHTS, EqmodelsError, read_config, read_l
 
 __all__ = ["Check", "Verification", "verify"]
 
-NAMES = ("files", "config", "index", "header", "weights", "golden output", "results")
-"""The checks in their order; equivariance comes last."""
+NAMES = ("files", "config", "index", "header", "weights", "golden output", "results", "equivariance")
+"""The checks in their order."""
 
 TOLERANCE = 1e-10
 """The largest equivariance error of an element that permutes pixels, in float64."""
@@ -25,10 +25,16 @@ TOLERANCE = 1e-10
 
 @dataclass(frozen=True)
 class Check:
-    """One check: its name, whether it passed, and what was found or why it did not."""
+    """One check.
+
+    Attributes:
+        name: of `NAMES`.
+        passed: whether it did; None if there was nothing to check.
+        found: what was found, or why it did not pass.
+    """
 
     name: str
-    passed: bool
+    passed: bool | None
     found: str
 
 
@@ -48,13 +54,13 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Whether every check did."""
-        return all(check.passed for check in self.checks)
+        """Whether no check failed."""
+        return all(check.passed is not False for check in self.checks)
 
     @property
     def first_failure(self) -> str:
         """Why the check that failed did; empty if none did."""
-        return next((f"{check.name}: {check.found}" for check in self.checks if not check.passed), "")
+        return next((f"{check.name}: {check.found}" for check in self.checks if check.passed is False), "")
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
@@ -69,52 +75,64 @@ class Verification:
 def verify(source: str | Path, **options: Any) -> Verification:  # noqa: ANN401 (the fields of `Fetch`)
     """Checks a network: its files, config, weights, golden features and results, and its equivariance layer by layer.
 
+    All of it is of one folder: of one commit, whatever moves on the Hub meanwhile.
+
     Args:
         source: a name of the zoo, a folder, or ``"hub:organisation/name[@revision]"``.
         **options: of `load`, for the Hub.
 
     Raises:
-        ValueError: if there is no such network.
+        ValueError: if there is no such network, or an option breaks its rule.
     """
     checks: list[Check] = []
     report = None
     try:
-        for found in _checks(source, options):
-            checks.append(Check(NAMES[len(checks)], passed=True, found=found))
-        report, check = _equivariance(load(source, **options))
-        checks.append(check)
+        for passed, found, measured in _checks(source, options):
+            checks.append(Check(NAMES[len(checks)], passed, found))
+            report = measured
     except EqmodelsError as error:
         checks.append(Check(NAMES[len(checks)], passed=False, found=str(error)))
     return Verification(str(source), tuple(checks), report)
 
 
-def _checks(source: str | Path, options: dict[str, Any]) -> Iterator[str]:
+_Found = tuple[bool | None, str, EquivarianceReport | None]
+"""Whether a check passed, what it found, and what it measured."""
+
+
+def _checks(source: str | Path, options: dict[str, Any]) -> Iterator[_Found]:
     """Makes one check of `NAMES` after the other, and says what it found; raises at the first that fails."""
-    located = locate(source, **options)
-    file = located.folder / WEIGHTS
-    yield str(located.folder)
-    config = read_config(located.folder / CONFIG)
-    yield f"format {config['format']}, {config['architecture']}"
+    located = locate(source, extras=(RESULTS,), **options)
+    folder = located.folder
+    yield True, str(folder), None
+    config = read_config(folder / CONFIG)
+    yield True, f"format {config['format']}, {config['architecture']}", None
     located.check()
-    yield "size and sha256 are those of the zoo's index" if located.entry else "not a network of the zoo's index"
-    layout = read_layout(file)
-    yield f"{len(layout)} tensors, {file.stat().st_size:,} bytes"
-    read_weights(file, config["sha256"])
-    yield f"sha256 {config['sha256'][:12]}..., all values finite"
-    load(located.folder)
-    yield "names and shapes are the network's, features of the fixed image are the stored ones"
-    if (located.folder / RESULTS).is_file():
-        evaluation = read_results(located.folder)
-        yield f"of these weights, on {evaluation.test[1]:,} images of {evaluation.test[0]}"
+    known = located.entry is not None
+    yield known or None, f"{'size and sha256 are those' if known else 'not a network'} of the zoo's index", None
+    layout = read_layout(folder / WEIGHTS)
+    yield True, f"{len(layout)} tensors, {(folder / WEIGHTS).stat().st_size:,} bytes", None
+    read_weights(folder / WEIGHTS, config["sha256"])
+    yield True, f"sha256 {config['sha256'][:12]}..., all values finite", None
+    encoder = load(folder)
+    yield True, "names and shapes are the network's, features of the fixed image are the stored ones", None
+    if (folder / RESULTS).is_file():
+        evaluation = read_results(folder)
+        yield True, f"of these weights, on {evaluation.test[1]:,} images of {evaluation.test[0]}", None
     else:
-        yield f"there is no {RESULTS} in this folder"
+        yield None, f"there is no {RESULTS} in {folder}", None
+    yield _equivariance(encoder)
 
 
-def _equivariance(encoder: Encoder) -> tuple[EquivarianceReport | None, Check]:
-    if encoder.group.order == 1:
-        return None, Check("equivariance", passed=True, found="the network has no group")
+def _equivariance(encoder: Encoder) -> _Found:
+    group = encoder.group
+    if group.order == 1:
+        return None, "the network has no group", None
     size = encoder.preprocessing.size if encoder.preprocessing else (32, 32)
     report = equivariance_report(encoder, size=size)
-    worst = 0.0 if report.worst_exact is None else report.worst_exact.error
-    found = f"error at most {worst:.1e} over layers and elements of {encoder.group} that permute pixels (float64)"
-    return report, Check("equivariance", passed=worst <= TOLERANCE, found=found)
+    if report.worst_exact is None:
+        approximate = f"the error is {report.worst.error:.1e} at {report.worst.description}"
+        found = f"no element of {group} but the identity permutes pixels, so none is to be exact; {approximate}"
+        return None, found, report
+    worst = report.worst_exact.error
+    found = f"error at most {worst:.1e} over layers and elements of {group} that permute pixels (float64)"
+    return worst <= TOLERANCE, found, report

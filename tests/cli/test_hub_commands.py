@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from importlib import import_module
 
 import pytest
 
 from eqmodels import load
 from eqmodels.cli import main
-from tests.hub.test_publish import (
+from eqmodels.hub import entry_of
+from tests.hub.networks import (
     NAME,
     REPOSITORY,
     TOKEN,
@@ -23,6 +26,7 @@ from tests.hub.test_publish import (
 from tests.hub_server import HubServer
 
 SOURCE = f"hub:{REPOSITORY}"
+SOURCES = import_module("eqmodels.hub.source")
 
 
 @pytest.fixture
@@ -95,10 +99,34 @@ def test_a_dry_run_of_publish_sends_nothing(capsys, server, folder):
 def test_publish_that_fails_is_one_line_on_standard_error(capsys, server, folder, tmp_path):
     assert "a repository of the Hub is named" in fails(capsys, 2, "publish", str(folder), "--repo", "new")
     assert "--repo" in fails(capsys, 2, "publish", str(folder))
-    assert "is neither the folder of a run" in fails(capsys, 2, "publish", str(tmp_path / "none"), "--repo", "org/new")
+    assert "is none. Pass zoo/<name>" in fails(capsys, 2, "publish", str(tmp_path / "none"), "--repo", "org/new")
     (folder / "results.json").unlink()
     assert "holds no results" in fails(capsys, 1, "publish", str(folder), "--repo", "org/new")
     assert server.requests == []
+
+
+def test_publish_of_a_name_gives_the_folder(capsys, server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "c4_resnet18_w16.rot_fmnist_simclr"
+    line = fails(capsys, 2, "publish", name, "--repo", "org/new")
+    assert f"what is published is the path of a folder, and '{tmp_path / name}' is none. Pass " in line
+    assert line.endswith(f"zoo/{name}.\n")
+    assert fails(capsys, 2, "publish", "nothing", "--repo", "org/new").endswith("Pass zoo/<name>.\n")
+
+
+@pytest.mark.usefixtures("prepared")
+def test_publish_says_which_commit_the_tag_names(capsys, server, folder):
+    """It stays with the commit that brought the weights, if the card alone changes."""
+    assert main(["publish", str(folder), "--repo", "org/new", "--json"]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert first["tagged"] == first["entry"]["commit"]
+    server.publish("org/new", {"README.md": b"another card"})
+    assert main(["publish", str(folder), "--repo", "org/new"]) == 0
+    commit = server.repositories["org/new"].branches["main"]
+    assert commit != first["tagged"]
+    assert (
+        f"published org/new at {commit}; {first['tag']} names {first['tagged']}, as before" in capsys.readouterr().out
+    )
 
 
 @pytest.mark.usefixtures("prepared")
@@ -113,13 +141,19 @@ def test_publish_without_a_right_is_one_line_on_standard_error(capsys, server, f
 
 
 CHECKS = ["files", "config", "index", "header", "weights", "golden output", "results", "equivariance"]
+NO_ENTRY = [["-" if name == "index" else "ok", name] for name in CHECKS]
+"""What is printed of the checks of a network that is not in the zoo's index."""
+
+
+def checks(out: str) -> list[list[str]]:
+    """Whether each check passed, and its name."""
+    return [line.partition(":")[0].split(maxsplit=1) for line in out.split("\n\n", maxsplit=1)[0].splitlines()]
 
 
 def test_verify_names_every_check_and_is_0_if_all_passed(capsys, server, folder):
     for source in (str(folder), SOURCE, f"{SOURCE}@v1"):
         assert main(["verify", source]) == 0
-        lines = capsys.readouterr().out.split("\n\n")[0].splitlines()
-        assert [line.partition(":")[0].split(maxsplit=1) for line in lines] == [["ok", name] for name in CHECKS]
+        assert checks(capsys.readouterr().out) == NO_ENTRY
     assert "of these weights, on 24 images of photos" in "\n".join(_verified(capsys, folder))
 
 
@@ -162,14 +196,17 @@ def test_verify_is_1_at_the_first_check_that_fails_and_says_why(capsys, tmp_path
         else:
             (folder / name).write_bytes(change(network().get(name)))
     assert main(["verify", str(folder)]) == 1
-    lines = capsys.readouterr().out.splitlines()
-    before = CHECKS[: CHECKS.index(check)]
-    assert [line.partition(":")[0].split(maxsplit=1) for line in lines] == [
-        *(["ok", name] for name in before),
-        ["FAILED", check],
-    ]
+    assert checks(capsys.readouterr().out) == [*NO_ENTRY[: CHECKS.index(check)], ["FAILED", check]]
     assert main(["verify", str(folder), "--json"]) == 1
     assert not json.loads(capsys.readouterr().out)["passed"]
+
+
+def test_verify_looks_at_the_results_of_a_repository(capsys, server):
+    server.publish(REPOSITORY, {"results.json": network(seed=1)["results.json"]})
+    assert main(["verify", SOURCE]) == 1
+    out = capsys.readouterr().out
+    assert checks(out)[-1] == ["FAILED", "results"]
+    assert "results.json belongs to other weights" in out
 
 
 def test_verify_of_what_is_not_there_is_told_from_what_is_wrong(capsys, server):
@@ -207,3 +244,37 @@ def test_download_of_what_the_installation_has_checks_it_without_a_request(capsy
     assert main(["download", "c4_resnet18_w16.*"]) == 0
     assert capsys.readouterr().out.startswith("c4_resnet18_w16.rot_fmnist_simclr: ")
     assert server.requests == []
+
+
+def test_download_of_a_repository_without_hub_says_how_it_is_named(capsys, server):
+    for name in ("org/network", "org/network@v1"):
+        assert fails(capsys, 2, "download", name).endswith(f" A repository of the Hub is named hub:{name}.\n")
+    assert "hub:" not in fails(capsys, 2, "download", "q*")
+
+
+def test_download_without_network_does_not_advise_itself_alone(capsys, server):
+    server.stop()
+    line = fails(capsys, 1, "download", "hub:org/other")
+    assert "the Hub cannot be reached" in line
+    assert "Fill the cache where there is a network: eqmodels download hub:org/other" in line
+
+
+def test_download_of_a_pattern_fetches_what_the_index_names(capsys, server, tmp_path, monkeypatch):
+    """Of an installation without a zoo: at the commit that the index pins, into the cache."""
+    commit = server.repositories[REPOSITORY].branches["main"]
+    entries = {
+        name: replace(entry_of(make_zoo(tmp_path / "zoo"), REPOSITORY, pinned), name=name)
+        for name, pinned in ((NAME, commit), ("c4_resnet18_w4.later", None))
+    }
+    monkeypatch.setattr(SOURCES, "FOLDERS", ())
+    monkeypatch.setattr(SOURCES, "read_index", lambda: entries)
+    server.publish(REPOSITORY, network(seed=1))
+    assert main(["download", "c4_*"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"{NAME}: {tmp_path / 'home'}")
+    assert out.count("\n") == 1  # what is not published yet matches no pattern
+    assert commit in out
+    server.stop()
+    assert_is_network(load(NAME, local_files_only=True))
+    assert main(["download", NAME, "--json"]) == 0
+    assert_is_network(load(json.loads(capsys.readouterr().out)[NAME]))

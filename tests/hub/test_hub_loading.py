@@ -16,8 +16,8 @@ from safetensors.torch import save
 from eqmodels import Encoder, load
 from eqmodels.hub import load_pretrained, verify
 from eqmodels.hub.download import Fetch
-from tests.hub.test_publish import REPOSITORY, TOKENS, assert_is_network, network, refuses
-from tests.hub_server import Fault, HubServer, run_client
+from tests.hub.networks import REPOSITORY, TOKENS, assert_is_network, network, refuses
+from tests.hub_server import Fault, HubServer
 
 SOURCE = f"hub:{REPOSITORY}"
 STEM = "backbone.stem.conv.weight"
@@ -39,12 +39,6 @@ def unbuilt(monkeypatch):
         raise AssertionError("something was built")
 
     monkeypatch.setattr(torch.nn.Module, "__init__", build)
-
-
-def cached(tmp_path, name):
-    """The path of the one file of this name in the cache."""
-    (path,) = (tmp_path / "home").rglob(f"snapshots/*/{name}")
-    return path
 
 
 def config(**changes) -> bytes:
@@ -279,89 +273,3 @@ def test_what_is_not_there_is_named(server):
 
 def test_the_token_is_not_part_of_how_a_fetch_is_shown():
     assert "hf_" not in repr(Fetch(REPOSITORY, token="hf_shown"))
-
-
-# The cache.
-
-
-def test_a_second_load_asks_for_no_file_and_a_pinned_one_nothing(server):
-    load(SOURCE)
-    fetched, commit = len(server.calls("GET ")), server.repositories[REPOSITORY].branches["main"]
-    assert_is_network(load(SOURCE))
-    assert len(server.calls("GET ")) == fetched
-    before = len(server.requests)
-    assert_is_network(load(f"{SOURCE}@{commit}"))
-    assert len(server.requests) == before
-    assert_is_network(load(SOURCE, force_download=True))
-    assert len(server.calls("GET ")) == 2 * fetched
-
-
-DAMAGE = {
-    "a bit": lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
-    "the end": lambda content: content[:-9],
-    "everything": lambda content: b"",
-}
-
-
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_cache_entry_is_fetched_once_more(server, tmp_path, name, damage):
-    load(SOURCE)
-    path, fetched = cached(tmp_path, name), len(server.calls("GET "))
-    path.write_bytes(DAMAGE[damage](network()[name]))
-    assert_is_network(load(SOURCE))
-    assert path.read_bytes() == network()[name]
-    assert {call.path.split("?")[0].rsplit("/", 1)[1] for call in server.calls("GET ")[fetched:]} == {name}
-
-
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
-def test_a_damaged_cache_entry_that_cannot_be_fetched_again_is_named(server, tmp_path, name):
-    load(SOURCE)
-    path = cached(tmp_path, name)
-    path.write_bytes(b"damaged")
-    words = refuses(f"/{name} is damaged, and could not be fetched again: ", load, SOURCE, local_files_only=True)
-    assert str(path) in words
-    server.stop()
-    assert str(path) in refuses(f"/{name} is damaged, and could not be fetched again: ", load, SOURCE)
-
-
-@pytest.mark.parametrize("revision", ["", "@v1", "@commit"])
-def test_a_cache_works_without_the_hub(server, revision):
-    source = SOURCE + revision.replace("commit", server.repositories[REPOSITORY].branches["main"])
-    load(source)
-    before = len(server.requests)
-    assert_is_network(load(source, local_files_only=True))
-    assert len(server.requests) == before
-    server.stop()
-    assert_is_network(load(source))
-    assert_is_network(load(source, local_files_only=True))
-
-
-def test_what_the_cache_does_not_have_needs_the_hub(server):
-    sentence = "^config.json of org/network@main is not in the cache, and the Hub cannot be reached"
-    refuses(sentence, load, SOURCE, local_files_only=True)
-    assert server.requests == []
-    load(SOURCE)
-    sentence = "^config.json of org/network@v1 is not in the cache, .* eqmodels download hub:org/network@v1$"
-    refuses(sentence, load, f"{SOURCE}@v1", local_files_only=True)
-
-
-def test_an_offline_process_needs_the_cache_alone(server, tmp_path):
-    """HF_HUB_OFFLINE, which the client reads when it is imported."""
-    load(SOURCE)
-    before = len(server.requests)
-    code = f"""
-        import eqmodels
-        encoder = eqmodels.load({SOURCE!r})
-        print(float(encoder.stem.conv.weight.detach().double().sum()))
-        try:
-            eqmodels.load("hub:org/other")
-        except eqmodels.EqmodelsError as error:
-            print(error)
-    """
-    ended = run_client(code, {**server.environment(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}, timeout=120)
-    assert ended.returncode == 0, ended.stderr
-    total, sentence = ended.stdout.splitlines()
-    assert float(total) == float(load(SOURCE).stem.conv.weight.detach().double().sum())
-    assert sentence.startswith("config.json of org/other@main is not in the cache, and the Hub cannot be reached")
-    assert {call.method for call in server.requests[before:]} == {"HEAD"}  # of this process, just now

@@ -200,7 +200,9 @@ def test_a_folder_of_the_zoo_that_was_changed_is_refused(tmp_path, monkeypatch):
     encoder = load(C4)
     encoder.save_pretrained(folder)
     monkeypatch.setattr("eqmodels.hub.source.FOLDERS", (tmp_path,))
-    with pytest.raises(EqmodelsError, match="is not the file of the zoo's index"):
+    with pytest.raises(
+        EqmodelsError, match=r"is not the file of the zoo's index.* It is not on the Hub yet: take the one of a"
+    ):
         load(C4)
     content = json.loads((folder / "config.json").read_text())
     assert content["architecture"] == "c4_resnet18_w16"

@@ -1,0 +1,53 @@
+"""A name of the index is fetched at its commit, and is what the index says, or nothing is loaded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from importlib import import_module
+
+import pytest
+
+from eqmodels import create_model, load
+from eqmodels.hub import ZooEntry, list_models
+from tests.hub.networks import NAME, REPOSITORY, assert_is_network, refuses
+
+
+@pytest.fixture
+def indexed(published, monkeypatch):
+    """A function that puts the published network into the index of an installation without a zoo."""
+
+    def put(**changes):
+        entry = replace(ZooEntry(**json.loads(published.out.splitlines()[-1])), **changes)
+        monkeypatch.setattr("eqmodels.hub.source.FOLDERS", ())
+        for module in ("source", "load"):  # the package's `load` is a function
+            monkeypatch.setattr(import_module(f"eqmodels.hub.{module}"), "read_index", lambda: {NAME: entry})
+        return entry
+
+    return put
+
+
+def test_a_name_of_the_index_is_fetched_at_its_commit(published, indexed, tmp_path):
+    entry = indexed()
+    assert list_models(pretrained=True) == [NAME]
+    before = len(published.server.requests)
+    assert_is_network(create_model(NAME, pretrained=True, cache_dir=tmp_path))
+    after = len(published.server.requests)
+    fetched = {call.path for call in published.server.requests[before:] if "/storage/" not in call.path}
+    assert fetched == {f"/{REPOSITORY}/resolve/{entry.commit}/{name}" for name in ("config.json", "model.safetensors")}
+    # The cache has it now, also under the name of its architecture.
+    assert create_model("c4_resnet18_w4", pretrained=True, cache_dir=tmp_path, num_classes=3).num_classes == 3
+    assert len(published.server.requests) == after
+
+
+def test_what_is_not_what_the_index_says_is_refused(published, indexed, tmp_path):
+    for changes in ({"size": 5}, {"sha256": "0" * 64}):
+        indexed(**changes)
+        sentence = "is not the file of the zoo's index: 56788 bytes instead of .* Delete it, and load .* again"
+        refuses(sentence, create_model, NAME, pretrained=True)
+    indexed(commit=None)
+    refuses(f"^{NAME} is not on the Hub yet", load, NAME)
+    indexed(commit="0" * 40)
+    refuses("^org/network has no revision '0000000", load, NAME, cache_dir=tmp_path)
+    indexed()
+    assert_is_network(load(NAME, revision="main"))  # asked for, and so not that of the index
