@@ -96,7 +96,7 @@ class EncoderEvaluation:
         """
         values = {name: _restored(value) for name, value in content.items()}
         features = (
-            entry | {"labels": {part: Estimate(**found) for part, found in entry["labels"].items()}}
+            entry | {"labels": {part: Estimate.from_dict(found) for part, found in entry["labels"].items()}}
             for entry in values["features"]
         )
         values["features"] = tuple(FeatureScores(**entry) for entry in features)

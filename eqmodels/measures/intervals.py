@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist, fmean, stdev
+from typing import Any
 
 __all__ = ["Estimate", "estimate", "proportion_interval", "t_quantile"]
 
@@ -27,6 +28,15 @@ class Estimate:
     high: float
     count: int
     values: tuple[float, ...] = ()
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Estimate:
+        """What `dataclasses.asdict` made of one, also after a way through JSON.
+
+        Raises:
+            TypeError: if names are missing or unknown.
+        """
+        return cls(**dict(content) | {"values": tuple(content.get("values", ()))})
 
     def __str__(self) -> str:
         return self._text(1.0, 3)

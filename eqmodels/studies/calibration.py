@@ -80,7 +80,7 @@ def calibrate(count: int = 10_000, *, folds: int = 5, seed: int = 0) -> tuple[Ca
         "A alone": (additive(4, 10, strength=0), ("X",), None),
         "pose, cue right in 50%": (pose_cue(0.5), ("P",), "K"),
         "pose, cue right in 90%": (pose_cue(0.9), ("P",), "K"),
-        "pose, style leaks in 50%": (style_leak(0.5), ("P", "L"), None),
+        "pose, style leaks in 50%": (style_leak(0.5, classes=4), ("P", "L"), None),
     }
     found = []
     for name, (network, seen, predicted) in models.items():

@@ -165,7 +165,8 @@ class SynergyPlan:
         return PretrainConfig.from_dict(common | values)
 
     def _classifiers(self) -> Iterator[Cell]:
-        for task in self.tasks:
+        # Doses, epochs and groups are of rotation, whether the grid asks it or not.
+        for task in dict.fromkeys((*self.tasks, ROTATION)):
             # Another seed than those of the networks that are measured; no augmentation, as they are measured without.
             config = self._config(
                 model=self.models[0], task=task, augment="none", class_weight=1.0, seed=max(self.seeds) + 100

@@ -146,4 +146,4 @@ def _read_calibration(folder: Path) -> tuple[Calibration, ...]:
     if not file.exists():
         return ()
     content = json.loads(file.read_text())
-    return tuple(Calibration(**entry | {"estimate": Estimate(**entry["estimate"])}) for entry in content)
+    return tuple(Calibration(**entry | {"estimate": Estimate.from_dict(entry["estimate"])}) for entry in content)
