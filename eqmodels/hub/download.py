@@ -19,12 +19,15 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
-from eqmodels.storage import CONFIG, WEIGHTS, StorageError, sha256_of
+from eqmodels.storage import CONFIG, WEIGHTS, StorageError, printable, reason_of, sha256_of
 
-__all__ = ["Fetch", "check_token", "reason_of"]
+__all__ = ["Fetch", "check_repository", "check_token"]
 
-PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
+PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth", ".pth.tar", ".pt.tar")
+"""How names of files end that are pickles."""
+
 EXPLANATIONS: tuple[tuple[type[Exception], str], ...] = (
     (
         LocalEntryNotFoundError,
@@ -77,6 +80,22 @@ def check_token(token: str | bool | None) -> None:
         )
 
 
+def check_repository(name: str) -> None:
+    """Refuses a name that the Hub would refuse, without asking it.
+
+    Raises:
+        ValueError: says why.
+    """
+    try:
+        validate_repo_id(name)
+        if "/" not in name:
+            raise HFValidationError("the organisation or user is missing")
+    except HFValidationError as error:
+        raise ValueError(
+            f"a repository of the Hub is named organisation/name; got {printable(repr(name))} ({reason_of(error)})."
+        ) from error
+
+
 @dataclass(frozen=True)
 class Fetch:
     """How to fetch a network from a repository.
@@ -90,7 +109,7 @@ class Fetch:
         local_files_only: whether to take what the cache has, without network.
 
     Raises:
-        ValueError: if the revision or the token cannot be one.
+        ValueError: if the repository, the revision or the token cannot be one.
     """
 
     repository: str
@@ -101,6 +120,7 @@ class Fetch:
     local_files_only: bool = False
 
     def __post_init__(self) -> None:
+        check_repository(self.repository)
         check_token(self.token)
         # It becomes part of a path in the cache.
         if self.revision is not None and not (_REVISION.fullmatch(self.revision) and len(self.revision) <= 200):
@@ -111,7 +131,6 @@ class Fetch:
 
         Raises:
             StorageError: if they cannot be had, or arrive damaged.
-            ValueError: if the repository's name breaks the Hub's rules.
         """
         config = self._file(CONFIG, self.revision)
         # The revision may move between two requests; the cache names its folders by the commit.
@@ -153,10 +172,6 @@ class Fetch:
                     library_name="eqmodels",
                 )
             )
-        except HFValidationError as error:
-            raise ValueError(
-                f"a repository of the Hub is named organisation/name; got {self.repository!r} ({reason_of(error)})."
-            ) from error
         # Transport libraries have errors of their own, which differ between versions of the client.
         except Exception as error:
             raise StorageError(self._sentence(error, name)) from error
@@ -214,10 +229,3 @@ def _is_whole(path: Path) -> bool:
         content = path.read_bytes()
         return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() == name
     return True
-
-
-def reason_of(error: BaseException) -> str:
-    """What an error of the Hub's client says, in one line of at most 200 characters; what the Hub said comes first."""
-    words = getattr(error, "server_message", None) or str(error) or type(error).__name__
-    words = " ".join(words.split())
-    return (words if words.isprintable() else ascii(words))[:200]

@@ -9,15 +9,14 @@ from hashlib import sha256
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, HfApi
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RevisionNotFoundError
-from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+from huggingface_hub.errors import HfHubHTTPError, RevisionNotFoundError
 
 from eqmodels.hub.card import model_card, twin_of
-from eqmodels.hub.download import check_token, reason_of
+from eqmodels.hub.download import check_repository, check_token
 from eqmodels.hub.index import RESULTS, ZooEntry, entry_of, read_results
 from eqmodels.hub.picture import PICTURE, turns_picture
 from eqmodels.hub.verify import verify
-from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config
+from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config, reason_of
 
 __all__ = ["Publication", "publication_files", "publish"]
 
@@ -88,7 +87,7 @@ def publish(
         ValueError: if the repository's name breaks the Hub's rules, the token cannot be one, or nothing was measured
             over the angles.
     """
-    _check_repository(repository)
+    check_repository(repository)
     check_token(token)
     folder = Path(folder).resolve()
     report = verify(folder)
@@ -117,22 +116,6 @@ def publish(
     except Exception as error:
         raise StorageError(_sentence(error, repository)) from error
     return Publication(entry_of(folder, repository, commit), tag, files, changed=commit != before)
-
-
-def _check_repository(name: str) -> None:
-    """Refuses a name that the Hub would refuse, without asking it.
-
-    Raises:
-        ValueError: says why.
-    """
-    try:
-        validate_repo_id(name)
-        if "/" not in name:
-            raise HFValidationError("the organisation or user is missing")
-    except HFValidationError as error:
-        raise ValueError(
-            f"a repository of the Hub is named organisation/name; got {name!r} ({reason_of(error)})."
-        ) from error
 
 
 def _head(api: HfApi, repository: str) -> tuple[str | None, bool]:
