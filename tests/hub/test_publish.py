@@ -493,11 +493,11 @@ UNFIT = {
     ),
     "without weights": (
         lambda folder: (folder / "model.safetensors").unlink(),
-        "is not published: files: .* has no model.safetensors",
+        "is not fit to be published: files: .* has no model.safetensors",
     ),
     "without a config": (
         lambda folder: (folder / "config.json").unlink(),
-        "is not published: files: .* has no config.json",
+        "is not fit to be published: files: .* has no config.json",
     ),
 }
 
