@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -153,7 +154,8 @@ class Encoder(nn.Module, PyTorchModelHubMixin, library_name="eqmodels", tags=["e
         if global_pool is not None or pose is not None:
             old = self.global_pool
             known = getattr(old, "pose", None) if pose is None else pose
-            new = GlobalPool(self.group, global_pool or old.mode, old.fibre.mode, pose=known)
+            mode = old.mode if global_pool is None else global_pool
+            new = GlobalPool(self.group, mode, old.fibre.mode, pose=known)
             if pose is not None and not new.is_canonical:
                 raise ValueError(
                     f"pose is what a canonical pooling turns features back by; got one for global_pool={new.mode!r}. "
@@ -165,7 +167,7 @@ class Encoder(nn.Module, PyTorchModelHubMixin, library_name="eqmodels", tags=["e
         self.fc = self._classifier(count).to(reference.device, reference.dtype)
 
     def transform(self) -> v2.Compose:
-        """From a PIL image, or integer pixels, to this network's input; see `Preprocessing.transform`.
+        """From a PIL image of any mode, or 8-bit pixels, to this network's input; see `Preprocessing.transform`.
 
         Raises:
             ValueError: if nothing is known of the images it was trained on.
@@ -178,7 +180,7 @@ class Encoder(nn.Module, PyTorchModelHubMixin, library_name="eqmodels", tags=["e
         return self.preprocessing.transform()
 
     @classmethod
-    def from_pretrained(
+    def from_pretrained(  # type: ignore[override]  # with the options of a network instead of any
         cls: type[Self],
         pretrained_model_name_or_path: str | Path,
         *,
@@ -187,12 +189,22 @@ class Encoder(nn.Module, PyTorchModelHubMixin, library_name="eqmodels", tags=["e
         cache_dir: str | Path | None = None,
         local_files_only: bool = False,
         revision: str | None = None,
-        **model_kwargs: Any,  # noqa: ANN401
+        num_classes: int | None = None,
+        in_chans: int | None = None,
+        global_pool: GlobalPoolMode | None = None,
     ) -> Self:
-        """A pretrained encoder from a folder or from a repository of the Hugging Face Hub, strictly loaded and checked.
+        """A pretrained encoder: of the zoo, from a folder or from the Hugging Face Hub, strictly loaded and checked.
 
-        The arguments are those of `huggingface_hub.ModelHubMixin.from_pretrained`; `model_kwargs` may be `num_classes`,
-        `in_chans` and `global_pool`, see `eqmodels.load`.
+        Args:
+            pretrained_model_name_or_path: a name of the zoo, a folder, or a repository ``organisation/name``.
+            force_download: as this and the next four arguments of `huggingface_hub.ModelHubMixin.from_pretrained`.
+            token: see there.
+            cache_dir: see there.
+            local_files_only: see there.
+            revision: see there.
+            num_classes: as this and the next two arguments of `eqmodels.load`.
+            in_chans: see there.
+            global_pool: see there.
 
         Raises:
             TypeError: if the encoder is of another class.
@@ -206,7 +218,9 @@ class Encoder(nn.Module, PyTorchModelHubMixin, library_name="eqmodels", tags=["e
             cache_dir=cache_dir,
             local_files_only=local_files_only,
             revision=revision,
-            **model_kwargs,
+            num_classes=num_classes,
+            in_chans=in_chans,
+            global_pool=global_pool,
         )
         if not isinstance(encoder, cls):
             raise TypeError(
@@ -215,10 +229,52 @@ class Encoder(nn.Module, PyTorchModelHubMixin, library_name="eqmodels", tags=["e
             )
         return encoder
 
-    def _save_pretrained(self, save_directory: Path) -> None:
+    def save_pretrained(  # type: ignore[override]  # without what the network says of itself
+        self,
+        save_directory: str | Path,
+        *,
+        config: None = None,
+        repo_id: str | None = None,
+        push_to_hub: bool = False,
+        model_card_kwargs: None = None,
+        **push_to_hub_kwargs: Any,  # noqa: ANN401
+    ) -> str | None:
+        """Writes weights (in float32), config and, if there is none, a card into a folder, which `eqmodels.load` reads.
+
+        Everything is checked before anything is written, and files that are there are replaced by whole ones: unlike
+        the Hub's mixin, which deletes the config first, a failure leaves the folder as it was.
+
+        Args:
+            save_directory: the folder; is made if need be.
+            config: None: the config follows from the network.
+            repo_id: where to push, ``organisation/name``; None for the name of the folder, in the token's account.
+            push_to_hub: whether to push to the Hub afterwards.
+            model_card_kwargs: None: the card follows from the network.
+            **push_to_hub_kwargs: of `push_to_hub`.
+
+        Returns:
+            The address of the commit on the Hub, if it was pushed.
+
+        Raises:
+            TypeError: if an option is given that would change nothing.
+            ValueError: if the encoder is not as `create_model` builds it.
+            StorageError: if a weight is no finite number, or a file cannot be written.
+        """
+        given = {"config": config, "model_card_kwargs": model_card_kwargs} | ({} if push_to_hub else push_to_hub_kwargs)
+        if ignored := [name for name, value in given.items() if value is not None]:
+            raise TypeError(
+                f"config and card follow from the network, and other options are for push_to_hub=True; got "
+                f"{ignored[0]!r}, which would change nothing. Drop it."
+            )
         from eqmodels.backbones.files import save_encoder  # which needs the registry, and that every family
 
-        save_encoder(self, save_directory)
+        folder = Path(save_directory)
+        card = {} if os.path.exists(folder / "README.md") else {"README.md": str(self.generate_model_card())}
+        save_encoder(self, folder, card)
+        if not push_to_hub:
+            return None
+        address: str = self.push_to_hub(repo_id or folder.name, **push_to_hub_kwargs)
+        return address
 
     def push_to_hub(self, repo_id: str, **options: Any) -> str:  # noqa: ANN401
         """Writes the encoder into a repository of the Hugging Face Hub, in one commit, and returns its address.

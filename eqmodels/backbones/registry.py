@@ -15,7 +15,7 @@ from eqmodels.backbones.resnet import RESNET_DEPTHS, SteerableResNet
 from eqmodels.backbones.standard_resnet import StandardResNet
 from eqmodels.backbones.wide_resnet import WIDE_RESNETS, WideSteerableResNet
 
-__all__ = ["create_model", "list_models"]
+__all__ = ["check_name", "create_model", "list_models"]
 
 GROUPS = ("c1", "c4", "d4", "c8", "d8")
 """The groups whose models are listed; other groups can be named too, as in ``c6_resnet18_w96``."""
@@ -58,15 +58,7 @@ def create_model(name: str, **options: Any) -> Encoder:  # noqa: ANN401 (each fa
         >>> model.num_features, str(model.group)
         (32, 'C4')
     """
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a string such as 'c4_resnet18'; got {name!r}. list_models() gives all names.")
-    match = _NAME.fullmatch(name)
-    if match is None:
-        nearest = difflib.get_close_matches(name, list_models(), n=3, cutoff=0.0)
-        raise ValueError(
-            f"no model is named {name!r}; the nearest names are {', '.join(nearest)}. "
-            "A name is <group>_<architecture>[_w<width>]; list_models() gives all."
-        )
+    match = _parsed(name)
     if match["width"] is not None:
         if "width" in options:
             raise ValueError(
@@ -88,6 +80,31 @@ def create_model(name: str, **options: Any) -> Encoder:  # noqa: ANN401 (each fa
     return model
 
 
+def check_name(name: str) -> None:
+    """Refuses what `create_model` has no network for, without building any.
+
+    Raises:
+        ValueError: if the name is unknown; gives the nearest ones.
+        TypeError: if it is no string.
+    """
+    match = _parsed(name)
+    _family(name, match["group"], match["architecture"], "native")
+
+
+def _parsed(name: str) -> re.Match[str]:
+    """The parts of a name: group, architecture and width."""
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string such as 'c4_resnet18'; got {name!r}. list_models() gives all names.")
+    match = _NAME.fullmatch(name)
+    if match is None:
+        nearest = difflib.get_close_matches(name, list_models(), n=3, cutoff=0.0)
+        raise ValueError(
+            f"no model is named {name!r}; the nearest names are {', '.join(nearest)}. "
+            "A name is <group>_<architecture>[_w<width>]; list_models() gives all."
+        )
+    return match
+
+
 def _family(name: str, group: str | None, architecture: str, backend: str) -> Callable[..., Encoder]:
     """The class that builds the named network."""
     is_resnet = architecture in RESNET_DEPTHS
@@ -100,5 +117,5 @@ def _family(name: str, group: str | None, architecture: str, backend: str) -> Ca
     if group is not None:
         return SteerableResNet if is_resnet else WideSteerableResNet
     if not is_resnet:
-        raise ValueError(f"the wide ResNets need a group; got {name!r}. Use 'c1_{architecture}' for the plain network.")
+        raise ValueError(f"the wide ResNets need a group; got {name!r}. Use {f'c1_{name}'!r} for the plain network.")
     return StandardResNet

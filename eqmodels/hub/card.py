@@ -14,7 +14,7 @@ from eqmodels.evaluation import EncoderEvaluation
 from eqmodels.groups import PlanarGroup
 from eqmodels.hub.index import ZooEntry, entry_of, read_results
 from eqmodels.hub.picture import PICTURE
-from eqmodels.storage import CONFIG, StorageError, read_config
+from eqmodels.storage import CONFIG, StorageError, read_config, reason_of
 from eqmodels.training import PretrainConfig, Run, load_run
 
 __all__ = ["exact_moves", "model_card", "possible_twin", "twin_of"]
@@ -82,10 +82,9 @@ def model_card(folder: Path, repository: str) -> str:
         body = _body(template, entry, run, evaluation, twins, config)
         metadata = _metadata(entry, evaluation).to_yaml()
     except (jinja2.UndefinedError, LookupError, TypeError, ValueError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:200]
         raise StorageError(
             f"no card can be made of {folder}: its config or its results lack something, or hold what they never do "
-            f"({type(error).__name__}: {reason}). Measure the network again: eqmodels evaluate."
+            f"({type(error).__name__}: {reason_of(error)}). Measure the network again: eqmodels evaluate."
         ) from error
     return f"---\n{metadata}\n---\n\n{body}"
 

@@ -19,7 +19,7 @@ from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config, sha256_
 
 __all__ = ["PICKLES", "Fetch"]
 
-PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
+PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth", ".pth.tar", ".pt.tar")
 
 _SHA256, _SHA1 = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
 _REVISION = re.compile(r"(?!.*\.\.)[\w.+@-]+(/[\w.+@-]+)*")

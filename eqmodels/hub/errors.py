@@ -16,7 +16,9 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
-__all__ = ["cause_of", "check_repository", "check_token", "download_sentence", "reason_of", "upload_sentence"]
+from eqmodels.storage import reason_of
+
+__all__ = ["cause_of", "check_repository", "check_token", "download_sentence", "upload_sentence"]
 
 EXPLANATIONS: tuple[tuple[type[Exception], str], ...] = (
     (
@@ -100,13 +102,6 @@ def check_repository(name: str, *, with_owner: bool = True) -> None:
         raise ValueError(
             f"a repository of the Hub is named organisation/name; got {str(name)[:200]!r} ({reason_of(error)})."
         ) from error
-
-
-def reason_of(error: BaseException) -> str:
-    """What an error of the Hub's client says, in one line of at most 200 characters; what the Hub said comes first."""
-    words = getattr(error, "server_message", None) or str(error) or type(error).__name__
-    words = " ".join(words.split())
-    return (words if words.isprintable() else ascii(words))[:200]
 
 
 def cause_of(error: Exception) -> Exception:

@@ -11,7 +11,7 @@ from typing import Any
 
 from eqmodels.evaluation import EncoderEvaluation
 from eqmodels.groups import PlanarGroup
-from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config, sha256_of
+from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config, reason_of, sha256_of
 from eqmodels.training import PretrainConfig
 
 __all__ = ["RESULTS", "ZooEntry", "entry_of", "read_index", "read_results"]
@@ -115,10 +115,9 @@ def read_results(folder: Path) -> EncoderEvaluation:
         if not isinstance(evaluation.sha256, str):
             raise TypeError("the sha256 is no word")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        reason = str(error).replace("\n", " ")[:200]
         raise StorageError(
-            f"{file} holds no results ({type(error).__name__}: {reason}). Measure the network first: eqmodels evaluate "
-            f"{folder} --output {file}"
+            f"{file} holds no results ({type(error).__name__}: {reason_of(error)}). Measure the network first: "
+            f"eqmodels evaluate {folder} --output {file}"
         ) from error
     if evaluation.sha256 != (found := sha256_of(folder / WEIGHTS)):
         raise StorageError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,12 @@ from eqmodels.backbones import Encoder
 from eqmodels.backbones.files import load_encoder
 from eqmodels.backbones.input_channels import with_channels
 from eqmodels.hub.index import read_index
-from eqmodels.hub.source import list_pretrained, locate
+from eqmodels.hub.source import HUB, is_pretrained, list_pretrained, locate
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.storage import CONFIG, read_config
 from eqmodels.training import CHECKPOINT, Run, load_run, load_unfinished
 
-__all__ = ["create_model", "list_models", "load", "load_pretrained"]
+__all__ = ["create_model", "list_models", "load", "load_folder_or_repository", "load_pretrained"]
 
 
 def load(
@@ -24,7 +26,11 @@ def load(
     num_classes: int | None = None,
     in_chans: int | None = None,
     global_pool: GlobalPoolMode | None = None,
-    **options: Any,  # noqa: ANN401 (the fields of `Fetch`)
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+    force_download: bool = False,
+    local_files_only: bool = False,
 ) -> Encoder:
     """A pretrained encoder in eval mode on the CPU; its files are checked before anything is built of them.
 
@@ -32,62 +38,126 @@ def load(
 
     Args:
         source: a name of the zoo; the path of a folder that `eqmodels pretrain` or ``save_pretrained`` wrote; or
-            ``"hub:organisation/name[@revision]"``.
-        num_classes: outputs of a fresh classifier; 0 for features; None for what was saved (the zoo: features).
+            ``"hub:organisation/name[@revision]"``. A name of the zoo comes before a folder of that name, which is
+            ``"./name"`` or a `Path`.
+        num_classes: outputs of a fresh classifier, in the place of a trained one too; 0 for features; None for what was
+            saved (the zoo: features).
         in_chans: channels of the images, if they are not those of the training: filters are summed or repeated.
         global_pool: how features are pooled, see `GlobalPool`; None for what was saved (the zoo: canonical features
-            where a head predicts the pose).
-        **options: `revision`, `token`, `cache_dir`, `force_download` and `local_files_only`, for the Hub.
+            where a head predicts the pose). A classifier was trained on the features of one pooling: another one needs
+            `num_classes` too.
+        revision: of a repository of the Hub: a commit, tag or branch; None for that of the source, else the main branch
+            or, for a name of the zoo, the commit of the index.
+        token: of the Hub; None for the one that the Hub's client knows, False for none.
+        cache_dir: where files of the Hub are kept; None for its standard cache.
+        force_download: whether to fetch files of the Hub that the cache has.
+        local_files_only: whether to ask the Hub nothing.
 
     Raises:
         StorageError: if the files cannot be had or are not what they should be; the sentence says which and why.
-        ValueError: if there is no such network, or an argument breaks its rule.
+        ValueError: if there is no such network, or an argument breaks its rule or does not apply.
+        TypeError: if the source is no name or path, or a count is no integer.
 
     Example:
         >>> encoder = load("c4_resnet18_w16.rot_fmnist_simclr", num_classes=10)
         >>> encoder.global_pool.mode, encoder.num_classes
         ('canonical', 10)
     """
-    folder = locate(source, **options).folder
+    folder = locate(
+        source,
+        revision=revision,
+        token=token,
+        cache_dir=cache_dir,
+        force_download=force_download,
+        local_files_only=local_files_only,
+    ).folder
     config = read_config(folder / CONFIG)
     if "pretraining" in config:
-        encoder = load_run(folder).encoder(global_pool or config["model_args"]["global_pool"])
+        encoder = load_run(folder).encoder(config["model_args"]["global_pool"])
     else:
         encoder = load_encoder(folder, config)
-        if global_pool is not None:
-            encoder.reset_classifier(encoder.num_classes, global_pool)
+    saved = encoder.global_pool.mode
+    if global_pool not in (None, saved) and encoder.num_classes and num_classes is None:
+        raise ValueError(
+            f"the classifier of {source} was trained on {saved} features, and knows no others; got "
+            f"global_pool={global_pool!r}. Add num_classes={encoder.num_classes} for a fresh one, or num_classes=0 for "
+            "features."
+        )
     if in_chans is not None and in_chans != encoder.in_chans:
         encoder = with_channels(encoder, in_chans)
-    if num_classes is not None and num_classes != encoder.num_classes:
+    if global_pool not in (None, saved):
+        encoder.reset_classifier(num_classes or 0, global_pool)
+    elif num_classes is not None:
         encoder.reset_classifier(num_classes)
     return encoder.eval()
 
 
-def load_pretrained(source: str | Path, **options: Any) -> Run:  # noqa: ANN401 (the fields of `Fetch`)
+def load_pretrained(
+    source: str | Path,
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+    force_download: bool = False,
+    local_files_only: bool = False,
+) -> Run:
     """A pretrained network with its heads and its history, in eval mode on the CPU.
 
     Args:
         source: as for `load`; also the folder of a run that is not done, of which the last checkpoint counts, or a
             checkpoint's file.
-        **options: as for `load`.
+        revision: as this and the rest for `load`.
+        token: see there.
+        cache_dir: see there.
+        force_download: see there.
+        local_files_only: see there.
 
     Raises:
         StorageError: if the files cannot be had or are not what they should be.
         TrainingError: if a checkpoint is damaged or of another version.
-        ValueError: if there is no such network; gives the nearest names.
+        ValueError: if there is no such network (gives the nearest names), or an argument does not apply.
+        TypeError: if the source is no name or path.
 
     Example:
         >>> run = load_pretrained("c4_resnet18_w16.rot_fmnist_simclr")
         >>> run.encoder("canonical").num_features
         128
     """
-    path = Path(source)
-    if path.suffix == ".pt" and path.is_file():
-        return load_unfinished(path)
-    folder = locate(source, **options).folder
-    if (folder / CHECKPOINT).is_file() and not (folder / CONFIG).is_file():
-        return load_unfinished(folder / CHECKPOINT)
+    if isinstance(source, str | Path) and not is_pretrained(source) and revision is None:
+        for file in (str(source), os.path.join(source, CHECKPOINT)):
+            if file.endswith(".pt") and os.path.isfile(file) and not os.path.isfile(os.path.join(source, CONFIG)):
+                return load_unfinished(file)
+    folder = locate(
+        source,
+        revision=revision,
+        token=token,
+        cache_dir=cache_dir,
+        force_download=force_download,
+        local_files_only=local_files_only,
+    ).folder
     return load_run(folder)
+
+
+def load_folder_or_repository(source: str | Path, **options: Any) -> Encoder:  # noqa: ANN401
+    """What `Encoder.from_pretrained` does: the Hub's mixin names folders and repositories alike.
+
+    A name of the zoo is the zoo's, what is a folder here is that folder, and the rest a repository.
+
+    Args:
+        source: as for `load`, or ``organisation/name``.
+        **options: of `load`.
+
+    Raises:
+        StorageError: as `load`.
+        ValueError: as `load`.
+        TypeError: as `load`.
+    """
+    known = not isinstance(source, str) or "/" not in source or source.startswith(HUB) or os.path.isdir(source)
+    return load(source if known else f"{HUB}{source}", **options)
+
+
+OPTIONS = tuple(name for name in inspect.signature(load).parameters if name != "source")
+"""Of a network with pretrained weights."""
 
 
 def create_model(name: str, *, pretrained: bool = False, **options: Any) -> Encoder:  # noqa: ANN401
@@ -95,15 +165,17 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> Enco
 
     Args:
         name: ``<group>_<architecture>[_w<width>]`` for random weights, see `eqmodels.backbones.create_model`; a name of
-            the zoo, ``<architecture>.<task>_<data>``, for pretrained ones.
+            the zoo, ``<architecture>.<task>_<data>``, for pretrained ones, of which the architecture is enough if the
+            zoo has one set of weights for it.
         pretrained: whether to load the weights of the zoo.
-        **options: of the network; with pretrained weights `num_classes`, `in_chans` and `global_pool`, see `load`.
+        **options: of the network; with pretrained weights those of `load`: `num_classes`, `in_chans` and `global_pool`,
+            and for the Hub `revision`, `token`, `cache_dir`, `force_download` and `local_files_only`.
 
     Raises:
         StorageError: if the files of the weights cannot be had or are not what they should be.
         ValueError: if the name is unknown (the nearest ones are given), has several sets of weights, or an option
             breaks its rule.
-        TypeError: if the network does not have such an option.
+        TypeError: if the name is no string, or the network does not have such an option.
 
     Example:
         >>> create_model("c4_resnet18_w16.rot_fmnist_simclr", pretrained=True, global_pool="regular").num_features
@@ -114,13 +186,17 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> Enco
         if isinstance(name, str) and name in {*list_pretrained(), *read_index()}:
             architecture = name.split(".", maxsplit=1)[0]
         return backbones.create_model(architecture, **options)
-    known = ("num_classes", "in_chans", "global_pool", "revision", "token", "cache_dir", "local_files_only")
-    if unknown := sorted(set(options) - set(known)):
+    if not isinstance(name, str):
         raise TypeError(
-            f"with pretrained=True the options are {', '.join(known[:3])}; got {unknown[0]!r}, which the weights fix. "
-            "Drop it."
+            f"name must be a string such as 'c4_resnet18_w16.rot_fmnist_simclr'; got {name!r}. "
+            "list_models(pretrained=True) gives all names."
         )
-    if "." not in name and (tagged := list_pretrained(f"{name}.*")):
+    if unknown := sorted(set(options) - set(OPTIONS)):
+        raise TypeError(
+            f"with pretrained=True the options are {', '.join(OPTIONS)}; got {unknown[0]!r}, and the weights fix the "
+            "rest. Drop it."
+        )
+    if tagged := [known for known in list_pretrained() if known.split(".", maxsplit=1)[0] == name]:
         if len(tagged) > 1:
             raise ValueError(f"{name!r} has several sets of weights: {', '.join(tagged)}. Name one of them.")
         name = tagged[0]

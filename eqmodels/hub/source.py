@@ -5,23 +5,39 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import os
-from collections.abc import Mapping
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from eqmodels.hub.download import PICKLES, Fetch
 from eqmodels.hub.index import ZooEntry, read_index
-from eqmodels.storage import CONFIG, WEIGHTS, StorageError, sha256_of
+from eqmodels.storage import CONFIG, WEIGHTS, StorageError, printable, reason_of, sha256_of
 from eqmodels.training import CHECKPOINT
 
-__all__ = ["FOLDERS", "Source", "list_pretrained", "locate"]
-
-PACKAGE = Path(__file__).parents[1]
-FOLDERS = (PACKAGE.parent / "zoo", PACKAGE / "hub" / "zoo")
-"""A checkout's zoo, and the part of it that the wheel embeds."""
+__all__ = ["FOLDERS", "HUB", "Source", "is_pretrained", "list_pretrained", "locate", "zoo_folders"]
 
 HUB = "hub:"
+"""What a source on the Hub begins with."""
+
+KINDS = "a name of the zoo, the path of a folder or 'hub:organisation/name'"
+
+
+def zoo_folders(package: Path) -> tuple[Path, ...]:
+    """The folders that hold networks of the zoo: that of a checkout, and the part of it that the wheel embeds.
+
+    Args:
+        package: the folder ``eqmodels``. What lies beside it is a checkout only if this is eqmodels' own project;
+            ``site-packages/zoo`` is another package's.
+    """
+    project, embedded = package.parent / "pyproject.toml", package / "hub" / "zoo"
+    try:
+        is_checkout = re.search(r'^name = "eqmodels"$', project.read_text("utf-8"), re.MULTILINE) is not None
+    except (OSError, UnicodeDecodeError):
+        is_checkout = False
+    return (package.parent / "zoo", embedded) if is_checkout else (embedded,)
+
+
+FOLDERS = zoo_folders(Path(__file__).parents[1])
 
 
 @dataclass(frozen=True)
@@ -70,45 +86,71 @@ def list_pretrained(pattern: str = "*") -> list[str]:
     return sorted(fnmatch.filter(at_hand | published, pattern))
 
 
-def locate(source: str | Path, **options: Any) -> Source:  # noqa: ANN401 (the fields of `Fetch`)
+def is_pretrained(source: str | Path) -> bool:
+    """Whether a source is a name of the zoo, whatever else has this name. A `Path` never is."""
+    return isinstance(source, str) and (source in read_index() or _at_hand(source) is not None)
+
+
+def locate(
+    source: str | Path,
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+    force_download: bool = False,
+    local_files_only: bool = False,
+    extras: tuple[str, ...] = (),
+) -> Source:
     """The folder of a network, fetched from the Hub if need be.
 
     Args:
         source: a name of the zoo, whose weights in a checkout or in the wheel come before any network; the path of a
             folder; or ``"hub:organisation/name[@revision]"``.
-        **options: of `Fetch`, for what is on the Hub.
+        revision: as this and the rest for `Fetch`, for what is on the Hub.
+        token: see there.
+        cache_dir: see there.
+        force_download: see there.
+        local_files_only: see there.
+        extras: see there.
 
     Raises:
         StorageError: if the files cannot be had, or are not those of the index.
-        ValueError: if there is no such name or folder; gives the nearest names.
+        ValueError: if there is no such name or folder (gives the nearest names), or a revision is named twice, or of
+            what is not on the Hub.
+        TypeError: if the source is no name or path.
     """
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(f"source must be {KINDS}; got {printable(repr(source))}. Name one.")
     name = str(source)
+    if not name:
+        raise ValueError(f"source must be {KINDS}; got ''. Name one.")
+
+    def fetched(repository: str, commit: str | None) -> Path:
+        return Fetch(repository, commit, token, cache_dir, force_download, local_files_only, extras).folder()
+
     if name.startswith(HUB):
-        repository, _, revision = name.removeprefix(HUB).partition("@")
-        return Source(Fetch(repository, **({"revision": revision or None} | _given(options))).folder())
-    entry = read_index().get(name)
-    at_hand = next((folder / name for folder in FOLDERS if name in _names(folder)), None)
-    if at_hand is not None:
-        found = Source(at_hand, entry)
-        found.check()
-        return found
-    path = Path(source)
-    if os.path.isdir(path):  # unlike `Path.is_dir`, also of a name that is too long for the system
-        _refuse_pickles(path)
-        return Source(path)
-    if entry is None:
-        nearest = difflib.get_close_matches(name, list_pretrained(), n=3, cutoff=0.0)
-        raise ValueError(
-            f"{name[:200]!r} is neither the folder of a run nor a pretrained network; the nearest names are "
-            f"{', '.join(nearest) or 'none: this installation has no zoo'}. eqmodels models --pretrained lists all."
-        )
-    if entry.commit is None:
+        repository, at, named = name.removeprefix(HUB).partition("@")
+        if at and revision not in (None, named):
+            raise ValueError(
+                f"the revision is given twice, in {printable(repr(name))} and as revision={printable(repr(revision))}; "
+                "drop one."
+            )
+        return Source(fetched(repository, named if at else revision))
+    if not is_pretrained(source):
+        return Source(_folder(name, revision))
+    entry, folder = read_index().get(name), _at_hand(name)
+    pinned = None if entry is None else entry.commit
+    if folder is not None:
+        if revision not in (None, pinned):
+            raise _not_on_the_hub(revision, name, folder)
+    elif entry is None or pinned is None:
         raise StorageError(
             f"{name} is not on the Hub yet, and this installation does not have it. Its weights are in the folder zoo/ "
             "of a checkout of eqmodels."
         )
-    options = {"revision": entry.commit} | _given(options)
-    found = Source(Fetch(entry.repository, **options).folder(), entry if options["revision"] == entry.commit else None)
+    else:
+        folder = fetched(entry.repository, pinned if revision is None else revision)
+    found = Source(folder, entry if revision in (None, pinned) else None)
     found.check()
     return found
 
@@ -118,16 +160,52 @@ def _names(zoo: Path) -> set[str]:
     return {config.parent.name for config in zoo.glob(f"*/{CONFIG}")}
 
 
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
+def _at_hand(name: str) -> Path | None:
+    """The folder of a network of the zoo, if this installation has it."""
+    return next((folder / name for folder in FOLDERS if name in _names(folder)), None)
 
 
-def _refuse_pickles(folder: Path) -> None:
-    """Says why a folder with pickles alone is not loaded."""
-    if (folder / WEIGHTS).exists() or (folder / CHECKPOINT).exists():
-        return
-    if pickles := sorted(file.name for file in folder.iterdir() if file.suffix in PICKLES):
-        raise StorageError(
-            f"{folder} has no {WEIGHTS}, only {pickles[0]}: a pickle, which can run any code when it is opened and is "
-            "never loaded. Save it as safetensors."
+def _folder(name: str, revision: str | None) -> Path:
+    """The folder of a network that is not of the zoo.
+
+    Raises:
+        ValueError: if there is none, or a revision of it is asked for.
+        StorageError: if it holds no finished network.
+    """
+    folder = Path(name)
+    if not os.path.isdir(name):  # unlike `Path.is_dir`, also of a name that is too long for the system
+        nearest = difflib.get_close_matches(name[:200], list_pretrained(), n=3, cutoff=0.0)
+        raise ValueError(
+            f"{printable(repr(name))} is neither the folder of a run nor a pretrained network; the nearest names are "
+            f"{', '.join(nearest) or 'none: this installation has no zoo'}. eqmodels models --pretrained lists all."
         )
+    if revision is not None:
+        raise _not_on_the_hub(revision, name, folder)
+    missing = [file for file in (CONFIG, WEIGHTS) if not os.path.isfile(folder / file)]
+    if not missing:
+        return folder
+    try:
+        files = sorted(os.listdir(folder))
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be read ({reason_of(error)}). Name another folder.") from error
+    if CONFIG in missing and CHECKPOINT in files:
+        raise StorageError(
+            f"{folder} is the folder of a run that is not done: it has {CHECKPOINT} and no {CONFIG}. Let the run go on "
+            "to its end (eqmodels pretrain), or take its last checkpoint with eqmodels.hub.load_pretrained."
+        )
+    if pickles := [file for file in files if file.endswith(PICKLES) and file != CHECKPOINT]:
+        raise StorageError(
+            f"{folder} has no {missing[-1]}, only {printable(pickles[0])}: a pickle, which can run any code when it is "
+            "opened and is never loaded. Save it as safetensors."
+        )
+    raise StorageError(
+        f"{folder} has no {missing[0]}, and so is not the folder of a network. Name one that eqmodels pretrain or "
+        "save_pretrained wrote."
+    )
+
+
+def _not_on_the_hub(revision: str | None, name: str, folder: Path) -> ValueError:
+    return ValueError(
+        f"revision is a commit, tag or branch on the Hub; got {printable(repr(revision))} for {printable(repr(name))}, "
+        f"which is the folder {folder}. Drop it, or name the repository: hub:organisation/name."
+    )

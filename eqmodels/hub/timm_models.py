@@ -12,6 +12,7 @@ from torch import Tensor
 from eqmodels import backbones
 from eqmodels.backbones import Encoder
 from eqmodels.backbones.input_channels import adapted_state
+from eqmodels.backbones.registry import check_name
 from eqmodels.hub.index import read_index
 
 __all__ = ["register_timm"]
@@ -27,7 +28,7 @@ def register_timm(names: Iterable[str] = ()) -> list[str]:
     sha256 and golden features are checked by `eqmodels.load` and `eqmodels.verify` alone.
 
     Args:
-        names: architectures to register, with widths, as ``"c4_resnet18_w24"``; those of `list_models` and of the zoo
+        names: architectures to register, with widths, as ``["c4_resnet18_w24"]``; those of `list_models` and of the zoo
             always are.
 
     Returns:
@@ -35,21 +36,37 @@ def register_timm(names: Iterable[str] = ()) -> list[str]:
 
     Raises:
         ModuleNotFoundError: if timm is not installed.
+        TypeError: if `names` is one name, or one of them is no string.
+        ValueError: if one of them is no architecture, or is a name of timm's own; nothing is registered then.
     """
+    if isinstance(names, str):
+        raise TypeError(f"names must be several names; got {names!r}. Pass [{names!r}].")
+    names = list(names)
+    for name in names:
+        check_name(name)
+        if not _is_ours(name):
+            raise ValueError(
+                f"names must be of equivariant networks or have a width; got {name!r}, which timm has a network of its "
+                f"own for. Build it with eqmodels.create_model, or register {f'c1_{name}'!r}."
+            )
     try:
         from timm.models import register_model
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("timm is not installed; run: pip install eqmodels[timm]") from error
     entries = sys.modules.setdefault(ENTRIES, ModuleType(ENTRIES))
     wanted = {*backbones.list_models(), *(name.split(".")[0] for name in read_index()), *names}
-    # timm has networks of its own named resnet18, resnet34 and resnet50.
-    known = sorted(name for name in wanted if "_" in name)
+    known = sorted(filter(_is_ours, wanted))
     for name in known:
         if not hasattr(entries, name):
             entry = _entry(name)
             setattr(entries, name, entry)
             register_model(entry)
     return known
+
+
+def _is_ours(name: str) -> bool:
+    """Whether timm has no network of this name: its own are resnet18, resnet34 and resnet50."""
+    return "_" in name
 
 
 def _entry(name: str) -> Callable[..., Encoder]:

@@ -19,6 +19,9 @@ __all__ = ["Check", "Verification", "verify"]
 NAMES = ("files", "config", "index", "header", "weights", "golden output", "results", "equivariance")
 """The checks in their order."""
 
+LARGEST = 128
+"""The largest side of the images of the equivariance report, as a config may name any."""
+
 TOLERANCE = 1e-10
 """The largest equivariance error of an element that permutes pixels, in float64."""
 
@@ -127,8 +130,8 @@ def _equivariance(encoder: Encoder) -> _Found:
     group = encoder.group
     if group.order == 1:
         return None, "the network has no group", None
-    size = encoder.preprocessing.size if encoder.preprocessing else (32, 32)
-    report = equivariance_report(encoder, size=size)
+    height, width = encoder.preprocessing.size if encoder.preprocessing else (32, 32)
+    report = equivariance_report(encoder, size=(min(height, LARGEST), min(width, LARGEST)))
     if report.worst_exact is None:
         approximate = f"the error is {report.worst.error:.1e} at {report.worst.description}"
         found = f"no element of {group} but the identity permutes pixels, so none is to be exact; {approximate}"

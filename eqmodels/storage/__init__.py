@@ -1,23 +1,29 @@
 """Files of a network: written whole or not at all, and checked before anything is built of them."""
 
-from eqmodels.storage.config import CONFIG, FORMAT, check_config, read_config
-from eqmodels.storage.errors import EqmodelsError, StorageError
-from eqmodels.storage.files import prepare_folder, write_atomically
-from eqmodels.storage.weights import WEIGHTS, check_layout, read_layout, read_weights, sha256_of, write_weights
+from eqmodels.storage.config import CONFIG, FORMAT, GOLDEN_SIDE, check_config, read_config
+from eqmodels.storage.errors import EqmodelsError, StorageError, printable, reason_of
+from eqmodels.storage.files import prepare_folder, write_atomically, write_together
+from eqmodels.storage.network import write_network
+from eqmodels.storage.weights import WEIGHTS, check_layout, pack_weights, read_layout, read_weights, sha256_of
 
 __all__ = [
     "CONFIG",
     "FORMAT",
+    "GOLDEN_SIDE",
     "WEIGHTS",
     "EqmodelsError",
     "StorageError",
     "check_config",
     "check_layout",
+    "pack_weights",
     "prepare_folder",
+    "printable",
     "read_config",
     "read_layout",
     "read_weights",
+    "reason_of",
     "sha256_of",
     "write_atomically",
-    "write_weights",
+    "write_network",
+    "write_together",
 ]

@@ -12,9 +12,9 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from eqmodels.storage.errors import StorageError
+from eqmodels.storage.errors import StorageError, printable, reason_of
 
-__all__ = ["CONFIG", "FORMAT", "check_config", "read_config"]
+__all__ = ["CONFIG", "FORMAT", "GOLDEN_SIDE", "broken_rule", "check_config", "read_config"]
 
 CONFIG = "config.json"
 """The name of the file in a folder of weights."""
@@ -49,8 +49,7 @@ def read_config(file: Path) -> dict[str, Any]:
             raise ValueError(f"more than {LARGEST} bytes")
         content = json.loads(file.read_text("utf-8"), parse_constant=_refuse)
     except (OSError, ValueError, RecursionError) as error:
-        reason = str(error).replace("\n", " ")[:200]
-        raise StorageError(f"{file} cannot be read ({reason}). Fetch it again.") from error
+        raise StorageError(f"{file} cannot be read ({reason_of(error)}). Fetch it again.") from error
     return check_config(content, str(file))
 
 
@@ -66,45 +65,58 @@ def check_config(content: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 (an
     """
     if not isinstance(content, dict):
         raise StorageError(f"{name} holds no object but a {type(content).__name__}. Fetch it again.")
-    if content.get("format") != FORMAT or isinstance(content["format"], bool):
-        written = repr(content.get("format"))[:40]
+    if "format" not in content:
+        raise StorageError(f"{name} is no config of eqmodels, which has a format{_of_another_library(content)}.")
+    if content["format"] != FORMAT or isinstance(content["format"], bool):
+        written = repr(content["format"])[:40]
         raise StorageError(
             f"{name} is of format {written}, and this version of eqmodels reads format {FORMAT}. Update eqmodels, or "
             "fetch the weights again."
         )
+    if rule := broken_rule(content):
+        raise StorageError(f"{name} breaks a rule {rule}. Nothing was built; fetch it again.")
+    return content
+
+
+def broken_rule(content: Mapping[str, Any]) -> str:
+    """The place in a config and the rule that it breaks there; empty if it breaks none."""
     try:
         fault = best_match(_validator().iter_errors(content))
         place = "" if fault is None else "".join(f"[{part!r}]" for part in fault.absolute_path) or "its top level"
-    except RecursionError as error:  # a value to be quoted is a list in a list in a list ...
-        raise StorageError(
-            f"{name} breaks a rule: it is nested too deeply. Nothing was built. Fetch it again."
-        ) from error
+    except RecursionError:  # a value to be quoted is a list in a list in a list ...
+        return "by its depth: it is nested too deeply"
     if fault is not None:
-        rule = _shortened(fault.message.replace("\n", " "))
-        raise StorageError(f"{name} breaks a rule at {_shortened(place)}: {rule}. Nothing was built; fetch it again.")
-    for place, rule in _broken_rules(content):
-        raise StorageError(f"{name} breaks a rule at [{place!r}]: {rule}. Nothing was built; fetch it again.")
-    return content
+        return f"at {printable(place)}: {printable(' '.join(fault.message.split()))}"
+    return next((f"at [{place!r}]: {rule}" for place, rule in _broken_rules(content)), "")
+
+
+def _of_another_library(content: Mapping[str, Any]) -> str:
+    """What to say of a config without a format."""
+    for library, keys in {"timm": {"pretrained_cfg"}, "transformers": {"model_type", "transformers_version"}}.items():
+        if keys & content.keys() and "golden" not in content:
+            return f", but one of {library}. Load it with {library}, or name a network that eqmodels wrote"
+    return ". Name a network that eqmodels wrote, or fetch it again"
 
 
 def _broken_rules(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Place and rule of what a schema cannot say: how parts depend on each other, and what is too large for a float."""
     golden, preprocessing = content["golden"], content["preprocessing"]
-    if not all(abs(value) <= LARGEST_FLOAT32 for value in golden["features"]):
-        yield "golden", "features must be finite in float32"
+    for name in ("features", "pooled"):
+        if not all(abs(value) <= LARGEST_FLOAT32 for value in golden.get(name, ())):
+            yield "golden", f"{name} must be finite in float32"
     sides = [min(side, GOLDEN_SIDE) for side in (preprocessing or {"size": [32, 32]})["size"]]
     if golden["size"] != sides:
         yield "golden", f"the size must be {sides}, which follows from the preprocessing; got {golden['size']}"
     pretraining, architecture = content.get("pretraining", {}), content["architecture"]
     for name, value in pretraining.items():
         if len(name) > LONGEST_WORD:
-            yield "pretraining", f"names must have at most {LONGEST_WORD} letters; {_shortened(repr(name))} has more"
+            yield "pretraining", f"names must have at most {LONGEST_WORD} letters; {printable(repr(name))} has more"
         elif isinstance(value, dict | list):
-            yield "pretraining", f"values must be words, numbers, true, false or null; {_shortened(repr(name))} is none"
+            yield "pretraining", f"values must be words, numbers, true, false or null; {printable(repr(name))} is none"
         elif isinstance(value, str) and len(value) > LONGEST_WORD:
-            yield "pretraining", f"words must have at most {LONGEST_WORD} letters; {_shortened(repr(name))} has more"
+            yield "pretraining", f"words must have at most {LONGEST_WORD} letters; {printable(repr(name))} has more"
         elif isinstance(value, int | float) and not abs(value) <= LARGEST_NUMBER:
-            yield "pretraining", f"numbers must be at most 2**32; {_shortened(repr(name))} is larger"
+            yield "pretraining", f"numbers must be at most 2**32; {printable(repr(name))} is larger"
     for name in ("model", "task", "data"):
         if not isinstance(pretraining.get(name, ""), str):
             yield "pretraining", f"{name} must be a name; got {pretraining[name]!r}"
@@ -112,10 +124,6 @@ def _broken_rules(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     model = pretraining.get("model", architecture)
     if model != architecture and not architecture.startswith(f"{model}_w"):
         yield "pretraining", f"the model must be the architecture, {architecture!r}; got {model!r}"
-
-
-def _shortened(words: str) -> str:
-    return words if len(words) <= 200 else f"{words[:100]} ... {words[-90:]}"
 
 
 def _refuse(word: str) -> float:

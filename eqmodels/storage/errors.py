@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["EqmodelsError", "StorageError"]
+import re
+
+__all__ = ["EqmodelsError", "StorageError", "printable", "reason_of"]
+
+LONGEST = 200
+"""Characters of what a sentence quotes."""
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+"""The ANSI escapes with which some libraries colour what they say."""
 
 
 class EqmodelsError(RuntimeError):
@@ -11,3 +19,19 @@ class EqmodelsError(RuntimeError):
 
 class StorageError(EqmodelsError):
     """A file that cannot be written, or is not what it should be."""
+
+
+def printable(words: str) -> str:
+    """Words of a file or a user, for a sentence: one line that any terminal shows, shortened in the middle."""
+    words = words if words.isprintable() else ascii(words)
+    return words if len(words) <= LONGEST else f"{words[: LONGEST // 2]} ... {words[-LONGEST // 2 + 10 :]}"
+
+
+def reason_of(error: BaseException) -> str:
+    """What an error of a library says, for a sentence, see `printable`.
+
+    What a server said (the attribute ``server_message`` of the Hub's client) comes first; an error of the system is
+    its reason alone, without number and path.
+    """
+    said = getattr(error, "server_message", None) or (isinstance(error, OSError) and error.strerror) or str(error)
+    return printable(" ".join(_COLOUR.sub("", said or type(error).__name__).split()))

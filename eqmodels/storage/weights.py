@@ -13,10 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from eqmodels.storage.errors import StorageError
-from eqmodels.storage.files import write_atomically
+from eqmodels.storage.errors import StorageError, printable, reason_of
 
-__all__ = ["WEIGHTS", "Layout", "check_layout", "read_layout", "read_weights", "sha256_of", "write_weights"]
+__all__ = ["WEIGHTS", "Layout", "check_layout", "pack_weights", "read_layout", "read_weights", "sha256_of"]
 
 WEIGHTS = "model.safetensors"
 """The name of the file of weights in a folder."""
@@ -53,20 +52,28 @@ def sha256_of(file: Path) -> str:
             while chunk := stream.read(2**20):
                 digest.update(chunk)
     except OSError as error:
-        raise StorageError(f"{file} cannot be read ({error.strerror or error}). Fetch it again.") from error
+        raise StorageError(f"{file} cannot be read ({reason_of(error)}). Fetch it again.") from error
     return digest.hexdigest()
 
 
-def write_weights(file: Path, state: Mapping[str, Tensor]) -> str:
-    """Writes tensors as safetensors, atomically, and returns the sha256 of the file.
+def pack_weights(state: Mapping[str, Tensor]) -> bytes:
+    """Tensors as the content of a safetensors file, floating-point ones in float32, as a network is built.
 
     Raises:
-        StorageError: if it cannot be written; the file is then what it was.
+        StorageError: if one holds NaN or infinity, also if it is too large for float32, or has no values.
     """
     # Stock PyTorch strides: what is channels-last in memory is an ordinary tensor on the disk.
-    content = save({name: value.detach().cpu().contiguous() for name, value in state.items()})
-    write_atomically(file, content)
-    return hashlib.sha256(content).hexdigest()
+    packed = {
+        name: (value.float() if value.is_floating_point() else value).detach().to("cpu").contiguous()
+        for name, value in state.items()
+        if not value.is_meta
+    }
+    if broken := [name for name in state if name not in packed or not packed[name].isfinite().all()]:
+        raise StorageError(
+            f"weights must be finite; {len(broken)} of {len(state)} tensors hold NaN, infinity or no values, the first "
+            f"is {printable(broken[0])}. Nothing was written: use weights from before the divergence."
+        )
+    return save(packed)
 
 
 def read_layout(file: Path) -> Layout:
@@ -96,7 +103,7 @@ def read_layout(file: Path) -> Layout:
             raise ValueError(f"{size} bytes instead of {8 + length + end}")
     except (OSError, struct.error, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise StorageError(
-            f"{file} is no whole safetensors file ({type(error).__name__}: {_plain(str(error))}). Fetch it again."
+            f"{file} is no whole safetensors file ({type(error).__name__}: {reason_of(error)}). Fetch it again."
         ) from error
     return layout
 
@@ -109,7 +116,7 @@ def check_layout(file: Path, layout: Layout, expected: Mapping[str, Tensor]) -> 
     """
     wanted: Layout = {name: (value.dtype, tuple(value.shape)) for name, value in expected.items()}
     faults = [
-        f"{len(names)} {words} ({_plain(names[0])}{', ...' if len(names) > 1 else ''})"
+        f"{len(names)} {words} ({printable(names[0])}{', ...' if len(names) > 1 else ''})"
         for words, names in (
             ("missing", sorted(wanted.keys() - layout.keys())),
             ("unknown", sorted(layout.keys() - wanted.keys())),
@@ -133,7 +140,7 @@ def read_weights(file: Path, sha256: str) -> dict[str, Tensor]:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise StorageError(f"{file} cannot be read ({error.strerror or error}). Fetch it again.") from error
+        raise StorageError(f"{file} cannot be read ({reason_of(error)}). Fetch it again.") from error
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise StorageError(
@@ -143,15 +150,10 @@ def read_weights(file: Path, sha256: str) -> dict[str, Tensor]:
     try:
         state = load(content)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise StorageError(f"{file} is no whole safetensors file ({_plain(str(error))}). Fetch it again.") from error
+        raise StorageError(f"{file} is no whole safetensors file ({reason_of(error)}). Fetch it again.") from error
     if broken := sorted(name for name, value in state.items() if not value.isfinite().all()):
         raise StorageError(
             f"{file} holds numbers that are not finite, in {len(broken)} of {len(state)} tensors "
-            f"({_plain(broken[0])}, ...). Nothing was loaded: use weights from before the divergence."
+            f"({printable(broken[0])}, ...). Nothing was loaded: use weights from before the divergence."
         )
     return state
-
-
-def _plain(words: str) -> str:
-    """Words of a file in one line of at most 200 characters that can be printed everywhere."""
-    return (words if words.isprintable() else ascii(words))[:200]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from eqmodels.storage import write_atomically
+from eqmodels.storage import reason_of, write_atomically
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import TrainingError, foreign_run
 from eqmodels.training.log import Row
@@ -107,7 +108,9 @@ def open_checkpoint(file: Path) -> tuple[dict[str, Any], PretrainConfig]:
                 raise zipfile.BadZipFile(f"{damaged} is damaged")
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files make the unpickler stumble in many ways
-        reason = (str(error) or type(error).__name__).split("\n", maxsplit=1)[0]
+        # PyTorch's own words are a paragraph that advises to open the file all the same.
+        is_foreign = isinstance(error, pickle.UnpicklingError) and "Weights only" in str(error)
+        reason = "it holds more than tensors and numbers, and could run any code" if is_foreign else reason_of(error)
         raise TrainingError(f"{file} cannot be read ({reason}). Delete it to start the run again.") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise TrainingError(f"{file} is no checkpoint of format {FORMAT}. Choose another folder (--folder).")
@@ -147,8 +150,7 @@ def restore(content: Mapping[str, Any], model: nn.Module, optimiser: torch.optim
         torch.set_rng_state(content["random_state"])
         return Progress(**content["progress"])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
         raise TrainingError(
-            f"the checkpoint belongs to another network ({reason[:200]}). Nothing was changed; choose another folder "
-            "(--folder)."
+            f"the checkpoint belongs to another network ({reason_of(error)}). Nothing was changed; choose another "
+            "folder (--folder)."
         ) from error

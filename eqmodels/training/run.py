@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import torch
 
 from eqmodels.backbones import Encoder
 from eqmodels.backbones.files import (
+    check_description,
     check_golden,
     describe_encoder,
     golden_features,
@@ -23,15 +23,15 @@ from eqmodels.data import LabelledImages
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.storage import (
     CONFIG,
-    FORMAT,
     WEIGHTS,
     StorageError,
     check_layout,
+    pack_weights,
     read_config,
     read_layout,
     read_weights,
-    write_atomically,
-    write_weights,
+    reason_of,
+    write_network,
 )
 from eqmodels.tasks import Task
 from eqmodels.training.checkpoint import Progress, open_checkpoint
@@ -94,27 +94,23 @@ class Run:
 
 
 def save_run(folder: str | Path, run: Run) -> str:
-    """Writes weights, then config: a folder with a config is complete. Sets and returns the run's sha256.
+    """Writes weights and config, both or none: a folder with a config is complete. Sets and returns the run's sha256.
 
     The tensors are those of `EsslModel`, ``backbone.``, ``heads.`` and, of a class head, ``class_information.``; the
     config is that of the encoder (see `describe_encoder`) with ``pretraining``, ``log`` and ``provenance`` of the run.
 
     Raises:
-        StorageError: if a file cannot be written.
+        StorageError: if a weight is no finite number, or a file cannot be written.
     """
-    folder = Path(folder)
-    description, golden = run.description(), golden_features(run.encoder())
-    run.sha256 = write_weights(folder / WEIGHTS, run.model.state_dict())
+    weights = pack_weights(run.model.state_dict())
     content = {
-        "format": FORMAT,
-        **description,
-        "golden": golden,
-        "sha256": run.sha256,
+        **run.description(),
+        "golden": golden_features(run.encoder()),
         "pretraining": run.config.to_dict(),
         "log": run.log,
         "provenance": run.provenance,
     }
-    write_atomically(folder / CONFIG, json.dumps(content, indent=2) + "\n")
+    run.sha256 = write_network(Path(folder), weights, content)
     return run.sha256
 
 
@@ -152,7 +148,8 @@ def load_run(folder: str | Path) -> Run:
     model, task = build_model(config, len(preprocessing.mean), num_classes)
     model.load_state_dict(state)
     run = Run(config, model.eval(), task, preprocessing, content["log"], content["provenance"], content["sha256"])
-    _check_description(run, content, folder / CONFIG)
+    description = run.description(license_name=content["pretrained_cfg"].get("license", ""))
+    check_description(description, content, folder / CONFIG)
     check_golden(run.encoder(), content["golden"], str(file))
     return run
 
@@ -172,17 +169,6 @@ def _num_classes(config: PretrainConfig, sources: Mapping[str, Any]) -> int:
     return len(classes)
 
 
-def _check_description(run: Run, content: Mapping[str, Any], file: Path) -> None:
-    """Refuses a config that describes another encoder to timm and to the Hub than its run trained."""
-    description = run.description(license_name=content["pretrained_cfg"].get("license", ""))
-    for name, value in description.items():
-        if content[name] != value:
-            raise StorageError(
-                f"{file} contradicts itself: its run has {name}={value!r}, and it says {content[name]!r}. Fetch it "
-                "again."
-            )
-
-
 def load_unfinished(file: str | Path) -> Run:
     """The network of a checkpoint, of a run that is not done or was stopped, in eval mode on the CPU.
 
@@ -198,8 +184,9 @@ def load_unfinished(file: str | Path) -> Run:
         model.load_state_dict(content["model"])
         progress = Progress(**content["progress"])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise TrainingError(f"{file} cannot be loaded ({reason[:200]}). Let its run go on to the end first.") from error
+        raise TrainingError(
+            f"{file} cannot be loaded ({reason_of(error)}). Let its run go on to the end first."
+        ) from error
     return Run(config, model.eval(), task, preprocessing, progress.log, {"unfinished": True, "epochs": progress.epoch})
 
 

@@ -3,7 +3,7 @@
 from eqmodels.transforms.augmentation import Augmentation, Compose, NoAugmentation
 from eqmodels.transforms.colour import ColourJitter, RandomGrayscale, adjust_hue
 from eqmodels.transforms.crop import RandomCrop, RandomHorizontalFlip, RandomResizedCrop
-from eqmodels.transforms.preprocessing import Preprocessing
+from eqmodels.transforms.preprocessing import Pixels, Preprocessing
 from eqmodels.transforms.presets import AugmentationName, create_augmentation
 from eqmodels.transforms.view import ViewParameters
 
@@ -13,6 +13,7 @@ __all__ = [
     "ColourJitter",
     "Compose",
     "NoAugmentation",
+    "Pixels",
     "Preprocessing",
     "RandomCrop",
     "RandomGrayscale",

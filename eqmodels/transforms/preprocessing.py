@@ -4,14 +4,80 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from PIL import Image
+from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from eqmodels._shapes import Float
 
-__all__ = ["Preprocessing"]
+__all__ = ["Pixels", "Preprocessing"]
+
+
+class Pixels(nn.Module):
+    """The pixels ``(..., channels, H, W)`` of a picture, from whatever mode of PIL, or of a tensor.
+
+    Palettes and other colours become RGB, what has no colours grey, and transparency is left out; then one channel is
+    made of three, or three of one.
+
+    Args:
+        channels: 1 for grey, 3 for RGB; pictures for another number must have just so many.
+
+    Raises:
+        TypeError: in `forward`, if the picture is none, or its pixels are integers of more than 8 bits.
+        ValueError: in `forward`, if it has another number of channels, or more than 8 bits each.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.colours = v2.Grayscale() if channels == 1 else v2.RGB() if channels == 3 else nn.Identity()
+
+    def forward(self, picture: Any) -> Tensor:  # noqa: ANN401 (anything may be given)
+        """See the class."""
+        if isinstance(picture, Image.Image):
+            picture = self._of_plain_mode(picture)
+        pixels = v2.functional.to_image(picture) if isinstance(picture, Tensor | Image.Image | np.ndarray) else None
+        if pixels is None or not (pixels.dtype == torch.uint8 or pixels.is_floating_point()):
+            kind = type(picture).__name__ if pixels is None else str(pixels.dtype)
+            raise TypeError(
+                f"transform takes a PIL image, or pixels as uint8 or as floats in [0, 1]; got {kind}. Open files with "
+                "PIL.Image.open, and convert other integers, scaled to 255, with .to(torch.uint8)."
+            )
+        allowed = (1, 3) if self.channels in (1, 3) else (self.channels,)
+        if pixels.shape[-3] not in allowed:
+            raise ValueError(
+                f"transform takes images of {' or '.join(map(str, allowed))} channels, (..., channels, height, width); "
+                f"got the shape {tuple(pixels.shape)}. Choose channels of them, or load the network with in_chans=."
+            )
+        converted: Tensor = self.colours(pixels)
+        return converted
+
+    def _of_plain_mode(self, picture: Image.Image) -> Image.Image:
+        """A picture whose bands are its channels: in the modes of grey and of RGB, or of as many as are asked for."""
+        if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
+            raise ValueError(
+                f"transform takes pictures of 8 bits a channel; got one of PIL's mode {picture.mode!r}, whose range is "
+                "not known. Scale its pixels to 0 .. 255 first, and pass Image.fromarray(pixels.astype('uint8'))."
+            )
+        if picture.mode in ("L", "RGB") or (self.channels not in (1, 3) and picture.mode not in ("1", "P", "PA")):
+            return picture
+        # By way of RGBA, because PIL warns of palettes with transparency.
+        picture = picture.convert("RGBA") if picture.mode in ("P", "PA") else picture
+        try:
+            return picture.convert("L" if picture.mode in ("1", "LA") else "RGB")
+        except ValueError as error:
+            raise ValueError(
+                f"transform takes pictures that PIL can convert to RGB; got the mode {picture.mode!r} ({error}). "
+                "Convert it yourself, for instance with PIL.ImageCms."
+            ) from error
+
+    def extra_repr(self) -> str:
+        """The arguments, for `print(transform)`."""
+        return str(self.channels)
 
 
 @dataclass(frozen=True)
@@ -43,18 +109,14 @@ class Preprocessing:
         return Preprocessing((fmean(self.mean),) * channels, (fmean(self.deviation),) * channels, self.size)
 
     def transform(self) -> v2.Compose:
-        """The whole way from a PIL image, or integer pixels ``(..., C, H, W)``, to the network's input, float32.
+        """The whole way from a PIL image, or pixels ``(..., C, H, W)`` as uint8 or in [0, 1], to the network's input.
 
-        To one channel or three if the network takes as many, resized to `size` (bilinear, antialiased), to [0, 1],
-        normalised.
+        To as many channels as the network takes (see `Pixels`, and what it raises), resized to `size` (bilinear,
+        antialiased), to float32 in [0, 1], normalised.
         """
-        channels: list[v2.Transform] = [v2.Grayscale()] if len(self.mean) == 1 else []
-        if len(self.mean) == 3:
-            channels = [v2.RGB()]
         return v2.Compose(
             [
-                v2.ToImage(),
-                *channels,
+                Pixels(len(self.mean)),
                 v2.Resize(self.size, antialias=True),
                 v2.ToDtype(torch.float32, scale=True),
                 v2.Normalize(self.mean, self.deviation),

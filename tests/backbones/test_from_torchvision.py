@@ -23,7 +23,7 @@ def narrow_state(architecture: str = "resnet18", **options) -> dict[str, Tensor]
     return {name.replace("stem.conv.", "conv1.").replace("stem.bn.", "bn1."): value for name, value in state.items()}
 
 
-@pytest.mark.parametrize(("name", "stem"), [("resnet18", "imagenet"), ("resnet18", "small"), ("resnet50", "imagenet")])
+@pytest.mark.parametrize(("name", "stem"), [*((name, "imagenet") for name in RESNETS), ("resnet18", "small")])
 def test_outputs_are_torchvisions(name, stem, randomised):
     theirs = torchvision.models.get_model(name, weights=None, num_classes=7)
     if stem == "small":

@@ -24,6 +24,7 @@ from safetensors.torch import load as parse
 from safetensors.torch import save
 
 from eqmodels import Encoder, EqmodelsError, load
+from eqmodels.backbones.files import describe_encoder
 from eqmodels.hub import load_pretrained
 from eqmodels.training import load_run
 from tests.hub.mutants import damage, damaged_header, mutants, other_values, rewritten, written
@@ -60,10 +61,11 @@ class Judge:
         self.loaded = self.refused = 0
 
     @staticmethod
-    def facts(loaded: Any) -> tuple[dict[str, torch.Tensor], torch.Tensor, Any]:
-        """Weights, features of fixed images, and what images go through."""
+    def facts(loaded: Any) -> tuple[dict[str, torch.Tensor], torch.Tensor, Any, dict[str, Any]]:
+        """Weights, features of fixed images, what images go through, and what the network says of itself to timm."""
         model, encoder = (loaded, loaded) if isinstance(loaded, Encoder) else (loaded.model, loaded.model.backbone)
-        return model.state_dict(), features(encoder), loaded.preprocessing
+        description = describe_encoder(loaded) if isinstance(loaded, Encoder) else loaded.description()
+        return model.state_dict(), features(encoder), loaded.preprocessing, description
 
     def __call__(self, number: int, damaged: dict[str, bytes]) -> None:
         """Asserts the law of one mutant."""
@@ -80,14 +82,23 @@ class Judge:
         except Exception as error:
             raise AssertionError(f"mutant {number} is no sentence but {type(error).__name__}: {error}"[:500]) from error
         else:
-            state, vectors, preprocessing = self.facts(found)
+            state, vectors, preprocessing, description = self.facts(found)
             right = self.expected[choice]
             assert state.keys() == right[0].keys(), f"mutant {number} has other tensors"
             changed = [name for name, value in state.items() if not torch.equal(value, right[0][name])]
             assert not changed, f"mutant {number} was loaded with other {changed}"
             assert torch.equal(vectors, right[1]), f"mutant {number} gives other features"
             assert preprocessing == right[2], f"mutant {number} has another preprocessing"
+            assert description == right[3], f"mutant {number} has another description"
+            self.check_config(number, right[3])
             self.loaded += 1
+
+    def check_config(self, number: int, description: dict[str, Any]) -> None:
+        """Asserts that the config of a network that was loaded tells timm and the Hub what the network is."""
+        content = json.loads((self.folder / CONFIG).read_text())
+        content["pretrained_cfg"]["license"] = description["pretrained_cfg"]["license"]  # which is not seen in it
+        said = {name: content[name] for name in description}
+        assert said == description, f"mutant {number} was loaded with another description in its config"
 
 
 @pytest.fixture
@@ -161,14 +172,13 @@ def test_a_config_with_changed_values_is_refused_or_changes_nothing(judge):
 
 
 def test_a_config_of_an_encoder_with_changed_values_is_refused_or_changes_nothing(place, shapes_once):
-    """But for what stands in it alone and does not show in its weights, nor in the features before they are pooled."""
+    """Also what the network is, how it pools, and what it says to timm."""
     load(write(place / "run", network()), num_classes=3).save_pretrained(place / "encoder")
     (place / "encoder" / "README.md").unlink()
     judge = Judge(place / "encoder", [load])
     content = json.loads(judge.files[CONFIG])
-    kept = ("model_args", "global_pool", "group_pool")
     for seed, changed in mutants(
-        written(content), ENCODER_VALUES, lambda seed: rewritten(content, random.Random(seed), kept)
+        written(content), ENCODER_VALUES, lambda seed: rewritten(content, random.Random(seed))
     ):
         judge(seed, {CONFIG: changed})
     assert judge.loaded + judge.refused == ENCODER_VALUES

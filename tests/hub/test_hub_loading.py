@@ -134,7 +134,15 @@ BAD_CONFIGS = {
         partial(config, format=3),
         "is of format 3, and this version of eqmodels reads format 2. Update eqmodels",
     ),
-    "no format": (lambda: json.dumps({}).encode(), "is of format None"),
+    "no format": (lambda: json.dumps({}).encode(), "is no config of eqmodels, which has a format. Name a network that"),
+    "of timm": (
+        lambda: json.dumps({"architecture": "resnet18", "num_classes": 5, "pretrained_cfg": {}}).encode(),
+        "is no config of eqmodels, which has a format, but one of timm. Load it with timm",
+    ),
+    "of transformers": (
+        lambda: json.dumps({"architectures": ["ResNetModel"], "model_type": "resnet"}).encode(),
+        "is no config of eqmodels, which has a format, but one of transformers. Load it with transformers",
+    ),
     "an unknown key": (partial(config, auto_map={"AutoModel": "x.py"}), r"'auto_map' was unexpected\)"),
     "an unknown key within": (partial(part, "model_args", width=4), r"at \['model_args'\].*'width' was unexpected"),
     "an unknown argument": (
@@ -155,6 +163,10 @@ BAD_CONFIGS = {
     "the size of the images": (partial(part, "preprocessing", size=[10**6, 10**6]), r"at \['preprocessing'\]"),
     "the size of the stored features": (
         partial(part, "golden", size=[512, 512]),
+        r"at \['golden'\]\['size'\]\[1\]: 512 is greater than the maximum of 64",
+    ),
+    "another size of the stored features": (
+        partial(part, "golden", size=[12, 13]),
         r"at \['golden'\]: the size must be \[12, 12\]",
     ),
     "features": (
@@ -188,7 +200,10 @@ BAD_CONFIGS = {
         "describes no run: name must be one of list_tasks",
     ),
     "another size than it says": (partial(part, "pretrained_cfg", input_size=[1, 28, 28]), "contradicts itself"),
-    "other features than it has": (partial(config, num_features=5), "contradicts itself: its run has num_features=32"),
+    "other features than it has": (
+        partial(config, num_features=5),
+        r"contradicts itself at \['num_features'\]: the network that it describes has 32, and it says 5",
+    ),
 }
 
 

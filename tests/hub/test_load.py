@@ -173,7 +173,11 @@ def test_another_class_is_named(tmp_path):
     [
         (lambda: create_model("c4_resnet18_w17.nothing", pretrained=True), ValueError, "the nearest names are"),
         (lambda: create_model("nothing", pretrained=True), ValueError, "the nearest names are"),
-        (lambda: create_model(C4, pretrained=True, width=32), TypeError, "'width', which the weights fix"),
+        (
+            lambda: create_model(C4, pretrained=True, width=32),
+            TypeError,
+            "got 'width', and the weights fix the",
+        ),
         (lambda: load(C4, in_chans=0), ValueError, "in_chans"),
         (lambda: load(C4, num_classes=-1), ValueError, "num_classes"),
         (lambda: load(TWIN, global_pool="canonical"), ValueError, "pose"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import timm
 import torch
 from timm.models._hub import load_model_config_from_hf
@@ -55,3 +56,25 @@ def test_random_weights_come_by_name():
     assert {"c4_resnet18", "d4_resnet50", "c4_resnet18_w16", "c4_resnet18_w24"} <= set(names)
     assert timm.is_model("c4_resnet18_w24")
     assert timm.create_model("c4_resnet18_w24", num_classes=3, in_chans=1)(torch.rand(1, 1, 28, 28)).shape == (1, 3)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize(
+    ("names", "error", "sentence"),
+    [
+        ("c4_resnet18_w28", TypeError, "^names must be several names; got 'c4_resnet18_w28'. Pass "),
+        (["bo_gus"], ValueError, "^no model is named 'bo_gus'; the nearest names are"),
+        (["_"], ValueError, "^no model is named '_'"),
+        (["c4_resnet18_w28", "bo_gus"], ValueError, "^no model is named 'bo_gus'"),
+        ([NAMES[0]], ValueError, "^no model is named"),
+        (["wide_resnet16_8"], ValueError, "^the wide ResNets need a group; .* Use 'c1_wide_resnet16_8'"),
+        (["resnet18"], ValueError, "got 'resnet18', which timm has a network of its own for"),
+        ([5], TypeError, "^name must be a string"),
+    ],
+    ids=repr,
+)
+def test_what_is_no_name_of_a_network_is_not_registered(names, error, sentence):
+    before = set(timm.list_models())
+    with pytest.raises(error, match=sentence):
+        register_timm(names)
+    assert set(timm.list_models()) == before

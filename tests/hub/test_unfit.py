@@ -50,8 +50,14 @@ UNFIT = {
         lambda folder: (folder / "model.safetensors").write_bytes(network(seed=1)["model.safetensors"]),
         "is not fit to be published: weights: .*is damaged or of another network: its sha256",
     ),
-    "without weights": (lambda folder: (folder / "model.safetensors").unlink(), "is not fit to be published: header: "),
-    "without a config": (lambda folder: (folder / "config.json").unlink(), "is not fit to be published: config: "),
+    "without weights": (
+        lambda folder: (folder / "model.safetensors").unlink(),
+        "is not fit to be published: files: .* has no model.safetensors",
+    ),
+    "without a config": (
+        lambda folder: (folder / "config.json").unlink(),
+        "is not fit to be published: files: .* has no config.json",
+    ),
 }
 
 

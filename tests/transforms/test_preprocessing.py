@@ -1,0 +1,143 @@
+"""The transform of pretrained weights takes pictures of every mode for what they show, or refuses them."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from eqmodels.transforms import Preprocessing
+
+pytestmark = pytest.mark.usefixtures("no_shape_checks")
+
+SIZE = (6, 8)
+
+
+def preprocessing(channels):
+    return Preprocessing((0.0,) * channels, (1.0,) * channels, SIZE)
+
+
+def colourful():
+    """A picture of four colours, each a rectangle, and its pixels."""
+    pixels = np.zeros((*SIZE, 3), dtype=np.uint8)
+    pixels[:3, :4], pixels[:3, 4:], pixels[3:, :4], pixels[3:, 4:] = (255, 0, 0), (0, 255, 0), (0, 0, 255), (90, 90, 90)
+    return Image.fromarray(pixels), torch.from_numpy(pixels).permute(2, 0, 1) / 255
+
+
+def stored(picture, kind):
+    """As it comes back from a file."""
+    file = io.BytesIO()
+    picture.save(file, kind)
+    return Image.open(io.BytesIO(file.getvalue()))
+
+
+def grey_of(pixels):
+    return (pixels * torch.tensor([0.2989, 0.587, 0.114])[:, None, None]).sum(0, keepdim=True)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "HSV"])
+def test_colours_are_what_they_are_in_every_mode(mode):
+    picture, pixels = colourful()
+    # With a palette of its own colours; PIL's has others.
+    picture = picture.quantize(4).convert(mode) if mode in ("P", "PA") else picture.convert(mode)
+    assert picture.mode == mode
+    torch.testing.assert_close(preprocessing(3).transform()(picture), pixels, rtol=0, atol=0.03)
+    torch.testing.assert_close(preprocessing(1).transform()(picture), grey_of(pixels), rtol=0, atol=0.03)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P"])
+def test_grey_pictures_are_grey_in_every_mode(mode):
+    grey = np.zeros(SIZE, dtype=np.uint8)
+    grey[:, :3] = 255
+    picture = Image.fromarray(grey).convert(mode)
+    expected = torch.from_numpy(grey)[None] / 255
+    torch.testing.assert_close(preprocessing(1).transform()(picture), expected, rtol=0, atol=0.01)
+    torch.testing.assert_close(preprocessing(3).transform()(picture), expected.expand(3, -1, -1), rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+@pytest.mark.parametrize("transparency", [None, 0, bytes([0, 128, 255, 255])])
+def test_palettes_of_files_are_colours(kind, transparency):
+    if kind == "GIF" and isinstance(transparency, bytes):
+        pytest.skip("GIF has one transparent colour")
+    picture, pixels = colourful()
+    palette = picture.quantize(4)
+    if transparency is not None:
+        palette.info["transparency"] = transparency
+    opened = stored(palette, kind)
+    assert opened.mode == "P"
+    torch.testing.assert_close(preprocessing(3).transform()(opened), pixels, rtol=0, atol=0.03)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("mode", ["I", "F", "I;16", "I;16B", "I;16L", "I;16N"])
+def test_pictures_of_more_than_8_bits_are_refused(mode, channels):
+    with pytest.raises(
+        ValueError, match=f"^transform takes pictures of 8 bits a channel; got .* mode '{mode}', .* first"
+    ):
+        preprocessing(channels).transform()(Image.new(mode, (8, 6)))
+
+
+@pytest.mark.parametrize("mode", Image.MODES)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_every_mode_becomes_an_input_or_a_sentence(mode, channels):
+    transform, picture = preprocessing(channels).transform(), Image.new(mode, (8, 6))
+    bands = len(picture.getbands())
+    is_deep, is_odd = mode.startswith("I") or mode == "F", mode == "La"
+    if is_deep or (is_odd if channels in (1, 3) else mode in ("1", "P", "PA") or bands != channels):
+        with pytest.raises(ValueError, match=r"^transform takes [^\n]*$"):
+            transform(picture)
+        return
+    found = transform(picture)
+    assert found.shape == (channels, *SIZE)
+    assert found.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("LA", 2), ("RGBA", 4), ("CMYK", 4)])
+def test_networks_for_other_channels_get_the_bands(mode, channels):
+    picture = Image.new(mode, (8, 6), tuple(range(0, 51 * channels, 51)))
+    expected = torch.arange(channels)[:, None, None].expand(-1, *SIZE) / 5
+    torch.testing.assert_close(preprocessing(channels).transform()(picture), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("picture", "error", "sentence"),
+    [
+        (torch.zeros(2, 6, 8), ValueError, r"images of 1 or 3 channels, .*; got the shape \(2, 6, 8\). Choose"),
+        (
+            torch.zeros(3, 6, 8, dtype=torch.int64),
+            TypeError,
+            r"pixels as uint8 or as floats in \[0, 1\]; got torch.int64",
+        ),
+        (np.zeros((6, 8, 3), dtype=np.int32), TypeError, "got torch.int32"),
+        ("picture.png", TypeError, "got str. Open files with PIL.Image.open"),
+        (None, TypeError, "got NoneType"),
+    ],
+    ids=["channels", "int64", "int32", "name", "None"],
+)
+def test_what_is_no_picture_is_refused(picture, error, sentence):
+    with pytest.raises(error, match=f"^transform takes .*{sentence}"):
+        preprocessing(3).transform()(picture)
+
+
+def test_arrays_and_tensors_are_what_pictures_are():
+    picture, pixels = colourful()
+    transform = preprocessing(3).transform()
+    expected = transform(picture)
+    assert torch.equal(transform(np.array(picture)), expected)
+    assert torch.equal(transform((pixels * 255).round().to(torch.uint8)), expected)
+    torch.testing.assert_close(transform(pixels), expected)
+    batch = (pixels * 255).round().to(torch.uint8).expand(2, 4, -1, -1, -1)
+    assert torch.equal(transform(batch)[1, 2], expected)
+
+
+def test_a_transform_is_shown_and_sent_to_other_processes():
+    transform, (picture, _) = preprocessing(1).transform(), colourful()
+    assert "Pixels(\n" in repr(transform)
+    for other in (copy.deepcopy(transform), pickle.loads(pickle.dumps(transform))):
+        assert torch.equal(other(picture), transform(picture))
