@@ -20,6 +20,7 @@ from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config, sha256_
 __all__ = ["PICKLES", "Fetch"]
 
 PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth", ".pth.tar", ".pt.tar")
+"""How names of files end that are pickles."""
 
 _SHA256, _SHA1 = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
 _REVISION = re.compile(r"(?!.*\.\.)[\w.+@-]+(/[\w.+@-]+)*")

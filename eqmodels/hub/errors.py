@@ -16,7 +16,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
-from eqmodels.storage import reason_of
+from eqmodels.storage import printable, reason_of
 
 __all__ = ["cause_of", "check_repository", "check_token", "download_sentence", "upload_sentence"]
 
@@ -100,7 +100,7 @@ def check_repository(name: str, *, with_owner: bool = True) -> None:
             raise HFValidationError("the organisation or user is missing")
     except HFValidationError as error:
         raise ValueError(
-            f"a repository of the Hub is named organisation/name; got {str(name)[:200]!r} ({reason_of(error)})."
+            f"a repository of the Hub is named organisation/name; got {printable(repr(name))} ({reason_of(error)})."
         ) from error
 
 
