@@ -117,8 +117,10 @@ def test_no_images_are_refused(tmp_path):
         ({"task": "grayscale", "head": "mlp"}, "^grayscale is a task about colour and needs images of 3 channels"),
     ],
 )
-def test_a_config_that_does_not_fit_is_refused(tmp_path, changes, sentence):
-    fails(tiny(**changes), tmp_path, sentence, ValueError)
+def test_a_config_that_does_not_fit_is_refused_and_nothing_is_left(tmp_path, changes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        trained(tiny(**changes), tmp_path / "of" / "a run")
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_standard_network_has_no_layer_norm(tmp_path):
