@@ -2,7 +2,7 @@
 
 from eqmodels.storage.config import CONFIG, FORMAT, check_config, read_config
 from eqmodels.storage.errors import EqmodelsError, StorageError
-from eqmodels.storage.files import prepare_folder, write_atomically
+from eqmodels.storage.files import claimed_folder, prepare_folder, write_atomically
 from eqmodels.storage.weights import WEIGHTS, check_layout, read_layout, read_weights, sha256_of, write_weights
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "StorageError",
     "check_config",
     "check_layout",
+    "claimed_folder",
     "prepare_folder",
     "read_config",
     "read_layout",

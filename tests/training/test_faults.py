@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from eqmodels.data import LabelledImages
-from eqmodels.storage import EqmodelsError
+from eqmodels.storage import EqmodelsError, claimed_folder
 from eqmodels.training import Pretraining, TrainingError, pretrain
 from tests.training.runs import finish, photos, start, tiny, weights
 
@@ -154,6 +154,15 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_trained(t
     sentence = f"^files are to be written into {re.escape(str(tmp_path / folder))}, which cannot be done "
     fails(tiny(), tmp_path / folder, sentence)
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_folder_in_which_another_process_trains_is_refused_and_left_alone(stopped, tmp_path):
+    folder, config = stopped
+    before = (folder / "checkpoint.pt").read_bytes()
+    with claimed_folder(folder):
+        fails(config, folder, f"^another process trains in {re.escape(str(folder))}. Wait until it is done")
+    assert (folder / "checkpoint.pt").read_bytes() == before
+    assert_goes_on(folder, config, tmp_path)
 
 
 def test_a_checkpoint_of_another_config_is_refused_and_kept(stopped, tmp_path):
