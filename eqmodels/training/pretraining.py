@@ -27,7 +27,7 @@ from eqmodels.training.pitfalls import check_colours, check_norms
 from eqmodels.training.randomness import Purpose, generator_for, seed_dropout
 from eqmodels.transforms import create_augmentation
 
-__all__ = ["Pretraining"]
+__all__ = ["Pretraining", "predicted"]
 
 
 class Pretraining:
@@ -124,7 +124,7 @@ class Pretraining:
         if self.model.class_information is not None:
             progress.class_loss += float(losses[-1].detach()) * len(images)
             loss = loss + losses[-1]
-        correct = [int(_predicted(scores, label).sum()) for scores, label in pairs]
+        correct = [int(predicted(scores, label).sum()) for scores, label in pairs]
         progress.correct = [a + b for a, b in zip(progress.correct or [0] * len(pairs), correct, strict=True)]
         return loss
 
@@ -229,7 +229,7 @@ class Pretraining:
         return totals
 
 
-def _predicted(logits: Float[Tensor, "B labels"], labels: Int[Tensor, " B"]) -> Bool[Tensor, " B"]:
+def predicted(logits: Float[Tensor, "B labels"], labels: Int[Tensor, " B"]) -> Bool[Tensor, " B"]:
     """Whether the label's logit is above all others.
 
     Not `argmax`, which gives ties to the first label: where images are not turned, all labels are the first one, and a
