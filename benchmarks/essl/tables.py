@@ -10,17 +10,26 @@ import argparse
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from benchmarks.essl.evaluate import RESULTS
-from benchmarks.essl.grid import FOLDER, SEEDS, TASKS, ZOO
+from benchmarks.essl.grid import FOLDER, SEEDS, STANDARD, TASKS, ZOO
 from eqmodels.evaluation import EncoderEvaluation, Estimate, SeedSummary, estimate, over_seeds
 from eqmodels.evaluation.encoder import ORBIT_MEAN, TURNED_PROBE
 
 README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- essl: written by `python -m benchmarks.essl.tables` -->", "<!-- end of essl -->"
-MISSING = "…"
+MISSING, ABSENT = "…", "\N{EN DASH}"
+"""Cells of what is not trained yet, and of what a network does not have."""
+LEGEND = {
+    MISSING: f"{MISSING} is not trained yet.",
+    ABSENT: f"{ABSENT} does not exist, or was not measured.",
+    "±": "Intervals over seeds leave out the choice of the training images, which is the same for all seeds, in "
+    "pretraining and for the probes.",
+}
+"""What is said beside tables that have such a sign."""
 
 Read = Callable[[SeedSummary], Estimate | None]
 """What a cell shows of a row."""
@@ -35,16 +44,18 @@ def summary(row: str) -> SeedSummary | None:
 
 
 def evaluation(file: Path) -> EncoderEvaluation:
-    """What was measured of one run."""
-    return EncoderEvaluation.from_dict(json.loads(file.read_text())["evaluation"])
+    """What was measured of one run, with its config, which the first results have beside the evaluation."""
+    content = json.loads(file.read_text())
+    return replace(EncoderEvaluation.from_dict(content["evaluation"]), config=content["config"])
 
 
 def cell(row: str, read: Read, shown: Callable[[Estimate], str] = Estimate.as_percent) -> str:
-    """A value of a row, in per cent; seeds are counted if some are missing."""
+    """A value of a row, in per cent, if the network has it; seeds are counted if some are missing."""
     found = summary(row)
-    value = None if found is None else read(found)
-    if found is None or value is None:
+    if found is None:
         return MISSING
+    if (value := read(found)) is None:
+        return ABSENT
     return shown(value) + ("" if found.seeds == len(SEEDS) else f" ({found.seeds} of {len(SEEDS)} seeds)")
 
 
@@ -83,13 +94,14 @@ def parameters(row: str) -> str:
 def width_of(row: str, features: str) -> str:
     """How many features there are of a kind."""
     found = summary(row)
-    widths = [f"{one.width}" for one in (found.features if found else ()) if one.features == features]
-    return widths[0] if widths else MISSING
+    if found is None:
+        return MISSING
+    return next((f"{one.width}" for one in found.features if one.features == features), ABSENT)
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table; rows without any figure are left out."""
-    kept = [row for row in rows if any(cell != MISSING and cell for cell in row[2:])]
+    kept = [row for row in rows if any(cell not in (MISSING, ABSENT) for cell in row[2:])]
     lines = [header, ["---"] * len(header), *kept]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -128,7 +140,7 @@ def backbones(augment: str) -> str:
             row = f"random/{model}"
             regular, knn = cell(row, feature("regular")), cell(row, feature("regular", "knn"))
             name = f"random initialisation, {model}"
-            yield [name, parameters(row), "", "", "", width_of(row, "regular"), regular, "", knn]
+            yield [name, parameters(row), *[ABSENT] * 3, width_of(row, "regular"), regular, ABSENT, knn]
 
     header = ["backbone", "parameters", "rotation, training", "held-out", "without augmentation", "width"]
     return markdown([*header, "probe, regular", "canonical", "kNN"], rows())
@@ -244,11 +256,43 @@ def zoo() -> str:
                     f"{100 * found.accuracy:.1f} ({low:.1f} .. {high:.1f})",
                     f"{100 * found.turned:.1f}",
                     f"{100 * found.knn:.1f}",
-                    f"{100 * found.labels['0.01'].mean:.1f}" if found.labels else "",
+                    f"{100 * found.labels['0.01'].mean:.1f}" if found.labels else ABSENT,
                 ]
 
     header = ["pretrained network", "features", "width", "parameters", "upright", "turned by 90, 180, 270"]
     return markdown([*header, "kNN", "1% of the labels"], rows())
+
+
+GOAL = 3.0
+"""Points of the linear probe by which C4 was to be ahead of the ResNet of equal FLOPs."""
+
+
+def verdict() -> str:
+    """Whether the goal is reached, in words; empty until all seeds are there."""
+    ours, theirs = (summary(f"simclr/{model}.{head}") for model, head in reversed(STANDARD))
+    if ours is None or theirs is None or min(ours.seeds, theirs.seeds) < len(SEEDS):
+        return ""
+    c4, resnet = ours.of("regular").accuracy, theirs.of("regular").accuracy
+    ahead, apart = 100 * (c4.mean - resnet.mean), not c4.overlaps(resnet)
+    steps = json.loads((FOLDER.parent / "speed" / "pretraining_step.json").read_text())["rows"]
+    (ratio,) = (
+        row["ratio"]
+        for row in steps
+        if (row["setting"], row["contender"]) == ("batch 128, bf16", "resnet18_w16, turned once")
+    )
+    missed = ahead < GOAL or not apart or ratio < 1
+    return (
+        f"**The goal was C4 ahead of a ResNet of equal FLOPs by {GOAL:g} points of linear probe, with intervals apart, "
+        f"and cheaper to train. It is {'missed' if missed else 'reached'}:** {c4.as_percent()} against "
+        f"{resnet.as_percent()}, {ahead:+.2f} points, intervals {'apart' if apart else 'that overlap'}; and a step of "
+        f"pretraining takes {1 / ratio:.2f} times as long ([measured](benchmarks/results/speed/pretraining_step.md))."
+    )
+
+
+def legend(text: str) -> list[str]:
+    """What the signs in a table mean, as one paragraph, if there are any."""
+    meanings = [meaning for sign, meaning in LEGEND.items() if sign in text]
+    return [" ".join(meanings)] if meanings else []
 
 
 def sections() -> dict[str, str]:
@@ -262,14 +306,14 @@ def readme_section() -> str:
     """What README shows, between its markers."""
     tables = sections()
     shown = [tables[name] for name in ("zoo", "headline", "backbones_simclr") if name in tables]
-    return "\n\n".join([BEGIN, *shown, END])
+    return "\n\n".join([BEGIN, *filter(None, [verdict()]), *shown, *legend("".join(shown)), END])
 
 
 def main() -> None:
     """Writes all tables, and README's section."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     for name, text in sections().items():
-        (FOLDER / f"{name}.md").write_text(text + "\n")
+        (FOLDER / f"{name}.md").write_text("\n\n".join([text, *legend(text)]) + "\n")
     readme = README.read_text()
     README.write_text(readme[: readme.index(BEGIN)] + readme_section() + readme[readme.index(END) + len(END) :])
 

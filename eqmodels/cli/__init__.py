@@ -77,8 +77,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         after Ctrl-C.
     """
     parser = build_parser()
+    goes_on = False
     try:
         arguments = parser.parse_args(argv)
+        goes_on = arguments.run is pretrain.run
         status: int = arguments.run(arguments)
     except (_UsageError, ValueError, ModuleNotFoundError) as error:
         print(f"eqmodels: {error}", file=sys.stderr)
@@ -87,6 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"eqmodels: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("eqmodels: stopped; the same command goes on from the last checkpoint, if it wrote one", file=sys.stderr)
+        way_on = "; the same command goes on from the last checkpoint, if it wrote one" if goes_on else ""
+        print(f"eqmodels: stopped{way_on}", file=sys.stderr)
         return 130
     return status

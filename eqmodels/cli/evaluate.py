@@ -11,6 +11,7 @@ from eqmodels.cli.table import percent, table
 from eqmodels.data import LabelledImages, Split, list_data, load_data
 from eqmodels.evaluation import EncoderEvaluation, SeedSummary, evaluate, over_seeds
 from eqmodels.evaluation.encoder import CURVE_IMAGES, FRACTIONS
+from eqmodels.evaluation.seeds import check_seeds
 from eqmodels.hub import load_pretrained
 from eqmodels.storage import prepare_folder, write_atomically
 from eqmodels.training import Run, prepared_images, usable_device
@@ -20,7 +21,8 @@ __all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
 SUMMARY = "measure a pretrained encoder: probes of its features on upright and on turned images"
 DESCRIPTION = (
     "Trains linear probes on frozen features of upright training images and measures them on held-out images, upright "
-    "and turned, for every way to pool the features; and how well the head predicts its task."
+    "and turned, for every way to pool the features; and how well the head predicts its task. Takes minutes: with "
+    "--limit and --quick less."
 )
 SPLITS: tuple[Split, Split] = ("train", "test")
 EPILOG = """\
@@ -29,7 +31,7 @@ Data is looked for in --root, in the folder named by the variable EQMODELS_DATA,
 
 examples:
   eqmodels evaluate c4_resnet18_w16.rot_fmnist_simclr --data fashion_mnist_mini
-  eqmodels evaluate runs/my_run --json
+  eqmodels evaluate runs/my_run --limit 1000 --json
   eqmodels evaluate runs/seed0 runs/seed1 runs/seed2 --quick
 """
 
@@ -43,15 +45,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the folder of a run, a checkpoint in it, or a name of the zoo; of several, runs of one model that differ "
         "in the seed, also means and intervals",
     )
-    parser.add_argument("--data", help=f"{', '.join(list_data())} (default: what it was trained on)")
-    parser.add_argument("--root", help="the folder that has the data")
-    parser.add_argument("--size", type=int, help="with --data image_folder: side of the images in pixels")
-    parser.add_argument("--device", default="cpu", help="where to compute (default: cpu)")
-    parser.add_argument("--limit", type=int, help="number of training images of the probes, a balanced subset")
+    parser.add_argument("--data", metavar="NAME", help=f"{', '.join(list_data())} (default: what it was trained on)")
+    parser.add_argument("--root", metavar="FOLDER", help="the folder that has the data")
+    parser.add_argument("--size", type=int, metavar="N", help="with --data image_folder: side of the images in pixels")
+    parser.add_argument("--device", help="where to compute, such as cpu or cuda:0 (default: a GPU if there is one)")
+    parser.add_argument(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="number of training images of the probes, equally many of every class, and at most so many test images "
+        "for the curve over the angles (default: all, and 2000)",
+    )
     parser.add_argument(
         "--quick", action="store_true", help="linear probes only: no neighbours, subsets of labels and angles"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of validation splits and subsets (default: 0)")
+    parser.add_argument(
+        "--seed", type=int, metavar="N", default=0, help="of validation splits, subsets and labels (default: 0)"
+    )
     parser.add_argument("--output", type=Path, metavar="FILE", help="also write everything as JSON into a file")
     parser.add_argument("--json", action="store_true", help="print everything as JSON instead of a table")
 
@@ -60,12 +70,26 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints what was measured.
 
     Raises:
-        ValueError: if there is no such network or data set, they do not fit, or several networks are not of one model.
-        TrainingError: if the network's files are damaged, or the result cannot be written.
+        ValueError: if there is no such network or data set, they do not fit, or several networks do not differ in the
+            seed alone.
+        StorageError: if the network's files are damaged, or the result cannot be written.
     """
+    if arguments.output and arguments.output.is_dir():
+        raise ValueError(f"--output must name a file; {arguments.output} is a folder. Name a file in it.")
+    device = usable_device(arguments.device)
     networks = [load_pretrained(name) for name in arguments.names]
+    # Before anything is measured: it takes minutes a network.
+    check_seeds([network.config.to_dict() for network in networks], [network.sha256 for network in networks])
     if arguments.output:
-        prepare_folder(arguments.output.parent)
+        prepare_folder(arguments.output.parent, option="--output")
+    for name, network in zip(arguments.names, networks, strict=True):
+        done = network.provenance.get("epochs", network.config.epochs)
+        if done < network.config.epochs:
+            print(
+                f"{name} is not done: measuring its checkpoint, after {done} of {network.config.epochs} epochs",
+                file=sys.stderr,
+            )
+        network.model.to(device)
     results = [_measured(network, arguments) for network in networks]
     content = results[0].to_dict()
     text = "\n\n".join(map(evaluation_text, results))
@@ -81,22 +105,26 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _measured(network: Run, arguments: argparse.Namespace) -> EncoderEvaluation:
-    network.model.to(usable_device(arguments.device))
-    name = arguments.data or network.config.data
-    size = arguments.size or network.config.size
+    name, limit = arguments.data or network.config.data, arguments.limit
+    size = network.config.size if arguments.size is None else arguments.size
+    if size is not None and size < 1:
+        raise ValueError(f"--size must be at least one pixel; got {size}. Pass, for instance, 64.")
     train, test = (load_data(name, split, root=arguments.root, size=size) for split in SPLITS)
-    if arguments.limit is not None:
-        train = train.balanced_subset(min(arguments.limit, len(train)))
+    if limit is not None and limit < (classes := len(train.classes)):
+        raise ValueError(f"--limit must be at least {classes}, one image a class of {name}; got {limit}.")
+    if limit is not None and limit < len(train):
+        train = train.balanced_subset(limit)
+    curve_images = CURVE_IMAGES if limit is None else min(CURVE_IMAGES, limit)
     quick: bool = arguments.quick
     return evaluate(
         network,
         _with_channels(network, train, "train"),
         _with_channels(network, test, "test"),
         seed=arguments.seed,
-        report=_announce if sys.stderr.isatty() else lambda _: None,
+        report=lambda what: print(f"measuring {network.config.model}: {what}", file=sys.stderr, flush=True),
         knn=not quick,
         fractions=() if quick else FRACTIONS,
-        curve_images=0 if quick else CURVE_IMAGES,
+        curve_images=0 if quick else curve_images,
     )
 
 
@@ -170,7 +198,3 @@ def summary_text(summary: SeedSummary) -> str:
         f"{summary.model}, {summary.seeds} runs: means with 95% intervals over them (Student's t), in %.\n\n"
         f"{table(['features', 'width', 'upright', 'turned', 'kNN'], rows)}\n\nheld-out: {tasks}"
     )
-
-
-def _announce(what: str) -> None:
-    print(f"measuring: {what}", file=sys.stderr)

@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 import os
+import shlex
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,9 @@ HELP: dict[str, str] = {
 TYPES: dict[str, Any] = {"limit": int, "size": int, "clip_norm": float, "class_weight": float}
 """Of the values whose default is None."""
 
+METAVARS: dict[type, str] = {int: "N", float: "X", str: "NAME"}
+"""What stands for a value in the help."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds one option a value of the config, and what is not part of it."""
@@ -78,12 +82,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         option, default = f"--{field.name.replace('_', '-')}", field.default
         text = f"{HELP[field.name]} (default: {'none' if default is None else default})"
         if isinstance(default, bool):
-            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=HELP[field.name])
+            text = f"{HELP[field.name]} (default: {'yes' if default else 'no'})"
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=text)
         elif field.name in CHOICES:
             parser.add_argument(option, choices=CHOICES[field.name], help=text)
         else:
             kind = TYPES.get(field.name, type(default))
-            parser.add_argument(option, type=kind, metavar=kind.__name__.upper(), help=text)
+            parser.add_argument(option, type=kind, metavar=METAVARS[kind], help=text)
     parser.add_argument("--recipe", type=Path, metavar="FILE", help="take values from a recipe (JSON); options win")
     parser.add_argument("--folder", type=Path, help="of the run (default: one for every config, in runs/)")
     parser.add_argument("--root", help="the folder that has the data (default: see eqmodels evaluate --help)")
@@ -111,7 +116,11 @@ def run(arguments: argparse.Namespace) -> int:
         quiet=arguments.quiet or arguments.json,
     )
     if int(os.environ.get("RANK", "0")) == 0:
-        print(json.dumps(summary(result, folder), indent=2) if arguments.json else _sentence(result, folder))
+        print(
+            json.dumps(summary(result, folder), indent=2)
+            if arguments.json
+            else _sentence(result, folder, arguments.root)
+        )
     return 0
 
 
@@ -124,8 +133,12 @@ def config_of(arguments: argparse.Namespace) -> PretrainConfig:
     values: dict[str, Any] = {}
     if arguments.recipe:
         try:
-            values = json.loads(arguments.recipe.read_text())
-        except json.JSONDecodeError as error:
+            values = json.loads(arguments.recipe.read_text("utf-8"))
+        except OSError as error:
+            raise ValueError(
+                f"--recipe must name a file that can be read; {arguments.recipe} is none ({error.strerror or error})."
+            ) from error
+        except ValueError as error:
             raise ValueError(f"--recipe must be a JSON file; {arguments.recipe} is none ({error}).") from error
     names = [field.name for field in fields(PretrainConfig)]
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
@@ -154,15 +167,16 @@ def summary(result: Run, folder: Path) -> dict[str, Any]:
     }
 
 
-def _sentence(result: Run, folder: Path) -> str:
+def _sentence(result: Run, folder: Path, root: str | None) -> str:
     last = result.log[-1]
     accuracies = ", ".join(
         f"{name.removeprefix('accuracy_')} {100 * value:.1f}%"
         for name, value in last.items()
         if name.startswith("accuracy_")
     )
+    command = ["eqmodels", "evaluate", str(folder), *(["--root", root] if root else [])]
     return (
         f"{result.config.model}: loss {last['loss']:.3f}, {accuracies} on the augmented training images after "
         f"{last['epoch']:.0f} epochs ({result.provenance['seconds']:.0f} s).\nWeights: {folder}\n"
-        f"Next: eqmodels evaluate {folder}"
+        f"Next: {shlex.join(command)}"
     )

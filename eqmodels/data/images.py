@@ -59,6 +59,12 @@ class LabelledImages:
         """Channels of the images."""
         return self.images.shape[1]
 
+    @property
+    def has_colour(self) -> bool:
+        """Whether the channels of any image differ."""
+        # Most data sets show it in their first images.
+        return any(bool((part != part[:, :1]).any()) for part in self.images.split(1024))
+
     def pixels(self, indices: Tensor | slice = slice(None)) -> Float[Tensor, "B C H W"]:
         """The chosen images as float32 in [0, 1]."""
         return self.images[indices].float() / 255

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -126,7 +127,8 @@ def _download(name: str, split: Split, folders: list[Path], tried: list[str]) ->
     source = _SOURCES[name]
     for folder in folders:
         try:
-            with _staging(folder) as staging:
+            # Some versions of torchvision print to standard output, which belongs to the program's results.
+            with _staging(folder) as staging, redirect_stdout(sys.stderr):
                 try:
                     data = _in_memory(name, source.open(str(staging), **source.splits[split], download=True))
                     _move_files(staging, folder)

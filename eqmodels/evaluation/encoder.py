@@ -14,12 +14,13 @@ from eqmodels.data import LabelledImages
 from eqmodels.evaluation.collapse import effective_rank
 from eqmodels.evaluation.features import change_under, pool_features, poolings_of, regular_features
 from eqmodels.evaluation.knn import knn_accuracy
-from eqmodels.evaluation.label_efficiency import label_efficiency
+from eqmodels.evaluation.label_efficiency import check_fraction, label_efficiency
 from eqmodels.evaluation.scores import EncoderEvaluation, FeatureScores
 from eqmodels.evaluation.task_scores import head_scores
 from eqmodels.groups import PlanarGroup, rotate
+from eqmodels.layers.checks import check_count
 from eqmodels.measures.intervals import Estimate, estimate, proportion_interval
-from eqmodels.measures.linear_probe import STRENGTHS, LinearProbe, fit_linear_probe
+from eqmodels.measures.linear_probe import STRENGTHS, LinearProbe, check_strengths, fit_linear_probe
 from eqmodels.training import Run
 
 __all__ = ["evaluate"]
@@ -59,22 +60,22 @@ def evaluate(
         test: held-out images with labels.
         features: the kinds of features to score, see `FeatureScores`; None for all that the network has.
         knn: whether to vote by nearest neighbours too.
-        fractions: of the training labels, for label efficiency; empty for none.
+        fractions: of the training labels, for label efficiency, whose probes choose among every other strength, as
+            cross-validation repeats them; empty for none.
         curve_images: number of test images for the curve over the angles; 0 for no curve.
         strengths: of the probes' L2 penalty, to choose from.
-        seed: of validation splits, subsets and labels.
+        seed: of the validation splits, of the subsets of labels, and of what the task and its augmentation draw; the
+            images of the curve are the same for all seeds.
         report: called with a word on what is being measured.
 
     Raises:
-        ValueError: if the images do not have the channels that the network takes, or it has no such features.
+        TypeError: if a number is of a wrong type.
+        ValueError: if the images do not have the channels that the network takes, do not suit its task, or training
+            images lack a class; if the network has no such features, or an option is out of its range.
     """
     backbone = run.model.backbone
-    for data in (train, test):
-        if data.channels != backbone.in_chans:
-            raise ValueError(
-                f"the network takes images of {backbone.in_chans} channels; {data.name} has {data.channels}. "
-                "Use data.to_rgb(), data.coloured(), or a network that was trained on such images."
-            )
+    _check_images(run, train, test)
+    _check_options(fractions, curve_images, strengths, seed)
     group = _test_group(backbone.group)
     possible = (*poolings_of(run), *(ORBIT_KINDS if backbone.group.order == 1 else ()))
     wanted = possible if features is None else tuple(features)
@@ -118,6 +119,7 @@ def evaluate(
             if g
         },
         class_head=classes,
+        config=run.config.to_dict(),
     )
 
 
@@ -140,6 +142,33 @@ class _Kind:
     moved: dict[int, Float[Tensor, "M F"]]
     curve: dict[int, Float[Tensor, "K F"]]
     copies: int = 1
+
+
+def _check_images(run: Run, train: LabelledImages, test: LabelledImages) -> None:
+    """Raises a `ValueError` unless the network, its task and probes can be measured on such images."""
+    channels = run.model.backbone.in_chans
+    for data in (train, test):
+        if data.channels != channels:
+            raise ValueError(
+                f"the network takes images of {channels} channels; {data.name} has {data.channels}. "
+                "Use data.to_rgb(), data.coloured(), or a network that was trained on such images."
+            )
+    run.task.check(test.pixels(slice(0, 1)))
+    there = train.labels.bincount(minlength=int(test.labels.max()) + 1)
+    if missing := (there == 0).nonzero().flatten().tolist():
+        raise ValueError(
+            f"probes need training images of every class; {train.name} has {len(train)}, and none of "
+            f"{train.classes[missing[0]]!r}. Take more images, at least {len(there)}, or leave the class out."
+        )
+
+
+def _check_options(fractions: Sequence[float], curve_images: int, strengths: Sequence[float], seed: int) -> None:
+    """Raises unless the options of `evaluate` are in their ranges."""
+    for fraction in fractions:
+        check_fraction(fraction)
+    check_count("curve_images", curve_images, 0)
+    check_strengths(strengths)
+    check_count("seed", seed, 0)
 
 
 def _test_group(group: PlanarGroup) -> PlanarGroup:
@@ -221,8 +250,8 @@ def _scores(
             seed=seed,
         )
         by_fraction = {f"{entry.fraction:g}": entry.accuracy for entry in efficiency}
-        if 1.0 in fractions:
-            by_fraction["1"] = estimate([elements[group.identity]])
+    if 1.0 in fractions and name in LABEL_EFFICIENCY_OF:
+        by_fraction["1"] = estimate([elements[group.identity]])
     interval = proportion_interval(round(elements[group.identity] * len(labels)), len(labels))
     return FeatureScores(
         features=name,

@@ -61,7 +61,7 @@ def regular_features(
 
 @torch.no_grad()
 def pool_features(run: Run, regular: Float[Tensor, "N C"], pooling: str) -> Float[Tensor, "N F"]:
-    """What a pooling makes of regular features.
+    """What a pooling makes of regular features; on the CPU, wherever the network is.
 
     Raises:
         ValueError: if the pooling is unknown, or the network does not have it.
@@ -77,8 +77,9 @@ def pool_features(run: Run, regular: Float[Tensor, "N C"], pooling: str) -> Floa
         parts = [name for name in ("invariant-3", "canonical", "regular") if name in poolings_of(run)]
         return torch.cat([pool_features(run, regular, name) for name in parts], 1)
     pool = GlobalPool(group, pooling, pose=run.model.pose)  # type: ignore[arg-type]
+    device = next(run.model.parameters()).device
     # In parts, as the hidden layer of the pose is wide.
-    return torch.cat([pool(part[:, :, None, None]) for part in regular.split(4096)])
+    return torch.cat([pool(part[:, :, None, None].to(device)).cpu() for part in regular.split(4096)])
 
 
 def change_under(

@@ -12,7 +12,7 @@ from eqmodels.measures.intervals import Estimate, estimate
 from eqmodels.measures.labelled import check_train_and_test, class_ranks
 from eqmodels.measures.linear_probe import STRENGTHS, fit_linear_probe
 
-__all__ = ["LabelEfficiency", "label_efficiency", "stratified_subset"]
+__all__ = ["LabelEfficiency", "check_fraction", "label_efficiency", "stratified_subset"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def label_efficiency(
             "Leave them out for the usual ones."
         )
     for fraction in fractions:
-        _check_fraction(fraction)
+        check_fraction(fraction)
     classes = check_train_and_test(train_features, train_labels, test_features, test_labels)
 
     results = []
@@ -107,11 +107,12 @@ def stratified_subset(labels: Int[Tensor, " N"], fraction: float, *, seed: int) 
     Raises:
         ValueError: if `fraction` is not above 0 and at most 1.
     """
-    _check_fraction(fraction)
+    check_fraction(fraction)
     ranks, sizes = class_ranks(labels, seed=seed)
     return (ranks < (fraction * sizes).round().clamp(min=1)).nonzero().flatten()
 
 
-def _check_fraction(fraction: float) -> None:
+def check_fraction(fraction: float) -> None:
+    """Raises a `ValueError` unless a fraction of the labels is above 0 and at most 1."""
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction must be above 0 and at most 1; got {fraction}. One per cent of the labels is 0.01.")

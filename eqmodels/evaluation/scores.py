@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from eqmodels.evaluation.task_scores import ClassScores, TaskScores
 from eqmodels.measures.intervals import Estimate
 
-__all__ = ["EncoderEvaluation", "FeatureScores", "finite"]
+__all__ = ["EncoderEvaluation", "FeatureScores", "entry_of", "finite"]
+
+
+@runtime_checkable
+class _OfFeatures(Protocol):
+    """What is known of one kind of features."""
+
+    @property
+    def features(self) -> str:
+        """Which kind."""
+
+
+Entry = TypeVar("Entry", bound=_OfFeatures)
 
 
 @dataclass(frozen=True)
@@ -29,7 +42,7 @@ class FeatureScores:
         effective_rank: of the features of the upright test images.
         strength: L2 strength of the probe, chosen on a part of the training images.
         labels: accuracy by the fraction of training labels, on upright images, mean and interval over three subsets;
-            of the main kinds of features; empty of others.
+            of the main kinds of features; empty of others. These probes choose among every other strength.
         angles: accuracy by angle in degrees, of images seen through a circle.
         angle_mean: the mean of that curve; NaN without one.
         angle_worst: its lowest point; NaN without one.
@@ -66,6 +79,7 @@ class EncoderEvaluation:
         tasks: one entry a head.
         equivariance_error: ``|f(g x) - rho(g) f(x)| / |f(x)|`` of the regular features by element, see `change_under`.
         class_head: of the class head; None if there is none, or the test images are of other classes.
+        config: of the pretraining; None in results that were written before it was noted.
     """
 
     model: str
@@ -79,12 +93,14 @@ class EncoderEvaluation:
     tasks: tuple[TaskScores, ...]
     equivariance_error: dict[str, float]
     class_head: ClassScores | None = None
+    config: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """All numbers by name, ready for JSON (NaN as None); without a class head nothing of it."""
+        """All numbers by name, ready for JSON (NaN as None); of what is optional and not there, nothing."""
         content = {name: finite(value) for name, value in asdict(self).items()}
-        if self.class_head is None:
-            del content["class_head"]
+        for name in ("class_head", "config"):
+            if content[name] is None:
+                del content[name]
         return content
 
     @classmethod
@@ -103,16 +119,28 @@ class EncoderEvaluation:
         values["tasks"] = tuple(TaskScores(**entry) for entry in values["tasks"])
         if "class_head" in values:
             values["class_head"] = ClassScores(**values["class_head"])
-        return cls(**values)
+        # A config's None is no number that was not finite.
+        return cls(**values | {"config": content.get("config")})
 
     def of(self, features: str) -> FeatureScores:
         """The scores of one kind of features.
 
         Raises:
-            KeyError: if there are none.
+            KeyError: if there are none; names those that there are.
         """
-        found = {scores.features: scores for scores in self.features}
-        return found[features]
+        return entry_of(self.features, features)
+
+
+def entry_of(entries: Sequence[Entry], features: str) -> Entry:
+    """The entry of one kind of features.
+
+    Raises:
+        KeyError: if there is none; names those that there are.
+    """
+    found = {entry.features: entry for entry in entries}
+    if features not in found:
+        raise KeyError(f"features must be one of {', '.join(found)}; got {features!r}.")
+    return found[features]
 
 
 def finite(value: Any) -> Any:  # noqa: ANN401

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from eqmodels.evaluation.scores import EncoderEvaluation, finite
+from eqmodels.evaluation.scores import EncoderEvaluation, entry_of, finite
 from eqmodels.measures.intervals import Estimate, estimate
 
-__all__ = ["FeatureSummary", "SeedSummary", "TaskSummary", "over_seeds"]
+__all__ = ["FeatureSummary", "SeedSummary", "TaskSummary", "check_seeds", "over_seeds"]
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,39 @@ class SeedSummary:
         """The summary of one kind of features.
 
         Raises:
-            KeyError: if there is none.
+            KeyError: if there is none; names those that there are.
         """
-        return {summary.features: summary for summary in self.features}[features]
+        return entry_of(self.features, features)
+
+
+def check_seeds(configs: Sequence[Mapping[str, Any] | None], digests: Sequence[str]) -> None:
+    """Refuses networks that are not trainings of one config with different seeds.
+
+    Args:
+        configs: of the trainings, see `PretrainConfig`; None for one that is unknown, of which nothing is compared.
+        digests: of the weights, one a network; empty for one that is unknown.
+
+    Raises:
+        ValueError: if weights come twice, a seed comes twice, or something else than the seed differs.
+    """
+    known = [digest for digest in digests if digest]
+    if twice := [digest for digest in known if known.count(digest) > 1]:
+        raise ValueError(
+            f"networks must differ in the seed, as the interval is over seeds; got the weights {twice[0][:12]}... "
+            f"{known.count(twice[0])} times. Name each run once."
+        )
+    first, *others = [config for config in configs if config is not None] or [{}]
+    for other in others:
+        names = sorted(name for name in {*first, *other} - {"seed"} if first.get(name) != other.get(name))
+        if names:
+            shown = ", ".join(f"{name}={first.get(name)!r} and {other.get(name)!r}" for name in names)
+            raise ValueError(f"networks must differ in the seed alone; got {shown}. Summarise each kind for itself.")
+    seeds = [config.get("seed") for config in (first, *others)]
+    if others and (again := [seed for seed in seeds if seeds.count(seed) > 1]):
+        raise ValueError(
+            f"networks must differ in the seed, as the interval is over seeds; got seed={again[0]} "
+            f"{seeds.count(again[0])} times. Train them with other seeds, or name one of them."
+        )
 
 
 def over_seeds(evaluations: Sequence[EncoderEvaluation]) -> SeedSummary:
@@ -99,7 +129,8 @@ def over_seeds(evaluations: Sequence[EncoderEvaluation]) -> SeedSummary:
         evaluations: one a seed, of the same model, measured alike.
 
     Raises:
-        ValueError: if there is none, or they are of different models, images, features or tasks.
+        ValueError: if there is none, they are of different models, images, features or tasks, or not trainings of one
+            config with different seeds (see `check_seeds`).
     """
     kinds = {
         (
@@ -115,6 +146,7 @@ def over_seeds(evaluations: Sequence[EncoderEvaluation]) -> SeedSummary:
             f"{len(kinds)} kinds of {len(evaluations)}. Summarise each model for itself."
         )
     (((model, parameters, _, _), features, tasks),) = kinds
+    check_seeds([one.config for one in evaluations], [one.sha256 for one in evaluations])
 
     def feature_summary(index: int) -> FeatureSummary:
         scores = [one.features[index] for one in evaluations]

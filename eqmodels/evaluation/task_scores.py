@@ -12,6 +12,7 @@ from eqmodels.data import LabelledImages
 from eqmodels.objectives import prediction_loss
 from eqmodels.training import Run
 from eqmodels.training.model import components
+from eqmodels.training.pretraining import predicted
 from eqmodels.training.randomness import Purpose, generator_for
 from eqmodels.transforms import create_augmentation
 
@@ -28,7 +29,7 @@ class TaskScores:
     Attributes:
         task: which task.
         num_labels: of the task.
-        accuracy: on held-out images without augmentation, from 0 to 1.
+        accuracy: on held-out images without augmentation, from 0 to 1; a tie of the label's logit with another is none.
         loss: cross-entropy there, in nats; ``log(num_labels) - loss`` is a lower bound of ``I(A; Z)``.
         augmented_accuracy: on held-out images with the augmentation of the training.
         training_accuracy: on the training images in the last epoch, with augmentation.
@@ -133,4 +134,4 @@ def _are_learned(run: Run, test: LabelledImages) -> bool:
 
 def _accuracy(result: list[list[Tensor]], index: int) -> float:
     logits, labels = result
-    return float((logits[index].argmax(1) == labels[index]).double().mean())
+    return float(predicted(logits[index], labels[index]).double().mean())

@@ -29,7 +29,7 @@ class EquivariantHead(nn.Module):
 
     Attributes:
         pose: from regular features to one logit an element of `group`; what canonical pooling needs.
-        cosets: the elements of `group` that count for each label.
+        cosets: the elements of `group` that count for each label, the label's own first.
 
     Raises:
         ValueError: if the backbone's group does not contain the task's transformations.

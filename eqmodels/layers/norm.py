@@ -72,6 +72,10 @@ class FieldLayerNorm2d(nn.Module):
     ``(B, |G| fields, H, W)`` in and out. Mean and variance run over fields and fibre, which a group element only
     permutes. Independent of the batch, hence the norm of choice for small batches and several processes.
 
+    Take two fields or more: where an image is flat, the channels of a single one are equal, and what is normalised is
+    their rounding, by ``1 / sqrt(eps)`` at every layer, gradients too. Networks of such layers are exact in float64
+    alone, and are not pretrained (see `eqmodels.training.pitfalls`).
+
     Args:
         group: a `PlanarGroup` or its name.
         fields: number of regular fields.

@@ -13,13 +13,16 @@ from torch import Tensor
 from eqmodels._shapes import Float, Int
 from eqmodels.measures.labelled import check_labelled, class_ranks
 
-__all__ = ["STRENGTHS", "LinearProbe", "LogisticObjective", "fit_linear_probe", "validation_parts"]
+__all__ = ["STRENGTHS", "LinearProbe", "LogisticObjective", "check_strengths", "fit_linear_probe", "validation_parts"]
 
 STRENGTHS: tuple[float, ...] = (10.0, 1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
 """The strengths that are tried. At the strongest the weights point at the class means, at the weakest they are free."""
 
 JUDGED_ON = 500
 """The number of held-out images on which a strength is judged, where there are as many."""
+
+PATIENCE = 2
+"""The path to weaker strengths ends when so many in turn are worse than the best before, in accuracy and in loss."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +101,10 @@ def fit_linear_probe(
     Minimises ``mean cross-entropy (nats) + strength / 2 * ||weight||^2``, without a penalty on the bias, by L-BFGS in
     float64 if the features are, otherwise in float32. The objective is convex: what is returned is its optimum on *all*
     images for the chosen strength. The strength is that of the highest accuracy on the held-out images of
-    `validation_parts`, of equal accuracies that of the lowest log-loss, of equal ones the strongest. It is not chosen
-    if only one is given, nor if no class has two images: then the strongest, with which the probe is close to
-    the classifier by the nearest class mean.
+    `validation_parts`, of equal accuracies that of the lowest log-loss, of equal ones the strongest. They are tried
+    from strong to weak, until two in turn are worse than the best in both. It is not chosen if only one is given, nor
+    if no class has two images: then the strongest, with which the probe is close to the classifier by the nearest class
+    mean.
 
     Source: the protocol of Kornblith et al. 2019, arXiv 1805.08974, and of AugSelf (Lee et al. 2021, arXiv 2111.09613).
 
@@ -121,30 +125,55 @@ def fit_linear_probe(
     check_labelled(features, labels, num_classes=num_classes)
     features, labels = features.detach(), labels.to(features.device).long()
     num_classes = _count_classes(labels, num_classes)
-    strengths = _check_strengths(strengths)
+    strengths = check_strengths(strengths)
     if len(labels) % copies:
         raise ValueError(f"copies must divide the number of images, {len(labels)}; got {copies}. Leave it out for one.")
     originals = len(labels) // copies
     parts = validation_parts(labels[:originals], validation_fraction, seed=seed) if len(strengths) > 1 else ()
     parts = tuple(torch.cat([part + block * originals for block in range(copies)]) for part in parts)
 
-    correct, loss = [0.0] * len(strengths), [0.0] * len(strengths)
+    folds = [_Fold.of(features, labels, part, num_classes) for part in parts]
+    correct, loss = [0] * len(strengths), [math.inf] * len(strengths)
     start: list[LinearProbe | None] = [None] * len(strengths)
-    for part in parts:
-        held_out = torch.zeros_like(labels, dtype=torch.bool).index_fill(0, part, True)
-        training = LogisticObjective(features[~held_out], labels[~held_out], num_classes)
-        probe = None
-        # From strong to weak, each from the solution before it.
-        for i, strength in enumerate(strengths):
-            probe = training.minimise(strength, probe, roughly=True)
-            correct[i] += probe.accuracy(features[held_out], labels[held_out]) * len(part)
-            loss[i] += probe.log_loss(features[held_out], labels[held_out]) * len(part)
-            start[i] = probe
+    worse = 0
+    for i, strength in enumerate(strengths if folds else ()):
+        judged = [fold.judge(strength) for fold in folds]
+        correct[i], loss[i] = round(sum(right for right, _ in judged)), sum(lost for _, lost in judged)
+        start[i] = folds[-1].probe
+        # Weaker ones overfit all the more, and take longest.
+        worse = worse + 1 if i and correct[i] < max(correct[:i]) and loss[i] > min(loss[:i]) else 0
+        if worse == PATIENCE:
+            break
 
-    best = max(range(len(strengths)), key=lambda i: (round(correct[i]), -loss[i]))
+    best = max(range(len(strengths)), key=lambda i: (correct[i], -loss[i]))
     solution = LogisticObjective(features, labels, num_classes).minimise(strengths[best], start[best])
-    judged = sum(map(len, parts))
-    return replace(solution, validation_accuracy=round(correct[best]) / judged if judged else math.nan)
+    held_out = sum(map(len, parts))
+    return replace(solution, validation_accuracy=correct[best] / held_out if held_out else math.nan)
+
+
+@dataclass
+class _Fold:
+    """One part of the images that is held out, and the training on the others."""
+
+    features: Float[Tensor, "H F"]
+    labels: Int[Tensor, " H"]
+    training: LogisticObjective
+    probe: LinearProbe | None = None
+
+    @classmethod
+    def of(
+        cls, features: Float[Tensor, "N F"], labels: Int[Tensor, " N"], part: Int[Tensor, " H"], num_classes: int
+    ) -> _Fold:
+        """That of the images of a part."""
+        out = torch.zeros_like(labels, dtype=torch.bool).index_fill(0, part, True)
+        return cls(features[out], labels[out], LogisticObjective(features[~out], labels[~out], num_classes))
+
+    def judge(self, strength: float) -> tuple[float, float]:
+        """The held-out images that are right, and the sum of their losses in nats; from the solution before it."""
+        self.probe = self.training.minimise(strength, self.probe, roughly=True)
+        count = len(self.labels)
+        correct = self.probe.accuracy(self.features, self.labels) * count
+        return correct, self.probe.log_loss(self.features, self.labels) * count
 
 
 def validation_parts(labels: Int[Tensor, " N"], fraction: float, *, seed: int) -> tuple[Int[Tensor, " _"], ...]:
@@ -276,7 +305,12 @@ def _count_classes(labels: Int[Tensor, " N"], num_classes: int | None) -> int:
     return len(sizes)
 
 
-def _check_strengths(strengths: Sequence[float]) -> list[float]:
+def check_strengths(strengths: Sequence[float]) -> list[float]:
+    """The strengths, each once, the strongest first.
+
+    Raises:
+        ValueError: if there is none, or one is not positive and finite.
+    """
     if not strengths or not all(0 < strength < math.inf for strength in strengths):
         raise ValueError(
             f"strengths must be positive and finite numbers, at least one; got {tuple(strengths)}. A strength of 0 has "

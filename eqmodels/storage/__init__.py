@@ -2,7 +2,7 @@
 
 from eqmodels.storage.config import CONFIG, FORMAT, GOLDEN_SIDE, check_config, read_config
 from eqmodels.storage.errors import EqmodelsError, StorageError, printable, reason_of
-from eqmodels.storage.files import prepare_folder, write_atomically, write_together
+from eqmodels.storage.files import claimed_folder, prepare_folder, write_atomically, write_together
 from eqmodels.storage.network import write_network
 from eqmodels.storage.weights import WEIGHTS, check_layout, pack_weights, read_layout, read_weights, sha256_of
 
@@ -15,6 +15,7 @@ __all__ = [
     "StorageError",
     "check_config",
     "check_layout",
+    "claimed_folder",
     "pack_weights",
     "prepare_folder",
     "printable",

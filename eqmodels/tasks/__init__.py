@@ -4,7 +4,7 @@ from eqmodels.tasks.blur import Blur, BlurLevel
 from eqmodels.tasks.colour import ColourInversion, Grayscale
 from eqmodels.tasks.geometric import FineRotation, GroupTask
 from eqmodels.tasks.jigsaw import Jigsaw
-from eqmodels.tasks.multivariate import MultivariateTask
+from eqmodels.tasks.multivariate import MultivariateTask, indistinct_labels
 from eqmodels.tasks.none import NoTask
 from eqmodels.tasks.registry import PRESETS, Preset, create_task, list_tasks
 from eqmodels.tasks.relative import RelativePrediction, RelativeTarget, relative_target
@@ -26,6 +26,7 @@ __all__ = [
     "RelativeTarget",
     "Task",
     "create_task",
+    "indistinct_labels",
     "list_tasks",
     "relative_target",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import product
 
 import torch
@@ -12,7 +13,7 @@ from eqmodels._shapes import Float, Int
 from eqmodels.groups import PlanarGroup
 from eqmodels.tasks.task import Task, check_images
 
-__all__ = ["MultivariateTask"]
+__all__ = ["MultivariateTask", "indistinct_labels"]
 
 
 class MultivariateTask(Task):
@@ -113,20 +114,38 @@ class MultivariateTask(Task):
         return self.apply(images, row.expand(len(images), -1), generator)
 
 
+def indistinct_labels(
+    tasks: Sequence[Task], *, flipped: bool = False
+) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Two rows of labels after which an image may look the same; None if all can be told apart.
+
+    Args:
+        tasks: in the order in which they move the image; those that are no group action are left out.
+        flipped: whether every other image is flipped left to right before all tasks, which no label says.
+    """
+    moving = [(task, task.group) for task in tasks if task.group is not None]
+    if not moving:
+        return None
+    common = PlanarGroup(
+        math.lcm(*(group.rotations for _, group in moving)), flipped or any(group.reflections for _, group in moving)
+    )
+    before = (common.identity, common.rotations) if flipped else (common.identity,)
+    seen: dict[int, tuple[int, ...]] = {}
+    for labels in product(*(range(task.num_labels) for task, _ in moving)):
+        for start in before:
+            moved = start
+            for (task, group), label in zip(moving, labels, strict=True):
+                moved = common.compose(common.embed(group, task.elements[label]), moved)
+            if moved in seen:
+                return seen[moved], labels
+            seen[moved] = labels
+    return None
+
+
 def _check_distinct(tasks: tuple[Task, ...]) -> None:
     """Raises a `ValueError` if two choices of one element a task have the same product."""
-    groups = [task.group for task in tasks if task.group is not None]
-    if not groups:
-        return
-    common = PlanarGroup(math.lcm(*(group.rotations for group in groups)), any(group.reflections for group in groups))
-    seen: dict[int, tuple[int, ...]] = {}
-    for labels in product(*(range(task.num_labels) for task in tasks)):
-        moved = common.identity
-        for task, group, label in zip(tasks, groups, labels, strict=True):
-            moved = common.compose(common.embed(group, task.elements[label]), moved)
-        if moved in seen:
-            raise ValueError(
-                f"the labels of {', '.join(task.name for task in tasks)} are ambiguous together: {seen[moved]} and "
-                f"{labels} move every image alike. Leave one of them out."
-            )
-        seen[moved] = labels
+    if (pair := indistinct_labels(tasks)) is not None:
+        raise ValueError(
+            f"the labels of {', '.join(task.name for task in tasks)} are ambiguous together: {pair[0]} and {pair[1]} "
+            "move every image alike. Leave one of them out."
+        )

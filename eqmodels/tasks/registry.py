@@ -19,7 +19,11 @@ __all__ = ["PRESETS", "Preset", "create_task", "list_tasks"]
 
 Preset = Literal["fixed", "paper"]
 PRESETS: tuple[str, ...] = get_args(Preset)
-"""``"fixed"``: labels that can be told, and only by understanding the image; ``"paper"``: as in the paper's code."""
+"""``"fixed"``: labels that can be told, and only by understanding the image; ``"paper"``: as published.
+
+Of ``"paper"``, the labels are those of the paper's text (24 orders of 2 x 2 tiles; no blur, and kernels of 5, 9 and 15
+pixels); what the text leaves open is as in its public code (tiles without a gap; a blur's sigma at random).
+"""
 
 _FINE_ROTATION = re.compile(r"rotation([0-9]+)")
 
@@ -48,8 +52,9 @@ def create_task(name: str, *, preset: Preset = "fixed", to_rgb: bool = False) ->
     Args:
         name: one of `list_tasks`; ``rotation<N>`` for `FineRotation` by multiples of 360 / N degrees; or several, all
             at once, joined by ``+``, for a `MultivariateTask`.
-        preset: how jigsaw and blur are done; the others are the same in both. ``"fixed"``: tiles with gaps and jitter,
-            and one sigma a label; ``"paper"``: tiles that touch, and random sigmas for kernels of three sizes.
+        preset: how jigsaw and blur are done, see `PRESETS`; the others are the same in both. ``"fixed"``: tiles with
+            gaps and jitter, and one sigma a label; ``"paper"``: tiles that touch, and random sigmas for kernels of
+            three sizes.
         to_rgb: repeat a grey channel three times, in tasks about colour; of no effect in the others.
 
     Raises:

@@ -136,5 +136,5 @@ def check_colour(task: str, images: Tensor, to_rgb: bool) -> None:
         return
     raise ValueError(
         f"{task} is a task about colour and needs images of 3 channels; got {images.shape[1]}. "
-        "Pass to_rgb=True to repeat a grey channel three times, or choose a task such as 'rotation'."
+        "Pass to_rgb=True (--to-rgb) to repeat a grey channel three times, or choose a task such as 'rotation'."
     )

@@ -9,6 +9,8 @@ from typing import Any, Literal, get_args
 
 from eqmodels.heads import HeadName
 from eqmodels.layers.checks import check_count
+from eqmodels.tasks import PRESETS
+from eqmodels.training.pitfalls import check_augmentation
 from eqmodels.transforms import AugmentationName
 
 __all__ = ["CHOICES", "OptimiserName", "PrecisionName", "PretrainConfig", "ScheduleName"]
@@ -19,7 +21,7 @@ PrecisionName = Literal["float32", "bfloat16"]
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "norm": ("batch", "layer"),
-    "preset": ("paper", "fixed"),
+    "preset": PRESETS,
     "turn": ("auto", "always"),
     "head": get_args(HeadName),
     "augment": get_args(AugmentationName),
@@ -58,7 +60,7 @@ class PretrainConfig:
         class_hidden: channels of the class head's hidden layer; 0 for a linear one.
         augment: ``"none"``, ``"crop_flip"`` or ``"simclr"``, see `create_augmentation`.
         data: the data set, see `load_data`.
-        limit: number of training images, a balanced subset; None for all.
+        limit: number of training images, a balanced subset, the same for every `seed`; None for all.
         coloured: whether grey images get random colours that do not depend on the class (see
             `LabelledImages.coloured`).
         to_rgb: whether a grey channel is repeated three times.
@@ -70,7 +72,7 @@ class PretrainConfig:
         learning_rate: the largest.
         final_learning_rate: of ``"cosine"``, what it falls to.
         schedule: ``"cosine"``, or ``"multistep"``: times 0.2 after 30, 60 and 80% of the steps.
-        warmup_epochs: of linear growth from 0, at the start.
+        warmup_epochs: of linear growth from 0, at the start; with ``epochs=1`` and the default, of all there is.
         weight_decay: L2 penalty (``"sgd"``) or decoupled decay (``"adamw"``).
         clip_norm: largest norm of the gradient; None for no clipping.
         precision: ``"bfloat16"`` runs the networks under autocast; weights are always float32.
@@ -80,7 +82,7 @@ class PretrainConfig:
 
     Raises:
         TypeError: if a count is not an integer, another number no number, or a switch neither True nor False.
-        ValueError: if a value breaks its rule; the sentence names it.
+        ValueError: if a value breaks its rule, or the augmentation hides what the task did; the sentence names it.
     """
 
     model: str = "c4_resnet18_w16"
@@ -139,14 +141,10 @@ class PretrainConfig:
             )
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise ValueError(f"clip_norm must be positive; got {self.clip_norm}. Pass None for no clipping.")
-        if self.augment != "none" and not {"horizontal_flip", "dihedral"}.isdisjoint(self.task.split("+")):
-            raise ValueError(
-                f"augment={self.augment!r} flips every other image before the task, so that nobody can tell what "
-                f"{self.task!r} flipped. Pass augment='none'."
-            )
         for name, allowed in CHOICES.items():
             if (value := getattr(self, name)) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {value!r}. Use {allowed[0]!r}.")
+        check_augmentation(self.augment, self.task)
 
     def _check_types(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 1), ("accumulate", 1), ("head_hidden", 1), ("seed", 0)):

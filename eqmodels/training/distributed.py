@@ -109,7 +109,7 @@ def joined_world(device: str | torch.device | None = None) -> Iterator[World]:
         device: where to compute; None for a GPU if there is one, else the CPU.
     """
     size, local = (int(os.environ.get(name, default)) for name, default in (("WORLD_SIZE", "1"), ("LOCAL_RANK", "0")))
-    device = usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = usable_device(device)
     if size == 1:
         yield World(device=device)
         return
@@ -123,12 +123,16 @@ def joined_world(device: str | torch.device | None = None) -> Iterator[World]:
     yield World(distributed.get_rank(), size, device, local)
 
 
-def usable_device(device: str | torch.device) -> torch.device:
+def usable_device(device: str | torch.device | None = None) -> torch.device:
     """The device, once a tensor has been put there.
+
+    Args:
+        device: None for a GPU if there is one, else the CPU.
 
     Raises:
         ValueError: if there is no such device.
     """
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError) as error:

@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from eqmodels.data import LabelledImages
-from eqmodels.storage import CONFIG, prepare_folder
+from eqmodels.storage import CONFIG, claimed_folder
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.distributed import joined_world
 from eqmodels.training.errors import foreign_run
@@ -56,19 +56,24 @@ def pretrain(
 
     Raises:
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
-        TrainingError: if the loss is no number, a file cannot be written or belongs to another run; the last good
-            checkpoint is intact.
+        StorageError: if another process trains in the folder, or a file cannot be written; the last good checkpoint is
+            intact.
+        TrainingError: if the loss is no number, or a file belongs to another run; so is it then.
         ValueError: if the config does not fit the data, or a name in it is unknown.
         ModuleNotFoundError: if TensorBoard is asked for and not installed.
     """
     folder = Path(folder)
     if tensorboard:
         check_tensorboard()
-    with joined_world(device) as world, torch.random.fork_rng(devices=[]):
+    with (
+        joined_world(device) as world,
+        torch.random.fork_rng(devices=[]),
+        contextlib.ExitStack() as claim,
+    ):
         finished = world.from_writer(lambda: _finished_run(config, folder, data))
         if finished is not None:
             return finished
-        world.from_writer(lambda: prepare_folder(folder))
+        world.from_writer(lambda: claim.enter_context(claimed_folder(folder)))
         with world.one_first():
             images = training_images(config, root) if data is None else data
         run = Pretraining(config, images, world)

@@ -52,9 +52,14 @@ class EsslModel(nn.Module):
     @property
     def pose(self) -> nn.Module | None:
         """What predicts the pose, for canonical features; None if no head learns all rotations of the group."""
-        rotations = self.backbone.group.rotations
+        # A rotation that is no label of its own is summed up with another in one logit: as many labels are not enough.
+        rotations = set(range(self.backbone.group.rotations))
         return next(
-            (head.pose for head in self.heads if isinstance(head, EquivariantHead) and len(head.cosets) >= rotations),
+            (
+                head.pose
+                for head in self.heads
+                if isinstance(head, EquivariantHead) and rotations <= {coset[0] for coset in head.cosets}
+            ),
             None,
         )
 

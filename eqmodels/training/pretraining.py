@@ -23,10 +23,11 @@ from eqmodels.training.images import preprocessing_of
 from eqmodels.training.log import Row, write_log
 from eqmodels.training.model import EsslModel, build_model, components, is_strict
 from eqmodels.training.optimisation import create_optimiser, learning_rate_at
+from eqmodels.training.pitfalls import check_colours, check_norms
 from eqmodels.training.randomness import Purpose, generator_for, seed_dropout
 from eqmodels.transforms import create_augmentation
 
-__all__ = ["Pretraining"]
+__all__ = ["Pretraining", "predicted"]
 
 
 class Pretraining:
@@ -48,7 +49,8 @@ class Pretraining:
 
     Raises:
         ValueError: if the head does not fit the task and the backbone, the images do not suit the task or a class head,
-            there are fewer images than in a batch, or a batch does not divide over the processes.
+            labels cannot be told from them, layer normalisation would have a single field, there are fewer images than
+            in a batch, or a batch does not divide over the processes.
     """
 
     def __init__(self, config: PretrainConfig, data: LabelledImages, world: World | None = None) -> None:
@@ -59,6 +61,8 @@ class Pretraining:
         torch.manual_seed(config.seed)
         model, self.task = build_model(config, data.channels, len(data.classes))
         self.task.check(data.pixels(slice(0, 1)))
+        check_colours(self.task, data)
+        check_norms(config.model, model)
         self.augmentation = create_augmentation(config.augment)
         self.strict = is_strict(config, self.task)
         self.preprocessing = preprocessing_of(data)
@@ -120,7 +124,7 @@ class Pretraining:
         if self.model.class_information is not None:
             progress.class_loss += float(losses[-1].detach()) * len(images)
             loss = loss + losses[-1]
-        correct = [int(_predicted(scores, label).sum()) for scores, label in pairs]
+        correct = [int(predicted(scores, label).sum()) for scores, label in pairs]
         progress.correct = [a + b for a, b in zip(progress.correct or [0] * len(pairs), correct, strict=True)]
         return loss
 
@@ -225,7 +229,7 @@ class Pretraining:
         return totals
 
 
-def _predicted(logits: Float[Tensor, "B labels"], labels: Int[Tensor, " B"]) -> Bool[Tensor, " B"]:
+def predicted(logits: Float[Tensor, "B labels"], labels: Int[Tensor, " B"]) -> Bool[Tensor, " B"]:
     """Whether the label's logit is above all others.
 
     Not `argmax`, which gives ties to the first label: where images are not turned, all labels are the first one, and a

@@ -19,6 +19,13 @@ def test_models_lists_every_name(capsys):
     assert capsys.readouterr().out.split() == list_models("c4_*")
 
 
+def test_models_come_in_widths(capsys):
+    assert main(["models", "c4_resnet18_w32"]) == 0
+    assert capsys.readouterr().out == "c4_resnet18_w32\n"
+    assert main(["models", "c[48]_resnet18_w4"]) == 0  # C8 does not
+    assert capsys.readouterr().out == "c4_resnet18_w4\n"
+
+
 def test_report_is_a_table(capsys):
     assert main(["report", "c4_resnet18_w4", "--size", "16x20"]) == 0
     assert capsys.readouterr().out.startswith("Equivariance of c4_resnet18_w4 under C4: 2 images of 16x20 pixels")
@@ -51,6 +58,8 @@ def test_report_draws(capsys, tmp_path):
         ([], "COMMAND"),
         (["sing"], "invalid choice: 'sing'"),
         (["models", "q*"], "no registered model matches 'q*'"),
+        (["models", "q*_w8"], "no registered model matches 'q*_w8'"),
+        (["models", "c4_resnet18_w7"], "Nearest valid widths: 4 and 8"),
         (["report"], "NAME"),
         (["report", "c4_resnet19"], "the nearest names are"),
         (["report", "c4_resnet18_w7"], "Nearest valid widths: 4 and 8"),

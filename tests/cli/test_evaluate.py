@@ -7,9 +7,12 @@ import json
 import pytest
 import torch
 
+from eqmodels.cli import evaluate as command
 from eqmodels.cli import main
 from eqmodels.cli.table import percent, table
+from eqmodels.data import load_data
 from eqmodels.hub import load_pretrained
+from tests.cli.conftest import TINY
 
 FEW = ["--limit", "100", "--quick"]
 
@@ -29,15 +32,103 @@ def test_json_and_the_file_are_the_same(capsys, tiny_run, tmp_path):
     assert content["test"] == ["fashion_mnist_mini", 2000]
 
 
-def test_several_runs_are_summed_up(capsys, tiny_run, tmp_path):
+@pytest.fixture(scope="module")
+def other_seed(tmp_path_factory):
+    """The folder of a run that differs from `tiny_run` in the seed."""
+    folder = tmp_path_factory.mktemp("runs") / "seed 1"
+    assert main(["pretrain", *TINY, "--seed", "1", "--folder", str(folder), "--quiet"]) == 0
+    return folder
+
+
+def test_several_runs_are_summed_up(capsys, tiny_run, other_seed, tmp_path):
     file = tmp_path / "results.json"
-    assert main(["evaluate", str(tiny_run), str(tiny_run), *FEW, "--output", str(file)]) == 0
+    assert main(["evaluate", str(tiny_run), str(other_seed), *FEW, "--output", str(file)]) == 0
     assert "2 runs: means with 95% intervals" in capsys.readouterr().out
     content = json.loads(file.read_text())
     assert content["summary"]["seeds"] == len(content["evaluations"]) == 2
-    # The same run twice: no deviation.
+    assert [one["config"]["seed"] for one in content["evaluations"]] == [0, 1]
     accuracy = content["summary"]["features"][0]["accuracy"]
-    assert accuracy["low"] == accuracy["high"] == content["evaluations"][0]["features"][0]["accuracy"]
+    assert accuracy["values"] == [one["features"][0]["accuracy"] for one in content["evaluations"]]
+    assert accuracy["low"] < accuracy["mean"] < accuracy["high"]
+
+
+def test_runs_that_are_no_seeds_of_one_config_are_refused_before_they_are_measured(
+    capsys, tiny_run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(command, "evaluate", None)
+    assert main(["evaluate", str(tiny_run), str(tiny_run), *FEW]) == 2
+    assert "2 times. Name each run once" in capsys.readouterr().err
+    assert main(["evaluate", str(tiny_run), "c4_resnet18_w16.rot_fmnist_simclr", *FEW]) == 2
+    assert "must differ in the seed alone; got batch_size=32 and 128" in capsys.readouterr().err
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What `evaluate` is asked, which then stops."""
+    calls = []
+
+    def stop(_, train, test, **options):
+        calls.append({"train": len(train), "test": len(test), **options})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "evaluate", stop)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("arguments", "train", "curve"),
+    [
+        ([], 6000, 2000),
+        (["--limit", "6000"], 6000, 2000),
+        (["--limit", "100000"], 6000, 2000),
+        (["--limit", "300"], 300, 300),
+        (["--limit", "300", "--quick"], 300, 0),
+    ],
+)
+def test_a_limit_bounds_the_images_of_the_probes_and_of_the_curve(asked, capsys, tiny_run, arguments, train, curve):
+    assert main(["evaluate", str(tiny_run), *arguments]) == 130
+    assert (asked[0]["train"], asked[0]["test"], asked[0]["curve_images"]) == (train, 2000, curve)
+    assert capsys.readouterr().err == "eqmodels: stopped\n"  # no checkpoint from which it would go on
+
+
+def test_a_limit_beyond_the_images_takes_them_all_though_classes_are_unequal(asked, tiny_run, monkeypatch):
+    data = load_data("fashion_mnist_mini").subset(range(50, 100))
+    monkeypatch.setattr(command, "load_data", lambda *_, **__: data)
+    assert len(set(data.labels.bincount().tolist())) > 1
+    assert main(["evaluate", str(tiny_run), "--limit", "50"]) == 130
+    assert asked[0]["train"] == 50
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--limit", "5"], "--limit must be at least 10, one image a class of fashion_mnist_mini; got 5."),
+        (["--limit", "0"], "--limit must be at least 10"),
+        (["--size", "0"], "--size must be at least one pixel; got 0"),
+        (["--output", "."], "--output must name a file; . is a folder"),
+        (["--device", "abacus"], "device must be one that PyTorch can use here; got abacus"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_at_once(asked, capsys, tiny_run, arguments, sentence):
+    assert main(["evaluate", str(tiny_run), *arguments]) == 2
+    captured = capsys.readouterr().err
+    assert sentence in captured
+    assert captured.count("\n") == 1
+    assert not asked
+
+
+def test_an_output_that_cannot_be_written_names_its_option(asked, capsys, tiny_run, tmp_path):
+    (tmp_path / "file").touch()
+    assert main(["evaluate", str(tiny_run), "--output", str(tmp_path / "file" / "in")]) == 1
+    assert "Choose another (--output)" in capsys.readouterr().err
+    assert not asked
+
+
+def test_it_says_what_it_is_doing_on_standard_error(capsys, tiny_run):
+    assert main(["evaluate", str(tiny_run), *FEW, "--json"]) == 0
+    captured = capsys.readouterr()
+    json.loads(captured.out)
+    assert captured.err.startswith("measuring c4_resnet18_w4: features\nmeasuring c4_resnet18_w4: regular\n")
 
 
 def test_a_checkpoint_is_a_network_like_the_finished_run(tiny_run):
@@ -50,10 +141,16 @@ def test_a_checkpoint_is_a_network_like_the_finished_run(tiny_run):
     assert not checkpoint.model.training
 
 
-def test_a_run_that_is_not_done_can_be_evaluated(capsys, tiny_run, tmp_path):
-    (tmp_path / "checkpoint.pt").write_bytes((tiny_run / "checkpoint.pt").read_bytes())
+def test_a_run_that_is_not_done_can_be_evaluated_and_is_said_to_be_none(capsys, tiny_run, tmp_path):
+    content = torch.load(tiny_run / "checkpoint.pt", weights_only=True)
+    content["config"]["epochs"] = 4
+    torch.save(content, tmp_path / "checkpoint.pt")
     assert main(["evaluate", str(tmp_path), *FEW]) == 0
-    assert "canonical" in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert "canonical" in captured.out
+    assert f"{tmp_path} is not done: measuring its checkpoint, after 1 of 4 epochs" in captured.err
+    assert main(["evaluate", str(tiny_run / "checkpoint.pt"), *FEW]) == 0
+    assert "is not done" not in capsys.readouterr().err
 
 
 def test_a_damaged_checkpoint_is_one_line_on_standard_error(capsys, tiny_run, tmp_path):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,8 +13,10 @@ import time
 from dataclasses import fields
 
 import pytest
+from torchvision.transforms.functional import to_pil_image
 
-from eqmodels.cli import main, pretrain
+from eqmodels.cli import build_parser, main, pretrain
+from eqmodels.data import load_data
 from eqmodels.training import PretrainConfig, load_run
 from tests.cli.conftest import TINY
 
@@ -34,6 +38,30 @@ def test_it_says_where_the_weights_are_and_what_to_do_next(capsys, tmp_path):
     assert f"Weights: {folder}" in out
     assert f"Next: eqmodels evaluate {folder}" in out
     assert load_run(folder).config.model == "c4_resnet18_w4"
+
+
+def test_the_next_step_finds_the_same_data(capsys, tmp_path):
+    root = tmp_path / "my images"
+    images = load_data("fashion_mnist_mini").subset(range(80))
+    for number, (image, label) in enumerate(zip(images.images, images.labels.tolist(), strict=True)):
+        (root / f"class {label}").mkdir(parents=True, exist_ok=True)
+        to_pil_image(image).save(root / f"class {label}" / f"{number}.png")
+    options = ["--data", "image_folder", "--root", str(root), "--folder", str(tmp_path / "run"), "--quiet"]
+    tiny = ["--model", "c4_resnet18_w4", "--batch-size", "32", "--epochs", "1", "--head-hidden", "16"]
+    assert main(["pretrain", *tiny, *options]) == 0
+    (line,) = re.findall("^Next: eqmodels (.*)$", capsys.readouterr().out, re.MULTILINE)
+    assert line == f"evaluate {tmp_path}/run --root '{root}'"
+    assert build_parser().parse_args(shlex.split(line)).root == str(root)
+
+
+def test_the_help_has_every_default_and_no_types(capsys):
+    with pytest.raises(SystemExit):
+        main(["pretrain", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--channels-last, --no-channels-last memory format of images and filters (default: yes)" in text
+    assert "--compile, --no-compile run through torch.compile (default: no)" in text
+    assert "--epochs N passes" in text
+    assert not re.search(r"\b(INT|STR|FLOAT)\b", text)
 
 
 def test_the_result_is_json(capsys, tiny_run):
@@ -83,9 +111,18 @@ def test_every_config_has_a_folder_of_its_own():
         (["--head", "big"], 2, "invalid choice: 'big'"),
         (["--task", "rotatoin"], 2, "rotation"),
         (["--model", "resnet18_w4"], 2, "an equivariant head needs a backbone whose group contains the task's"),
-        (["--task", "grayscale", "--head", "mlp"], 2, "to_rgb"),
+        (["--task", "grayscale", "--head", "mlp", "--augment", "none"], 2, "Pass to_rgb=True (--to-rgb)"),
         (["--data", "imagenet"], 2, "data must be one of"),
-        (["--recipe", "/nowhere/recipe.json"], 1, "No such file"),
+        (
+            ["--recipe", "/nowhere/recipe.json"],
+            2,
+            "--recipe must name a file that can be read; /nowhere/recipe.json is",
+        ),
+        (["--recipe", "/"], 2, "/ is none (Is a directory)"),
+        (["--recipe", sys.executable], 2, "--recipe must be a JSON file"),
+        (["--norm", "layer"], 2, "norm='layer' needs at least 2 fields of C4"),
+        (["--task", "rotation+vertical_flip", "--head", "mlp"], 2, "flips every other image before the task"),
+        (["--task", "grayscale", "--head", "mlp", "--augment", "none", "--to-rgb"], 2, "--coloured"),
         (["--limit", "10", "--batch-size", "64"], 2, "batch_size"),
         (["--class-weight", "nan"], 2, "class_weight must be a finite number; got nan. Pass 0.5 to add"),
         (["--class-weight", "a lot"], 2, "invalid float value: 'a lot'"),
@@ -99,7 +136,7 @@ def test_bad_input_is_one_line_on_standard_error(capsys, tmp_path, arguments, st
     assert captured.err.startswith("eqmodels: ")
     assert captured.err.count("\n") == 1
     assert sentence in captured.err
-    assert not (folder / "model.safetensors").exists()
+    assert not folder.exists()
 
 
 def test_a_folder_of_another_run_is_refused_and_left_alone(capsys, tiny_run):

@@ -25,6 +25,16 @@ def test_it_knows_its_length_and_channels():
     assert made(channels=3).channels == 3
 
 
+def test_it_knows_whether_any_image_has_a_colour():
+    assert made(channels=3).has_colour
+    assert not made().has_colour
+    grey = made(2000).to_rgb()
+    assert not grey.has_colour
+    images = grey.images.clone()
+    images[-1, 2, 4, 6] ^= 1
+    assert LabelledImages("one of many", images, grey.labels, grey.classes).has_colour
+
+
 def test_pixels_are_float32_in_0_to_1():
     data = made()
     assert data.pixels().dtype == torch.float32

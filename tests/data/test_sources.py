@@ -248,6 +248,21 @@ def test_a_place_that_cannot_be_written_is_passed_by(places, monkeypatch):
     assert (places["variable"] / "FashionMNIST" / "raw").is_dir()
 
 
+def test_what_is_said_while_downloading_is_no_result(places, monkeypatch, capsys):
+    downloading(monkeypatch)
+    fetch = datasets.mnist.download_and_extract_archive
+
+    def talkative(*arguments: object, **options: object) -> None:
+        print("Downloading http://...")
+        fetch(*arguments, **options)
+
+    monkeypatch.setattr(datasets.mnist, "download_and_extract_archive", talkative)
+    load_data("fashion_mnist", root=places["argument"])
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("Downloading http://...") == 4
+
+
 def test_other_data_in_the_place_is_kept(places, monkeypatch):
     write_idx(places["argument"], "torchvision", 5, name="MNIST")
     (places["argument"] / "FashionMNIST" / "raw").mkdir(parents=True)

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from eqmodels.data import LabelledImages
-from eqmodels.evaluation import EncoderEvaluation, evaluate, pool_features, poolings_of, regular_features
+from eqmodels.evaluation import (
+    EncoderEvaluation,
+    evaluate,
+    over_seeds,
+    pool_features,
+    poolings_of,
+    regular_features,
+)
 from eqmodels.groups import PlanarGroup
 from eqmodels.training import PretrainConfig, Pretraining, Run
 
 
-def striped(count: int, *, channels: int = 1, seed: int = 0) -> LabelledImages:
+def striped(count: int, *, channels: int = 1, seed: int = 0, size: tuple[int, int] = (12, 12)) -> LabelledImages:
     """Images of two classes without symmetry: stripes at the top, or a spot at the left; noise on both."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.arange(count) % 2
-    images = 60 * torch.rand(count, channels, 12, 12, generator=generator)
+    images = 60 * torch.rand(count, channels, *size, generator=generator)
     images[labels == 0, :, 1:5:2, 1:9] += 150
     images[labels == 1, :, 6:10, 1:4] += 150
     return LabelledImages("striped", images.to(torch.uint8), labels, ("stripes", "spot"))
@@ -100,6 +108,9 @@ def test_everything_that_is_asked_for_is_measured_and_is_json():
     assert "canonical" not in {entry["features"] for entry in content["features"]}
     assert content["tasks"][0]["training_accuracy"] is None
     assert EncoderEvaluation.from_dict(content).to_dict() == content
+    assert content["config"] == untrained("c4_resnet18_w8", "mlp").config.to_dict()
+    del content["config"]  # as results were before
+    assert EncoderEvaluation.from_dict(content).config is None
     assert EncoderEvaluation.from_dict(content).of("invariant") == scores.of("invariant")
 
 
@@ -134,6 +145,93 @@ def test_batches_do_not_change_features():
     parts = regular_features(run, images.pixels, len(images), batch_size=4)
     torch.testing.assert_close(whole, parts)
     assert pool_features(run, whole, "all").shape[1] == 3 * 16 + 64 + 64
+
+
+@pytest.mark.parametrize("pooling", ["invariant", "canonical", "canonical-soft", "all"])
+def test_features_are_pooled_where_the_pose_is_and_come_back(pooling, monkeypatch):
+    """The device `meta` computes nothing, and refuses tensors of others as a GPU does."""
+    run, back = untrained("c4_resnet18_w8", "equivariant"), []
+    run.model.to("meta")
+
+    def fetched(tensor):
+        back.append(tensor.device.type)
+        return torch.zeros(tensor.shape)
+
+    monkeypatch.setattr(torch.Tensor, "cpu", fetched)
+    pooled = pool_features(run, torch.randn(5, 64), pooling)
+    assert pooled.device.type == "cpu"
+    assert set(back) == {"meta"}
+
+
+def test_permuted_test_labels_choose_the_same_probes():
+    """Nothing is chosen on the test images."""
+    run, test = untrained("c4_resnet18_w8", "equivariant"), striped(60, seed=1)
+    kinds = ("regular", "invariant", "canonical")
+    options = QUICK | {"features": kinds, "fractions": (0.2,), "strengths": (1.0, 0.1, 0.01, 1e-3)}
+    permuted = replace(test, labels=test.labels[torch.randperm(60)])
+    given, other = (evaluate(run, striped(60), data, **options) for data in (test, permuted))
+    assert [entry.strength for entry in given.features] == [entry.strength for entry in other.features]
+    assert given.of("regular").accuracy > other.of("regular").accuracy
+    # A label's part of the images that are right is what the probe says of them, whatever their labels.
+    flipped = replace(test, labels=1 - test.labels)
+    opposite = evaluate(run, striped(60), flipped, **options)
+    for one, two in zip(given.features, opposite.features, strict=True):
+        assert one.strength == two.strength
+        assert one.accuracy == pytest.approx(1 - two.accuracy)
+        for part, found in one.labels.items():
+            assert found.mean == pytest.approx(1 - two.labels[part].mean)
+
+
+def test_ties_are_no_predictions():
+    """As in training: else a network that knows nothing would know the first label."""
+    run = untrained("c4_resnet18_w8", "equivariant")
+    with torch.no_grad():
+        for parameter in run.model.heads.parameters():
+            parameter.zero_()
+    (scores,) = evaluate(run, striped(60), striped(20, seed=1), features=("invariant",), **QUICK).tasks
+    assert (scores.accuracy, scores.augmented_accuracy) == (0, 0)
+    assert scores.loss == pytest.approx(math.log(4))
+
+
+def test_all_labels_are_a_fraction_too():
+    options = QUICK | {"fractions": (1.0,)}
+    scores = evaluate(untrained("c4_resnet18_w8", "mlp"), striped(60), striped(20, seed=1), **options).of("regular")
+    assert scores.labels["1"].mean == scores.accuracy
+    assert set(scores.labels) == {"1"}
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize(
+    ("changes", "error", "sentence"),
+    [
+        ({"fractions": (0.1, 2.0)}, ValueError, "fraction must be above 0 and at most 1; got 2.0"),
+        ({"fractions": (0.0,)}, ValueError, "fraction must be above 0 and at most 1; got 0.0"),
+        ({"curve_images": -3}, ValueError, "curve_images must be at least 0; got -3"),
+        ({"curve_images": 2.5}, TypeError, "curve_images must be an integer; got 2.5"),
+        ({"strengths": ()}, ValueError, "strengths must be positive and finite"),
+        ({"seed": -1}, ValueError, "seed must be at least 0; got -1"),
+        ({"features": ("canonic",)}, ValueError, "features of this network are regular, .*; got 'canonic'"),
+        ({"train": striped(60).subset(range(0, 60, 2))}, ValueError, "striped has 30, and none of 'spot'"),
+        ({"train": striped(60, size=(12, 10))}, ValueError, "rotation turns images .* so they must be square"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_anything_is(changes, error, sentence, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("features were computed")
+
+    monkeypatch.setattr("eqmodels.evaluation.encoder.regular_features", never)
+    options = {"train": striped(60), **changes}
+    train = options.pop("train")
+    test = striped(20, seed=1, size=(12, 10)) if train.images.shape[-1] == 10 else striped(20, seed=1)
+    with pytest.raises(error, match=sentence):
+        evaluate(untrained("c4_resnet18_w8", "equivariant"), train, test, **options)
+
+
+def test_kinds_that_are_not_there_are_answered_by_those_that_are():
+    scores = evaluate(untrained("c4_resnet18_w8", "mlp"), striped(60), striped(20, seed=1), **QUICK)
+    for measured in (scores, over_seeds([scores])):
+        with pytest.raises(KeyError, match="features must be one of regular, invariant, invariant-3, all; got 'canon'"):
+            measured.of("canon")
 
 
 def test_images_of_other_channels_are_refused_in_one_sentence():

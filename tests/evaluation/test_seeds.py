@@ -18,9 +18,9 @@ def one():
 
 
 def shifted(evaluation, by):
-    """The same evaluation with other accuracies."""
+    """The evaluation of another seed, with other accuracies."""
     features = tuple(replace(scores, accuracy=scores.accuracy - by) for scores in evaluation.features)
-    return replace(evaluation, features=features)
+    return replace(evaluation, features=features, config=evaluation.config | {"seed": round(100 * by)})
 
 
 def test_a_summary_is_the_estimate_of_every_number(one):
@@ -42,7 +42,8 @@ def test_a_summary_is_the_estimate_of_every_number(one):
 def test_few_labels_are_averaged_by_fraction(one):
     def with_labels(mean):
         labels = {"0.1": estimate([mean - 0.01, mean, mean + 0.01])}
-        return replace(one, features=(replace(one.features[0], labels=labels),))
+        config = one.config | {"seed": round(100 * mean)}
+        return replace(one, features=(replace(one.features[0], labels=labels),), config=config)
 
     (entry,) = over_seeds([with_labels(0.7), with_labels(0.8)]).features
     assert entry.labels["0.1"].mean == pytest.approx(0.75)
@@ -61,3 +62,28 @@ def test_what_is_not_alike_is_refused_in_one_sentence(one):
     for evaluations in ([], [one, other], [one, elsewhere], [one, replace(one, model="another")]):
         with pytest.raises(ValueError, match="evaluations must be of one model"):
             over_seeds(evaluations)
+
+
+def test_the_same_weights_are_no_two_seeds(one):
+    known = replace(one, sha256="ab" * 32)
+    for evaluations in ([known, known], [replace(known, config=None)] * 2, [known, shifted(one, 0.1), known]):
+        with pytest.raises(ValueError, match=r"got the weights abababababab\.\.\. 2 times. Name each run once"):
+            over_seeds(evaluations)
+
+
+def test_a_seed_counts_once(one):
+    again = [replace(one, sha256=name * 64) for name in "ab"]
+    with pytest.raises(ValueError, match="must differ in the seed, as the interval is over seeds; got seed=0 2 times"):
+        over_seeds(again)
+    # Of results that do not know their config, nothing can be said.
+    assert over_seeds([replace(found, config=None) for found in again]).seeds == 2
+
+
+@pytest.mark.parametrize("changes", [{"augment": "none"}, {"head": "mlp", "seed": 3}, {"epochs": 3}, {"limit": 5}])
+def test_what_differs_in_more_than_the_seed_is_not_averaged(one, changes):
+    other = replace(one, sha256="b" * 64, config=one.config | {"seed": 1} | changes)
+    name, value = next(iter(changes.items()))
+    with pytest.raises(
+        ValueError, match=f"must differ in the seed alone; got {name}={one.config[name]!r} and {value!r}"
+    ):
+        over_seeds([one, other])

@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 
 from eqmodels.evaluation import fit_linear_probe
+from eqmodels.measures import linear_probe
 from eqmodels.measures.labelled import class_ranks
-from eqmodels.measures.linear_probe import STRENGTHS, validation_parts
+from eqmodels.measures.linear_probe import STRENGTHS, _Fold, validation_parts
 
 # Quick in float64: on few separable images the weakest of the default ones take L-BFGS hundreds of steps.
 GRID = (10.0, 1.0, 0.1, 0.01, 1e-3)
@@ -157,6 +158,32 @@ def test_the_strength_is_the_best_on_what_was_held_out(count, fraction):
     assert probe.strength == best[2]
     assert probe.validation_accuracy == pytest.approx(best[0])
     assert len({accuracy for accuracy, *_ in scored}) > 1
+
+
+def test_the_path_ends_when_two_strengths_in_turn_are_worse_than_the_best(monkeypatch):
+    """And what is chosen is what the whole path would choose."""
+    features, labels = blobs(120, width=40, distance=0.4, dtype=torch.float32)
+    tried, judge = [], _Fold.judge
+
+    def judged(fold, strength):
+        tried.append(strength)
+        return judge(fold, strength)
+
+    monkeypatch.setattr(_Fold, "judge", judged)
+    strengths = (100.0, 10.0, 1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5)
+    short = fit_linear_probe(features, labels, strengths=strengths)
+    ended = list(dict.fromkeys(tried))
+    monkeypatch.setattr(linear_probe, "PATIENCE", 100)
+    tried.clear()
+    whole = fit_linear_probe(features, labels, strengths=strengths)
+    assert list(dict.fromkeys(tried)) == list(strengths)
+    assert ended == list(strengths[: len(ended)])
+    assert len(ended) < len(strengths)
+    assert ended.index(short.strength) <= len(ended) - 3
+    assert short.strength == whole.strength
+    assert torch.equal(short.weight, whole.weight)
+    # Every strength meets every part of the images that is held out.
+    assert len(tried) == len(strengths) * len(validation_parts(labels, 0.1, seed=0))
 
 
 def test_of_equally_accurate_strengths_the_surer_is_chosen():

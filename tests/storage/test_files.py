@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import subprocess
+import sys
+
 import pytest
 
-from eqmodels.storage import StorageError, prepare_folder, printable, reason_of, write_atomically, write_together
+from eqmodels.storage import (
+    StorageError,
+    claimed_folder,
+    prepare_folder,
+    printable,
+    reason_of,
+    write_atomically,
+    write_together,
+)
 
 
 def test_a_file_is_written_whole(tmp_path):
@@ -34,8 +48,8 @@ def test_a_write_that_fails_leaves_the_old_content_and_nothing_else(tmp_path, mo
 
 
 def test_what_a_killed_run_half_wrote_is_removed_and_nothing_else(tmp_path):
-    for name in (".checkpoint.pt.123.part", ".other", "notes.part"):
-        (tmp_path / name).write_text("")
+    for name in (".checkpoint.pt.123.part", ".log.csv.45-0a1b2c3d.part", ".other", "notes.part"):
+        (tmp_path / name).write_text("half")
     prepare_folder(tmp_path)
     assert {file.name for file in tmp_path.iterdir()} == {".other", "notes.part"}
 
@@ -90,3 +104,92 @@ def test_long_words_lose_their_middle():
     assert words.endswith("aaz")
     assert printable("a" * 200) == "a" * 200
     assert len(reason_of(ValueError("\ud800" * 5000))) <= 200
+
+
+def elsewhere(code: str, *arguments: object) -> subprocess.Popen[str]:
+    """A process of its own, that has printed "ready" and waits for a line."""
+    program = f"import sys, pathlib\nfrom eqmodels.storage import *\n{code}"
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n", process.communicate()[1]
+    return process
+
+
+CLAIM = "with claimed_folder(pathlib.Path(sys.argv[1])):\n    print('ready', flush=True)\n    sys.stdin.readline()"
+WRITE = """
+import os
+fsync = os.fsync
+os.fsync = lambda number: (print("ready", flush=True), sys.stdin.readline(), fsync(number))
+write_atomically(pathlib.Path(sys.argv[1]), "whole")
+"""
+
+
+def test_what_a_living_process_writes_is_left_alone_and_what_a_dead_one_wrote_is_not(tmp_path):
+    living, dead = (elsewhere(WRITE, tmp_path / name) for name in ("living", "dead"))
+    os.kill(dead.pid, signal.SIGKILL)
+    dead.communicate()
+    assert len(list(tmp_path.glob(".*.part"))) == 2
+    prepare_folder(tmp_path)
+    assert [file.name.split(".")[1] for file in tmp_path.glob(".*.part")] == ["living"]
+    living.communicate("\n")
+    assert living.returncode == 0
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("living", "whole")]
+
+
+def test_a_folder_is_claimed_by_one_process_at_a_time(tmp_path):
+    folder = tmp_path / "run"
+    other = elsewhere(CLAIM, folder)
+    (folder / "file").write_text("theirs")
+    with pytest.raises(StorageError, match=rf"^another process trains in {re.escape(str(folder))}\. Wait until it is"):
+        claimed_folder(folder).__enter__()
+    other.communicate("\n")
+    assert {file.name for file in folder.iterdir()} == {"file"}
+    with claimed_folder(folder):
+        assert {file.name for file in folder.iterdir()} == {"file", ".lock"}
+        with pytest.raises(StorageError, match="another process trains in"):  # not even in another thread
+            claimed_folder(folder).__enter__()
+    assert {file.name for file in folder.iterdir()} == {"file"}
+
+
+def test_the_claim_of_a_killed_process_ends_with_it(tmp_path):
+    other = elsewhere(CLAIM, tmp_path)
+    os.kill(other.pid, signal.SIGKILL)
+    other.communicate()
+    assert (tmp_path / ".lock").exists()
+    with claimed_folder(tmp_path):
+        pass
+    assert not any(tmp_path.iterdir())
+
+
+def test_folders_into_which_nothing_was_put_are_taken_away_and_others_are_not(tmp_path):
+    with pytest.raises(ValueError, match="refused"), claimed_folder(tmp_path / "a" / "b"):
+        raise ValueError("refused")
+    assert not any(tmp_path.iterdir())
+    with claimed_folder(tmp_path / "a" / "b"):
+        (tmp_path / "a" / "file").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "file"]
+    with claimed_folder(tmp_path / "a"):
+        pass
+    (tmp_path / "empty").mkdir()
+    with claimed_folder(tmp_path / "empty"):
+        pass
+    assert (tmp_path / "empty").is_dir()
+
+
+def test_without_locks_nobody_is_kept_out_and_nothing_is_removed(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    (tmp_path / ".file.123.part").write_text("of whom?")
+    with claimed_folder(tmp_path), claimed_folder(tmp_path):
+        write_atomically(tmp_path / "file", "whole")
+    assert {file.name for file in tmp_path.iterdir()} == {"file", ".file.123.part"}
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_its_option(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"^files are to be written into .*file/in.* Choose another \(--output\)\.$"):
+        prepare_folder(tmp_path / "file" / "in", option="--output")

@@ -127,7 +127,7 @@ BROKEN = [
     ({"head_dropout": 1.0}, ValueError, "head_dropout must be at least 0 and below 1; got 1.0. Pass 0."),
     ({"clip_norm": 0.0}, ValueError, "clip_norm must be positive; got 0.0. Pass None for no clipping."),
     ({"norm": "group"}, ValueError, "norm must be one of batch, layer; got 'group'. Use 'batch'."),
-    ({"preset": "x"}, ValueError, "preset must be one of paper, fixed; got 'x'. Use 'paper'."),
+    ({"preset": "x"}, ValueError, "preset must be one of fixed, paper; got 'x'. Use 'fixed'."),
     ({"turn": "never"}, ValueError, "turn must be one of auto, always; got 'never'. Use 'auto'."),
     ({"head": "x"}, ValueError, "head must be one of linear, mlp, equivariant; got 'x'. Use 'linear'."),
     ({"augment": "x"}, ValueError, "augment must be one of none, crop_flip, simclr; got 'x'. Use 'none'."),

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from eqmodels.data import LabelledImages
-from eqmodels.storage import EqmodelsError
+from eqmodels.storage import EqmodelsError, claimed_folder
 from eqmodels.training import Pretraining, TrainingError, pretrain
 from tests.training.runs import finish, photos, start, tiny, weights
 
@@ -117,8 +117,10 @@ def test_no_images_are_refused(tmp_path):
         ({"task": "grayscale", "head": "mlp"}, "^grayscale is a task about colour and needs images of 3 channels"),
     ],
 )
-def test_a_config_that_does_not_fit_is_refused(tmp_path, changes, sentence):
-    fails(tiny(**changes), tmp_path, sentence, ValueError)
+def test_a_config_that_does_not_fit_is_refused_and_nothing_is_left(tmp_path, changes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        trained(tiny(**changes), tmp_path / "of" / "a run")
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_standard_network_has_no_layer_norm(tmp_path):
@@ -152,6 +154,15 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_trained(t
     sentence = f"^files are to be written into {re.escape(str(tmp_path / folder))}, which cannot be done "
     fails(tiny(), tmp_path / folder, sentence)
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_folder_in_which_another_process_trains_is_refused_and_left_alone(stopped, tmp_path):
+    folder, config = stopped
+    before = (folder / "checkpoint.pt").read_bytes()
+    with claimed_folder(folder):
+        fails(config, folder, f"^another process trains in {re.escape(str(folder))}. Wait until it is done")
+    assert (folder / "checkpoint.pt").read_bytes() == before
+    assert_goes_on(folder, config, tmp_path)
 
 
 def test_a_checkpoint_of_another_config_is_refused_and_kept(stopped, tmp_path):

@@ -44,8 +44,8 @@ def saved(tmp_path, randomised):
     "changes",
     [
         {},
-        {"model": "d4_resnet18_w8", "norm": "layer", "task": "dihedral", "augment": "none"},
-        {"model": "resnet18_w4", "head": "mlp", "task": "rotation+jigsaw+vertical_flip", "channels_last": True},
+        {"model": "d4_resnet18_w16", "norm": "layer", "task": "dihedral", "augment": "none"},
+        {"model": "resnet18_w4", "head": "mlp", "task": "rotation+jigsaw+vertical_flip", "augment": "none"},
         {"task": "jigsaw", "head": "linear", "preset": "paper"},
         {"class_weight": -9.0, "class_hidden": 8},
         {"class_weight": 0.5, "class_hidden": 0, "task": "rotation+jigsaw", "head": "mlp"},
