@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from eqmodels.measures.intervals import Estimate
 
@@ -15,7 +14,7 @@ __all__ = ["rank_correlation"]
 RESAMPLES = 2000
 
 
-def rank_correlation(one: Sequence[float], other: Sequence[float], *, seed: int = 0) -> Estimate:
+def rank_correlation(one: ArrayLike, other: ArrayLike, *, seed: int = 0) -> Estimate:
     """Spearman's correlation of two series, with its 95% interval by resampling the pairs.
 
     ``corr(rank(x), rank(y))``, equal values sharing their mean rank. Resamples in which a series is constant are left
