@@ -50,7 +50,7 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _calibration(study: SynergyStudy) -> Figure:
-    figure = _figure(6, 5)
+    figure = _figure(6.0, 5.0)
     axes = figure.subplots()
     models = list(dict.fromkeys(entry.model for entry in study.calibration))
     for model, marker in zip(models, MARKERS, strict=False):
@@ -69,7 +69,7 @@ def _bars(points: tuple[GridPoint, ...]) -> Figure:
     """One panel a backbone, one bar a task and augmentation, the same of random initialisation beside it."""
     backbones = list(dict.fromkeys(point.cell.config.model for point in points))
     rows = {name: [point for point in points if point.cell.config.model == name] for name in backbones}
-    figure = _figure(9, 0.9 + sum(0.35 * len(found) + 0.8 for found in rows.values()))
+    figure = _figure(9.0, 0.9 + sum(0.35 * len(found) + 0.8 for found in rows.values()))
     heights = [len(found) + 1.5 for found in rows.values()]
     panels = figure.subplots(len(backbones), 1, squeeze=False, height_ratios=heights, sharex=True)[:, 0]
     for axes, (backbone, found) in zip(panels, rows.items(), strict=True):
@@ -92,7 +92,7 @@ def _bars(points: tuple[GridPoint, ...]) -> Figure:
 
 
 def _scatter(points: tuple[GridPoint, ...]) -> Figure:
-    figure = _figure(10, 4.5)
+    figure = _figure(10.0, 4.5)
     panels = figure.subplots(1, 2, sharey=True)
     tasks = list(dict.fromkeys(point.cell.config.task for point in points))
     augments = list(dict.fromkeys(point.cell.config.augment for point in points))
@@ -142,7 +142,7 @@ def _doses(study: SynergyStudy) -> Figure:
         ((cell.config.class_weight or 0.0, result) for cell, result in study.cells.items() if cell.kind == "dose"),
         key=lambda pair: pair[0],
     )
-    figure = _figure(6, 4)
+    figure = _figure(6.0, 4.0)
     axes = figure.subplots()
     positions = range(len(found))
     curves: dict[str, Callable[[int], float]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from eqmodels.data import LabelledImages
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.pretraining import Pretraining
@@ -28,4 +30,5 @@ def untrained(config: PretrainConfig, images: LabelledImages) -> Run:
     Raises:
         ValueError: as `Pretraining`.
     """
-    return snapshot(Pretraining(config, images))
+    with torch.random.fork_rng(devices=[]):
+        return snapshot(Pretraining(config, images))

@@ -107,7 +107,7 @@ def test_a_study_that_is_stopped_between_epochs_goes_on_to_the_same_end(folder, 
     assert len(json.loads((tmp_path / cell.name / "terms.json").read_text())) == 1
     found = study.measure_cell(cell, tmp_path, data, **options)
     assert killed
-    assert [terms.to_dict() for terms in found.terms] == whole
+    assert json.loads(json.dumps([terms.to_dict() for terms in found.terms])) == whole
 
 
 def test_another_plan_is_refused_and_nothing_is_touched(folder):
