@@ -164,7 +164,7 @@ def test_a_damaged_checkpoint_is_one_line_on_standard_error(capsys, tiny_run, tm
     ("arguments", "status", "sentence"),
     [
         (["nobody"], 2, "neither the folder of a run nor a pretrained network"),
-        (["."], 1, "no finished run"),
+        (["."], 1, "is not the folder of a network"),
     ],
 )
 def test_what_is_no_network_is_one_line_on_standard_error(capsys, arguments, status, sentence):

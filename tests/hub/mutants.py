@@ -115,14 +115,15 @@ def places(content: Any) -> list[tuple[Any, Any]]:
     return own + [place for key in keys for place in places(content[key])]
 
 
-def rewritten(content: dict, chance: random.Random) -> bytes:
+def rewritten(content: dict, chance: random.Random, kept: tuple[str, ...] = ()) -> bytes:
     """A few keys deleted, doubled, renamed and exchanged, and values replaced; top-level parts equally often."""
     content = copy.deepcopy(content)
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
-        part = chance.choice(list(content) or [""])
+        part = chance.choice([name for name in content if name not in kept] or [""])
         possible = [(content, part)] if part in content else []
         if part in content and chance.random() < 0.7:
             possible = places(content[part]) or possible
+        possible = [place for place in possible if place[1] not in kept]
         if not possible:
             continue
         holder, key = chance.choice(possible)
@@ -133,7 +134,8 @@ def rewritten(content: dict, chance: random.Random) -> bytes:
             holder[chance.choice(("", "format", "auto_map", f"{key} ", "\ud800", "x" * 5000))] = holder[key]
         elif kind == 2 and isinstance(holder, dict):
             other = chance.choice(list(holder))
-            holder[key], holder[other] = holder[other], holder[key]
+            if other not in kept:
+                holder[key], holder[other] = holder[other], holder[key]
         elif kind == 3:
             holder[key] = copy.deepcopy(chance.choice(list(content.values())))
         else:
