@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn
 
+import torch
 from tqdm import tqdm
 
 from eqmodels.data import load_data
@@ -78,7 +79,8 @@ def run_study(
     _claim(plan, folder)
     data = load_study_data(plan, root)
     cells = plan.cells()
-    with tqdm(total=len(cells) + 1, unit="cell", disable=quiet) as bar:
+    # Building a network draws from PyTorch's global generator.
+    with tqdm(total=len(cells) + 1, unit="cell", disable=quiet) as bar, torch.random.fork_rng(devices=[]):
         bar.set_postfix_str("calibration")
         _calibrated(plan, folder)
         bar.update()
