@@ -11,6 +11,7 @@ import jinja2
 from huggingface_hub import EvalResult, ModelCardData
 
 from eqmodels.evaluation import EncoderEvaluation
+from eqmodels.evaluation.encoder import TURNED_PROBE
 from eqmodels.groups import PlanarGroup
 from eqmodels.hub.index import ZooEntry, entry_of, read_results
 from eqmodels.hub.picture import PICTURE
@@ -21,9 +22,6 @@ __all__ = ["exact_moves", "model_card", "possible_twin", "twin_of"]
 
 LICENCES = {"fashion_mnist": "Zalando SE, MIT licence", "fashion_mnist_mini": "Zalando SE, MIT licence"}
 """Licences of the training images, where they are known."""
-
-TURNED_PROBE = "regular, turned probe"
-"""The kind of features whose probe sees turned images too."""
 
 SHOWN = ("canonical", "regular", "invariant-3", "orbit-mean", TURNED_PROBE)
 """The kinds of features that the card shows, in this order."""

@@ -134,10 +134,7 @@ def _followed(
                 write_atomically(folder / TERMS, json.dumps([terms.to_dict() for terms in found], indent=1) + "\n")
             if training.progress.epoch == config.epochs:
                 return run, tuple(found)
-            training.network.train()
-            for _ in range(training.steps_per_epoch):
-                training.step()
-            training.end_epoch()
+            training.epoch()
             training.save(folder)
 
 

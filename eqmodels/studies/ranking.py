@@ -90,11 +90,8 @@ def rank_tasks(
             )
             with torch.random.fork_rng(devices=[]):
                 training = Pretraining(config, train)
-                training.network.train()
-                while training.progress.epoch < epochs:
-                    training.step()
-                    if training.progress.step == training.steps_per_epoch:
-                        training.end_epoch()
+                for _ in range(epochs):
+                    training.epoch()
         except ValueError as error:
             impossible[task] = str(error)
             continue

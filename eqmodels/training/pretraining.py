@@ -163,6 +163,17 @@ class Pretraining:
         self.optimiser.step()
         progress.step += 1
 
+    def epoch(self) -> Row:
+        """The steps that are left of an epoch, and its end; the row of the log.
+
+        Raises:
+            TrainingError: as `step`.
+        """
+        self.network.train()
+        while self.progress.step < self.steps_per_epoch:
+            self.step()
+        return self.end_epoch()
+
     def end_epoch(self) -> Row:
         """Turns the counts of an epoch into a row of the log, begins the next epoch, and returns the row."""
         progress, names = self.progress, [part.name for part in components(self.task)]
