@@ -13,7 +13,7 @@ import torch
 
 from eqmodels.data import LabelledImages
 from eqmodels.evaluation import head_scores, observe, regular_features
-from eqmodels.measures import SynergyTerms, fit_linear_probe, measure_synergy
+from eqmodels.measures import FilmFamily, SynergyTerms, fit_linear_probe, measure_synergy
 from eqmodels.storage import prepare_folder, write_atomically
 from eqmodels.studies.plan import Cell
 from eqmodels.studies.results import RESULT, CellResult
@@ -54,6 +54,7 @@ def measure_cell(
     data: StudyData,
     *,
     classifier: Run | None,
+    source: str | None = None,
     folds: int,
     report: Callable[[str], None] = lambda _: None,
 ) -> CellResult:
@@ -66,6 +67,7 @@ def measure_cell(
         folder: of the study.
         data: images.
         classifier: that sees the class in images transformed by the cell's task; None for a classifier itself.
+        source: for a cell of the kind ``film``, the name of the cell with its network.
         folds: of the cross-fitting.
         report: called with a word on what is being done.
 
@@ -77,19 +79,22 @@ def measure_cell(
     started = time.monotonic()
     train, test, seen = data.of(cell.config)
     own = folder / cell.name
+    trained_in = folder / (source or cell.name)
+    family = FilmFamily() if cell.kind == "film" else None
 
     def terms_of(run: Run) -> SynergyTerms:
         observations = observe(run, seen, classifier=classifier)
-        return measure_synergy(observations, folds=folds, report=report)
+        return measure_synergy(observations, family, folds=folds, report=report)
 
     report("training")
     terms: tuple[SynergyTerms, ...] = ()
     if cell.kind == "epochs":
         run, terms = _followed(cell.config, own, train, terms_of)
-    elif cell.kind == "random":
+    elif (source or cell.name).startswith("random/"):
         run = untrained(cell.config, train)
     else:
-        run = pretrain(cell.config, own, data=train, quiet=True)
+        # At once, where it is trained already; trained again, where its weights were not kept.
+        run = pretrain(cell.config, trained_in, data=train, quiet=True)
     if cell.kind not in ("classifier", "epochs"):
         terms = (terms_of(run),)
     report("probe")

@@ -11,7 +11,7 @@ from eqmodels.training import PretrainConfig
 
 __all__ = ["Cell", "Kind", "SynergyPlan"]
 
-Kind = Literal["classifier", "random", "brief", "pretrained", "dose", "epochs"]
+Kind = Literal["classifier", "random", "brief", "pretrained", "dose", "film", "epochs"]
 """What a cell is for:
 
 * ``classifier``: a network that learns the class of images transformed by a task, to replace the true class;
@@ -19,6 +19,7 @@ Kind = Literal["classifier", "random", "brief", "pretrained", "dose", "epochs"]
 * ``brief``: one epoch, by which tasks are ranked;
 * ``pretrained``: the grid of tasks, augmentations and backbones;
 * ``dose``: class information added or eliminated while a rotation is learned;
+* ``film``: a network of the grid, measured once more by a richer family of predictors;
 * ``epochs``: all terms after every epoch.
 """
 
@@ -121,7 +122,7 @@ class SynergyPlan:
     def cells(self) -> tuple[Cell, ...]:
         """All cells, in the order in which they are run: what others need comes first."""
         made = [*self._classifiers(), *self._random(), *self._grid("brief"), *self._grid("pretrained")]
-        return (*made, *self._doses(), *self._epochs())
+        return (*made, *self._doses(), *self._film(), *self._epochs())
 
     def impossible(self) -> dict[str, str]:
         """The cells of the grid that cannot be, such as a task whose labels the augmentation hides, and why."""
@@ -130,6 +131,10 @@ class SynergyPlan:
     def classifier_of(self, cell: Cell) -> str:
         """The name of the cell with the classifier for a cell."""
         return f"classifier/{cell.config.task}"
+
+    def source_of(self, cell: Cell) -> str:
+        """The name of the cell with the network that a cell of the kind ``film`` measures once more."""
+        return cell.name.removeprefix("film/")
 
     def to_dict(self) -> dict[str, Any]:
         """The values by name, ready for JSON."""
@@ -211,6 +216,14 @@ class SynergyPlan:
                 model=self.models[0], task=ROTATION, augment=self.augments[-1], class_weight=dose, seed=self.seeds[0]
             )
             yield Cell(f"dose/{dose:g}", "dose", config)
+
+    def _film(self) -> Iterator[Cell]:
+        # These predictors take twice as long, and one backbone shows whether their figures differ.
+        for cell in (*self._random(), *self._grid("pretrained")):
+            config = cell.config
+            first = cell.kind == "random" or config.augment == self.augments[0]
+            if first and (config.model, config.seed) == (self.models[0], self.seeds[0]):
+                yield Cell(f"film/{cell.name}", "film", config)
 
     def _epochs(self) -> Iterator[Cell]:
         for model in self.models:

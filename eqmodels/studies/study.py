@@ -18,7 +18,7 @@ from eqmodels.studies.calibration import Calibration, calibrate
 from eqmodels.studies.measure import StudyData, measure_cell
 from eqmodels.studies.plan import Cell, SynergyPlan
 from eqmodels.studies.results import CellResult, read_result
-from eqmodels.training import Run, load_run
+from eqmodels.training import Run, pretrain
 
 __all__ = ["SynergyStudy", "load_study_data", "read_study", "run_study"]
 
@@ -90,7 +90,8 @@ def run_study(
                     cell,
                     folder,
                     data,
-                    classifier=_classifier(plan, cell, folder),
+                    classifier=_classifier(plan, cell, folder, data),
+                    source=plan.source_of(cell) if cell.kind == "film" else None,
                     folds=plan.folds,
                     report=_reporter(bar, cell),
                 )
@@ -129,8 +130,13 @@ def _claim(plan: SynergyPlan, folder: Path) -> None:
         )
 
 
-def _classifier(plan: SynergyPlan, cell: Cell, folder: Path) -> Run | None:
-    return None if cell.kind == "classifier" else load_run(folder / plan.classifier_of(cell))
+def _classifier(plan: SynergyPlan, cell: Cell, folder: Path, data: StudyData) -> Run | None:
+    """The classifier for a cell: at once, or trained again where its weights were not kept."""
+    if cell.kind == "classifier":
+        return None
+    name = plan.classifier_of(cell)
+    config = next(other.config for other in plan.cells() if other.name == name)
+    return pretrain(config, folder / name, data=data.of(config)[0], quiet=True)
 
 
 def _reporter(bar: tqdm[NoReturn], cell: Cell) -> Callable[[str], None]:

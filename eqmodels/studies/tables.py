@@ -38,6 +38,7 @@ def study_tables(study: SynergyStudy) -> tuple[StudyTable, ...]:
         _correlations(points),
         _groups(study, points),
         _doses(study),
+        _families(study),
         _epochs(study),
     )
     return tuple(table for table in tables if table.rows)
@@ -121,6 +122,29 @@ def _doses(study: SynergyStudy) -> StudyTable:
     header = ["dose", "rotation, training, %", "rotation, held-out, %", "class head, %", "probe, %"]
     header += ["known", "synergy", "class known"]
     return StudyTable("Class information, added and eliminated", header, rows)
+
+
+def _families(study: SynergyStudy) -> StudyTable:
+    """The same networks by both families of predictors."""
+    results = {cell.name: result for cell, result in study.cells.items()}
+    rows = []
+    for cell, richer in study.cells.items():
+        source = results.get(study.plan.source_of(cell))
+        if cell.kind != "film" or source is None:
+            continue
+        for result in (source, richer):
+            terms = result.terms[0]
+            rows.append(
+                [
+                    f"{cell.config.task}, {'as initialised' if '/random/' in cell.name else 'pretrained'}",
+                    terms.family,
+                    *(interval(value) for value in (terms.known, terms.unlocked, terms.class_unlocked)),
+                    interval(terms.permuted_classes),
+                    "-" if terms.usable is None else interval(terms.usable),
+                ]
+            )
+    header = ["network", "family", "known", "synergy", "by the class", "null", "usable"]
+    return StudyTable(f"Two families of predictors: {study.plan.models[0]}", header, rows)
 
 
 def _epochs(study: SynergyStudy) -> StudyTable:

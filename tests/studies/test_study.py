@@ -1,6 +1,7 @@
 """A whole study, tiny: everything is measured once, kept, and told."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -51,7 +52,7 @@ def test_every_cell_is_measured(folder):
         assert 0 <= result.probe <= 1
         assert len(result.terms) == {"classifier": 0, "epochs": PLAN.epochs + 1}.get(cell.kind, 1)
         assert (result.class_accuracy >= 0) == (cell.kind in ("classifier", "dose"))
-        assert (result.task_training_accuracy >= 0) == (cell.kind != "random")
+        assert (result.task_training_accuracy >= 0) == ("random/" not in cell.name)
         for terms in result.terms:
             assert terms.usable is not None
             assert terms.images == 100
@@ -67,6 +68,26 @@ def test_the_terms_before_the_first_epoch_are_those_of_the_random_network(folder
     pretrained = cells["pretrained/none/c1_resnet18_w4/rotation/seed0"]
     assert followed.terms[-1] == pretrained.terms[0]
     assert followed.probe == pretrained.probe
+
+
+def test_a_richer_family_measures_the_same_network(folder):
+    cells = {cell.name: result for cell, result in read_study(folder).cells.items()}
+    richer = [name for name in cells if name.startswith("film/")]
+    assert len(richer) == 4
+    for name in richer:
+        source = cells[name.removeprefix("film/")]
+        assert cells[name].probe == source.probe
+        assert (cells[name].terms[0].family, source.terms[0].family) == ("mlp", "linear")
+        assert cells[name].terms[0].known != source.terms[0].known
+
+
+def test_networks_whose_weights_were_not_kept_are_trained_again_to_the_same_figures(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "cloned", ignore=shutil.ignore_patterns("*.safetensors", "*.pt", "config.json"))
+    lost = tmp_path / "cloned" / "film/pretrained/none/c1_resnet18_w4/vertical_flip/seed0/synergy.json"
+    before = json.loads(lost.read_text())
+    lost.unlink()
+    run_study(PLAN, tmp_path / "cloned", quiet=True)
+    assert before | {"seconds": 0} == json.loads(lost.read_text()) | {"seconds": 0}
 
 
 def test_what_is_done_is_not_done_again_and_what_is_lost_is(folder, monkeypatch):
@@ -136,7 +157,8 @@ def test_no_study_is_one_sentence(tmp_path):
 def test_tables_have_a_row_a_cell_and_pictures_are_written_alike_twice(folder, tmp_path):
     found = read_study(folder)
     tables = {table.title: table for table in study_tables(found)}
-    assert len(tables) == 6
+    assert len(tables) == 7
+    assert [row[1] for row in tables["Two families of predictors: c1_resnet18_w4"].rows] == ["linear", "mlp"] * 4
     assert len(tables["Tasks, augmentations and backbones"].rows) == 3
     assert [row[0] for row in tables["Class information, added and eliminated"].rows] == ["-3", "0.5"]
     assert len(tables["Over the epochs"].rows) == PLAN.epochs + 1

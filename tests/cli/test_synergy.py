@@ -1,0 +1,116 @@
+"""``eqmodels synergy``: from options to a study and its report, or to a ranking of transformations."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from PIL import Image
+
+from eqmodels.cli import main
+from eqmodels.cli import synergy as command
+from eqmodels.studies import SynergyPlan, read_study
+
+TINY = ["--model", "c1_resnet18_w4", "--limit", "60", "--batch-size", "30", "--test-limit", "60", "--folds", "2"]
+ONE_TASK = ["--tasks", "rotation", "--augment", "none", "--groups", "c1_resnet18_w4", "--doses", "0.5", "--epochs", "1"]
+STUDY = ["synergy", *TINY, *ONE_TASK, "--data", "fashion_mnist_mini"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The folder of a finished study."""
+    folder = tmp_path_factory.mktemp("study")
+    assert main([*STUDY, "--folder", str(folder)]) == 0
+    return folder
+
+
+def test_a_study_is_printed_and_its_page_written(capsys, folder):
+    assert main([*STUDY, "--folder", str(folder)]) == 0
+    out = capsys.readouterr().out
+    for word in ("rotation", "c1_resnet18_w4", "pose, cue right in 50%", str(folder / "report" / "index.html")):
+        assert word in out
+    assert "<img" in (folder / "report" / "index.html").read_text()
+
+
+def test_json_has_the_plan_and_every_cell(capsys, folder):
+    assert main([*STUDY, "--folder", str(folder), "--json"]) == 0
+    out = json.loads(capsys.readouterr().out)
+    study = read_study(folder)
+    assert SynergyPlan.from_dict(json.loads(json.dumps(out["plan"]))) == study.plan
+    assert [cell["name"] for cell in out["cells"]] == [cell.name for cell in study.plan.cells()]
+
+
+def test_another_study_in_the_same_folder_is_refused(capsys, folder):
+    assert main([*STUDY, "--folder", str(folder), "--epochs", "2"]) == 1
+    assert "holds another study: its epochs is 1, not 2" in capsys.readouterr().err
+
+
+@pytest.fixture
+def planned(monkeypatch):
+    """The plans that `run_study` is given, which then stops."""
+    plans = []
+
+    def stop(plan, *_, **__):
+        plans.append(plan)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "run_study", stop)
+    return plans
+
+
+def test_options_change_the_plan_that_they_start_from(planned):
+    assert main(["synergy", "--quick"]) == 130
+    assert main(["synergy", "--quick", "--tasks", "blur", "jigsaw", "--doses", "-3", "1e-1", "--no-coloured"]) == 130
+    quick, changed = planned
+    assert quick == SynergyPlan.quick()
+    assert (changed.tasks, changed.doses, changed.coloured) == (("blur", "jigsaw"), (-3.0, 0.1), False)
+    assert changed.models == quick.models
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--tasks", "rotation", "rotation"], "tasks must be different"),
+        (["--tasks", "rotation+grayscale"], "one at a time"),
+        (["--tasks", "turning"], "turning"),
+        (["--data", "fashion"], "fashion_mnist"),
+    ],
+)
+def test_bad_options_are_one_sentence(capsys, tmp_path, options, sentence):
+    assert main(["synergy", "--quick", *options, "--folder", str(tmp_path / "study")]) == 2
+    err = capsys.readouterr().err
+    assert sentence in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """A folder of images of one's own: two classes of coloured squares, for training and test."""
+    for split, number in (("train", 30), ("test", 15)):
+        for colour in ("red", "blue"):
+            (tmp_path / "photographs" / split / colour).mkdir(parents=True)
+            for i in range(number):
+                image = Image.new("RGB", (24, 24), colour)
+                image.paste("white", (0, 0, 6 + i % 7, 5))
+                image.save(tmp_path / "photographs" / split / colour / f"{i}.png")
+    return tmp_path / "photographs"
+
+
+def test_tasks_are_ranked_for_a_folder_of_ones_own_images(capsys, photographs):
+    own = ["--data", "image_folder", "--root", str(photographs), "--size", "16"]
+    tasks = ["--tasks", "vertical_flip", "rotation", "--rank-tasks"]
+    assert main(["synergy", *TINY, *own, *tasks]) == 0
+    out, err = capsys.readouterr()
+    assert "synergy, % of log|A|" in out
+    assert "measuring: rotation" in err
+    assert main(["synergy", *TINY, *own, *tasks, "--json"]) == 0
+    ranks = json.loads(capsys.readouterr().out)["ranks"]
+    assert {rank["task"] for rank in ranks} == {"vertical_flip", "rotation"}
+    assert ranks[0]["score"] >= ranks[1]["score"]
+
+
+def test_a_task_that_the_augmentation_hides_is_named_with_the_reason(capsys):
+    tasks = ["--tasks", "grayscale", "rotation", "--augment", "simclr", "--rank-tasks"]
+    assert main(["synergy", *TINY, "--data", "fashion_mnist_mini", *tasks]) == 0
+    assert "grayscale cannot be asked: " in capsys.readouterr().out
