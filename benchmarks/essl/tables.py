@@ -14,13 +14,14 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from benchmarks._sections import write_section
 from benchmarks.essl.evaluate import RESULTS
 from benchmarks.essl.grid import FOLDER, SEEDS, STANDARD, TASKS, ZOO
 from eqmodels.evaluation import EncoderEvaluation, Estimate, SeedSummary, estimate, over_seeds
 from eqmodels.evaluation.encoder import ORBIT_MEAN, TURNED_PROBE
 
 README = Path(__file__).parents[2] / "README.md"
-BEGIN, END = "<!-- essl: written by `python -m benchmarks.essl.tables` -->", "<!-- end of essl -->"
+SECTION = "essl"
 MISSING, ABSENT = "…", "\N{EN DASH}"
 """Cells of what is not trained yet, and of what a network does not have."""
 LEGEND = {
@@ -303,10 +304,10 @@ def sections() -> dict[str, str]:
 
 
 def readme_section() -> str:
-    """What README shows, between its markers."""
+    """What README shows."""
     tables = sections()
     shown = [tables[name] for name in ("zoo", "headline", "backbones_simclr") if name in tables]
-    return "\n\n".join([BEGIN, *filter(None, [verdict()]), *shown, *legend("".join(shown)), END])
+    return "\n\n".join([*filter(None, [verdict()]), *shown, *legend("".join(shown))])
 
 
 def main() -> None:
@@ -314,8 +315,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     for name, text in sections().items():
         (FOLDER / f"{name}.md").write_text("\n\n".join([text, *legend(text)]) + "\n")
-    readme = README.read_text()
-    README.write_text(readme[: readme.index(BEGIN)] + readme_section() + readme[readme.index(END) + len(END) :])
+    write_section(README, SECTION, f"\n{readme_section()}\n")
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
+from benchmarks._sections import write_section
 from benchmarks.speed._harness import RESULTS, Row
 
 README = Path(__file__).parents[2] / "README.md"
-SECTION = re.compile(r"(<!-- speed: .*? -->\n).*?(<!-- end of speed -->)", re.DOTALL)
+SECTION = "speed"
 
 
 def rows_of(table: str) -> dict[tuple[str, str], Row]:
@@ -51,13 +51,12 @@ def section() -> str:
         lines.append(f"| {label} | {' | '.join(cells)} |")
     document = json.loads((RESULTS / "train_step.json").read_text())
     lines += ["", f"Medians of interleaved rounds, and ratios within a round, on {document['machine']}."]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def main() -> None:
     """Replaces the section in place."""
-    text = README.read_text()
-    README.write_text(SECTION.sub(lambda match: match[1] + section() + match[2], text))
+    write_section(README, SECTION, section())
 
 
 if __name__ == "__main__":

@@ -7,14 +7,15 @@ import json
 import sys
 from pathlib import Path
 
+from eqmodels.cli.images import with_channels
 from eqmodels.cli.table import percent, table
-from eqmodels.data import LabelledImages, Split, list_data, load_data
+from eqmodels.data import Split, list_data, load_data
 from eqmodels.evaluation import EncoderEvaluation, SeedSummary, evaluate, over_seeds
 from eqmodels.evaluation.encoder import CURVE_IMAGES, FRACTIONS
 from eqmodels.evaluation.seeds import check_seeds
 from eqmodels.hub import load_pretrained
 from eqmodels.storage import prepare_folder, write_atomically
-from eqmodels.training import Run, prepared_images, usable_device
+from eqmodels.training import Run, usable_device
 
 __all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
 
@@ -118,25 +119,14 @@ def _measured(network: Run, arguments: argparse.Namespace) -> EncoderEvaluation:
     quick: bool = arguments.quick
     return evaluate(
         network,
-        _with_channels(network, train, "train"),
-        _with_channels(network, test, "test"),
+        with_channels(network, train, "train"),
+        with_channels(network, test, "test"),
         seed=arguments.seed,
         report=lambda what: print(f"measuring {network.config.model}: {what}", file=sys.stderr, flush=True),
         knn=not quick,
         fractions=() if quick else FRACTIONS,
         curve_images=0 if quick else curve_images,
     )
-
-
-def _with_channels(network: Run, data: LabelledImages, split: Split) -> LabelledImages:
-    """Images with the channels that the network takes: coloured as in its training, else grey or repeated."""
-    channels = network.model.backbone.in_chans
-    if data.channels == 1:
-        data = prepared_images(network.config, data, split)
-    if data.channels != channels:
-        print(f"{data.name}: {data.channels} channels made {channels}, as the network takes", file=sys.stderr)
-        data = data.to_grey() if channels == 1 else data.to_rgb()
-    return data
 
 
 def evaluation_text(result: EncoderEvaluation) -> str:

@@ -6,21 +6,27 @@ import argparse
 import importlib.util
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from eqmodels.cli.images import with_channels
 from eqmodels.cli.table import percent, table
 from eqmodels.data import LabelledImages, list_data
+from eqmodels.hub import load_pretrained
 from eqmodels.studies import (
+    EncoderSynergy,
     SynergyPlan,
     SynergyStudy,
+    encoder_synergy,
     load_study_data,
     rank_tasks,
     run_study,
     study_tables,
     write_study_report,
 )
+from eqmodels.studies.tables import interval
 
 __all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
 
@@ -29,11 +35,13 @@ DESCRIPTION = (
     "Pretrains networks over tasks, augmentations and backbones, and measures on held-out images what their features "
     "know of the transformation, what the class would add to that (the synergy), and what the linear probe gained. "
     "Also exact models beside estimates, class information added and eliminated, and all terms over the epochs. "
-    "Stopped, the same command goes on where it was."
+    "Stopped, the same command goes on where it was. With names of networks: the same terms of these, without any "
+    "training."
 )
 EPILOG = """\
 examples:
   eqmodels synergy --quick
+  eqmodels synergy c4_resnet18_w16.rot_fmnist_simclr --data fashion_mnist_mini
   eqmodels synergy --folder runs/synergy --data fashion_mnist --root path/to/data
   eqmodels synergy --rank-tasks --data image_folder --root path/to/images --size 64
 """
@@ -51,6 +59,12 @@ LISTS: dict[str, tuple[str, type]] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what is studied and where it goes."""
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="no study: measure these pretrained networks, folders of runs or names of the zoo, on held-out images",
+    )
     helps = {
         "model": "backbones of the grid, the first one also for what has one backbone only",
         "tasks": "tasks of the grid",
@@ -100,7 +114,13 @@ def run(arguments: argparse.Namespace) -> int:
         StorageError: if the folder holds another study, or a file cannot be written.
         TrainingError: if a training fails.
     """
+    if arguments.names and arguments.rank_tasks:
+        raise ValueError(
+            f"--rank-tasks trains networks of its own; got the names {', '.join(arguments.names)} too. Leave one out."
+        )
     plan = _plan(arguments)
+    if arguments.names:
+        return _measure(plan, arguments)
     if arguments.rank_tasks:
         return _rank(plan, arguments)
     if importlib.util.find_spec("matplotlib") is None:
@@ -127,6 +147,36 @@ def _plan(arguments: argparse.Namespace) -> SynergyPlan:
     return plan
 
 
+def _measure(plan: SynergyPlan, arguments: argparse.Namespace) -> int:
+    """Prints the terms of pretrained networks, by two families of predictors, and of their initialisations."""
+    found: list[tuple[str, EncoderSynergy]] = []
+    networks = [(name, load_pretrained(name)) for name in arguments.names]
+    images = load_study_data(plan, arguments.root).seen
+    for name, network in networks:
+        seen = with_channels(network, images, "test")
+        measured = encoder_synergy(network, seen, folds=plan.folds, report=_reporter(name))
+        found += [(name, one) for one in measured]
+    if arguments.json:
+        print(json.dumps([{"name": name} | one.to_dict() for name, one in found], indent=2))
+        return 0
+    shown = ("known", "unlocked", "irreducible", "class_known", "class_unlocked", "permuted_classes")
+    rows = [
+        [
+            name if one.pretrained else f"{name}, as initialised",
+            one.terms.family,
+            *(interval(getattr(one.terms, term)) for term in shown),
+        ]
+        for name, one in found
+    ]
+    header = ["network", "family", "known", "synergy", "irreducible", "class known", "by the class", "null"]
+    print(table(header, rows))
+    return 0
+
+
+def _reporter(name: str) -> Callable[[str], None]:
+    return lambda what: print(f"measuring {name}: {what}", file=sys.stderr, flush=True)
+
+
 def _rank(plan: SynergyPlan, arguments: argparse.Namespace) -> int:
     data = load_study_data(plan, arguments.root)
     train, seen = (_coloured(images, plan, seed) for seed, images in enumerate((data.train, data.seen)))
@@ -140,7 +190,7 @@ def _rank(plan: SynergyPlan, arguments: argparse.Namespace) -> int:
         batch_size=plan.batch_size,
         folds=plan.folds,
         seed=plan.seeds[0],
-        report=lambda task: print(f"measuring: {task}", file=sys.stderr, flush=True),
+        report=_reporter("tasks"),
     )
     if arguments.json:
         print(json.dumps({"ranks": [rank.to_dict() for rank in ranks], "impossible": impossible}, indent=2))

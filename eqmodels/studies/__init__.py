@@ -1,6 +1,7 @@
 """Studies: many pretrainings, measured and compared; a plan in, tables and pictures out."""
 
 from eqmodels.studies.calibration import Calibration, calibrate
+from eqmodels.studies.encoder import EncoderSynergy, encoder_synergy
 from eqmodels.studies.findings import GridPoint, correlations, grid_points
 from eqmodels.studies.page import write_study_report
 from eqmodels.studies.plan import Cell, SynergyPlan
@@ -13,6 +14,7 @@ __all__ = [
     "Calibration",
     "Cell",
     "CellResult",
+    "EncoderSynergy",
     "GridPoint",
     "StudyTable",
     "SynergyPlan",
@@ -20,6 +22,7 @@ __all__ = [
     "TaskRank",
     "calibrate",
     "correlations",
+    "encoder_synergy",
     "grid_points",
     "load_study_data",
     "rank_tasks",

@@ -103,7 +103,7 @@ def test_tasks_are_ranked_for_a_folder_of_ones_own_images(capsys, photographs):
     assert main(["synergy", *TINY, *own, *tasks]) == 0
     out, err = capsys.readouterr()
     assert "synergy, % of log|A|" in out
-    assert "measuring: rotation" in err
+    assert "measuring tasks: rotation" in err
     assert main(["synergy", *TINY, *own, *tasks, "--json"]) == 0
     ranks = json.loads(capsys.readouterr().out)["ranks"]
     assert {rank["task"] for rank in ranks} == {"vertical_flip", "rotation"}
@@ -114,3 +114,24 @@ def test_a_task_that_the_augmentation_hides_is_named_with_the_reason(capsys):
     tasks = ["--tasks", "grayscale", "rotation", "--augment", "simclr", "--rank-tasks"]
     assert main(["synergy", *TINY, "--data", "fashion_mnist_mini", *tasks]) == 0
     assert "grayscale cannot be asked: " in capsys.readouterr().out
+
+
+def test_pretrained_networks_are_measured_beside_their_initialisation(capsys, tiny_run):
+    few = ["--test-limit", "60", "--folds", "2", "--data", "fashion_mnist_mini"]
+    assert main(["synergy", str(tiny_run), *few, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["pretrained"], one["terms"]["family"]) for one in found] == [
+        (True, "linear"),
+        (True, "mlp"),
+        (False, "linear"),
+        (False, "mlp"),
+    ]
+    assert {one["terms"]["images"] for one in found} == {60}
+    assert [bool(one["sha256"]) for one in found] == [True, True, False, False]
+    assert main(["synergy", str(tiny_run), *few]) == 0
+    assert f"{tiny_run}, as initialised" in capsys.readouterr().out
+
+
+def test_names_of_networks_and_a_ranking_are_not_asked_at_once(capsys, tiny_run):
+    assert main(["synergy", str(tiny_run), "--rank-tasks"]) == 2
+    assert "--rank-tasks trains networks of its own" in capsys.readouterr().err
