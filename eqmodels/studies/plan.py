@@ -76,7 +76,7 @@ class SynergyPlan:
         "jigsaw",
         "blur",
     )
-    augments: tuple[str, ...] = ("none", "crop_flip", "simclr")
+    augments: tuple[str, ...] = ("none", "simclr")
     groups: tuple[str, ...] = ("d4_resnet18_w16", "d2_resnet18_w16")
     doses: tuple[float, ...] = (-9.0, -3.0, -1.0, 0.0, 0.5, 2.0)
     seeds: tuple[int, ...] = (0,)
@@ -112,9 +112,9 @@ class SynergyPlan:
             doses=(-9.0, 0.0, 0.5),
             data="fashion_mnist_mini",
             limit=1000,
-            epochs=3,
+            epochs=2,
             batch_size=100,
-            test_limit=500,
+            test_limit=400,
             folds=2,
             samples=2000,
         )
