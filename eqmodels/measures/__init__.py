@@ -1,7 +1,7 @@
 """Measures: information in nats, exact and estimated, and the probes and intervals that they are made of."""
 
 from eqmodels.measures.exact import BayesianNetwork, Variable
-from eqmodels.measures.families import PredictorFamily
+from eqmodels.measures.families import Prediction, PredictorFamily
 from eqmodels.measures.film_family import FilmFamily
 from eqmodels.measures.information import SynergyTerms, measure_synergy
 from eqmodels.measures.intervals import Estimate, estimate, proportion_interval
@@ -20,6 +20,7 @@ __all__ = [
     "LinearFamily",
     "LinearProbe",
     "Observations",
+    "Prediction",
     "PredictorFamily",
     "Statement",
     "SynergyTerms",

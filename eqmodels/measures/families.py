@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
 from eqmodels._shapes import Bool, Float, Int
 
-__all__ = ["Predictor", "PredictorFamily"]
+__all__ = ["Prediction", "Predictor", "PredictorFamily"]
 
 
 Predictor = Callable[[Tensor, Tensor], Tensor]
 """From features ``(N, F)`` and side information ``(N,)`` to log-probabilities ``(N, values)``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What is to be predicted from what.
+
+    Attributes:
+        features: a row a sample.
+        target: what is predicted, from 0 to ``values - 1``.
+        values: number of values of the target.
+        side: what is known beside the features, from 0 to ``side_values - 1``; None for nothing.
+        side_values: number of values of the side information.
+    """
+
+    features: Float[Tensor, "N F"]
+    target: Int[Tensor, " N"]
+    values: int
+    side: Int[Tensor, " N"] | None = None
+    side_values: int = 1
+
+    def of(self, rows: Bool[Tensor, " N"]) -> Prediction:
+        """The same of some rows."""
+        side = None if self.side is None else self.side[rows]
+        return replace(self, features=self.features[rows], target=self.target[rows], side=side)
 
 
 @runtime_checkable
@@ -27,25 +52,11 @@ class PredictorFamily(Protocol):
     def name(self) -> str:
         """Of the family, as it is reported."""
 
-    def fit(
-        self,
-        features: Float[Tensor, "N F"],
-        target: Int[Tensor, " N"],
-        side: Int[Tensor, " N"] | None,
-        held_out: Bool[Tensor, " N"],
-        *,
-        values: int,
-        side_values: int = 1,
-        seed: int = 0,
-    ) -> Predictor:
+    def fit(self, problem: Prediction, held_out: Bool[Tensor, " N"], seed: int = 0) -> Predictor:
         """The predictor of the smallest cross-entropy on what is held out, among those fitted to the rest.
 
         Args:
-            features: a row a sample.
-            target: what is predicted, from 0 to ``values - 1``.
-            side: side information, from 0 to ``side_values - 1``; None for none.
+            problem: the samples, and what is predicted of them.
             held_out: the samples on which strengths, or the end of a training, are chosen.
-            values: number of values of the target.
-            side_values: number of values of the side information.
             seed: of what is random.
         """

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eqmodels._shapes import Bool, Float, Int
-from eqmodels.measures.families import Predictor
+from eqmodels.measures.families import Prediction, Predictor
 
 __all__ = ["FilmFamily", "FilmNetwork"]
 
@@ -73,60 +73,44 @@ class FilmFamily:
     weight_decay: float = 1e-2
     name: str = "mlp"
 
-    def fit(
-        self,
-        features: Float[Tensor, "N F"],
-        target: Int[Tensor, " N"],
-        side: Int[Tensor, " N"] | None,
-        held_out: Bool[Tensor, " N"],
-        *,
-        values: int,
-        side_values: int = 1,
-        seed: int = 0,
-    ) -> Predictor:
+    def fit(self, problem: Prediction, held_out: Bool[Tensor, " N"], seed: int = 0) -> Predictor:
         """See `PredictorFamily`."""
-        given = torch.zeros_like(target) if side is None else side
-        deviation, mean = torch.std_mean(features, dim=0, correction=0)
+        deviation, mean = torch.std_mean(problem.features, dim=0, correction=0)
         scale = torch.where(deviation > 0, deviation, 1.0)
-        standardised = (features - mean) / scale
-        network = self._train(standardised, target, given, held_out, (values, 1 if side is None else side_values), seed)
+        standardised = replace(problem, features=(problem.features - mean) / scale)
+        network = self._train(standardised.of(~held_out), standardised.of(held_out), seed)
 
         @torch.no_grad()
-        def predict(z: Float[Tensor, "N F"], s: Int[Tensor, " N"] | None) -> Float[Tensor, "N T"]:
-            given = torch.zeros(len(z), dtype=torch.int64) if side is None or s is None else s
-            logits: Tensor = network((z - mean) / scale, given)
+        def predict(z: Float[Tensor, "N F"], s: Int[Tensor, " N"]) -> Float[Tensor, "N T"]:
+            logits: Tensor = network((z - mean) / scale, s if problem.side is not None else torch.zeros_like(s))
             return logits.double().log_softmax(1)
 
         return predict
 
-    def _train(
-        self,
-        features: Float[Tensor, "N F"],
-        target: Int[Tensor, " N"],
-        side: Int[Tensor, " N"],
-        held_out: Bool[Tensor, " N"],
-        sizes: tuple[int, int],
-        seed: int,
-    ) -> FilmNetwork:
+    def _train(self, training: Prediction, judged: Prediction, seed: int) -> FilmNetwork:
         """The network of the epoch that was best on what is held out."""
-        training, judged = (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
+        side, judged_side = _given(training), _given(judged)
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = FilmNetwork(features.shape[1], *sizes, self.hidden)
+            network = FilmNetwork(training.features.shape[1], training.values, training.side_values, self.hidden)
         optimiser = torch.optim.AdamW(network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
         best, state, waited = float("inf"), copy.deepcopy(network.state_dict()), 0
         for _ in range(self.epochs):
-            order = training[torch.randperm(len(training), generator=generator)]
-            for batch in order.split(self.batch_size):
+            for batch in torch.randperm(len(side), generator=generator).split(self.batch_size):
                 optimiser.zero_grad()
-                F.cross_entropy(network(features[batch], side[batch]), target[batch]).backward()
+                F.cross_entropy(network(training.features[batch], side[batch]), training.target[batch]).backward()
                 optimiser.step()
             with torch.no_grad():
-                loss = float(F.cross_entropy(network(features[judged], side[judged]), target[judged]))
+                loss = float(F.cross_entropy(network(judged.features, judged_side), judged.target))
             if loss < best:
                 best, state, waited = loss, copy.deepcopy(network.state_dict()), 0
             elif (waited := waited + 1) >= self.patience:
                 break
         network.load_state_dict(state)
         return network.eval()
+
+
+def _given(problem: Prediction) -> Int[Tensor, " N"]:
+    """The side information, or a constant."""
+    return torch.zeros_like(problem.target) if problem.side is None else problem.side

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Bool, Float, Int
-from eqmodels.measures.families import PredictorFamily
+from eqmodels.measures.families import Prediction, PredictorFamily
 from eqmodels.measures.intervals import Estimate
 from eqmodels.measures.labelled import class_ranks
 from eqmodels.measures.linear_family import LinearFamily
@@ -192,43 +192,22 @@ def measure_synergy(
 
 
 def cross_fitted_losses(
-    family: PredictorFamily,
-    features: Float[Tensor, "N F"],
-    target: Int[Tensor, " N"],
-    side: Int[Tensor, " N"] | None,
-    split: Split,
-    *,
-    values: int,
-    side_values: int = 1,
-    seed: int = 0,
+    family: PredictorFamily, problem: Prediction, split: Split, seed: int = 0
 ) -> Float[Tensor, " N"]:
     """The log-loss in nats of every row, by a predictor that was fitted to other images.
 
     Args:
         family: of predictors.
-        features: a row a transformed image.
-        target: what is predicted.
-        side: what is known beside the features; None for nothing.
+        problem: what is predicted of which rows.
         split: in which each image is held out once.
-        values: number of values of the target.
-        side_values: of the side information.
         seed: of the family.
     """
-    losses = torch.empty(len(target), dtype=torch.float64)
-    given = torch.zeros_like(target) if side is None else side
+    losses = torch.empty(len(problem.target), dtype=torch.float64)
     for k in range(split.folds):
-        training, test = split.fold != k, split.fold == k
-        predictor = family.fit(
-            features[training],
-            target[training],
-            None if side is None else side[training],
-            split.validation[training],
-            values=values,
-            side_values=side_values,
-            seed=seed,
-        )
-        scores = predictor(features[test], given[test])
-        losses[test] = -scores.gather(1, target[test, None])[:, 0]
+        training, test = split.fold != k, problem.of(split.fold == k)
+        predictor = family.fit(problem.of(training), split.validation[training], seed)
+        side = torch.zeros_like(test.target) if test.side is None else test.side
+        losses[split.fold == k] = -predictor(test.features, side).gather(1, test.target[:, None])[:, 0]
     return losses
 
 
@@ -266,16 +245,14 @@ def _losses(
 ) -> Float[Tensor, " N"]:
     """`cross_fitted_losses` of one attribute, given another."""
     sizes = {"labels": of.num_labels, "classes": of.num_classes, "predicted": of.num_classes}
-    return cross_fitted_losses(
-        family,
-        of.features,
-        getattr(of, target),
-        None if side is None else getattr(of, side),
-        split,
+    problem = Prediction(
+        features=of.features,
+        target=getattr(of, target),
         values=sizes[target],
+        side=None if side is None else getattr(of, side),
         side_values=1 if side is None else sizes[side],
-        seed=seed,
     )
+    return cross_fitted_losses(family, problem, split, seed)
 
 
 def _frequency_losses(of: Observations, split: Split) -> Float[Tensor, " N"]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eqmodels._shapes import Bool, Float, Int
-from eqmodels.measures.families import Predictor
+from eqmodels.measures.families import Prediction, Predictor
 from eqmodels.measures.linear_probe import LinearProbe, LogisticObjective
 
 __all__ = ["LinearFamily"]
@@ -38,38 +38,32 @@ class LinearFamily:
 
     def fit(
         self,
-        features: Float[Tensor, "N F"],
-        target: Int[Tensor, " N"],
-        side: Int[Tensor, " N"] | None,
+        problem: Prediction,
         held_out: Bool[Tensor, " N"],
-        *,
-        values: int,
-        side_values: int = 1,
         seed: int = 0,  # noqa: ARG002 (nothing is random)
     ) -> Predictor:
         """See `PredictorFamily`."""
-        kept = ~held_out
-        judged, answers, sizes = features[held_out], target[held_out], (values, side_values)
+        training, judged = problem.of(~held_out), problem.of(held_out)
 
         def loss(found: LinearProbe) -> float:
-            return _cross_entropy(found.scores(judged), answers)
+            return _cross_entropy(found.scores(judged.features), judged.target)
 
-        training = LogisticObjective(features[kept], target[kept], values)
-        chosen = self._chosen(partial(training.minimise, roughly=True), loss)
-        whole = LogisticObjective(features, target, values)
+        objective = LogisticObjective(training.features, training.target, problem.values)
+        chosen = self._chosen(partial(objective.minimise, roughly=True), loss)
+        whole = LogisticObjective(problem.features, problem.target, problem.values)
         common = whole.minimise(chosen.strength, chosen.fit) if chosen else whole.minimise(self.strengths[0], None)
-        if side is None:
+        if judged.side is None:
             return lambda z, _: common.scores(z).double().log_softmax(1)
-        everything = _SideObjectives(features, target, side, sizes, common)
+        everything = _SideObjectives(problem, common)
         if chosen is None:
             corrections = everything.minimise(self.strengths[0])
             return lambda z, s: _scores(common, corrections, z, s).double().log_softmax(1)
-        offset, given = chosen.fit, side[held_out]
+        offset, given = chosen.fit, judged.side
 
         def corrected_loss(found: Corrections) -> float:
-            return _cross_entropy(_scores(offset, found, judged, given), answers)
+            return _cross_entropy(_scores(offset, found, judged.features, given), judged.target)
 
-        parts = _SideObjectives(features[kept], target[kept], side[kept], sizes, offset)
+        parts = _SideObjectives(training, offset)
         corrected = self._chosen(partial(parts.minimise, roughly=True), corrected_loss)
         better = corrected is not None and corrected.loss < chosen.loss
         final = everything.minimise(corrected.strength, corrected.fit) if corrected and better else {}
@@ -106,19 +100,12 @@ class _Chosen(Generic[T]):
 class _SideObjectives:
     """An objective for every value of the side information, on top of the logits of a common predictor."""
 
-    def __init__(
-        self,
-        features: Float[Tensor, "N F"],
-        target: Int[Tensor, " N"],
-        side: Int[Tensor, " N"],
-        sizes: tuple[int, int],
-        common: LinearProbe,
-    ) -> None:
-        values, side_values = sizes
-        offset = common.scores(features)
-        parts = {s: (side == s).nonzero()[:, 0] for s in range(side_values)}
+    def __init__(self, problem: Prediction, common: LinearProbe) -> None:
+        offset = common.scores(problem.features)
+        assert problem.side is not None
+        parts = {s: (problem.side == s).nonzero()[:, 0] for s in range(problem.side_values)}
         self.objectives = {
-            s: LogisticObjective(features[part], target[part], values, offset=offset[part])
+            s: LogisticObjective(problem.features[part], problem.target[part], problem.values, offset=offset[part])
             for s, part in parts.items()
             if len(part)
         }

@@ -9,6 +9,7 @@ from eqmodels.measures import (
     FilmFamily,
     LinearFamily,
     Observations,
+    Prediction,
     additive,
     measure_synergy,
     pose_cue,
@@ -64,10 +65,8 @@ def test_a_hundred_thousand_samples_are_closer(name):
     values, classes = observations.num_labels, observations.num_classes
 
     def losses(side, side_values):
-        one = LinearFamily(strengths=(1e-5,))
-        return cross_fitted_losses(
-            one, observations.features, observations.labels, side, split, values=values, side_values=side_values
-        )
+        problem = Prediction(observations.features, observations.labels, values, side, side_values)
+        return cross_fitted_losses(LinearFamily(strengths=(1e-5,)), problem, split)
 
     alone, given = losses(None, 1), losses(observations.classes, classes)
     unlocked = bootstrap(alone - given, observations.images, resamples=200)
@@ -92,12 +91,8 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
         alone, given = (
             cross_fitted_losses(
                 LinearFamily(strengths=(1e-5,)),
-                observations.features,
-                observations.labels,
-                side,
+                Prediction(observations.features, observations.labels, 2, side, count),
                 split,
-                values=2,
-                side_values=count,
             )
             for side, count in sides
         )
@@ -162,7 +157,7 @@ def test_side_information_may_be_ignored():
     observations = Observations(features, labels, classes, torch.arange(900), 3, 3)
     split = split_by_image(observations, 2)
     alone, given = (
-        cross_fitted_losses(FAST, features, labels, side, split, values=3, side_values=3) for side in (None, classes)
+        cross_fitted_losses(FAST, Prediction(features, labels, 3, side, 3), split) for side in (None, classes)
     )
     assert float((alone - given).mean()) > -0.005
 
