@@ -13,7 +13,7 @@ from typing import Any
 
 from eqmodels.cli.images import with_channels
 from eqmodels.cli.table import percent, table
-from eqmodels.data import LabelledImages, list_data
+from eqmodels.data import LabelledImages, list_data, load_data
 from eqmodels.hub import load_pretrained
 from eqmodels.studies import (
     EncoderSynergy,
@@ -63,7 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help="no study: measure these pretrained networks, folders of runs or names of the zoo, on held-out images",
+        help="no study: measure these pretrained networks, folders of runs or names of the zoo, on held-out images of "
+        "--data (default: what they were trained on)",
     )
     helps = {
         "model": "backbones of the grid, the first one also for what has one backbone only",
@@ -118,9 +119,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(
             f"--rank-tasks trains networks of its own; got the names {', '.join(arguments.names)} too. Leave one out."
         )
-    plan = _plan(arguments)
     if arguments.names:
-        return _measure(plan, arguments)
+        return _measure(arguments)
+    plan = _plan(arguments)
     if arguments.rank_tasks:
         return _rank(plan, arguments)
     if importlib.util.find_spec("matplotlib") is None:
@@ -147,14 +148,15 @@ def _plan(arguments: argparse.Namespace) -> SynergyPlan:
     return plan
 
 
-def _measure(plan: SynergyPlan, arguments: argparse.Namespace) -> int:
+def _measure(arguments: argparse.Namespace) -> int:
     """Prints the terms of pretrained networks, by two families of predictors, and of their initialisations."""
     found: list[tuple[str, EncoderSynergy]] = []
-    networks = [(name, load_pretrained(name)) for name in arguments.names]
-    images = load_study_data(plan, arguments.root).seen
-    for name, network in networks:
-        seen = with_channels(network, images, "test")
-        measured = encoder_synergy(network, seen, folds=plan.folds, report=_reporter(name))
+    limit, folds = arguments.test_limit or DEFAULT.test_limit, arguments.folds or DEFAULT.folds
+    for name, network in [(name, load_pretrained(name)) for name in arguments.names]:
+        size = arguments.size or network.config.size
+        images = load_data(arguments.data or network.config.data, "test", root=arguments.root, size=size)
+        seen = with_channels(network, images if limit >= len(images) else images.balanced_subset(limit), "test")
+        measured = encoder_synergy(network, seen, folds=folds, report=_reporter(name))
         found += [(name, one) for one in measured]
     if arguments.json:
         print(json.dumps([{"name": name} | one.to_dict() for name, one in found], indent=2))

@@ -54,7 +54,6 @@ def measure_cell(
     data: StudyData,
     *,
     classifier: Run | None,
-    source: str | None = None,
     folds: int,
     report: Callable[[str], None] = lambda _: None,
 ) -> CellResult:
@@ -67,7 +66,6 @@ def measure_cell(
         folder: of the study.
         data: images.
         classifier: that sees the class in images transformed by the cell's task; None for a classifier itself.
-        source: for a cell of the kind ``film``, the name of the cell with its network.
         folds: of the cross-fitting.
         report: called with a word on what is being done.
 
@@ -79,7 +77,6 @@ def measure_cell(
     started = time.monotonic()
     train, test, seen = data.of(cell.config)
     own = folder / cell.name
-    trained_in = folder / (source or cell.name)
     family = FilmFamily() if cell.kind == "film" else None
 
     def terms_of(run: Run) -> SynergyTerms:
@@ -90,11 +87,10 @@ def measure_cell(
     terms: tuple[SynergyTerms, ...] = ()
     if cell.kind == "epochs":
         run, terms = _followed(cell.config, own, train, terms_of)
-    elif (source or cell.name).startswith("random/"):
+    elif cell.kind in ("random", "film"):
         run = untrained(cell.config, train)
     else:
-        # At once, where it is trained already; trained again, where its weights were not kept.
-        run = pretrain(cell.config, trained_in, data=train, quiet=True)
+        run = pretrain(cell.config, own, data=train, quiet=True)
     if cell.kind not in ("classifier", "epochs"):
         terms = (terms_of(run),)
     report("probe")

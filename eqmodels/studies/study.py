@@ -91,7 +91,6 @@ def run_study(
                     folder,
                     data,
                     classifier=_classifier(plan, cell, folder, data),
-                    source=plan.source_of(cell) if cell.kind == "film" else None,
                     folds=plan.folds,
                     report=_reporter(bar, cell),
                 )

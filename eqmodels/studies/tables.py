@@ -136,15 +136,15 @@ def _families(study: SynergyStudy) -> StudyTable:
             terms = result.terms[0]
             rows.append(
                 [
-                    f"{cell.config.task}, {'as initialised' if '/random/' in cell.name else 'pretrained'}",
+                    cell.config.task,
                     terms.family,
                     *(interval(value) for value in (terms.known, terms.unlocked, terms.class_unlocked)),
                     interval(terms.permuted_classes),
                     "-" if terms.usable is None else interval(terms.usable),
                 ]
             )
-    header = ["network", "family", "known", "synergy", "by the class", "null", "usable"]
-    return StudyTable(f"Two families of predictors: {study.plan.models[0]}", header, rows)
+    header = ["task", "family", "known", "synergy", "by the class", "null", "usable"]
+    return StudyTable(f"Two families of predictors: {study.plan.models[0]} as it is initialised", header, rows)
 
 
 def _epochs(study: SynergyStudy) -> StudyTable:

@@ -73,7 +73,7 @@ def test_the_terms_before_the_first_epoch_are_those_of_the_random_network(folder
 def test_a_richer_family_measures_the_same_network(folder):
     cells = {cell.name: result for cell, result in read_study(folder).cells.items()}
     richer = [name for name in cells if name.startswith("film/")]
-    assert len(richer) == 4
+    assert len(richer) == 2
     for name in richer:
         source = cells[name.removeprefix("film/")]
         assert cells[name].probe == source.probe
@@ -83,7 +83,7 @@ def test_a_richer_family_measures_the_same_network(folder):
 
 def test_networks_whose_weights_were_not_kept_are_trained_again_to_the_same_figures(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "cloned", ignore=shutil.ignore_patterns("*.safetensors", "*.pt", "config.json"))
-    lost = tmp_path / "cloned" / "film/pretrained/none/c1_resnet18_w4/vertical_flip/seed0/synergy.json"
+    lost = tmp_path / "cloned" / "pretrained/none/c1_resnet18_w4/vertical_flip/seed0/synergy.json"
     before = json.loads(lost.read_text())
     lost.unlink()
     run_study(PLAN, tmp_path / "cloned", quiet=True)
@@ -158,7 +158,8 @@ def test_tables_have_a_row_a_cell_and_pictures_are_written_alike_twice(folder, t
     found = read_study(folder)
     tables = {table.title: table for table in study_tables(found)}
     assert len(tables) == 7
-    assert [row[1] for row in tables["Two families of predictors: c1_resnet18_w4"].rows] == ["linear", "mlp"] * 4
+    families = "Two families of predictors: c1_resnet18_w4 as it is initialised"
+    assert [row[1] for row in tables[families].rows] == ["linear", "mlp"] * 2
     assert len(tables["Tasks, augmentations and backbones"].rows) == 3
     assert [row[0] for row in tables["Class information, added and eliminated"].rows] == ["-3", "0.5"]
     assert len(tables["Over the epochs"].rows) == PLAN.epochs + 1
