@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "model": "backbones of the grid, the first one also for what has one backbone only",
         "tasks": "tasks of the grid",
         "augment": "augmentations of the grid, the last one also for what has one augmentation only",
-        "groups": "more backbones, compared by rotation alone",
+        "groups": "more backbones, compared by rotation alone, under the first augmentation",
         "doses": "weights of class information, negative to eliminate it",
         "seeds": "seeds of the grid",
     }

@@ -18,6 +18,8 @@ __all__ = ["STRENGTHS", "LinearProbe", "LogisticObjective", "check_strengths", "
 STRENGTHS: tuple[float, ...] = (10.0, 1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
 """The strengths that are tried. At the strongest the weights point at the class means, at the weakest they are free."""
 
+ROWS = 8192
+"""Images that are turned into double precision at a time, so that there is room for them."""
 JUDGED_ON = 500
 """The number of held-out images on which a strength is judged, where there are as many."""
 
@@ -222,7 +224,11 @@ class LogisticObjective:
             self.basis, triangle = torch.linalg.qr(x.T)
             x = triangle.T.contiguous()
         self.offset = None if offset is None else offset.T.to(x.dtype).contiguous()
-        self.x, self.covariance = x, (x.T @ x).double() / len(x)
+        self.x, self.covariance = x, x.new_zeros(x.shape[1], x.shape[1], dtype=torch.float64)
+        # In float32 the rounding of the sum can outweigh the smallest eigenvalues, and make them negative.
+        for rows in x.split(ROWS):
+            wide = rows.double()
+            self.covariance.addmm_(wide.T, wide, alpha=1 / len(x))
 
     def minimise(self, strength: float, start: LinearProbe | None, *, roughly: bool = False) -> LinearProbe:
         """The optimum for a strength, from `start` or from zero; in float32 roughly, if it is only to be compared."""

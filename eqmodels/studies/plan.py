@@ -52,7 +52,7 @@ class SynergyPlan:
         models: of the grid; the first one also for classifiers, doses and epochs.
         tasks: of the grid.
         augments: of the grid; the last one also for doses and epochs.
-        groups: more models, compared by rotation alone.
+        groups: more models, compared by rotation alone, under the first augmentation.
         doses: weights of class information, see `class_information_loss`.
         seeds: of the grid; doses and epochs have the first one.
         data: see `load_data`.
@@ -194,19 +194,19 @@ class SynergyPlan:
         more = {"epochs": BRIEF_EPOCHS} if kind == "brief" else {}
         for seed in self.seeds:
             for augment in self.augments:
-                for model, task in self._networks():
+                for model, task in self._networks(groups=augment == self.augments[0]):
                     name = f"{kind}/{augment}/{model}/{task}/seed{seed}"
                     try:
                         yield name, self._config(model=model, task=task, augment=augment, seed=seed, **more)
                     except ValueError as error:
                         yield name, str(error)
 
-    def _networks(self) -> Iterator[tuple[str, str]]:
-        """Models and tasks of the grid, and of the comparison of groups."""
+    def _networks(self, *, groups: bool = True) -> Iterator[tuple[str, str]]:
+        """Models and tasks of the grid, and of the comparison of groups, if it is wanted."""
         for model in self.models:
             for task in self.tasks:
                 yield model, task
-        for model in self.groups:
+        for model in self.groups if groups else ():
             if model not in self.models:
                 yield model, ROTATION
 

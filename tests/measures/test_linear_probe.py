@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from eqmodels.evaluation import fit_linear_probe
 from eqmodels.measures import linear_probe
 from eqmodels.measures.labelled import class_ranks
-from eqmodels.measures.linear_probe import STRENGTHS, _Fold, validation_parts
+from eqmodels.measures.linear_probe import STRENGTHS, LogisticObjective, _Fold, validation_parts
 
 # Quick in float64: on few separable images the weakest of the default ones take L-BFGS hundreds of steps.
 GRID = (10.0, 1.0, 0.1, 0.01, 1e-3)
@@ -364,3 +364,11 @@ def test_copies_of_an_image_are_held_out_together():
 def test_copies_must_divide_the_images():
     with pytest.raises(ValueError, match="copies must divide the number of images, 10; got 4"):
         fit_linear_probe(torch.randn(10, 3), torch.arange(10) % 2, copies=4)
+
+
+def test_collapsed_features_of_heavy_tails_have_a_covariance_without_negative_eigenvalues():
+    """In float32 their smallest eigenvalue is -4e-6, more than the weakest penalty makes good."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(10_000, 2, generator=generator).abs() ** 6 @ torch.rand(2, 128, generator=generator)
+    labels = torch.randint(2, (10_000,), generator=generator)
+    assert torch.linalg.eigvalsh(LogisticObjective(features, labels, 2).covariance)[0] > -1e-9
