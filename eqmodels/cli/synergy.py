@@ -115,11 +115,12 @@ def run(arguments: argparse.Namespace) -> int:
         StorageError: if the folder holds another study, or a file cannot be written.
         TrainingError: if a training fails.
     """
-    if arguments.names and arguments.rank_tasks:
-        raise ValueError(
-            f"--rank-tasks trains networks of its own; got the names {', '.join(arguments.names)} too. Leave one out."
-        )
     if arguments.names:
+        if arguments.rank_tasks or arguments.quick:
+            option = "--rank-tasks" if arguments.rank_tasks else "--quick"
+            raise ValueError(
+                f"{option} trains networks of its own; got the names {', '.join(arguments.names)} too. Leave one out."
+            )
         return _measure(arguments)
     plan = _plan(arguments)
     if arguments.rank_tasks:
@@ -151,9 +152,10 @@ def _plan(arguments: argparse.Namespace) -> SynergyPlan:
 def _measure(arguments: argparse.Namespace) -> int:
     """Prints the terms of pretrained networks, by two families of predictors, and of their initialisations."""
     found: list[tuple[str, EncoderSynergy]] = []
-    limit, folds = arguments.test_limit or DEFAULT.test_limit, arguments.folds or DEFAULT.folds
+    limit = DEFAULT.test_limit if arguments.test_limit is None else arguments.test_limit
+    folds = DEFAULT.folds if arguments.folds is None else arguments.folds
     for name, network in [(name, load_pretrained(name)) for name in arguments.names]:
-        size = arguments.size or network.config.size
+        size = network.config.size if arguments.size is None else arguments.size
         images = load_data(arguments.data or network.config.data, "test", root=arguments.root, size=size)
         seen = with_channels(network, images if limit >= len(images) else images.balanced_subset(limit), "test")
         measured = encoder_synergy(network, seen, folds=folds, report=_reporter(name))

@@ -132,6 +132,7 @@ def test_pretrained_networks_are_measured_beside_their_initialisation(capsys, ti
     assert f"{tiny_run}, as initialised" in capsys.readouterr().out
 
 
-def test_names_of_networks_and_a_ranking_are_not_asked_at_once(capsys, tiny_run):
-    assert main(["synergy", str(tiny_run), "--rank-tasks"]) == 2
-    assert "--rank-tasks trains networks of its own" in capsys.readouterr().err
+@pytest.mark.parametrize("option", ["--rank-tasks", "--quick"])
+def test_names_of_networks_and_what_trains_its_own_are_not_asked_at_once(capsys, tiny_run, option):
+    assert main(["synergy", str(tiny_run), option]) == 2
+    assert f"{option} trains networks of its own" in capsys.readouterr().err
