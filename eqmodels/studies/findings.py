@@ -62,6 +62,7 @@ def _term(of: str, term: str) -> Callable[[GridPoint], float]:
 
 PREDICTORS: dict[str, Callable[[GridPoint], float]] = {
     "synergy, random initialisation": _term("random", "unlocked"),
+    "usable synergy, random initialisation": _term("random", "usable"),
     "synergy, after one epoch": _term("brief", "unlocked"),
     "usable synergy, after one epoch": _term("brief", "usable"),
     "synergy, pretrained": _term("pretrained", "unlocked"),
@@ -78,13 +79,13 @@ PREDICTORS: dict[str, Callable[[GridPoint], float]] = {
 def correlations(points: tuple[GridPoint, ...]) -> dict[str, Estimate]:
     """The rank correlation of every predictor with the gain of the probe, over cells.
 
-    Cells share images, and those of a model its initialisation: the interval over cells is narrower than one over new
-    data sets would be.
+    The interval is over tasks, as those are what is chosen between: all cells of a task are drawn together.
 
     Raises:
         ValueError: if there are fewer than three cells.
     """
-    gains = [point.gain for point in points]
+    gains, tasks = [point.gain for point in points], [point.cell.config.task for point in points]
     return {
-        name: rank_correlation([predictor(point) for point in points], gains) for name, predictor in PREDICTORS.items()
+        name: rank_correlation([predictor(point) for point in points], gains, groups=tasks)
+        for name, predictor in PREDICTORS.items()
     }

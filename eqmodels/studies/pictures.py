@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eqmodels.studies.findings import GridPoint, grid_points
+from eqmodels.studies.results import CellResult
 from eqmodels.studies.study import SynergyStudy
 
 if TYPE_CHECKING:
@@ -92,28 +93,35 @@ def _bars(points: tuple[GridPoint, ...]) -> Figure:
 
 
 def _scatter(points: tuple[GridPoint, ...]) -> Figure:
-    figure = _figure(10.0, 4.5)
-    panels = figure.subplots(1, 2, sharey=True)
+    """The synergy before a long training against the gain of it: with the class, and with one that is predicted."""
+    figure = _figure(10.0, 7.0)
+    panels = figure.subplots(2, 2, sharey=True)
     tasks = list(dict.fromkeys(point.cell.config.task for point in points))
     augments = list(dict.fromkeys(point.cell.config.augment for point in points))
-    for axes, (term, words) in zip(panels, (("unlocked", "the class"), ("usable", "a predicted class")), strict=True):
-        for point in points:
-            config = point.cell.config
-            axes.scatter(
-                point.pretrained.terms[0].normalised(term),
-                100 * point.gain,
-                marker=MARKERS[augments.index(config.augment) % len(MARKERS)],
-                color=f"C{tasks.index(config.task)}",
-                s=22,
-            )
-        axes.axhline(0, color="grey", linewidth=0.8, zorder=0)
-        axes.set_xlabel(f"synergy with {words}, part of log|A|")
-    panels[0].set_ylabel("gain of the probe over random\ninitialisation, percentage points")
+    terms = {"unlocked": "the class", "usable": "a predicted class"}
+    moments = {"random": "as initialised", "brief": "after one epoch"}
+    for row, (term, words) in zip(panels, terms.items(), strict=True):
+        for axes, (moment, when) in zip(row, moments.items(), strict=True):
+            for point in points:
+                config = point.cell.config
+                measured: CellResult = getattr(point, moment)
+                axes.scatter(
+                    measured.terms[0].normalised(term),
+                    100 * point.gain,
+                    marker=MARKERS[augments.index(config.augment) % len(MARKERS)],
+                    color=f"C{tasks.index(config.task)}",
+                    s=22,
+                )
+            axes.axhline(0, color="grey", linewidth=0.8, zorder=0)
+            axes.set_xlabel(f"synergy with {words}, {when}, part of log|A|", fontsize=9)
+    figure.supylabel("gain of the probe over random initialisation, percentage points", fontsize=9)
+    last = panels[-1, -1]
     for index, task in enumerate(tasks):
-        panels[1].scatter([], [], color=f"C{index}", label=task, s=22)
+        last.scatter([], [], color=f"C{index}", label=task, s=22)
     for index, augment in enumerate(augments):
-        panels[1].scatter([], [], color="black", marker=MARKERS[index % len(MARKERS)], label=augment, s=22)
-    figure.legend(*panels[1].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
+        label = f"augmentation {augment}"
+        last.scatter([], [], color="black", marker=MARKERS[index % len(MARKERS)], label=label, s=22)
+    figure.legend(*last.get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
     return figure
 
 

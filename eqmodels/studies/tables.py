@@ -80,7 +80,7 @@ def _grid(points: Sequence[GridPoint]) -> StudyTable:
 def _correlations(points: tuple[GridPoint, ...]) -> StudyTable:
     found = correlations(points) if len(points) > 2 else {}
     rows = [[name, f"{r.mean:.2f}", f"{r.low:.2f} .. {r.high:.2f}", str(r.count)] for name, r in found.items()]
-    header = ["predictor", "rank correlation", "95% interval", "cells"]
+    header = ["predictor", "rank correlation", "95% interval, over tasks", "cells"]
     return StudyTable("What predicts the gain of the probe", header, rows)
 
 

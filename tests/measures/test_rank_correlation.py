@@ -46,6 +46,19 @@ def test_the_interval_of_independent_series_covers_zero_and_of_dependent_ones_do
     assert independent.count == 60
 
 
+def test_pairs_of_a_group_are_drawn_together():
+    """Each pair ten times is no more evidence than once."""
+    generator = np.random.default_rng(3)
+    x, noise = generator.normal(size=(2, 12))
+    once = rank_correlation(x, x + noise)
+    pairs = [np.repeat(values, 10) for values in (x, x + noise)]
+    groups = [str(i // 10) for i in range(120)]
+    grouped, careless = rank_correlation(*pairs, groups=groups), rank_correlation(*pairs)
+    assert grouped.high - grouped.low == pytest.approx(once.high - once.low, rel=0.2)
+    assert careless.high - careless.low < 0.6 * (once.high - once.low)
+    assert math.isnan(rank_correlation([1, 2, 3], [1, 2, 3], groups=["a", "a", "b"]).low)
+
+
 def test_a_constant_series_has_no_correlation():
     found = rank_correlation([1, 1, 1], [1, 2, 3])
     assert math.isnan(found.mean)
