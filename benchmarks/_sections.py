@@ -20,7 +20,7 @@ def write_section(file: Path, name: str, text: str) -> None:
     Raises:
         ValueError: if the file has no such section.
     """
-    content, found = _marked(name).subn(lambda match: f"{match[1]}\n{text}\n{match[3]}", file.read_text())
+    content, found = _marked(name).subn(lambda match: f"{match[1]}{text}\n{match[3]}", file.read_text())
     if found != 1:
         raise ValueError(f"{file} must have one section {name!r}; it has {found}. Put its marks where it is to stand.")
     file.write_text(content)
