@@ -161,7 +161,7 @@ def test_from_pretrained_finds_the_zoo_folders_and_repositories(server, saved):
 
 @pytest.mark.parametrize("name", ["c4*", "c4_resnet18_w1?", "*"])
 def test_a_pattern_is_no_name(name):
-    assert list_pretrained(f"{name}.*") == [C4] or name == "*"
+    assert C4 in list_pretrained(f"{name}.*")
     refuses(ValueError, "is neither the folder of a run nor a pretrained network", create_model, name, pretrained=True)
 
 
