@@ -104,11 +104,6 @@ def calibration(study: SynergyStudy) -> str:
     return StudyTable("", ["exact model", "largest error, nats", "terms within their interval"], rows).markdown()
 
 
-def families(study: SynergyStudy) -> str:
-    """The table of both families, whose title has the backbone."""
-    return next(table.markdown() for table in study_tables(study) if table.title.startswith("Two families"))
-
-
 def zoo(entries: Sequence[dict[str, Any]]) -> str:
     """The terms of the networks of the zoo."""
     rows = []
@@ -130,7 +125,8 @@ def sections() -> dict[str, str]:
         "counter_examples": counter_examples(findings),
         "toys": toys(),
         "calibration": calibration(study),
-        "families": families(study),
+        # Its title has the backbone.
+        "families": next(text for title, text in tables.items() if title.startswith("Two families")),
         "zoo": zoo(json.loads(ZOO.read_text())),
     }
     return found | {name: tables[title] for name, title in SHOWN.items()}
