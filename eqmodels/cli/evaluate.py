@@ -113,13 +113,11 @@ def _measured(network: Run, arguments: argparse.Namespace) -> EncoderEvaluation:
     train, test = (load_data(name, split, root=arguments.root, size=size) for split in SPLITS)
     if limit is not None and limit < (classes := len(train.classes)):
         raise ValueError(f"--limit must be at least {classes}, one image a class of {name}; got {limit}.")
-    if limit is not None and limit < len(train):
-        train = train.balanced_subset(limit)
     curve_images = CURVE_IMAGES if limit is None else min(CURVE_IMAGES, limit)
     quick: bool = arguments.quick
     return evaluate(
         network,
-        with_channels(network, train, "train"),
+        with_channels(network, train.at_most(limit), "train"),
         with_channels(network, test, "test"),
         seed=arguments.seed,
         report=lambda what: print(f"measuring {network.config.model}: {what}", file=sys.stderr, flush=True),

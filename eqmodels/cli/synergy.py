@@ -157,7 +157,7 @@ def _measure(arguments: argparse.Namespace) -> int:
     for name, network in [(name, load_pretrained(name)) for name in arguments.names]:
         size = network.config.size if arguments.size is None else arguments.size
         images = load_data(arguments.data or network.config.data, "test", root=arguments.root, size=size)
-        seen = with_channels(network, images if limit >= len(images) else images.balanced_subset(limit), "test")
+        seen = with_channels(network, images.at_most(limit), "test")
         measured = encoder_synergy(network, seen, folds=folds, report=_reporter(name))
         found += [(name, one) for one in measured]
     if arguments.json:

@@ -121,6 +121,18 @@ class LabelledImages:
             chosen.append(members[torch.randperm(len(members), generator=generator)[:wanted]])
         return self.subset(torch.cat(chosen).sort().values)
 
+    def at_most(self, count: int | None, *, seed: int = 0) -> LabelledImages:
+        """All images, if there are no more than `count` or it is None; else a balanced subset.
+
+        Args:
+            count: number of images, or None.
+            seed: of the choice.
+
+        Raises:
+            ValueError: as `balanced_subset`.
+        """
+        return self if count is None or count >= len(self) else self.balanced_subset(count, seed=seed)
+
     def to_rgb(self) -> LabelledImages:
         """Grey images repeated in three channels; others as they are."""
         return replace(self, images=self.images.expand(-1, 3, -1, -1)) if self.channels == 1 else self

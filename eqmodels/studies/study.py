@@ -49,8 +49,7 @@ def load_study_data(plan: SynergyPlan, root: str | Path | None = None) -> StudyD
     """
     train, test = (load_data(plan.data, split, root=root, size=plan.size) for split in ("train", "test"))
     train = train if plan.limit in (None, len(train)) else train.balanced_subset(plan.limit)
-    seen = test if plan.test_limit >= len(test) else test.balanced_subset(plan.test_limit)
-    return StudyData(train, test, seen)
+    return StudyData(train, test, test.at_most(plan.test_limit))
 
 
 def run_study(

@@ -90,6 +90,17 @@ def test_a_balanced_subset_keeps_the_order_and_repeats_nothing():
     assert numbered().balanced_subset(60).images.flatten().tolist() == list(range(60))
 
 
+@pytest.mark.parametrize("count", [None, 60, 100])
+def test_at_most_so_many_images_are_all_where_there_are_no_more(count):
+    data = numbered()
+    assert data.at_most(count) is data
+
+
+def test_at_most_so_many_images_are_a_balanced_subset_where_there_are_more():
+    few, subset = (numbered().at_most(20, seed=1), numbered().balanced_subset(20, seed=1))
+    assert torch.equal(few.images, subset.images)
+
+
 def test_the_seed_determines_a_balanced_subset():
     first, again, other = (numbered().balanced_subset(20, seed=seed).images for seed in (1, 1, 2))
     assert torch.equal(first, again)
