@@ -159,7 +159,7 @@ CAUSES = (
 
 
 def causes() -> str:
-    """Under SimCLR's augmentation: the gain with less training, with one turn of an image a step, with fewer parameters."""
+    """Under SimCLR's augmentation: less training, one turn of an image a step, and fewer parameters."""
 
     def rows() -> Iterator[list[str]]:
         for row, words in CAUSES:
