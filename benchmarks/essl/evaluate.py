@@ -10,11 +10,12 @@ import argparse
 import fnmatch
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from benchmarks.essl.grid import FOLDER, GRID, RANDOM
+from benchmarks.essl.grid import FOLDER, GRID, IMAGES, RANDOM
 from eqmodels.data import load_data
 from eqmodels.evaluation import evaluate
 from eqmodels.evaluation.features import poolings_of
@@ -29,10 +30,11 @@ FEATURES = ("regular", "invariant-3", "canonical")
 
 
 def measure(name: str, root: str | None) -> None:
-    """Evaluates one run with probes on its own training images and on all test images."""
+    """Evaluates one run with the probes' training images, and on all test images."""
     folder = FOLDER / name
     config = RANDOM.get(name) or GRID[name]
-    train = training_images(config, root)
+    # However few images a pretraining of the tables saw, their probes see the same ones.
+    train = training_images(config if config.limit is None else replace(config, limit=IMAGES), root)
     run = untrained(config, train) if name in RANDOM else load_run(folder)
     test = prepared_images(config, load_data(config.data, "test", root=root), "test")
     started = time.monotonic()

@@ -8,12 +8,14 @@ from typing import Any
 
 from eqmodels.training import PretrainConfig
 
-__all__ = ["FOLDER", "GRID", "RANDOM", "SEEDS", "TASKS", "ZOO"]
+__all__ = ["FOLDER", "GRID", "IMAGES", "RANDOM", "SEEDS", "TASKS", "ZOO"]
 
 FOLDER = Path(__file__).parents[1] / "results" / "essl"
 """Where runs are kept, one folder each; weights stay out of the repository, see .gitignore."""
 
 SEEDS = (0, 1, 2)
+IMAGES = 20_000
+"""Training images of the tables: of most pretrainings, and of all their probes."""
 
 STANDARD = [("resnet18_w16", "mlp"), ("c4_resnet18_w16", "equivariant")]
 """The comparison itself: equal FLOPs."""
@@ -32,8 +34,8 @@ TASKS = ("none", "horizontal_flip", "vertical_flip", "rotation", "grayscale", "c
 
 
 def _config(**values: Any) -> PretrainConfig:  # noqa: ANN401 (the config checks them)
-    """A run of the tables: 20,000 images, 15 epochs, unless the values say otherwise."""
-    common = {"data": "fashion_mnist", "limit": 20_000, "epochs": 15, "batch_size": 128, "augment": "simclr"}
+    """A run of the tables: `IMAGES` images, 15 epochs, unless the values say otherwise."""
+    common = {"data": "fashion_mnist", "limit": IMAGES, "epochs": 15, "batch_size": 128, "augment": "simclr"}
     return PretrainConfig.from_dict(common | values)
 
 
@@ -48,10 +50,13 @@ def _model_equivariance() -> Iterator[tuple[str, PretrainConfig]]:
 
 
 def _causes() -> Iterator[tuple[str, PretrainConfig]]:
-    """Why the gain is what it is: with a third of the training."""
+    """Why the gain is what it is: with a third of the training, and with as many steps on a tenth of the images."""
     for seed in SEEDS:
         for model, head in STANDARD:
             yield f"epochs5/{model}.{head}/seed{seed}", _config(model=model, head=head, epochs=5, seed=seed)
+            # The same 780 steps, 156 of them to warm up.
+            few = {"limit": IMAGES // 10, "epochs": 52, "warmup_epochs": 10.4}
+            yield f"few/{model}.{head}/seed{seed}", _config(model=model, head=head, seed=seed, **few)
 
 
 def _random() -> Iterator[tuple[str, PretrainConfig]]:

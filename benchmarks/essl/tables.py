@@ -148,6 +148,8 @@ def backbones(augment: str) -> str:
 
 
 CAUSES = (
+    ("few/resnet18_w16.mlp", "ResNet, 2,000 images, 52 epochs"),
+    ("few/c4_resnet18_w16.equivariant", "C4, 2,000 images, 52 epochs"),
     ("epochs5/resnet18_w16.mlp", "ResNet, 5 epochs"),
     ("epochs5/c4_resnet18_w16.equivariant", "C4, 5 epochs"),
     ("simclr/resnet18_w16.mlp", "ResNet, 15 epochs"),
