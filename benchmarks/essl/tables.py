@@ -1,7 +1,7 @@
 """Writes the tables of E-SSL from the runs' results: ``python -m benchmarks.essl.tables``.
 
-Every figure is read from a ``results.json``; means over seeds with 95% intervals (Student's t). README's section is
-between two markers and is replaced as a whole.
+Every figure is read from a ``results.json``; means over seeds with 95% intervals (Student's t). They stand in
+``docs/results.md``, and the first of them in README, each between two marks, and are replaced as a whole.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from eqmodels.evaluation.encoder import ORBIT_MEAN, TURNED_PROBE
 from eqmodels.studies.tables import StudyTable
 
 README = Path(__file__).parents[2] / "README.md"
+DOCUMENT = README.parent / "docs" / "results.md"
 SECTION = "essl"
 MISSING, ABSENT = "…", "\N{EN DASH}"
 """Cells of what is not trained yet, and of what a network does not have."""
@@ -300,24 +301,24 @@ def legend(text: str) -> list[str]:
 
 
 def sections() -> dict[str, str]:
-    """Every table that has a row, by the name of its file."""
+    """The sections of the document, by name, without those of which nothing is trained."""
     named = {f"backbones_{augment}": backbones(augment) for augment in ("simclr", "crop_flip", "none")}
     named |= {"headline": headline(), "causes": causes(), "tasks": tasks(), "zoo": zoo()}
-    return {name: text for name, text in named.items() if text.count("\n") > 1}
+    written = {name: "\n\n".join([text, *legend(text)]) for name, text in named.items() if text.count("\n") > 1}
+    return {"verdict": verdict(), **written}
 
 
 def readme_section() -> str:
     """What README shows."""
-    tables = sections()
-    shown = [tables[name] for name in ("zoo", "headline", "backbones_simclr") if name in tables]
-    return "\n\n".join([*filter(None, [verdict()]), *shown, *legend("".join(shown))])
+    tables = [zoo(), headline()]
+    return "\n\n".join([*filter(None, [verdict()]), *tables, *legend("".join(tables))])
 
 
 def main() -> None:
-    """Writes all tables, and README's section."""
+    """Writes all tables into the document, and README's section."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     for name, text in sections().items():
-        (FOLDER / f"{name}.md").write_text("\n\n".join([text, *legend(text)]) + "\n")
+        write_section(DOCUMENT, name, f"\n{text}\n")
     write_section(README, SECTION, f"\n{readme_section()}\n")
 
 

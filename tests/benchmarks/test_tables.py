@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks._sections import read_section
 from benchmarks.essl import tables
 from benchmarks.essl.grid import FOLDER
 from eqmodels.evaluation import estimate, over_seeds
@@ -60,3 +61,8 @@ def test_readme_says_whether_the_goal_is_reached():
     assert tables.verdict() in tables.readme_section()
     assert "missed" in tables.verdict()
     assert "intervals that overlap" in tables.verdict()
+
+
+def test_every_section_of_the_document_is_that_of_the_committed_runs():
+    for name, text in tables.sections().items():
+        assert read_section(tables.DOCUMENT, name) == text
