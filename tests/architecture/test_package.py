@@ -58,3 +58,9 @@ def test_the_wheel_holds_every_module_and_nothing_beside_the_package(wheel_files
     modules = {str(file.relative_to(ROOT)) for file in (ROOT / "eqmodels").rglob("*.py")}
     assert modules <= wheel_files
     assert {name.split("/")[0] for name in wheel_files if ".dist-info/" not in name} == {"eqmodels"}
+
+
+def test_the_wheel_holds_the_pretrained_networks_of_width_16(wheel_files):
+    small = {folder.name for folder in (ROOT / "zoo").iterdir() if "_w16." in folder.name}
+    held = {Path(name).parent.name for name in wheel_files if name.startswith("eqmodels/hub/zoo/")}
+    assert held == small >= {f"{model}_w16.rot_fmnist_simclr" for model in ("resnet18", "c4_resnet18", "d4_resnet18")}
