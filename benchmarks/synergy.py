@@ -21,9 +21,9 @@ from eqmodels.measures import BayesianNetwork, SynergyTerms, additive, pose_cue,
 from eqmodels.measures.theorems import Finding, check_statements, describe
 from eqmodels.storage import write_atomically
 from eqmodels.studies import (
-    StudyTable,
     SynergyStudy,
     encoder_synergy,
+    markdown_table,
     read_study,
     study_tables,
     write_study_report,
@@ -55,7 +55,7 @@ def statements(findings: Sequence[Finding]) -> str:
         ]
         for finding in findings
     ]
-    return StudyTable("", ["statement", "formula", "random networks", "by up to, nats"], rows).markdown()
+    return markdown_table(["statement", "formula", "random networks", "by up to, nats"], rows)
 
 
 def counter_examples(findings: Sequence[Finding]) -> str:
@@ -88,9 +88,7 @@ def toys() -> str:
         [f"two poses, {name}", synergy(two_poses(), ("P1", "P2"), label), ""]
         for name, label in (("the first label", "A1"), ("both labels", ("A1", "A2")))
     ]
-    return StudyTable(
-        "", ["exact model", "synergy left in what is seen, nats", "usable part of the cue"], rows
-    ).markdown()
+    return markdown_table(["exact model", "synergy left in what is seen, nats", "usable part of the cue"], rows)
 
 
 def calibration(study: SynergyStudy) -> str:
@@ -101,7 +99,7 @@ def calibration(study: SynergyStudy) -> str:
         errors = [abs(entry.estimate.mean - entry.truth) for entry in entries]
         covered = sum(entry.estimate.low <= entry.truth <= entry.estimate.high for entry in entries)
         rows.append([model, f"{np.max(errors):.4f}", f"{covered} of {len(entries)}"])
-    return StudyTable("", ["exact model", "largest error, nats", "terms within their interval"], rows).markdown()
+    return markdown_table(["exact model", "largest error, nats", "terms within their interval"], rows)
 
 
 def zoo(entries: Sequence[dict[str, Any]]) -> str:
@@ -113,7 +111,7 @@ def zoo(entries: Sequence[dict[str, Any]]) -> str:
         name = f"`{entry['name']}`" if entry["pretrained"] else "the same, as initialised"
         rows.append([name, terms.family, *(interval(value) for value in shown)])
     header = ["network", "family", "known", "synergy", "irreducible", "class known", "by the class"]
-    return StudyTable("", header, rows).markdown()
+    return markdown_table(header, rows)
 
 
 def sections() -> dict[str, str]:

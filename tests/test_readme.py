@@ -82,6 +82,10 @@ def test_the_map_names_what_is_there():
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
-def test_links_lead_somewhere():
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
-    assert [link for link in links if not (ROOT / link).exists()] == []
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: file.name)
+def test_links_lead_somewhere(file):
+    links = [link for link in re.findall(r"\]\(([^)#]+)", file.read_text()) if not link.startswith("http")]
+    assert [link for link in links if not (file.parent / link).exists()] == []

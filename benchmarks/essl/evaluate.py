@@ -17,8 +17,7 @@ import torch
 
 from benchmarks.essl.grid import FOLDER, GRID, IMAGES, RANDOM
 from eqmodels.data import load_data
-from eqmodels.evaluation import evaluate
-from eqmodels.evaluation.features import poolings_of
+from eqmodels.evaluation import evaluate, poolings_of
 from eqmodels.storage import CONFIG, write_atomically
 from eqmodels.training import load_run, prepared_images, training_images, untrained
 

@@ -8,24 +8,35 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 from benchmarks._sections import write_section
 from benchmarks.essl.evaluate import RESULTS
-from benchmarks.essl.grid import FOLDER, SEEDS, STANDARD, TASKS, ZOO
-from eqmodels.evaluation import EncoderEvaluation, Estimate, SeedSummary, estimate, over_seeds
-from eqmodels.evaluation.encoder import ORBIT_MEAN, TURNED_PROBE
-from eqmodels.studies.tables import StudyTable
+from benchmarks.essl.grid import FOLDER, GRID, RANDOM, SEEDS, STANDARD, TASKS, ZOO
+from benchmarks.essl.rows import (
+    ABSENT,
+    MISSING,
+    ahead,
+    cell,
+    evaluation,
+    feature,
+    information,
+    parameters,
+    summary,
+    task,
+    width_of,
+)
+from benchmarks.speed._harness import RESULTS as SPEED
+from benchmarks.speed._harness import Row
+from benchmarks.speed.pretraining_step import STANDARD_ONCE
+from eqmodels.evaluation import ORBIT_MEAN, TURNED_BACK, TURNED_PROBE
+from eqmodels.studies import markdown_table
 
 README = Path(__file__).parents[2] / "README.md"
 DOCUMENT = README.parent / "docs" / "results.md"
 SECTION = "essl"
-MISSING, ABSENT = "…", "\N{EN DASH}"
-"""Cells of what is not trained yet, and of what a network does not have."""
 LEGEND = {
     MISSING: f"{MISSING} is not trained yet.",
     ABSENT: f"{ABSENT} does not exist, or was not measured.",
@@ -33,80 +44,6 @@ LEGEND = {
     "pretraining and for the probes.",
 }
 """What is said beside tables that have such a sign."""
-
-Read = Callable[[SeedSummary], Estimate | None]
-"""What a cell shows of a row."""
-
-
-@cache
-def summary(row: str) -> SeedSummary | None:
-    """A row over its seeds, as far as they are there; None without any."""
-    files = (FOLDER / row / f"seed{seed}" / RESULTS for seed in SEEDS)
-    found = [evaluation(file) for file in files if file.is_file()]
-    return over_seeds(found) if found else None
-
-
-def evaluation(file: Path) -> EncoderEvaluation:
-    """What was measured of one run, with its config, which the first results have beside the evaluation."""
-    content = json.loads(file.read_text())
-    return replace(EncoderEvaluation.from_dict(content["evaluation"]), config=content["config"])
-
-
-def cell(row: str, read: Read, shown: Callable[[Estimate], str] = Estimate.as_percent) -> str:
-    """A value of a row, in per cent, if the network has it; seeds are counted if some are missing."""
-    found = summary(row)
-    if found is None:
-        return MISSING
-    if (value := read(found)) is None:
-        return ABSENT
-    return shown(value) + ("" if found.seeds == len(SEEDS) else f" ({found.seeds} of {len(SEEDS)} seeds)")
-
-
-def feature(name: str, score: str = "accuracy") -> Read:
-    """Reads a score of one kind of features; None if the row does not have the kind."""
-
-    def read(found: SeedSummary) -> Estimate | None:
-        value: Estimate | None = next((getattr(one, score) for one in found.features if one.features == name), None)
-        return value
-
-    return read
-
-
-def task(score: str) -> Read:
-    """Reads a score of the first task."""
-
-    def read(found: SeedSummary) -> Estimate | None:
-        value: Estimate | None = getattr(found.tasks[0], score)
-        return value
-
-    return read
-
-
-def _information(found: SeedSummary) -> Estimate:
-    """The lower bound of I(A; Z) in nats."""
-    entropy = math.log(found.tasks[0].num_labels)
-    return estimate(entropy - loss for loss in found.tasks[0].loss.values)
-
-
-def parameters(row: str) -> str:
-    """Parameters of the backbone, in thousands."""
-    found = summary(row)
-    return MISSING if found is None else f"{found.parameters / 1e3:,.0f}k"
-
-
-def width_of(row: str, features: str) -> str:
-    """How many features there are of a kind."""
-    found = summary(row)
-    if found is None:
-        return MISSING
-    return next((f"{one.width}" for one in found.features if one.features == features), ABSENT)
-
-
-def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; rows without any figure are left out."""
-    kept = [row for row in rows if any(cell not in (MISSING, ABSENT) for cell in row[2:])]
-    return StudyTable("", header, kept).markdown()
-
 
 BACKBONES = (
     ("resnet18_w16", "mlp", "ResNet, equal FLOPs"),
@@ -123,10 +60,13 @@ BACKBONES = (
 
 def backbones(augment: str) -> str:
     """Experiment 3 under one augmentation."""
+    reference = f"{augment}/{STANDARD[0][0]}.{STANDARD[0][1]}"
 
     def rows() -> Iterator[list[str]]:
         for model, head, words in BACKBONES:
             row = f"{augment}/{model}.{head}"
+            if f"{row}/seed{SEEDS[0]}" not in GRID:
+                continue
             yield [
                 words,
                 parameters(row),
@@ -135,44 +75,56 @@ def backbones(augment: str) -> str:
                 cell(row, task("accuracy")),
                 width_of(row, "regular"),
                 cell(row, feature("regular")),
+                ABSENT if row == reference else ahead(row, reference, feature("regular")),
                 cell(row, feature("canonical")),
                 cell(row, feature("regular", "knn")),
             ]
-        for model in ("resnet18_w16", "c4_resnet18_w16", "d4_resnet18_w16"):
-            row = f"random/{model}"
-            regular, knn = cell(row, feature("regular")), cell(row, feature("regular", "knn"))
-            name = f"random initialisation, {model}"
-            yield [name, parameters(row), *[ABSENT] * 3, width_of(row, "regular"), regular, ABSENT, knn]
 
     header = ["backbone", "parameters", "rotation, training", "held-out", "without augmentation", "width"]
-    return markdown([*header, "probe, regular", "canonical", "kNN"], rows())
+    return markdown_table([*header, "probe, regular", "ahead of the first row", "canonical", "kNN"], rows())
+
+
+def untrained() -> str:
+    """The control without pretraining; its regular features."""
+
+    def rows() -> Iterator[list[str]]:
+        for row in dict.fromkeys(name.rpartition("/")[0] for name in RANDOM):
+            scores = (cell(row, feature("regular", score)) for score in ("accuracy", "turned", "knn"))
+            yield [f"`{row.partition('/')[2]}`", parameters(row), width_of(row, "regular"), *scores]
+
+    header = ["random initialisation", "parameters", "width", "probe, upright", "turned by 90, 180, 270", "kNN"]
+    return markdown_table(header, rows())
 
 
 CAUSES = (
-    ("few/resnet18_w16.mlp", "ResNet, 2,000 images, 52 epochs"),
-    ("few/c4_resnet18_w16.equivariant", "C4, 2,000 images, 52 epochs"),
-    ("epochs5/resnet18_w16.mlp", "ResNet, 5 epochs"),
-    ("epochs5/c4_resnet18_w16.equivariant", "C4, 5 epochs"),
-    ("simclr/resnet18_w16.mlp", "ResNet, 15 epochs"),
-    ("simclr/c4_resnet18_w16.equivariant", "C4, 15 epochs"),
+    ("few/resnet18_w16.mlp", "ResNet, 2,000 images, 52 epochs", None),
+    ("few/c4_resnet18_w16.equivariant", "C4, 2,000 images, 52 epochs", "few"),
+    ("epochs5/resnet18_w16.mlp", "ResNet, 5 epochs", None),
+    ("epochs5/c4_resnet18_w16.equivariant", "C4, 5 epochs", "epochs5"),
+    ("simclr/resnet18_w16.mlp", "ResNet, 15 epochs", None),
+    ("simclr/c4_resnet18_w16.equivariant", "C4, 15 epochs", "simclr"),
     # Its head sees one turn of an image a step, as the ResNet's does; the equivariant head learns of all four.
-    ("simclr/c4_resnet18_w16.mlp", "C4, 15 epochs, the paper's head"),
-    ("simclr/resnet18_w8.mlp", "ResNet of C4's parameters, 15 epochs"),
+    ("simclr/c4_resnet18_w16.mlp", "C4, 15 epochs, the paper's head", "simclr"),
+    ("simclr/resnet18_w8.mlp", "ResNet of C4's parameters, 15 epochs", "simclr"),
 )
+"""Rows, their words, and where the ResNet of equal FLOPs stands that they are compared with."""
 
 
 def causes() -> str:
     """Under SimCLR's augmentation: less training, one turn of an image a step, and fewer parameters."""
 
     def rows() -> Iterator[list[str]]:
-        for row, words in CAUSES:
+        for row, words, place in CAUSES:
             yield [
                 words,
                 parameters(row),
                 cell(row, task("augmented_accuracy")),
-                cell(row, _information, str),
+                cell(row, information, str),
                 cell(row, feature("regular")),
-                cell(row, feature("regular", "knn")),
+                *(
+                    ABSENT if place is None else ahead(row, f"{place}/resnet18_w16.mlp", feature("regular", score))
+                    for score in ("accuracy", "knn")
+                ),
             ]
 
     header = [
@@ -181,17 +133,19 @@ def causes() -> str:
         "rotation, augmented held-out",
         "I(A; Z) at least, nats, without augmentation",
     ]
-    return markdown([*header, "probe, regular", "kNN"], rows())
+    return markdown_table([*header, "probe, regular", "ahead of the ResNet", "the same of kNN"], rows())
 
 
 HEADLINE = (
     ("resnet18_w16", "mlp", "regular", "ResNet"),
-    ("resnet18_w16", "mlp", "regular, turned probe", "ResNet, probe trained on turned images too"),
-    ("resnet18_w16", "mlp", "orbit-mean", "ResNet, features averaged over the four turns"),
+    ("resnet18_w16", "mlp", TURNED_PROBE, "ResNet, probe trained on turned images too"),
+    ("resnet18_w16", "mlp", ORBIT_MEAN, "ResNet, features averaged over the four turns (four passes)"),
+    ("resnet18_w16", "mlp", TURNED_BACK, "ResNet, image turned back by its own head (two passes)"),
     ("resnet18_w8", "mlp", "regular", "ResNet, C4's parameters"),
     ("c1_resnet18_w16", "mlp", "regular", "C4's code without the group"),
     ("c4_resnet18_w16", "equivariant", "invariant-3", "C4, invariant (max, mean, norm)"),
     ("c4_resnet18_w16", "equivariant", "regular", "C4, regular"),
+    ("c4_resnet18_w16", "equivariant", "regular-half", "C4, regular, half of the fibres"),
     ("c4_resnet18_w16", "equivariant", "canonical", "C4, canonical"),
     ("c4_resnet18_w16", "equivariant", "canonical-soft", "C4, canonical, soft"),
     ("d4_resnet18_w16", "equivariant", "invariant-3", "D4, invariant (max, mean, norm)"),
@@ -215,7 +169,9 @@ def headline(augment: str = "simclr") -> str:
                 cell(row, feature(features, "angle_worst")),
             ]
 
-    return markdown(["features", "width", "upright", "turned by 90, 180, 270", "all angles", "worst angle"], rows())
+    return markdown_table(
+        ["features", "width", "upright", "turned by 90, 180, 270", "all angles", "worst angle"], rows()
+    )
 
 
 def tasks() -> str:
@@ -225,19 +181,21 @@ def tasks() -> str:
         for name in TASKS:
             for preset in ("paper", "fixed"):
                 row = f"tasks/{name}.{preset}"
+                if f"{row}/seed{SEEDS[0]}" not in GRID:
+                    continue
                 yield [
                     name,
                     preset if name in ("jigsaw", "blur") else "",
                     cell(row, task("accuracy")),
-                    cell(row, _information, str),
+                    cell(row, information, str),
                     cell(row, feature("regular")),
                     cell(row, feature("regular", "knn")),
                 ]
 
-    return markdown(["task", "preset", "task, held-out", "I(A; Z) at least, nats", "probe", "kNN"], rows())
+    return markdown_table(["task", "preset", "task, held-out", "I(A; Z) at least, nats", "probe", "kNN"], rows())
 
 
-ZOO_FEATURES = (("invariant-3", "regular", "canonical"), ("regular", ORBIT_MEAN, TURNED_PROBE))
+ZOO_FEATURES = (("invariant-3", "regular", "canonical"), ("regular", ORBIT_MEAN, TURNED_BACK, TURNED_PROBE))
 """The features that are shown of networks with an equivariant head, and of others."""
 
 
@@ -248,9 +206,13 @@ def zoo() -> str:
         for name, config in ZOO.items():
             file = FOLDER / name / RESULTS
             if not file.is_file():
+                yield [f"`{Path(name).name}`", *[MISSING] * 7]
                 continue
             result = evaluation(file)
             for features in ZOO_FEATURES[config.head != "equivariant"]:
+                if features not in {one.features for one in result.features}:
+                    yield [f"`{Path(name).name}`", features, *[ABSENT] * 6]
+                    continue
                 found = result.of(features)
                 low, high = (100 * end for end in found.interval)
                 yield [
@@ -265,53 +227,77 @@ def zoo() -> str:
                 ]
 
     header = ["pretrained network", "features", "width", "parameters", "upright", "turned by 90, 180, 270"]
-    return markdown([*header, "kNN", "1% of the labels"], rows())
+    return markdown_table([*header, "kNN", "1% of the labels"], rows())
+
+
+def step_times() -> tuple[float, float, float]:
+    """How many times as long as the ResNet's a pretraining step of C4 takes: median over rounds, and quartiles."""
+    rows = [Row(**row) for row in json.loads((SPEED / "pretraining_step.json").read_text())["rows"]]
+    row = next(row for row in rows if (row.setting, row.contender) == ("batch 128, bf16", STANDARD_ONCE))
+    assert row.ratio is not None
+    assert row.ratio_quartiles is not None
+    # The table's reference is C4.
+    low, high = row.ratio_quartiles
+    return 1 / row.ratio, 1 / high, 1 / low
 
 
 GOAL = 3.0
 """Points of the linear probe by which C4 was to be ahead of the ResNet of equal FLOPs."""
 
 
-def verdict() -> str:
-    """Whether the goal is reached, in words; empty until all seeds are there."""
+def verdict(benchmarks: str) -> str:
+    """Whether the goal is reached, in words.
+
+    Args:
+        benchmarks: the folder's path from the document that the words stand in.
+    """
     ours, theirs = (summary(f"simclr/{model}.{head}") for model, head in reversed(STANDARD))
     if ours is None or theirs is None or min(ours.seeds, theirs.seeds) < len(SEEDS):
-        return ""
+        return f"The goal was C4 ahead of a ResNet of equal FLOPs by {GOAL:g} points of linear probe: not measured yet."
     c4, resnet = ours.of("regular").accuracy, theirs.of("regular").accuracy
-    ahead, apart = 100 * (c4.mean - resnet.mean), not c4.overlaps(resnet)
-    steps = json.loads((FOLDER.parent / "speed" / "pretraining_step.json").read_text())["rows"]
-    (ratio,) = (
-        row["ratio"]
-        for row in steps
-        if (row["setting"], row["contender"]) == ("batch 128, bf16", "resnet18_w16, turned once")
-    )
-    missed = ahead < GOAL or not apart or ratio < 1
+    difference, apart = c4.minus(resnet), not c4.overlaps(resnet)
+    low, high = 100 * difference.low, 100 * difference.high
+    times, fastest, slowest = step_times()
+    missed = 100 * difference.mean < GOAL or not apart or times > 1
     return (
         f"**The goal was C4 ahead of a ResNet of equal FLOPs by {GOAL:g} points of linear probe, with intervals apart, "
         f"and cheaper to train. It is {'missed' if missed else 'reached'}:** {c4.as_percent()} against "
-        f"{resnet.as_percent()}, {ahead:+.2f} points, intervals {'apart' if apart else 'that overlap'}; and a step of "
-        f"pretraining takes {1 / ratio:.2f} times as long ([measured](benchmarks/results/speed/pretraining_step.md))."
+        f"{resnet.as_percent()}, {100 * difference.mean:+.2f} points ({low:.1f} .. {high:.1f} by Welch's t), "
+        f"intervals {'apart' if apart else 'that overlap'}; and a step of pretraining takes {times:.2f} times as "
+        f"long (quartiles over rounds {fastest:.2f} .. {slowest:.2f}, "
+        f"[measured]({benchmarks}/results/speed/pretraining_step.md))."
     )
 
 
-def legend(text: str) -> list[str]:
-    """What the signs in a table mean, as one paragraph, if there are any."""
+def with_legend(text: str) -> str:
+    """Tables, and below them what the signs in them mean."""
     meanings = [meaning for sign, meaning in LEGEND.items() if sign in text]
-    return [" ".join(meanings)] if meanings else []
+    return "\n\n".join([text, " ".join(meanings)]) if meanings else text
+
+
+@cache
+def tables() -> dict[str, str]:
+    """All tables by the name of their section."""
+    named = {f"backbones_{augment}": backbones(augment) for augment in ("simclr", "crop_flip", "none")}
+    return {
+        "headline": headline(),
+        **named,
+        "untrained": untrained(),
+        "causes": causes(),
+        "tasks": tasks(),
+        "zoo": zoo(),
+    }
 
 
 def sections() -> dict[str, str]:
-    """The sections of the document, by name, without those of which nothing is trained."""
-    named = {f"backbones_{augment}": backbones(augment) for augment in ("simclr", "crop_flip", "none")}
-    named |= {"headline": headline(), "causes": causes(), "tasks": tasks(), "zoo": zoo()}
-    written = {name: "\n\n".join([text, *legend(text)]) for name, text in named.items() if text.count("\n") > 1}
-    return {"verdict": verdict(), **written}
+    """The sections of the document, by name."""
+    return {"verdict": verdict("../benchmarks"), **{name: with_legend(text) for name, text in tables().items()}}
 
 
 def readme_section() -> str:
     """What README shows."""
-    tables = [zoo(), headline()]
-    return "\n\n".join([*filter(None, [verdict()]), *tables, *legend("".join(tables))])
+    shown = "\n\n".join([tables()["zoo"], tables()["headline"]])
+    return f"{verdict('benchmarks')}\n\n{with_legend(shown)}"
 
 
 def main() -> None:

@@ -48,14 +48,18 @@ def main() -> None:
         # One thread a run: two small networks side by side train faster than one on two threads.
         return subprocess.run(command, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}).returncode == 0
 
-    def run(name: str) -> None:
-        if not (FOLDER / name / CONFIG).exists():
-            print("trained" if process("train", "--one", name) else "failed", name, flush=True)
-        if arguments.evaluate and (FOLDER / name / CONFIG).exists():
-            process("evaluate", name)
+    def run(name: str) -> bool:
+        """Trains and measures what is not done of a run; whether it went well."""
+        done = (FOLDER / name / CONFIG).exists()
+        if not done:
+            done = process("train", "--one", name)
+            print("trained" if done else "failed", name, flush=True)
+        return done and (not arguments.evaluate or process("evaluate", name))
 
     with ThreadPoolExecutor(arguments.workers) as pool:
-        list(pool.map(run, names))
+        failed = [name for name, well in zip(names, pool.map(run, names), strict=True) if not well]
+    if failed:
+        raise SystemExit(f"{len(failed)} of {len(names)} runs failed, their messages are above: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -16,17 +16,21 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from eqmodels.studies import markdown_table
+
 __all__ = ["RESULTS", "Row", "Table", "compare", "summarise"]
 
 RESULTS = Path(__file__).parents[1] / "results" / "speed"
 THREADS = 2
+"""Of the scripts that do not say otherwise."""
 
 
 @dataclass(frozen=True)
 class Row:
     """One contender in one setting: seconds (or the unit of the table) over the rounds, and its ratio to the reference.
 
-    The ratio is the median over rounds of the quotient within a round.
+    The ratio is the median over rounds of the quotient within a round, with its quartiles; these are None in tables
+    that were written before they were noted.
     """
 
     setting: str
@@ -35,6 +39,13 @@ class Row:
     minimum: float
     maximum: float
     ratio: float | None
+    ratio_quartiles: tuple[float, float] | None = None
+
+    def ratio_in_words(self) -> str:
+        """Such as ``1.24 (1.10 .. 1.31)``; empty without a ratio."""
+        if self.ratio is None or self.ratio_quartiles is None:
+            return "" if self.ratio is None else f"{self.ratio:.2f}"
+        return "{:.2f} ({:.2f} .. {:.2f})".format(self.ratio, *self.ratio_quartiles)
 
 
 @dataclass(frozen=True)
@@ -69,16 +80,18 @@ class Table:
             "",
             f"`{self.command}`, {self.machine}; {self.rounds} interleaved rounds; median (minimum .. maximum) in "
             f"{self.unit}; the ratio is the median over rounds of the quotient with {self.reference}.",
-            "",
-            f"| setting | contender | {self.unit} | ratio |",
-            "|---|---|---|---|",
         ]
         body = [
-            f"| {row.setting} | {row.contender} | {row.median:.3g} ({row.minimum:.3g} .. {row.maximum:.3g}) "
-            f"| {'' if row.ratio is None else f'{row.ratio:.2f}'} |"
+            [
+                row.setting,
+                row.contender,
+                f"{row.median:.3g} ({row.minimum:.3g} .. {row.maximum:.3g})",
+                row.ratio_in_words(),
+            ]
             for row in self.rows
         ]
-        return "\n".join([*head, *body, ""])
+        table = markdown_table(["setting", "contender", self.unit, "ratio (quartiles)"], body)
+        return "\n".join([*head, "", table, ""])
 
 
 def compare(
@@ -102,16 +115,18 @@ def summarise(setting: str, values: Mapping[str, Sequence[float]], *, reference:
     rows = []
     for name, series in values.items():
         quotients = [value / base for value, base in zip(series, values[reference], strict=True)]
-        rows.append(
-            Row(setting, name, statistics.median(series), min(series), max(series), statistics.median(quotients))
-        )
+        low, middle, high = statistics.quantiles(quotients, n=4) if len(quotients) > 1 else quotients * 3
+        row = Row(setting, name, statistics.median(series), min(series), max(series), middle, (low, high))
+        rows.append(row)
     return rows
 
 
 def _machine() -> str:
+    threads = torch.get_num_threads()
     cpu = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         cpu = names[0] if names else cpu
-    return f"{cpu}, {THREADS} threads, PyTorch {torch.__version__.partition('+')[0]}, {date.today().isoformat()}"
+    version = torch.__version__.partition("+")[0]
+    return f"{cpu}, {threads} thread{'s' * (threads > 1)}, PyTorch {version}, {date.today().isoformat()}"

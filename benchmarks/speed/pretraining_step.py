@@ -1,6 +1,6 @@
 """What the equivariant head saves: a pretraining step on upright images against RotNet's four turned copies.
 
-python -m benchmarks.speed.pretraining_step [--rounds 15]
+python -m benchmarks.speed.pretraining_step [--rounds 15] [--threads 1]
 """
 
 from __future__ import annotations
@@ -53,8 +53,9 @@ def main() -> None:
     """Times the steps and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=THREADS, help="1 is what the runs of benchmarks.essl train on")
     arguments = parser.parse_args()
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(arguments.threads)
     data = load_data("fashion_mnist_mini")
     rows: list[Row] = []
     for batch in (32, 128):

@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     result = DemoResult(tuple(results), _learn(train, test, arguments.seconds), train, test)
     print(json.dumps(result.to_dict(), indent=2) if arguments.json else f"\n{_text(result)}\n")
     if missing := [name for name in ("matplotlib", "jinja2") if importlib.util.find_spec(name) is None]:
-        words = f"No page with pictures: {missing[0]} is not installed (pip install 'eqmodels[report]')."
+        words = f"No page with pictures: {missing[0]} is not installed; run: pip install {missing[0]}"
     else:
         words = f"The same with pictures: {write_report(result, arguments.folder)}"
     print(words, file=sys.stderr if arguments.json else sys.stdout)

@@ -23,8 +23,11 @@ from eqmodels.training import Run
 
 __all__ = ["DemoResult", "Learning", "TwinResult", "write_report"]
 
-SHOWN = {"c4": ("invariant-3", "regular", "canonical"), "c1": ("regular", "orbit-mean")}
+SHOWN = {"c4": ("invariant-3", "regular", "canonical"), "c1": ("regular", "orbit-mean", "turned back by head")}
 """The features that the table shows, by group."""
+
+UNDRAWN = ("invariant-3",)
+"""Of these, what the picture of the angles leaves out: its curve lies just below that of canonical features."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ def _turned(group: PlanarGroup, g: int, images: Tensor, part: slice) -> Tensor:
     return group.act(g, images[part])
 
 
-COLOURS = ("#0b6e99", "#c0392b", "#27815b", "#8e5ea2")
+COLOURS = ("#0b6e99", "#c0392b", "#27815b", "#8e5ea2", "#c9820a")
 
 
 def _figure(width: float, height: float) -> Any:  # noqa: ANN401 (matplotlib is optional)
@@ -166,7 +169,7 @@ def _angles(result: DemoResult) -> str:
     axes = figure.subplots()
     colours = iter(COLOURS)
     for twin in result.twins:
-        for features in twin.features[-2:]:
+        for features in (name for name in twin.features if name not in UNDRAWN):
             curve = twin.scores.of(features).angles
             angles, values = [*map(int, curve), 360], [100 * value for value in curve.values()]
             style = "-" if twin is result.twins[0] else "--"

@@ -59,7 +59,7 @@ HELP: dict[str, str] = {
     "learning_rate": "the largest learning rate",
     "final_learning_rate": "the last one, of the cosine schedule",
     "schedule": "cosine, or multistep (times 0.2 after 30, 60 and 80%% of the steps)",
-    "warmup_epochs": "epochs of linear growth of the learning rate",
+    "warmup_epochs": "epochs of linear growth of the learning rate, at most all of them",
     "weight_decay": "L2 penalty of sgd, decoupled decay of adamw",
     "clip_norm": "largest norm of the gradient",
     "precision": "bfloat16 (autocast) or float32",

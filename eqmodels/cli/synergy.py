@@ -6,7 +6,7 @@ import argparse
 import importlib.util
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ examples:
   eqmodels synergy --folder runs/synergy --data fashion_mnist --root path/to/data
   eqmodels synergy --rank-tasks --data image_folder --root path/to/images --size 64
 """
-DEFAULT = SynergyPlan()
+DEFAULT, FOLDER = SynergyPlan(), Path("runs/synergy")
 LISTS: dict[str, tuple[str, type]] = {
     "model": ("models", str),
     "tasks": ("tasks", str),
@@ -55,6 +55,17 @@ LISTS: dict[str, tuple[str, type]] = {
     "seeds": ("seeds", int),
 }
 """Options that take several values, the names of these in a plan, and their type."""
+READING = ("data", "root", "size", "test_limit", "folds", "json")
+TAKEN: dict[str, tuple[str, tuple[str, ...]]] = {
+    "names": ("measuring networks by their names", READING),
+    "rank_tasks": (
+        "--rank-tasks",
+        ("quick", "tasks", "model", "augment", "seeds", "coloured", "limit", "epochs", "batch_size", *READING),
+    ),
+}
+"""What is no study, by the argument that asks for it: in words, and all options that it takes. A study takes all."""
+SINGLE = ("model", "augment", "seeds")
+"""Options that take several values in a study, and one where tasks are ranked."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,8 +75,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="NAME",
         help="no study: measure these pretrained networks, folders of runs or names of the zoo, on held-out images of "
-        "--data (default: what they were trained on)",
+        f"--data (default: what they were trained on); takes {_options(READING)} only",
     )
+    # None, as all others that are not given: what was given and is not taken is refused.
+    flag: dict[str, Any] = {"action": "store_true", "default": None}
     helps = {
         "model": "backbones of the grid, the first one also for what has one backbone only",
         "tasks": "tasks of the grid",
@@ -95,43 +108,74 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, what in numbers.items():
         default = getattr(DEFAULT, name.replace("-", "_"))
         parser.add_argument(f"--{name}", type=int, help=f"{what} (default: {default})")
-    parser.add_argument(
-        "--folder", type=Path, default=Path("runs/synergy"), help="of the study (default: runs/synergy)"
-    )
-    parser.add_argument("--quick", action="store_true", help="a small study of the embedded images, in five minutes")
+    parser.add_argument("--folder", type=Path, help=f"of the study (default: {FOLDER})")
+    parser.add_argument("--quick", **flag, help="a small study of the embedded images, in five minutes")
     parser.add_argument(
         "--rank-tasks",
-        action="store_true",
-        help="no study: one epoch a task, and the tasks in falling order of synergy",
+        **flag,
+        help="no study: one epoch a task, and the tasks in falling order of synergy; with one value of --model, "
+        "--augment and --seeds (default: the first of theirs), and without --groups, --doses and --folder",
     )
-    parser.add_argument("--json", action="store_true", help="print what was measured as JSON instead of tables")
+    parser.add_argument("--json", **flag, help="print what was measured as JSON instead of tables")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the study and writes its report, or ranks tasks.
 
     Raises:
-        ValueError: if an option is out of range, or the data does not suit the study.
+        ValueError: if an option is out of range, or would change nothing, or the data does not suit the study.
         StorageError: if the folder holds another study, or a file cannot be written.
         TrainingError: if a training fails.
     """
     if arguments.names:
-        if arguments.rank_tasks or arguments.quick:
-            option = "--rank-tasks" if arguments.rank_tasks else "--quick"
-            raise ValueError(
-                f"{option} trains networks of its own; got the names {', '.join(arguments.names)} too. Leave one out."
-            )
+        _check_taken(arguments, "names")
         return _measure(arguments)
-    plan = _plan(arguments)
     if arguments.rank_tasks:
-        return _rank(plan, arguments)
+        _check_taken(arguments, "rank_tasks")
+        _check_single(arguments)
+        return _rank(_plan(arguments), arguments)
+    folder = FOLDER if arguments.folder is None else arguments.folder
+    study = run_study(_plan(arguments), folder, root=arguments.root, quiet=not sys.stderr.isatty())
     if importlib.util.find_spec("matplotlib") is None:
-        raise ModuleNotFoundError("the report needs matplotlib; install it with pip install 'eqmodels[report]'.")
-    study = run_study(plan, arguments.folder, root=arguments.root, quiet=not sys.stderr.isatty())
-    page = write_study_report(study, arguments.folder / "report")
+        words = "No page with pictures: matplotlib is not installed; run: pip install matplotlib"
+    else:
+        words = f"The same with pictures: {write_study_report(study, folder / 'report')}"
     print(json.dumps(_content(study), indent=2) if arguments.json else _text(study), flush=True)
-    print(f"The same with pictures: {page}", file=sys.stderr if arguments.json else sys.stdout)
+    print(words, file=sys.stderr if arguments.json else sys.stdout)
     return 0
+
+
+def _check_taken(arguments: argparse.Namespace, mode: str) -> None:
+    """Refuses what would change nothing.
+
+    Raises:
+        ValueError: if an option was given that is not of the mode.
+    """
+    words, taken = TAKEN[mode]
+    known = {"names", "run", mode, *taken}
+    if dropped := [name for name, value in vars(arguments).items() if value is not None and name not in known]:
+        raise ValueError(
+            f"{words} takes {_options(taken)}; got {_options(dropped)} too. Leave out what it does not take."
+        )
+
+
+def _check_single(arguments: argparse.Namespace) -> None:
+    """Refuses several values where one counts.
+
+    Raises:
+        ValueError: if tasks are to be ranked for more than one model, augmentation or seed.
+    """
+    for name in SINGLE:
+        values = getattr(arguments, name)
+        if values is not None and len(values) > 1:
+            raise ValueError(
+                f"--rank-tasks takes one value of --{name}; got {', '.join(map(str, values))}. Leave all but one out."
+            )
+
+
+def _options(names: Iterable[str]) -> str:
+    """Such as ``--data, --test-limit``."""
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
 def _plan(arguments: argparse.Namespace) -> SynergyPlan:
@@ -190,7 +234,7 @@ def _rank(plan: SynergyPlan, arguments: argparse.Namespace) -> int:
         plan.tasks,
         model=plan.models[0],
         augment=plan.augments[0],
-        epochs=arguments.epochs or 1,
+        epochs=1 if arguments.epochs is None else arguments.epochs,
         batch_size=plan.batch_size,
         folds=plan.folds,
         seed=plan.seeds[0],

@@ -2,41 +2,52 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
-from torchvision.datasets.folder import IMG_EXTENSIONS, default_loader, make_dataset
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor, nn
+from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 from torchvision.transforms import v2
 
 from eqmodels.data.images import LabelledImages
+from eqmodels.storage import reason_of
+from eqmodels.transforms import Pixels
 
 __all__ = ["read_image_folder"]
 
 TEST_EVERY = 5
-"""Without folders ``train`` and ``test``, every fifth image of each class, by the order of names, is for testing."""
+"""Without the splits ``train`` and ``test``, every fifth image of each class, by the order of names, is for testing."""
 
 
 def read_image_folder(root: str | Path | None, split: str, *, size: int | None = None) -> LabelledImages:
     """Images of a directory ``root/class/*.png``, or ``root/train/class/*.png`` and ``root/test/class/*.png``.
 
-    Images become RGB; the shorter side is resized to `size` and the centre cropped. Both splits number all classes of
-    the directory, also those that only one of them has.
+    Images become upright and RGB, as `Pixels` has it; the shorter side is resized to `size` and the centre cropped.
+    Both splits number all classes of the directory, also those that only one of them has.
+
+    Folders ``train`` and ``test`` are splits if one of them has folders, or if there are no others beside them; else
+    they are classes like the others.
 
     Args:
         root: the directory.
-        split: ``"train"`` or ``"test"``; without folders of these names every fifth image of a class is for testing.
+        split: ``"train"`` or ``"test"``; without splits of their own every fifth image of a class is for testing.
         size: side of the squares in pixels; None keeps the images, which must then have one size.
 
     Raises:
         FileNotFoundError: if the directory does not exist or has no images in folders.
-        ValueError: if no directory is named, `size` is below 1, or the sizes differ.
+        ValueError: if no directory is named, `size` is below 1, a file is no image that can be read or has more than 8
+            bits a channel, or the sizes differ.
     """
     if root is None:
         raise ValueError("image_folder needs the folder of images; got none. Name it by root= (--root).")
     if size is not None and size < 1:
         raise ValueError(f"size must be at least one pixel; got {size}. Pass, for instance, 64 (--size 64).")
     base = Path(root).expanduser()
-    own_splits = (base / "train").is_dir() or (base / "test").is_dir()
+    own_splits = _has_splits(base)
     folder = base / split if own_splits else base
     if not folder.is_dir():
         raise FileNotFoundError(f"image_folder reads a folder with one folder of images a class; {folder} is none.")
@@ -55,11 +66,11 @@ def read_image_folder(root: str | Path | None, split: str, *, size: int | None =
             f"{folder} has no images in folders for split={split!r}. Add some as class/name.png, at least "
             f"{TEST_EVERY} a class, or folders train and test with such folders."
         )
-    steps: list[v2.Transform] = [v2.ToImage(), v2.RGB()]
+    steps: list[nn.Module] = [Pixels(3)]
     if size is not None:
         steps += [v2.Resize(size, antialias=True), v2.CenterCrop(size)]
-    read = v2.Compose(steps)
-    images = [torch.as_tensor(read(default_loader(path))) for path, _ in chosen]
+    pixels = v2.Compose(steps)
+    images = [_read(path, pixels) for path, _ in chosen]
     if len(shapes := {tuple(image.shape) for image in images}) > 1:
         raise ValueError(
             f"images of {folder} must have one size; got {len(shapes)}, such as {sorted(shapes)[:2]}. "
@@ -67,6 +78,31 @@ def read_image_folder(root: str | Path | None, split: str, *, size: int | None =
         )
     labels = torch.tensor([label for _, label in chosen])
     return LabelledImages(f"image_folder:{base.name}", torch.stack(images), labels, tuple(classes))
+
+
+def _has_splits(base: Path) -> bool:
+    """Whether ``train`` and ``test``, or one of them, are the splits of a directory, and no classes of such names."""
+    present = {"train", "test"}.intersection(names := _folders(base))
+    return any(_folders(base / name) for name in present) or (bool(present) and present.issuperset(names))
+
+
+def _read(path: str, pixels: Callable[[Image.Image], Any]) -> Tensor:
+    """What is made of the image in a file.
+
+    Raises:
+        ValueError: if it cannot be read, or its pixels are not those of a picture.
+    """
+    try:
+        picture = Image.open(io.BytesIO(Path(path).read_bytes()))
+        picture.load()
+    except Exception as error:  # damaged files make PIL stumble in many ways
+        is_foreign = isinstance(error, UnidentifiedImageError)
+        reason = "it is of no format that PIL knows" if is_foreign else reason_of(error)
+        raise ValueError(f"{path} cannot be read as an image ({reason}). Remove it, or replace it.") from error
+    try:
+        return torch.as_tensor(pixels(picture))
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read as an image: {error}") from error
 
 
 def _folders(place: Path) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torchvision import datasets
-from torchvision.datasets.utils import extract_archive
+from torchvision.datasets.utils import calculate_md5, extract_archive
 
 from eqmodels.data.folder import read_image_folder
 from eqmodels.data.images import LabelledImages
@@ -33,7 +33,7 @@ DEBIAN = Path("/usr/share/datasets")
 class _Source:
     """How torchvision reads one data set: its class, the arguments of a split, and a folder of its raw files."""
 
-    open: Callable[..., Any]
+    open: Any
     splits: dict[str, dict[str, Any]]
     raw: tuple[str, str] | None = None
     """Name of a flat folder of gzipped files, and the folder of torchvision's where they are looked for."""
@@ -144,11 +144,7 @@ def _download(name: str, split: Split, folders: list[Path], tried: list[str]) ->
 @contextmanager
 def _torchvision_root(folder: Path, source: _Source) -> Iterator[Path]:
     """The folder as torchvision lays it out: itself, or a temporary one into which gzipped files are unpacked."""
-    flat = [folder / source.raw[0], folder] if source.raw else []
-    # Data sets have files of the same names: what lies in the folder of one is not another.
-    if folder.name in {other.raw[0] for other in _SOURCES.values() if other.raw and other is not source}:
-        flat = flat[:1]
-    archives = next((found for place in flat if (found := sorted(place.glob("*-ubyte.gz")))), [])
+    archives = _archives(folder, source)
     if not archives or source.raw is None:
         yield folder
         return
@@ -158,6 +154,30 @@ def _torchvision_root(folder: Path, source: _Source) -> Iterator[Path]:
         for archive in archives:
             extract_archive(str(archive), str(raw))
         yield Path(temporary)
+
+
+def _archives(folder: Path, source: _Source) -> list[Path]:
+    """The gzipped files of a data set in a folder, or in the one of its name therein; none if there are none.
+
+    Raises:
+        ValueError: if they are those of another data set.
+    """
+    if source.raw is None:
+        return []
+    # Data sets have files of the same names: what lies in the folder of one is not another, nor is what was published
+    # as another.
+    others = {name: other for name, other in _SOURCES.items() if other.raw and other is not source}
+    flat = [folder / source.raw[0], folder]
+    if folder.name in {other.raw[0] for other in others.values() if other.raw}:
+        flat = flat[:1]
+    archives = next((found for place in flat if (found := sorted(place.glob("*-ubyte.gz")))), [])
+    owners = {md5: name for name, other in others.items() for _, md5 in other.open.resources}
+    owner = next((owners[md5] for archive in archives if (md5 := calculate_md5(archive)) in owners), None)
+    if owner is None:
+        return archives
+    if (folder / source.raw[1]).is_dir():  # the data set itself, as torchvision lays it out
+        return []
+    raise ValueError(f"holds files of {owner}")
 
 
 def _in_memory(name: str, dataset: Any) -> LabelledImages:  # noqa: ANN401 (torchvision's classes share no base)

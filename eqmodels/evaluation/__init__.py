@@ -6,19 +6,24 @@ from eqmodels.evaluation.equivariance import assert_equivariant, equivariance_re
 from eqmodels.evaluation.equivariance_plot import plot_equivariance
 from eqmodels.evaluation.equivariance_report import AngleError, EquivarianceReport, LayerError
 from eqmodels.evaluation.features import POOLINGS, pool_features, poolings_of, regular_features
+from eqmodels.evaluation.kinds import CONTROLS, ORBIT_MEAN, TURNED_BACK, TURNED_PROBE
 from eqmodels.evaluation.knn import knn_accuracy
 from eqmodels.evaluation.label_efficiency import LabelEfficiency, label_efficiency
 from eqmodels.evaluation.observe import observe
-from eqmodels.evaluation.probe import randomise, smooth_images
 from eqmodels.evaluation.scores import EncoderEvaluation, FeatureScores
 from eqmodels.evaluation.seeds import FeatureSummary, SeedSummary, TaskSummary, over_seeds
+from eqmodels.evaluation.specimen import randomise, smooth_images
 from eqmodels.evaluation.speed import images_per_second
 from eqmodels.evaluation.task_scores import ClassScores, TaskScores, head_scores, task_scores
 from eqmodels.measures.intervals import Estimate, estimate, proportion_interval
 from eqmodels.measures.linear_probe import LinearProbe, fit_linear_probe
 
 __all__ = [
+    "CONTROLS",
+    "ORBIT_MEAN",
     "POOLINGS",
+    "TURNED_BACK",
+    "TURNED_PROBE",
     "AngleError",
     "ClassScores",
     "Collapse",

@@ -12,7 +12,8 @@ from torch import Tensor
 from eqmodels._shapes import Float, Int
 from eqmodels.data import LabelledImages
 from eqmodels.evaluation.collapse import effective_rank
-from eqmodels.evaluation.features import change_under, pool_features, poolings_of, regular_features
+from eqmodels.evaluation.features import change_under, regular_features
+from eqmodels.evaluation.kinds import CONTROLS, ORBIT_MEAN, FeatureKind, MovedFeatures, feature_kind, kinds_of
 from eqmodels.evaluation.knn import knn_accuracy
 from eqmodels.evaluation.label_efficiency import check_fraction, label_efficiency
 from eqmodels.evaluation.scores import EncoderEvaluation, FeatureScores
@@ -29,9 +30,6 @@ FRACTIONS = (0.01, 0.05, 0.1, 0.25, 1.0)
 CURVE_IMAGES, CURVE_STEP = 2000, 15
 VALIDATION = 0.2
 """Part of the training images on which a probe's strength is chosen."""
-ORBIT_MEAN, TURNED_PROBE = "orbit-mean", "regular, turned probe"
-ORBIT_KINDS = (ORBIT_MEAN, TURNED_PROBE)
-"""The controls of a network without a group, which cost four passes an image, of the network or of the probe."""
 LABEL_EFFICIENCY_OF = ("regular", "invariant-3", "canonical", "all", ORBIT_MEAN)
 """The kinds of features that are probed with few labels: the others are variants of these."""
 
@@ -77,30 +75,24 @@ def evaluate(
     _check_images(run, train, test)
     _check_options(fractions, curve_images, strengths, seed)
     group = _test_group(backbone.group)
-    possible = (*poolings_of(run), *(ORBIT_KINDS if backbone.group.order == 1 else ()))
+    possible = kinds_of(run)
     wanted = possible if features is None else tuple(features)
     if unknown := [name for name in wanted if name not in possible]:
         raise ValueError(f"features of this network are {', '.join(possible)}; got {unknown[0]!r}.")
     report("features")
-    with_orbit = any(name in ORBIT_KINDS for name in wanted)
-    turned_train = {g: _moved(run, train, group, g) for g in (range(4) if with_orbit else (0,))}
-    turned_test = {g: _moved(run, test, group, g) for g in group.elements}
-    curve = _curve(run, test, curve_images)
+    turns = range(4) if any(name in CONTROLS for name in wanted) else (0,)
+    moved = MovedFeatures(
+        {g: _moved(run, train, group, g) for g in turns},
+        {g: _moved(run, test, group, g) for g in group.elements},
+        _curve(run, test, curve_images),
+    )
     chosen = _subset(test, curve_images).labels if curve_images else test.labels[:0]
     options = _Options(knn, tuple(fractions), tuple(strengths), seed)
     scores = []
     for name in wanted:
         report(name)
-        if name in ORBIT_KINDS:
-            kind = _orbit_kind(name, turned_train, train.labels, turned_test, curve)
-        else:
-            kind = _Kind(
-                pool_features(run, turned_train[0], name),
-                train.labels,
-                {g: pool_features(run, regular, name) for g, regular in turned_test.items()},
-                {angle: pool_features(run, regular, name) for angle, regular in curve.items()},
-            )
-        scores.append(_scores(name, kind, test.labels, chosen, group, options))
+        kind = feature_kind(run, name, moved)
+        scores.append(_scores(kind, train.labels, test.labels, chosen, group, options))
     report("task")
     tasks, classes = head_scores(run, test, seed)
     return EncoderEvaluation(
@@ -114,7 +106,7 @@ def evaluate(
         features=tuple(scores),
         tasks=tasks,
         equivariance_error={
-            group.describe(g): change_under(group, g, backbone.group, turned_test[0], turned_test[g])
+            group.describe(g): change_under(group, g, backbone.group, moved.test[0], moved.test[g])
             for g in group.elements
             if g
         },
@@ -131,17 +123,6 @@ class _Options:
     fractions: tuple[float, ...]
     strengths: tuple[float, ...]
     seed: int
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """One kind of features: of the training images (or copies of them), and of the test images by element and angle."""
-
-    train: Float[Tensor, "N F"]
-    labels: Int[Tensor, " N"]
-    moved: dict[int, Float[Tensor, "M F"]]
-    curve: dict[int, Float[Tensor, "K F"]]
-    copies: int = 1
 
 
 def _check_images(run: Run, train: LabelledImages, test: LabelledImages) -> None:
@@ -201,39 +182,22 @@ def _curve(run: Run, data: LabelledImages, count: int) -> dict[int, Float[Tensor
     return {angle: turned(angle) for angle in range(0, 360, CURVE_STEP)}
 
 
-def _orbit_kind(
-    name: str, train: dict[int, Tensor], labels: Tensor, test: dict[int, Tensor], curve: dict[int, Tensor]
-) -> _Kind:
-    """A control of a network without a group: features averaged over the orbit, or a probe that saw all turns."""
-    if name == TURNED_PROBE:
-        return _Kind(torch.cat(list(train.values())), labels.repeat(len(train)), test, curve, len(train))
-    mean_train, mean_test = torch.stack(list(train.values())).mean(0), torch.stack(list(test.values())).mean(0)
-    mean_curve = {
-        angle: torch.stack([curve[(angle + quarter) % 360] for quarter in (0, 90, 180, 270)]).mean(0) for angle in curve
-    }
-    return _Kind(mean_train, labels, dict.fromkeys(test, mean_test), mean_curve)
-
-
-def _knn(kind: _Kind, features: Float[Tensor, "M F"], labels: Int[Tensor, " M"]) -> float:
-    """With the usual 200 neighbours, or with all images if there are fewer."""
-    return knn_accuracy(kind.train, kind.labels, features, labels, k=min(200, len(kind.train)))
-
-
 def _scores(
-    name: str,
-    kind: _Kind,
+    kind: FeatureKind,
+    train_labels: Int[Tensor, " N"],
     labels: Int[Tensor, " M"],
     curve_labels: Int[Tensor, " K"],
     group: PlanarGroup,
     options: _Options,
 ) -> FeatureScores:
-    seed, fractions, strengths = options.seed, options.fractions, options.strengths
+    name, seed, fractions, strengths = kind.name, options.seed, options.fractions, options.strengths
+    train_labels = train_labels.repeat(kind.copies)
     probe: LinearProbe = fit_linear_probe(
-        kind.train, kind.labels, strengths=strengths, validation_fraction=VALIDATION, copies=kind.copies, seed=seed
+        kind.train, train_labels, strengths=strengths, validation_fraction=VALIDATION, copies=kind.copies, seed=seed
     )
-    elements = {g: probe.accuracy(features, labels) for g, features in kind.moved.items()}
+    elements = {g: probe.accuracy(features, labels) for g, features in kind.test.items()}
     curve = {angle: probe.accuracy(features, curve_labels) for angle, features in kind.curve.items()}
-    upright = kind.moved[group.identity]
+    upright = kind.test[group.identity]
     quarters = [g for g in group.exact_elements if g != group.identity and not group.reflected(g)]
     parts = [fraction for fraction in fractions if fraction < 1]
     by_fraction: dict[str, Estimate] = {}
@@ -241,7 +205,7 @@ def _scores(
         # Small subsets are cross-validated: every other strength is enough for them.
         efficiency = label_efficiency(
             kind.train,
-            kind.labels,
+            train_labels,
             upright,
             labels,
             fractions=parts,
@@ -260,7 +224,10 @@ def _scores(
         interval=(interval.low, interval.high),
         turned=sum(elements[g] for g in quarters) / len(quarters),
         elements={group.describe(g): accuracy for g, accuracy in elements.items()},
-        knn=_knn(kind, upright, labels) if options.knn else math.nan,
+        # The usual 200 neighbours, or all images if there are fewer.
+        knn=knn_accuracy(kind.train, train_labels, upright, labels, k=min(200, len(kind.train)))
+        if options.knn
+        else math.nan,
         effective_rank=effective_rank(upright),
         strength=probe.strength,
         labels=by_fraction,

@@ -20,7 +20,7 @@ from eqmodels._shapes import Float
 from eqmodels.evaluation.collapse import measure_collapse, relative_spread
 from eqmodels.evaluation.equivariance_report import AngleError, EquivarianceReport, LayerError
 from eqmodels.evaluation.fibres import Fibre, counterpart, watch
-from eqmodels.evaluation.probe import checked_images, device_of, images_for, measuring_copy, randomise
+from eqmodels.evaluation.specimen import checked_images, device_of, images_for, measuring_copy, randomise
 from eqmodels.groups import PlanarGroup, rotate
 
 __all__ = ["assert_equivariant", "equivariance_report"]
@@ -74,13 +74,13 @@ def equivariance_report(
         True
     """
     tested = _tested_group(model, group)
-    probe = measuring_copy(model, dtype)
+    specimen = measuring_copy(model, dtype)
     images = images_for(model, size, batch, seed) if images is None else checked_images(images)
     images = images.to(device_of(model), dtype)
     with torch.no_grad():
-        layers = _layer_errors(probe, images, tested, tested.elements)
-        curve = _curve(probe, images, angles)
-        collapse = measure_collapse(*_last_map(probe, images))
+        layers = _layer_errors(specimen, images, tested, tested.elements)
+        curve = _curve(specimen, images, angles)
+        collapse = measure_collapse(*_last_map(specimen, images))
     return EquivarianceReport(
         model=type(model).__name__ if name is None else name,
         group=tested,
@@ -138,14 +138,14 @@ def assert_equivariant(
             f"{tested} has no quarter turn or flip to assert; choose a group with one, or elements='all' and a "
             "tolerance for interpolation."
         )
-    probe = measuring_copy(model, dtype)
+    specimen = measuring_copy(model, dtype)
     if randomised:
-        randomise(probe, torch.Generator().manual_seed(seed))
+        randomise(specimen, torch.Generator().manual_seed(seed))
     images = images_for(model, size, batch, seed) if images is None else checked_images(images)
     images = images.to(device_of(model), dtype)
     with torch.no_grad():
-        maps, _ = _last_map(probe, images)
-        worst = _layer_errors(probe, images, tested, asserted)[0]
+        maps, _ = _last_map(specimen, images)
+        worst = _layer_errors(specimen, images, tested, asserted)[0]
     subject = f"{type(model).__name__} at {images.shape[-2]}x{images.shape[-1]}"
     # Written so that NaN fails.
     if not worst.error <= tolerance:
@@ -162,7 +162,7 @@ def assert_equivariant(
 
 
 def _layer_errors(
-    probe: nn.Module, images: Float[Tensor, "B C H W"], group: PlanarGroup, elements: Iterable[int]
+    specimen: nn.Module, images: Float[Tensor, "B C H W"], group: PlanarGroup, elements: Iterable[int]
 ) -> list[LayerError]:
     """The error of every layer for the given elements, the worst first."""
     errors: list[LayerError] = []
@@ -172,9 +172,9 @@ def _layer_errors(
         chosen = [motion for motion in motions if motion.exact is exact]
         if chosen:
             start = group.act(group.identity, images, circular=not exact)
-            originals = _outputs(probe, start)
+            originals = _outputs(specimen, start)
             for motion in chosen:
-                errors += _element_errors(probe, start, motion, originals)
+                errors += _element_errors(specimen, start, motion, originals)
     return sorted(errors, key=lambda e: -math.inf if math.isnan(e.error) else -e.error)
 
 
@@ -187,21 +187,21 @@ class _Motion:
     exact: bool
 
 
-def _outputs(probe: nn.Module, images: Float[Tensor, "B C H W"]) -> dict[str, Tensor]:
+def _outputs(specimen: nn.Module, images: Float[Tensor, "B C H W"]) -> dict[str, Tensor]:
     outputs: dict[str, Tensor] = {}
     # In-place layers overwrite what a hook sees, hence the copy.
-    watch(probe, images, lambda name, output, _: outputs.__setitem__(name, output.clone()))
+    watch(specimen, images, lambda name, output, _: outputs.__setitem__(name, output.clone()))
     return outputs
 
 
 def _element_errors(
-    probe: nn.Module, images: Float[Tensor, "B C H W"], motion: _Motion, originals: dict[str, Tensor]
+    specimen: nn.Module, images: Float[Tensor, "B C H W"], motion: _Motion, originals: dict[str, Tensor]
 ) -> list[LayerError]:
     """The errors of one element, in the order of the layers."""
     group, g = motion.group, motion.element
     found: list[tuple[str, float, Fibre]] = []
     moved = group.act(g, images, circular=not motion.exact)
-    watch(probe, moved, partial(_compare, found, motion, originals))
+    watch(specimen, moved, partial(_compare, found, motion, originals))
     description = group.describe(g)
     return [
         LayerError(
@@ -246,13 +246,13 @@ def _relative_error(value: Tensor, expected: Tensor, original: Tensor) -> float:
     return difference / norm
 
 
-def _curve(probe: nn.Module, images: Float[Tensor, "B C H W"], angles: Sequence[int | float]) -> list[AngleError]:
+def _curve(specimen: nn.Module, images: Float[Tensor, "B C H W"], angles: Sequence[int | float]) -> list[AngleError]:
     if not angles:
         return []
     masked = rotate(images, 0.0, circular=True)
 
     def invariants(inputs: Tensor) -> Tensor:
-        maps, fibre = _last_map(probe, inputs)
+        maps, fibre = _last_map(specimen, inputs)
         return fibre.invariants(maps)
 
     original = invariants(masked)
@@ -260,10 +260,10 @@ def _curve(probe: nn.Module, images: Float[Tensor, "B C H W"], angles: Sequence[
     return [AngleError(angle, _relative_error(features, original, original)) for angle, features in turned]
 
 
-def _last_map(probe: nn.Module, images: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B F *space"], Fibre]:
+def _last_map(specimen: nn.Module, images: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B F *space"], Fibre]:
     """The last feature map whose fibre is known (of a network without maps, the last vector), and the fibre."""
     last: dict[int, tuple[Tensor, Fibre]] = {}
-    watch(probe, images, lambda _, output, fibre: last.__setitem__(output.dim(), (output.clone(), fibre)))
+    watch(specimen, images, lambda _, output, fibre: last.__setitem__(output.dim(), (output.clone(), fibre)))
     if not last:
         raise ValueError(
             "the network must put out a tensor (batch, channels) or (batch, channels, height, width) somewhere; no "

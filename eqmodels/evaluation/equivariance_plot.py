@@ -44,7 +44,7 @@ def plot_equivariance(reports: Sequence[EquivarianceReport], target: str | os.Pa
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "a plot needs matplotlib, which is not installed; run: pip install eqmodels[report]"
+            "a plot needs matplotlib, which is not installed; run: pip install matplotlib"
         ) from error
     if not isinstance(target, str | os.PathLike):
         _draw(reports, target)

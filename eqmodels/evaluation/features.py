@@ -17,6 +17,7 @@ __all__ = ["POOLINGS", "pool_features", "poolings_of", "regular_features"]
 
 POOLINGS: dict[str, str] = {
     "regular": "the fibre as it is: permutes when the image turns",
+    "regular-half": "half of the fibres as they are, as many features as a network of half the width has",
     "invariant": "the maximum over the fibre",
     "invariant-3": "the maximum, the mean and the norm over the fibre",
     "canonical": "the fibre turned back by the predicted pose",
@@ -71,6 +72,10 @@ def pool_features(run: Run, regular: Float[Tensor, "N C"], pooling: str) -> Floa
     if pooling == "regular":
         return regular
     group = run.model.backbone.group
+    if pooling == "regular-half":
+        # No field is before another: initialisation and training do not tell them apart.
+        fields: Tensor = regular.view(len(regular), group.order, -1)
+        return fields[:, :, : max(fields.shape[2] // 2, 1)].flatten(1)
     if pooling == "invariant-3":
         return torch.cat([GroupPool(group, mode)(regular) for mode in ("max", "mean", "norm")], 1)
     if pooling == "all":

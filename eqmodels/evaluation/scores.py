@@ -30,8 +30,9 @@ class FeatureScores:
     """What one kind of features knows of the class. Accuracies are of held-out images, from 0 to 1.
 
     Attributes:
-        features: which; a pooling, ``"orbit-mean"`` (of a network without a group: averaged over the four turned copies
-            of the image) or ``"regular, turned probe"`` (the probe is trained on all four turned copies).
+        features: which; a pooling, or of a network without a group one of the controls: ``"orbit-mean"`` (averaged over
+            the four turned copies of the image), ``"turned back by head"`` (of the image turned back by what the
+            rotation head says) or ``"regular, turned probe"`` (the probe is trained on all four turned copies).
         width: their number.
         accuracy: of the linear probe on upright images.
         interval: its 95% interval over the choice of the test images (Wilson), for one network.

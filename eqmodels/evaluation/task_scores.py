@@ -11,7 +11,6 @@ from torch import Tensor
 from eqmodels.data import LabelledImages
 from eqmodels.objectives import prediction_loss
 from eqmodels.training import Run
-from eqmodels.training.model import components
 from eqmodels.training.pretraining import predicted
 from eqmodels.training.randomness import Purpose, generator_for
 from eqmodels.transforms import create_augmentation
@@ -83,7 +82,7 @@ def head_scores(run: Run, test: LabelledImages, seed: int = 0) -> tuple[tuple[Ta
         test: held-out images, with the channels that the network takes.
         seed: of labels and augmentation.
     """
-    parts, task = components(run.task), run.task
+    parts, task = run.task.components, run.task
     device = next(run.model.parameters()).device
     repeats = task.num_labels if task.num_labels <= ALL_LABELS and len(parts) == 1 else 1
     augmentation, none = create_augmentation(run.config.augment), create_augmentation("none")

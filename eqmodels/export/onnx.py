@@ -54,7 +54,7 @@ def to_onnx(
     if missing:
         raise ModuleNotFoundError(
             f"exporting to ONNX needs the packages onnx and onnxscript; {' and '.join(missing)} cannot be imported. "
-            "Install them with: pip install eqmodels[export]"
+            f"Run: pip install {' '.join(missing)}"
         )
     if batch != "dynamic" and (isinstance(batch, bool) or not isinstance(batch, int) or batch < 1):
         raise ValueError(f"batch must be a positive integer or 'dynamic'; got {batch!r}. Use 'dynamic' for any batch.")

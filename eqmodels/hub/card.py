@@ -10,8 +10,7 @@ from typing import Any
 import jinja2
 from huggingface_hub import EvalResult, ModelCardData
 
-from eqmodels.evaluation import EncoderEvaluation
-from eqmodels.evaluation.encoder import TURNED_PROBE
+from eqmodels.evaluation import CONTROLS, TURNED_PROBE, EncoderEvaluation
 from eqmodels.groups import PlanarGroup
 from eqmodels.hub.index import ZooEntry, entry_of, read_results
 from eqmodels.hub.picture import PICTURE
@@ -23,7 +22,7 @@ __all__ = ["exact_moves", "model_card", "possible_twin", "twin_of"]
 LICENCES = {"fashion_mnist": "Zalando SE, MIT licence", "fashion_mnist_mini": "Zalando SE, MIT licence"}
 """Licences of the training images, where they are known."""
 
-SHOWN = ("canonical", "regular", "invariant-3", "orbit-mean", TURNED_PROBE)
+SHOWN = ("canonical", "regular", "invariant-3", *CONTROLS)
 """The kinds of features that the card shows, in this order."""
 
 TURNS = {1: "", 2: "half turns", 4: "quarter turns"}

@@ -12,8 +12,8 @@ PICTURE = "turns.png"
 """The name of the file in a repository."""
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
-COLOURS = ("#0072B2", "#009E73", "#D55E00", "#E69F00")
-CURVES = ("canonical", "invariant-3", "regular", "orbit-mean")
+COLOURS = ("#0072B2", "#009E73", "#D55E00", "#E69F00", "#CC79A7")
+CURVES = ("canonical", "invariant-3", "regular", "orbit-mean", "turned back by head")
 
 
 def turns_picture(evaluations: dict[str, EncoderEvaluation]) -> bytes:
@@ -32,7 +32,7 @@ def turns_picture(evaluations: dict[str, EncoderEvaluation]) -> bytes:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "a model card's picture needs matplotlib, which is not installed; run: pip install eqmodels[report]"
+            "a model card's picture needs matplotlib, which is not installed; run: pip install matplotlib"
         ) from error
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()

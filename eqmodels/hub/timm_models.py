@@ -52,7 +52,7 @@ def register_timm(names: Iterable[str] = ()) -> list[str]:
     try:
         from timm.models import register_model
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("timm is not installed; run: pip install eqmodels[timm]") from error
+        raise ModuleNotFoundError("timm is not installed; run: pip install timm") from error
     entries = sys.modules.setdefault(ENTRIES, ModuleType(ENTRIES))
     wanted = {*backbones.list_models(), *(name.split(".")[0] for name in read_index()), *names}
     known = sorted(filter(_is_ours, wanted))

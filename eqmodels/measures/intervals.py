@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, stdev
+from statistics import NormalDist, fmean, stdev, variance
 from typing import Any
 
 __all__ = ["Estimate", "estimate", "proportion_interval", "t_quantile"]
@@ -55,6 +55,35 @@ class Estimate:
             if math.isnan(one.low) or math.isnan(one.high):
                 raise ValueError(f"overlaps needs two known intervals; that of {one.mean:.4g} is of {one.count} value.")
         return self.low <= other.high and other.low <= self.high
+
+    def minus(self, other: Estimate) -> Estimate:
+        """The difference of two means and its 95% interval by Welch's t, for independent, normal values.
+
+        ``m1 - m2 ± t(0.975, d) sqrt(v1 / n1 + v2 / n2)`` with ``d = (v1 / n1 + v2 / n2)^2 / ((v1 / n1)^2 / (n1 - 1) +
+        (v2 / n2)^2 / (n2 - 1))``, rounded down, so that the interval is rather too wide. Of a single value it is NaN.
+
+        Example:
+            >>> str(estimate([3.0, 4.0, 5.0]).minus(estimate([1.0, 2.0, 3.0])))
+            '2.000 ± 2.267'
+
+        Source: Welch 1947, *The generalization of "Student's" problem when several different population variances are
+        involved*.
+
+        Raises:
+            ValueError: if one of them has no values, as a proportion has none.
+        """
+        for one in (self, other):
+            if not one.values:
+                raise ValueError(
+                    f"minus needs the values of both; {one.mean:.4g} has none. Use estimate() of one value a seed."
+                )
+        mean, half = self.mean - other.mean, math.nan
+        if min(len(self.values), len(other.values)) > 1:
+            parts = [variance(one.values) / len(one.values) for one in (self, other)]
+            weights = [part**2 / (len(one.values) - 1) for part, one in zip(parts, (self, other), strict=True)]
+            degrees = math.floor(sum(parts) ** 2 / sum(weights) + 1e-9) if sum(weights) else 1
+            half = t_quantile(0.975, degrees) * math.sqrt(sum(parts))
+        return Estimate(mean, mean - half, mean + half, min(self.count, other.count))
 
     def _text(self, factor: float, digits: int) -> str:
         half = max(self.high - self.mean, self.mean - self.low)

@@ -1,21 +1,32 @@
 """Files of a network: written whole or not at all, and checked before anything is built of them."""
 
-from eqmodels.storage.config import CONFIG, FORMAT, GOLDEN_SIDE, check_config, read_config
+from eqmodels.storage.config import (
+    CONFIG,
+    FORMAT,
+    GOLDEN_SIDE,
+    LARGEST_NUMBER,
+    LONGEST_LOG,
+    check_config,
+    read_config,
+)
 from eqmodels.storage.errors import EqmodelsError, StorageError, printable, reason_of
 from eqmodels.storage.files import claimed_folder, prepare_folder, write_atomically, write_together
-from eqmodels.storage.network import write_network
+from eqmodels.storage.network import fault_of, write_network
 from eqmodels.storage.weights import WEIGHTS, check_layout, pack_weights, read_layout, read_weights, sha256_of
 
 __all__ = [
     "CONFIG",
     "FORMAT",
     "GOLDEN_SIDE",
+    "LARGEST_NUMBER",
+    "LONGEST_LOG",
     "WEIGHTS",
     "EqmodelsError",
     "StorageError",
     "check_config",
     "check_layout",
     "claimed_folder",
+    "fault_of",
     "pack_weights",
     "prepare_folder",
     "printable",

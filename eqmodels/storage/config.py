@@ -14,7 +14,16 @@ from jsonschema.exceptions import best_match
 
 from eqmodels.storage.errors import StorageError, printable, reason_of
 
-__all__ = ["CONFIG", "FORMAT", "GOLDEN_SIDE", "broken_rule", "check_config", "read_config"]
+__all__ = [
+    "CONFIG",
+    "FORMAT",
+    "GOLDEN_SIDE",
+    "LARGEST_NUMBER",
+    "LONGEST_LOG",
+    "broken_rule",
+    "check_config",
+    "read_config",
+]
 
 CONFIG = "config.json"
 """The name of the file in a folder of weights."""
@@ -28,6 +37,9 @@ LARGEST = 2**26
 LARGEST_FLOAT32 = 3.4e38
 LONGEST_WORD, LARGEST_NUMBER = 200, 2**32
 """Of the arguments of a pretraining."""
+
+LONGEST_LOG = 100_000
+"""Rows of the log of a pretraining, one an epoch; the schema has the number too."""
 
 GOLDEN_SIDE = 64
 """The largest side of the image whose features are stored, so that nobody has to compute those of a huge one."""

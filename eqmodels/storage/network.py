@@ -13,7 +13,7 @@ from eqmodels.storage.errors import StorageError, reason_of
 from eqmodels.storage.files import prepare_folder, write_together
 from eqmodels.storage.weights import WEIGHTS
 
-__all__ = ["write_network"]
+__all__ = ["fault_of", "write_network"]
 
 
 def write_network(
@@ -33,17 +33,32 @@ def write_network(
         StorageError: if the config breaks a rule, or a file cannot be written; the folder is then as it was.
     """
     sha256 = hashlib.sha256(weights).hexdigest()
-    config = {"format": FORMAT, **content, "sha256": sha256}
-    try:
-        text = json.dumps(config, indent=2, allow_nan=False) + "\n"
-    except (ValueError, TypeError) as error:
-        raise StorageError(f"{folder / CONFIG} cannot hold this ({reason_of(error)}). Nothing was written.") from error
-    if rule := broken_rule(json.loads(text)):
+    text, fault = _config_text(content, sha256)
+    if fault:
         raise StorageError(
-            f"{folder / CONFIG} would break a rule {rule}. Nothing was written, as nobody could load it; build a "
-            "network within the rule."
+            f"{folder / CONFIG} {fault}. Nothing was written, as nobody could load it; build a network within the rule."
         )
     prepare_folder(folder)
     contents: dict[str, bytes | str] = {WEIGHTS: weights, **(texts or {}), CONFIG: text}
     write_together({folder / name: words for name, words in contents.items()})
     return sha256
+
+
+def fault_of(content: Mapping[str, Any]) -> str:
+    """What is wrong with a config that `write_network` would refuse, for a sentence about it; empty if nothing is.
+
+    Args:
+        content: of the config, but for its format and the sha256.
+    """
+    return _config_text(content, hashlib.sha256().hexdigest())[1]
+
+
+def _config_text(content: Mapping[str, Any], sha256: str) -> tuple[str, str]:
+    """The text of a config, and what is wrong with it."""
+    config = {"format": FORMAT, **content, "sha256": sha256}
+    try:
+        text = json.dumps(config, indent=2, allow_nan=False) + "\n"
+    except (ValueError, TypeError) as error:
+        return "", f"cannot hold this ({reason_of(error)})"
+    rule = broken_rule(json.loads(text))
+    return text, f"would break a rule {rule}" if rule else ""

@@ -45,7 +45,7 @@ def _figure(width: float, height: float) -> Figure:
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
         raise ModuleNotFoundError(
-            "pictures need matplotlib, which is not installed. Install it with pip install 'eqmodels[report]'."
+            "pictures need matplotlib, which is not installed; run: pip install matplotlib"
         ) from None
     return Figure(figsize=(width, height), layout="constrained", dpi=120)
 

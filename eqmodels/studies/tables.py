@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from eqmodels.measures import Estimate
 from eqmodels.studies.findings import GridPoint, correlations, grid_points
 from eqmodels.studies.study import SynergyStudy
 
-__all__ = ["StudyTable", "study_tables"]
+__all__ = ["StudyTable", "markdown_table", "study_tables"]
 
 Row = Sequence[str]
 
@@ -24,9 +24,14 @@ class StudyTable:
     rows: Sequence[Row]
 
     def markdown(self) -> str:
-        """The table in Markdown: the first column to the left, the others to the right."""
-        lines = [self.header, ["---"] + ["---:"] * (len(self.header) - 1), *self.rows]
-        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        """The table in Markdown, without its title."""
+        return markdown_table(self.header, self.rows)
+
+
+def markdown_table(header: Row, rows: Iterable[Row]) -> str:
+    """A table in Markdown: the first column to the left, the others to the right."""
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def study_tables(study: SynergyStudy) -> tuple[StudyTable, ...]:

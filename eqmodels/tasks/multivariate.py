@@ -42,9 +42,7 @@ class MultivariateTask(Task):
     """
 
     def __init__(self, tasks: tuple[Task, ...]) -> None:
-        self.tasks: tuple[Task, ...] = tuple(
-            part for task in tasks for part in (task.tasks if isinstance(task, MultivariateTask) else (task,))
-        )
+        self.tasks: tuple[Task, ...] = tuple(part for task in tasks for part in task.components)
         names = [task.name for task in self.tasks]
         if not names:
             raise ValueError("tasks must hold at least one task; got none. Use NoTask() to predict nothing.")
@@ -58,6 +56,11 @@ class MultivariateTask(Task):
         self.name = "+".join(names)
         self.sizes = tuple(task.num_labels for task in self.tasks)
         self.num_labels = math.prod(self.sizes)
+
+    @property
+    def components(self) -> tuple[Task, ...]:
+        """`tasks`."""
+        return self.tasks
 
     def sample(self, batch: int, generator: torch.Generator | None = None) -> Int[Tensor, "B K"]:
         """Uniform and independent labels, one column a task.

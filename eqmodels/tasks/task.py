@@ -34,6 +34,11 @@ class Task(ABC):
     group: PlanarGroup | None = None
     elements: tuple[int, ...] = ()
 
+    @property
+    def components(self) -> tuple[Task, ...]:
+        """The tasks that have a label, and a head, of their own: itself, unless it is made of several."""
+        return (self,)
+
     def sample(self, batch: int, generator: torch.Generator | None = None) -> Int[Tensor, " B *tasks"]:
         """Uniform labels, one an image.
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from eqmodels.storage import reason_of, write_atomically
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import TrainingError, foreign_run
+from eqmodels.training.images import differing_images
 from eqmodels.training.log import Row
 
 __all__ = ["CHECKPOINT", "Progress", "open_checkpoint", "read_checkpoint", "restore", "save_checkpoint"]
@@ -130,11 +131,9 @@ def read_checkpoint(folder: Path, config: PretrainConfig, images: Mapping[str, A
     if not file.exists():
         return None
     content, written = open_checkpoint(file)
-    differences = written.differences(config)
     stored = content.get("images", images)  # the first checkpoints of this format did not have it
-    differences |= {f"images' {name}": (stored.get(name), images[name]) for name in images}
-    if differing := {name: (there, here) for name, (there, here) in differences.items() if there != here}:
-        raise foreign_run(file, differing)
+    if differences := written.differences(config) | differing_images(stored, images):
+        raise foreign_run(file, differences)
     return content
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from eqmodels.heads import HeadName
 from eqmodels.layers.checks import check_count
+from eqmodels.storage import LARGEST_NUMBER, LONGEST_LOG
 from eqmodels.tasks import PRESETS
 from eqmodels.training.pitfalls import check_augmentation
 from eqmodels.transforms import AugmentationName
@@ -65,20 +66,23 @@ class PretrainConfig:
             `LabelledImages.coloured`).
         to_rgb: whether a grey channel is repeated three times.
         size: for ``image_folder``, the side of the images in pixels.
-        epochs: passes over the training images.
+        epochs: passes over the training images, at most 100,000.
         batch_size: images of one step, over all processes and accumulated parts; a last, smaller batch is left out.
         accumulate: parts that a step's images are cut into on each process, to save memory.
         optimiser: ``"sgd"`` (Nesterov, momentum 0.9) or ``"adamw"``.
         learning_rate: the largest.
         final_learning_rate: of ``"cosine"``, what it falls to.
         schedule: ``"cosine"``, or ``"multistep"``: times 0.2 after 30, 60 and 80% of the steps.
-        warmup_epochs: of linear growth from 0, at the start; with ``epochs=1`` and the default, of all there is.
+        warmup_epochs: of linear growth from 0, at the start, at most `epochs`; with ``epochs=1`` and the default, of
+            all there is.
         weight_decay: L2 penalty (``"sgd"``) or decoupled decay (``"adamw"``).
-        clip_norm: largest norm of the gradient; None for no clipping.
+        clip_norm: largest norm of the gradient, a finite number; None for no clipping.
         precision: ``"bfloat16"`` runs the networks under autocast; weights are always float32.
         channels_last: memory format of images and filters.
         compile: whether to run through `torch.compile`.
         seed: of weights, order, augmentation, labels and dropout, below ``2**32``.
+
+    No number may be above ``2**32``, which is the largest that a file of a finished run holds.
 
     Raises:
         TypeError: if a count is not an integer, another number no number, or a switch neither True nor False.
@@ -128,6 +132,11 @@ class PretrainConfig:
         for name in ("learning_rate", "weight_decay", "warmup_epochs"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be a finite number of at least 0; got {getattr(self, name)}.")
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(
+                f"warmup_epochs must be at most epochs, or learning_rate is never reached; got {self.warmup_epochs} "
+                f"and {self.epochs}. Pass warmup_epochs={self.epochs}, or more epochs."
+            )
         if not 0 <= self.final_learning_rate <= self.learning_rate:
             raise ValueError(
                 f"final_learning_rate must lie between 0 and learning_rate; got {self.final_learning_rate}. Pass 0."
@@ -139,8 +148,11 @@ class PretrainConfig:
                 f"class_weight must be a finite number; got {self.class_weight}. Pass 0.5 to add class information, -9 "
                 "to eliminate it, or None for no class head."
             )
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            raise ValueError(f"clip_norm must be positive; got {self.clip_norm}. Pass None for no clipping.")
+        if self.clip_norm is not None and not 0 < self.clip_norm < float("inf"):
+            raise ValueError(
+                f"clip_norm must be a positive finite number; got {self.clip_norm}. Pass None for no clipping."
+            )
+        self._check_largest()
         for name, allowed in CHOICES.items():
             if (value := getattr(self, name)) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {value!r}. Use {allowed[0]!r}.")
@@ -161,6 +173,14 @@ class PretrainConfig:
         for name in ("coloured", "to_rgb", "channels_last", "compile"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be True or False; got {getattr(self, name)!r}.")
+
+    def _check_largest(self) -> None:
+        """What could not be written when the run is done is refused before it starts."""
+        if self.epochs > LONGEST_LOG:
+            raise ValueError(f"epochs must be at most {LONGEST_LOG}; got {self.epochs}. Pass {LONGEST_LOG} or less.")
+        for name, value in asdict(self).items():
+            if isinstance(value, int | float) and abs(value) > LARGEST_NUMBER:
+                raise ValueError(f"{name} must be at most 2**32; got {value}. Pass {getattr(type(self), name)}.")
 
     def to_dict(self) -> dict[str, Any]:
         """The values by name, ready for JSON; of `ADDED_LATER` only those that are not the default."""

@@ -39,6 +39,11 @@ class World:
         """Whether this process writes files and shows progress."""
         return self.rank == 0
 
+    @property
+    def shares_statistics(self) -> bool:
+        """Whether batch statistics are those of all processes: on GPUs, where PyTorch synchronises them."""
+        return self.size > 1 and self.device.type == "cuda"
+
     def share(self, batch: Tensor) -> Tensor:
         """The rows of a global batch that this process computes; all processes together have each row once."""
         return batch.chunk(self.size)[self.rank] if self.size > 1 else batch

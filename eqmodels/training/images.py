@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from eqmodels.data import LabelledImages, Split, load_data
 from eqmodels.training.config import PretrainConfig
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["prepared_images", "preprocessing_of", "training_images"]
+__all__ = ["differing_images", "marks_of", "prepared_images", "preprocessing_of", "training_images"]
 
 
 def training_images(config: PretrainConfig, root: str | Path | None = None) -> LabelledImages:
@@ -48,3 +50,13 @@ def preprocessing_of(data: LabelledImages) -> Preprocessing:
     """That of a network trained on such images."""
     mean, deviation = data.statistics()
     return Preprocessing(mean, deviation, (data.images.shape[-2], data.images.shape[-1]))
+
+
+def marks_of(number: int | None, preprocessing: Preprocessing) -> dict[str, object]:
+    """What tells so many images of such a preprocessing from others."""
+    return {"number": number, **asdict(preprocessing)}
+
+
+def differing_images(there: Mapping[str, object], here: Mapping[str, object]) -> dict[str, tuple[object, object]]:
+    """The marks that differ, those of a run and those of the images now given, by what a sentence calls them."""
+    return {f"images' {name}": (there.get(name), here[name]) for name in here if there.get(name) != here[name]}

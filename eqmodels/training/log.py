@@ -46,8 +46,8 @@ def check_tensorboard() -> None:
         import torch.utils.tensorboard  # noqa: F401
     except ImportError as error:
         raise ModuleNotFoundError(
-            "tensorboard=True needs TensorBoard, which is not installed; run: pip install eqmodels[tensorboard], or "
-            "read log.csv instead"
+            "tensorboard=True needs TensorBoard, which is not installed; run: pip install tensorboard, or read "
+            "log.csv instead"
         ) from error
 
 

@@ -14,11 +14,11 @@ from eqmodels.storage import CONFIG, claimed_folder
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.distributed import joined_world
 from eqmodels.training.errors import foreign_run
-from eqmodels.training.images import preprocessing_of, training_images
+from eqmodels.training.images import differing_images, marks_of, preprocessing_of, training_images
 from eqmodels.training.interrupt import Interrupt
 from eqmodels.training.log import check_tensorboard, tensorboard_rows
 from eqmodels.training.pretraining import Pretraining
-from eqmodels.training.run import Run, load_run, save_run
+from eqmodels.training.run import Run, check_savable, load_run, save_run
 from eqmodels.training.snapshot import snapshot
 
 __all__ = ["pretrain"]
@@ -40,7 +40,8 @@ def pretrain(
     The folder gets ``checkpoint.pt`` (everything that is needed to go on), ``log.csv`` (one row an epoch) and, at the
     end, ``model.safetensors`` and ``config.json``. Called again with the same config and folder, it goes on from the
     last checkpoint, to weights that are the same bit for bit on the same machine's CPU; or returns at once, if it was
-    done.
+    done. Images of one's own (`data`, or ``"image_folder"``) are compared with those of the run; what is published
+    under a name is not read for that.
 
     Started by ``torchrun`` on several processes, each computes its share of every batch, and the first one writes.
 
@@ -58,7 +59,8 @@ def pretrain(
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
         StorageError: if another process trains in the folder, or a file cannot be written; the last good checkpoint is
             intact.
-        TrainingError: if the loss is no number, or a file belongs to another run; so is it then.
+        TrainingError: if the loss is no number, or a file belongs to another run; so is it then. If the run could not
+            be saved when it is done; nothing is trained.
         ValueError: if the config does not fit the data, or a name in it is unknown.
         ModuleNotFoundError: if TensorBoard is asked for and not installed.
     """
@@ -70,13 +72,14 @@ def pretrain(
         torch.random.fork_rng(devices=[]),
         contextlib.ExitStack() as claim,
     ):
-        finished = world.from_writer(lambda: _finished_run(config, folder, data))
+        finished = world.from_writer(lambda: _finished_run(config, folder, data, root))
         if finished is not None:
             return finished
         world.from_writer(lambda: claim.enter_context(claimed_folder(folder)))
         with world.one_first():
             images = training_images(config, root) if data is None else data
         run = Pretraining(config, images, world)
+        world.from_writer(lambda: check_savable(snapshot(run)))
         if not run.resume(folder):
             run.save(folder)
         _train(run, folder, checkpoint_seconds, tensorboard=tensorboard, quiet=quiet)
@@ -85,18 +88,24 @@ def pretrain(
         return finished
 
 
-def _finished_run(config: PretrainConfig, folder: Path, data: LabelledImages | None) -> Run | None:
+def _finished_run(
+    config: PretrainConfig, folder: Path, data: LabelledImages | None, root: str | Path | None
+) -> Run | None:
     """The run that a folder holds, if it is done.
 
     Raises:
-        TrainingError: if it is of another config or on other images, or damaged.
+        TrainingError: if it is of another config or on other images.
+        StorageError: if it is damaged.
+        ValueError, FileNotFoundError: if a folder of images cannot be read, which alone says which images they are.
     """
     if not (folder / CONFIG).exists():
         return None
     run = load_run(folder)
     differences = run.config.differences(config)
-    if data is not None and run.preprocessing != (expected := preprocessing_of(data)):
-        differences["images"] = (run.preprocessing, expected)
+    if data is None and config.data == "image_folder" and not differences:
+        data = training_images(config, root)
+    if data is not None:
+        differences |= differing_images(run.image_marks(), marks_of(len(data), preprocessing_of(data)))
     if differences:
         raise foreign_run(folder, differences)
     return run

@@ -8,10 +8,10 @@ from eqmodels._shapes import Float
 from eqmodels.backbones import Encoder, create_model
 from eqmodels.heads import EquivariantHead, create_head
 from eqmodels.objectives import ClassInformation
-from eqmodels.tasks import MultivariateTask, Task, create_task
+from eqmodels.tasks import Task, create_task
 from eqmodels.training.config import PretrainConfig
 
-__all__ = ["EsslModel", "build_model", "components", "is_strict"]
+__all__ = ["EsslModel", "build_model", "is_strict"]
 
 
 class EsslModel(nn.Module):
@@ -64,11 +64,6 @@ class EsslModel(nn.Module):
         )
 
 
-def components(task: Task) -> tuple[Task, ...]:
-    """The tasks that have a head of their own: those that a multivariate one is made of, else itself."""
-    return task.tasks if isinstance(task, MultivariateTask) else (task,)
-
-
 def is_strict(config: PretrainConfig, task: Task) -> bool:
     """Whether images need not be turned: the one head is equivariant and every label moves pixels to pixels.
 
@@ -78,7 +73,7 @@ def is_strict(config: PretrainConfig, task: Task) -> bool:
     # A class head is not equivariant: its loss on an upright image is not that on the turned one. From upright images
     # it would learn to read the class in one pose, and eliminate it from the features of that pose only. A weight of 0
     # is no exception: it is a point of the curve over weights, which are to differ in nothing else.
-    alone = len(components(task)) == 1 and config.class_weight is None
+    alone = len(task.components) == 1 and config.class_weight is None
     return config.turn == "auto" and config.head == "equivariant" and exact and alone
 
 
@@ -102,7 +97,7 @@ def build_model(config: PretrainConfig, channels: int, num_classes: int = 0) -> 
         backbone = create_model(config.model, in_chans=channels, num_classes=0, **options)
     except TypeError as error:
         raise ValueError(f"model={config.model!r} cannot have norm={config.norm!r}: {error}") from error
-    if config.head == "equivariant" and len(components(task)) > 1:
+    if config.head == "equivariant" and len(task.components) > 1:
         raise ValueError(
             f"an equivariant head predicts one task, as a flip before a turn changes what the turn looks like; got "
             f"task={config.task!r}. Use task='dihedral', or head='mlp'."
@@ -119,7 +114,7 @@ def build_model(config: PretrainConfig, channels: int, num_classes: int = 0) -> 
             hidden=config.head_hidden,
             dropout=config.head_dropout,
         )
-        for part in components(task)
+        for part in task.components
     ]
     if config.class_weight is None:
         return EsslModel(backbone, heads), task

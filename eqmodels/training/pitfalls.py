@@ -6,7 +6,7 @@ from torch import nn
 
 from eqmodels.data import LabelledImages
 from eqmodels.layers import FieldLayerNorm2d
-from eqmodels.tasks import Grayscale, MultivariateTask, Task, create_task, indistinct_labels
+from eqmodels.tasks import Grayscale, Task, create_task, indistinct_labels
 from eqmodels.transforms import (
     Augmentation,
     AugmentationName,
@@ -29,7 +29,7 @@ def check_augmentation(augment: AugmentationName, task_name: str) -> None:
         ValueError: if the labels are hidden, or the task is unknown.
     """
     parts, task = _parts(create_augmentation(augment)), create_task(task_name)
-    tasks = task.tasks if isinstance(task, MultivariateTask) else (task,)
+    tasks = task.components
     flips = any(isinstance(part, RandomHorizontalFlip) for part in parts)
     if flips and (pair := indistinct_labels(tasks, flipped=True)) is not None:
         first, second = (" and ".join(map(str, labels)) for labels in pair)
@@ -50,8 +50,7 @@ def check_colours(task: Task, data: LabelledImages) -> None:
     Raises:
         ValueError: if no image has a colour, and a task is about it.
     """
-    tasks = task.tasks if isinstance(task, MultivariateTask) else (task,)
-    if any(isinstance(one, Grayscale) for one in tasks) and not data.has_colour:
+    if any(isinstance(one, Grayscale) for one in task.components) and not data.has_colour:
         raise ValueError(
             f"task={task.name!r} asks whether the colour was taken out of the image, and no image of {data.name} has "
             "any. Pass coloured=True (--coloured), or choose another task."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -19,9 +19,9 @@ from eqmodels.training.checkpoint import Progress, read_checkpoint, restore, sav
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.distributed import World
 from eqmodels.training.errors import TrainingError
-from eqmodels.training.images import preprocessing_of
+from eqmodels.training.images import marks_of, preprocessing_of
 from eqmodels.training.log import Row, write_log
-from eqmodels.training.model import EsslModel, build_model, components, is_strict
+from eqmodels.training.model import EsslModel, build_model, is_strict
 from eqmodels.training.optimisation import create_optimiser, learning_rate_at
 from eqmodels.training.pitfalls import check_colours, check_norms
 from eqmodels.training.randomness import Purpose, generator_for, seed_dropout
@@ -49,8 +49,8 @@ class Pretraining:
 
     Raises:
         ValueError: if the head does not fit the task and the backbone, the images do not suit the task or a class head,
-            labels cannot be told from them, layer normalisation would have a single field, there are fewer images than
-            in a batch, or a batch does not divide over the processes.
+            labels cannot be told from them, layer normalisation would have a single field or batch normalisation a
+            single value, there are fewer images than in a batch, or a batch does not divide over the processes.
     """
 
     def __init__(self, config: PretrainConfig, data: LabelledImages, world: World | None = None) -> None:
@@ -63,12 +63,13 @@ class Pretraining:
         self.task.check(data.pixels(slice(0, 1)))
         check_colours(self.task, data)
         check_norms(config.model, model)
+        _check_statistics(config, model, data, self.world)
         self.augmentation = create_augmentation(config.augment)
         self.strict = is_strict(config, self.task)
         self.preprocessing = preprocessing_of(data)
         self.format = torch.channels_last if config.channels_last else torch.contiguous_format
         self.model: EsslModel = model.to(self.world.device).to(memory_format=self.format)
-        if self.world.size > 1 and self.world.device.type == "cuda":
+        if self.world.shares_statistics:
             self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)
         self.network = self.world.replicate(self.model)
         if config.compile:
@@ -176,7 +177,7 @@ class Pretraining:
 
     def end_epoch(self) -> Row:
         """Turns the counts of an epoch into a row of the log, begins the next epoch, and returns the row."""
-        progress, names = self.progress, [part.name for part in components(self.task)]
+        progress, names = self.progress, [part.name for part in self.task.components]
         loss, class_loss, seen, *correct = self._totals()
         row: Row = {"epoch": progress.epoch + 1, "loss": loss / seen}
         if self.model.class_information is not None:
@@ -225,7 +226,7 @@ class Pretraining:
 
     def _images(self) -> dict[str, object]:
         """What tells these images from others, in a checkpoint; their labels too, if they are used."""
-        images: dict[str, object] = {"number": len(self.data), **asdict(self.preprocessing)}
+        images = marks_of(len(self.data), self.preprocessing)
         if self.model.class_information is not None:
             digest = hashlib.sha256(self.data.labels.long().contiguous().numpy().tobytes()).hexdigest()
             images |= {"classes": len(self.data.classes), "labels": digest[:16]}
@@ -274,4 +275,20 @@ def _check_batches(config: PretrainConfig, data: LabelledImages, world: World) -
         raise ValueError(
             f"a step needs batch_size={config.batch_size} images; {data.name} has {len(data)}. {way_out}, or use "
             "another data set."
+        )
+
+
+def _check_statistics(config: PretrainConfig, model: EsslModel, data: LabelledImages, world: World) -> None:
+    """Raises a `ValueError` if batch normalisation would see a single value of a field, which has no variance."""
+    parts = world.size * config.accumulate
+    # The last map is the smallest. A field has a value for every element of the group.
+    reduction, (height, width) = model.backbone.feature_info[-1]["reduction"], data.images.shape[-2:]
+    pixels = math.ceil(height / reduction) * math.ceil(width / reduction)
+    values = config.batch_size // parts * pixels * model.backbone.group.order
+    normalised = any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+    if values == 1 and normalised and not world.shares_statistics:
+        raise ValueError(
+            f"batch normalisation needs more than one value of a channel; model={config.model!r} makes one pixel of "
+            f"{height}x{width}, and batch_size={config.batch_size} is one image at a time of processes x accumulate, "
+            f"{world.size} x {config.accumulate}. Pass batch_size={2 * parts}, or larger images."
         )

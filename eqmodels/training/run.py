@@ -26,6 +26,7 @@ from eqmodels.storage import (
     WEIGHTS,
     StorageError,
     check_layout,
+    fault_of,
     pack_weights,
     read_config,
     read_layout,
@@ -37,11 +38,12 @@ from eqmodels.tasks import Task
 from eqmodels.training.checkpoint import Progress, open_checkpoint
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import TrainingError
+from eqmodels.training.images import marks_of
 from eqmodels.training.log import Row
 from eqmodels.training.model import EsslModel, build_model
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["Run", "load_run", "load_unfinished", "provenance", "save_run"]
+__all__ = ["Run", "check_savable", "load_run", "load_unfinished", "provenance", "save_run"]
 
 
 @dataclass
@@ -92,6 +94,41 @@ class Run:
         canonical = self.model.pose is not None and self.model.backbone.group.order > 1
         return describe_encoder(self.encoder("canonical" if canonical else "invariant"), license_name=license_name)
 
+    def content(self) -> dict[str, Any]:
+        """What `save_run` writes into the config.
+
+        Raises:
+            StorageError: if a feature of the fixed image is no finite number.
+        """
+        return {
+            **self.description(),
+            "golden": golden_features(self.encoder()),
+            "pretraining": self.config.to_dict(),
+            "log": self.log,
+            "provenance": self.provenance,
+        }
+
+    def image_marks(self) -> dict[str, object]:
+        """What tells the images that it was trained on from others, see `marks_of`."""
+        return marks_of(_data_of(self.provenance).get("images"), self.preprocessing)
+
+
+def check_savable(run: Run) -> None:
+    """Refuses a run that could not be saved when it is done.
+
+    Args:
+        run: as it is before its first step.
+
+    Raises:
+        TrainingError: if its config would break a rule of the file; names the rule.
+        StorageError: if a feature of the fixed image is no finite number.
+    """
+    if fault := fault_of(run.content()):
+        raise TrainingError(
+            f"this run could not be saved when it is done, and was not started: {CONFIG} {fault}. Pass a value within "
+            "the rule: pose_hidden is made of head_hidden, and sizes are those of the images."
+        )
+
 
 def save_run(folder: str | Path, run: Run) -> str:
     """Writes weights and config, both or none: a folder with a config is complete. Sets and returns the run's sha256.
@@ -103,14 +140,7 @@ def save_run(folder: str | Path, run: Run) -> str:
         StorageError: if a weight is no finite number, or a file cannot be written.
     """
     weights = pack_weights(run.model.state_dict())
-    content = {
-        **run.description(),
-        "golden": golden_features(run.encoder()),
-        "pretraining": run.config.to_dict(),
-        "log": run.log,
-        "provenance": run.provenance,
-    }
-    run.sha256 = write_network(Path(folder), weights, content)
+    run.sha256 = write_network(Path(folder), weights, run.content())
     return run.sha256
 
 
@@ -162,11 +192,16 @@ def _num_classes(config: PretrainConfig, sources: Mapping[str, Any]) -> int:
     """
     if config.class_weight is None:
         return 0
-    data = sources.get("data")
-    classes = data.get("classes") if isinstance(data, dict) else None
+    classes = _data_of(sources).get("classes")
     if not isinstance(classes, list):
         raise ValueError("its class head needs the names of the classes in provenance, and there are none.")
     return len(classes)
+
+
+def _data_of(sources: Mapping[str, Any]) -> dict[str, Any]:
+    """What provenance says of the data; empty if it says nothing."""
+    data = sources.get("data")
+    return data if isinstance(data, dict) else {}
 
 
 def load_unfinished(file: str | Path) -> Run:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
@@ -20,8 +20,8 @@ __all__ = ["Pixels", "Preprocessing"]
 class Pixels(nn.Module):
     """The pixels ``(..., channels, H, W)`` of a picture, from whatever mode of PIL, or of a tensor.
 
-    Palettes and other colours become RGB, what has no colours grey, and transparency is left out; then one channel is
-    made of three, or three of one.
+    A photograph is turned upright as its camera noted it (EXIF), as viewers show it. Palettes and other colours become
+    RGB, what has no colours grey, and transparency is left out; then one channel is made of three, or three of one.
 
     Args:
         channels: 1 for grey, 3 for RGB; pictures for another number must have just so many.
@@ -39,7 +39,7 @@ class Pixels(nn.Module):
     def forward(self, picture: Any) -> Tensor:  # noqa: ANN401 (anything may be given)
         """See the class."""
         if isinstance(picture, Image.Image):
-            picture = self._of_plain_mode(picture)
+            picture = self._of_plain_mode(ImageOps.exif_transpose(picture))
         pixels = v2.functional.to_image(picture) if isinstance(picture, Tensor | Image.Image | np.ndarray) else None
         if pixels is None or not (pixels.dtype == torch.uint8 or pixels.is_floating_point()):
             kind = type(picture).__name__ if pixels is None else str(pixels.dtype)
@@ -111,8 +111,8 @@ class Preprocessing:
     def transform(self) -> v2.Compose:
         """The whole way from a PIL image, or pixels ``(..., C, H, W)`` as uint8 or in [0, 1], to the network's input.
 
-        To as many channels as the network takes (see `Pixels`, and what it raises), resized to `size` (bilinear,
-        antialiased), to float32 in [0, 1], normalised.
+        Upright, to as many channels as the network takes (see `Pixels`, and what it raises), resized to `size`
+        (bilinear, antialiased), to float32 in [0, 1], normalised.
         """
         return v2.Compose(
             [

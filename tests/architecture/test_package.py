@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -47,6 +48,11 @@ def test_extra_all_names_every_other_extra(project):
     extras = project["optional-dependencies"]
     (everything,) = extras["all"]
     assert everything == f"eqmodels[{','.join(sorted(extras.keys() - {'all'}))}]"
+
+
+def test_no_message_installs_this_package_from_an_index_that_does_not_have_it():
+    files = [file for file in (ROOT / "eqmodels").rglob("*") if file.suffix in (".py", ".j2")]
+    assert [file for file in files if re.search(r"pip install \S*eqmodels", file.read_text(encoding="utf-8"))] == []
 
 
 def test_the_wheel_is_typed_and_licensed(wheel_files, project):

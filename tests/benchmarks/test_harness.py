@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from benchmarks.speed import _harness
 
@@ -24,6 +25,7 @@ def test_the_ratio_is_the_median_of_quotients_within_a_round():
     slow, fast = _harness.summarise("s", {"a": [1.0, 10.0, 1.0], "b": [2.0, 20.0, 3.0]}, reference="a")
     assert (slow.ratio, fast.ratio) == (1.0, 2.0)
     assert (fast.median, fast.minimum, fast.maximum) == (3.0, 2.0, 20.0)
+    assert (slow.ratio_quartiles, fast.ratio_quartiles) == ((1.0, 1.0), (2.0, 3.0))
 
 
 def test_rounds_of_unequal_number_are_refused():
@@ -40,5 +42,5 @@ def test_a_table_is_saved_with_its_command_and_its_machine(tmp_path, monkeypatch
     saved = json.loads((tmp_path / "speed" / "name.json").read_text())
     assert saved["command"] == "python -m benchmarks.speed.x --rounds 3"
     assert saved["rows"][0]["contender"] == "a"
-    assert "2 threads, PyTorch" in saved["machine"]
-    assert "| batch 1 | a | 1 (1 .. 1) | 1.00 |" in capsys.readouterr().out
+    assert f"{torch.get_num_threads()} thread" in saved["machine"]
+    assert "| batch 1 | a | 1 (1 .. 1) | 1.00 (1.00 .. 1.00) |" in capsys.readouterr().out

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import re
+import socket
 
 import pytest
 
@@ -14,9 +15,30 @@ from eqmodels.cli import main
 from eqmodels.data import load_data
 
 
+def cut_off(patch):
+    """Makes every way to the network fail, as on a machine that has none; the names of those that are tried."""
+    calls = []
+
+    def failing(name):
+        def fail(*_, **__):
+            calls.append(name)
+            raise OSError("there is no network")
+
+        return fail
+
+    for owner, name in (
+        (socket, "create_connection"),
+        (socket, "getaddrinfo"),
+        (socket.socket, "connect"),
+        (socket.socket, "connect_ex"),
+    ):
+        patch.setattr(owner, name, failing(name))
+    return calls
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """What a short demo on fewer images printed as JSON, and its page."""
+    """What a short demo on fewer images printed as JSON, its page, and the calls by which it asked for a network."""
     folder, printed = tmp_path_factory.mktemp("report"), io.StringIO()
     few = {
         split: load_data(command.DATA, split).balanced_subset(count) for split, count in (("train", 600), ("test", 300))
@@ -25,8 +47,24 @@ def demo(tmp_path_factory):
         patch.setattr(command, "load_data", lambda _, split: few[split])
         patch.setattr(command, "LEARNING_IMAGES", 200)
         patch.setattr(command, "CURVE_IMAGES", 40)
+        calls = cut_off(patch)
         assert main(["demo", "--folder", str(folder), "--seconds", "2", "--json"]) == 0
-    return json.loads(printed.getvalue()), (folder / "index.html").read_text()
+    return json.loads(printed.getvalue()), (folder / "index.html").read_text(), calls
+
+
+def test_the_network_is_asked_for_nothing(demo):
+    assert demo[2] == []
+
+
+def test_what_asks_the_network_is_noticed(monkeypatch):
+    calls = cut_off(monkeypatch)
+    with socket.socket() as plain:
+        for ask in (socket.create_connection, plain.connect, plain.connect_ex):
+            with pytest.raises(OSError, match="there is no network"):
+                ask(("127.0.0.1", 9))
+    with pytest.raises(OSError, match="there is no network"):
+        socket.getaddrinfo("localhost", 80)
+    assert calls == ["create_connection", "connect", "connect_ex", "getaddrinfo"]
 
 
 def test_turning_costs_the_resnet_its_accuracy_and_the_canonical_features_nothing(demo):
@@ -58,7 +96,7 @@ def test_the_page_has_its_pictures_and_every_row(demo):
     pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     assert len(pictures) == 3
     assert all(len(picture) > 10_000 for picture in pictures)
-    assert page.count("<tr>") == 1 + 3 + 2 + 2
+    assert page.count("<tr>") == 1 + 3 + 3 + 2
 
 
 def test_a_duration_that_is_none_is_refused_in_one_sentence(capsys):

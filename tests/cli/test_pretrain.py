@@ -40,18 +40,43 @@ def test_it_says_where_the_weights_are_and_what_to_do_next(capsys, tmp_path):
     assert load_run(folder).config.model == "c4_resnet18_w4"
 
 
-def test_the_next_step_finds_the_same_data(capsys, tmp_path):
-    root = tmp_path / "my images"
-    images = load_data("fashion_mnist_mini").subset(range(80))
+SMALL = ["--model", "c4_resnet18_w4", "--batch-size", "32", "--epochs", "1", "--head-hidden", "16", "--quiet"]
+
+
+def folder_of_images(root, numbers):
+    images = load_data("fashion_mnist_mini").subset(numbers)
     for number, (image, label) in enumerate(zip(images.images, images.labels.tolist(), strict=True)):
         (root / f"class {label}").mkdir(parents=True, exist_ok=True)
         to_pil_image(image).save(root / f"class {label}" / f"{number}.png")
-    options = ["--data", "image_folder", "--root", str(root), "--folder", str(tmp_path / "run"), "--quiet"]
-    tiny = ["--model", "c4_resnet18_w4", "--batch-size", "32", "--epochs", "1", "--head-hidden", "16"]
-    assert main(["pretrain", *tiny, *options]) == 0
+    return ["--data", "image_folder", "--root", str(root)]
+
+
+def test_the_next_step_finds_the_same_data(capsys, tmp_path):
+    root = tmp_path / "my images"
+    options = [*folder_of_images(root, range(80)), "--folder", str(tmp_path / "run")]
+    assert main(["pretrain", *SMALL, *options]) == 0
     (line,) = re.findall("^Next: eqmodels (.*)$", capsys.readouterr().out, re.MULTILINE)
     assert line == f"evaluate {tmp_path}/run --root '{root}'"
     assert build_parser().parse_args(shlex.split(line)).root == str(root)
+
+
+def test_the_run_on_one_folder_of_images_is_not_that_on_another(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, second = (folder_of_images(tmp_path / name, range(*at)) for name, at in (("a", (0, 80)), ("b", (80, 160))))
+    assert main(["pretrain", *SMALL, *first]) == 0
+    (run,) = (tmp_path / "runs").iterdir()
+    before = (run / "model.safetensors").read_bytes()
+    capsys.readouterr()
+    assert main(["pretrain", *SMALL, *second]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"eqmodels: runs/{run.name} belongs to another run: images' ")
+    assert "Nothing was changed; choose another folder (--folder)" in captured.err
+    assert captured.err.count("\n") == 1
+    assert (run / "model.safetensors").read_bytes() == before
+    assert main(["pretrain", *SMALL, *first]) == 0
+    assert main(["pretrain", *SMALL, *second, "--folder", "runs/of b"]) == 0
+    assert (tmp_path / "runs/of b/model.safetensors").read_bytes() != before
 
 
 def test_the_help_has_every_default_and_no_types(capsys):
@@ -125,6 +150,9 @@ def test_every_config_has_a_folder_of_its_own():
         (["--task", "grayscale", "--head", "mlp", "--augment", "none", "--to-rgb"], 2, "--coloured"),
         (["--limit", "10", "--batch-size", "64"], 2, "batch_size"),
         (["--class-weight", "nan"], 2, "class_weight must be a finite number; got nan. Pass 0.5 to add"),
+        (["--clip-norm", "inf"], 2, "clip_norm must be a positive finite number"),
+        (["--warmup-epochs", "2"], 2, "warmup_epochs must be at most epochs"),
+        (["--head-hidden", "70000"], 1, "this run could not be saved when it is done, and was not started"),
         (["--class-weight", "a lot"], 2, "invalid float value: 'a lot'"),
     ],
 )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib.util
 import json
+import sys
 
 import pytest
 from PIL import Image
@@ -13,6 +16,7 @@ from eqmodels.studies import SynergyPlan, read_study
 
 TINY = ["--model", "c1_resnet18_w4", "--limit", "60", "--batch-size", "30", "--test-limit", "60", "--folds", "2"]
 ONE_TASK = ["--tasks", "rotation", "--augment", "none", "--groups", "c1_resnet18_w4", "--doses", "0.5", "--epochs", "1"]
+FEW = ["--test-limit", "60", "--folds", "2", "--data", "fashion_mnist_mini"]
 STUDY = ["synergy", *TINY, *ONE_TASK, "--data", "fashion_mnist_mini"]
 
 
@@ -38,6 +42,18 @@ def test_json_has_the_plan_and_every_cell(capsys, folder):
     study = read_study(folder)
     assert SynergyPlan.from_dict(json.loads(json.dumps(out["plan"]))) == study.plan
     assert [cell["name"] for cell in out["cells"]] == [cell.name for cell in study.plan.cells()]
+
+
+def test_without_matplotlib_the_study_is_printed_and_the_page_left_out(capsys, folder, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    words = "No page with pictures: matplotlib is not installed; run: pip install matplotlib"
+    assert main([*STUDY, "--folder", str(folder)]) == 0
+    assert capsys.readouterr().out.strip().endswith(words)
+    assert main([*STUDY, "--folder", str(folder), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["cells"]
+    assert words in err
 
 
 def test_another_study_in_the_same_folder_is_refused(capsys, folder):
@@ -117,8 +133,7 @@ def test_a_task_that_the_augmentation_hides_is_named_with_the_reason(capsys):
 
 
 def test_pretrained_networks_are_measured_beside_their_initialisation(capsys, tiny_run):
-    few = ["--test-limit", "60", "--folds", "2", "--data", "fashion_mnist_mini"]
-    assert main(["synergy", str(tiny_run), *few, "--json"]) == 0
+    assert main(["synergy", str(tiny_run), *FEW, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [(one["pretrained"], one["terms"]["family"]) for one in found] == [
         (True, "linear"),
@@ -128,11 +143,81 @@ def test_pretrained_networks_are_measured_beside_their_initialisation(capsys, ti
     ]
     assert {one["terms"]["images"] for one in found} == {60}
     assert [bool(one["sha256"]) for one in found] == [True, True, False, False]
-    assert main(["synergy", str(tiny_run), *few]) == 0
+    assert main(["synergy", str(tiny_run), *FEW]) == 0
     assert f"{tiny_run}, as initialised" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("option", ["--rank-tasks", "--quick"])
-def test_names_of_networks_and_what_trains_its_own_are_not_asked_at_once(capsys, tiny_run, option):
-    assert main(["synergy", str(tiny_run), option]) == 2
-    assert f"{option} trains networks of its own" in capsys.readouterr().err
+GIVEN = {
+    "--model": ["c1_resnet18_w4"],
+    "--tasks": ["rotation"],
+    "--augment": ["none"],
+    "--groups": ["c4_resnet18_w4"],
+    "--doses": ["0.5"],
+    "--seeds": ["1"],
+    "--coloured": [],
+    "--no-coloured": [],
+    "--limit": ["60"],
+    "--epochs": ["0"],
+    "--batch-size": ["30"],
+    "--folder": ["runs/synergy"],
+    "--quick": [],
+    "--rank-tasks": [],
+}
+"""Every option that is of no use to a network that is pretrained, with values."""
+
+
+@pytest.mark.parametrize("option", GIVEN)
+def test_an_option_that_would_change_nothing_of_pretrained_networks_is_refused(capsys, tiny_run, option):
+    assert main(["synergy", str(tiny_run), *FEW, option, *GIVEN[option]]) == 2
+    err = capsys.readouterr().err
+    assert "takes --data, --root, --size, --test-limit, --folds, --json; got " in err
+    assert f"got {option.replace('--no-', '--')} too" in err
+
+
+@pytest.mark.parametrize("option", ["--groups", "--doses", "--folder"])
+def test_an_option_that_would_change_nothing_of_a_ranking_is_refused(capsys, option):
+    assert main(["synergy", "--rank-tasks", "--quick", option, *GIVEN[option]]) == 2
+    assert f"; got {option} too. Leave out" in capsys.readouterr().err
+
+
+def test_every_option_is_of_a_study_alone_or_of_a_table():
+    """A new option must be given a place, or it is refused where there is no study."""
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    options = set(vars(parser.parse_args([]))) - {"names"}
+    known = {option.removeprefix("--no-").removeprefix("--").replace("-", "_") for option in GIVEN}
+    assert options == known | set(command.READING)
+    assert all(set(taken) <= options for _, taken in command.TAKEN.values())
+
+
+@pytest.mark.parametrize(
+    ("option", "values"), [("--model", ("a", "b")), ("--augment", ("none", "simclr")), ("--seeds", ("1", "0"))]
+)
+def test_a_ranking_takes_one_model_one_augmentation_and_one_seed(capsys, option, values):
+    assert main(["synergy", "--rank-tasks", option, *values]) == 2
+    assert f"--rank-tasks takes one value of {option}; got {', '.join(values)}." in capsys.readouterr().err
+
+
+@pytest.fixture
+def ranked(monkeypatch):
+    """What `rank_tasks` is asked by name, which then stops."""
+    asked = []
+
+    def stop(*_, **options):
+        asked.append(options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "rank_tasks", stop)
+    return asked
+
+
+def test_a_ranking_uses_what_is_given_and_else_the_first_default(ranked):
+    assert main(["synergy", "--rank-tasks", "--data", "fashion_mnist_mini"]) == 130
+    given = ["--model", "c4_resnet18_w4", "--augment", "simclr", "--seeds", "3", "--epochs", "0"]
+    assert main(["synergy", "--rank-tasks", "--data", "fashion_mnist_mini", *given]) == 130
+    names = ("model", "augment", "seed", "epochs")
+    plan = SynergyPlan()
+    assert [tuple(asked[name] for name in names) for asked in ranked] == [
+        (plan.models[0], plan.augments[0], plan.seeds[0], 1),
+        ("c4_resnet18_w4", "simclr", 3, 0),
+    ]

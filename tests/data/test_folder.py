@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from eqmodels.data import load_data
+from eqmodels.transforms import Preprocessing
 
 
 def save(file, *, size=(8, 6), mode="RGB", seed=0):
@@ -87,6 +88,41 @@ def test_size_resizes_the_shorter_side_and_crops_the_centre(tmp_path):
     assert (data.images[2] == 255).all()
 
 
+def test_training_sees_what_the_transform_of_the_network_sees(tmp_path):
+    """A photograph that lies on its side, as a camera writes it, and one with transparency."""
+    pixels = save(tmp_path / "ant/a.png", size=(6, 8)).numpy()
+    noted = Image.Exif()
+    noted[0x0112] = 6  # turn clockwise to see it
+    Image.fromarray(pixels).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "ant/b.png", exif=noted)
+    Image.fromarray(pixels).convert("RGBA").save(tmp_path / "ant/c.png")
+    images = load_data("image_folder", root=tmp_path).images
+    assert images.shape == (3, 3, 8, 6)
+    transform = Preprocessing((0.0,) * 3, (1.0,) * 3, (8, 6)).transform()
+    for name, image in zip("abc", images, strict=True):
+        assert torch.equal(image, torch.from_numpy(pixels).movedim(-1, 0))
+        torch.testing.assert_close(transform(Image.open(tmp_path / f"ant/{name}.png")), image / 255)
+
+
+@pytest.mark.parametrize("name", ["train", "test"])
+def test_a_class_may_be_called_like_a_split(tmp_path, name):
+    flat_folder(tmp_path, {"bus": 5, "car": 5, name: 5})
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / name / ".cache").mkdir()
+    for split, count in (("train", 4), ("test", 1)):
+        data = load_data("image_folder", split, root=tmp_path)
+        assert data.classes == ("bus", "car", name)
+        assert data.labels.bincount().tolist() == [count] * 3
+
+
+def test_splits_may_have_other_folders_beside_them(tmp_path):
+    save(tmp_path / "train/ant/a.png")
+    save(tmp_path / "originals/a.png")
+    (tmp_path / "test").mkdir()
+    assert load_data("image_folder", root=tmp_path).classes == ("ant",)
+    with pytest.raises(FileNotFoundError, match=f"^{re.escape(str(tmp_path / 'test'))} has no images in folders"):
+        load_data("image_folder", "test", root=tmp_path)
+
+
 def test_other_files_are_left_out(tmp_path):
     save(tmp_path / "ant/a.png")
     (tmp_path / "ant/notes.txt").write_text("no image")
@@ -118,6 +154,42 @@ def test_one_of_the_folders_train_and_test_alone_is_no_class(tmp_path):
     assert load_data("image_folder", "train", root=tmp_path).classes == ("ant",)
     with pytest.raises(FileNotFoundError, match=f"{re.escape(str(tmp_path / 'test'))} is none"):
         load_data("image_folder", "test", root=tmp_path)
+
+
+def test_splits_without_folders_are_no_classes(tmp_path):
+    save(tmp_path / "train/a.png")
+    save(tmp_path / "test/a.png")
+    with pytest.raises(FileNotFoundError, match=f"^{re.escape(str(tmp_path / 'train'))} has no images in folders"):
+        load_data("image_folder", root=tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+def test_pictures_of_16_bits_are_named_and_refused(tmp_path, kind):
+    save(tmp_path / "ant/a.png")
+    file = tmp_path / f"ant/b.{kind}"
+    Image.fromarray(np.full((6, 8), 3000, dtype=np.uint16)).save(file)
+    sentence = f"^{re.escape(str(file))} cannot be read as an image: transform takes pictures of 8 bits a channel; got "
+    with pytest.raises(ValueError, match=sentence):
+        load_data("image_folder", root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda content: b"no image", "it is of no format that PIL knows"),
+        (lambda content: b"", "it is of no format that PIL knows"),
+        (lambda content: content[:-60], "[^\n]*truncated[^\n]*"),
+        (lambda content: content[:50] + bytes(50) + content[100:], "[^\n]+"),
+    ],
+    ids=["text", "empty", "short", "damaged"],
+)
+def test_a_damaged_image_is_named_in_one_sentence(tmp_path, spoil, reason):
+    save(tmp_path / "ant/a.png", size=(30, 20))
+    file = tmp_path / "ant/b.png"
+    file.write_bytes(spoil((tmp_path / "ant/a.png").read_bytes()))
+    sentence = rf"^{re.escape(str(file))} cannot be read as an image \({reason}\)\. Remove it, or replace it\.$"
+    with pytest.raises(ValueError, match=sentence):
+        load_data("image_folder", root=tmp_path)
 
 
 @pytest.mark.parametrize("inside", ["", "ant", "train/ant"])

@@ -124,6 +124,30 @@ def test_the_folder_of_one_data_set_is_not_another(tmp_path):
             load_data("mnist", root=folder, download=False)
 
 
+def published(monkeypatch, folder: Path, name: str) -> None:
+    """Lets torchvision know the gzipped files of a folder as those of a data set."""
+    files = [(file.name, hashlib.md5(file.read_bytes()).hexdigest()) for file in folder.glob("*.gz")]
+    monkeypatch.setattr(getattr(datasets, name), "resources", files)
+
+
+@pytest.mark.parametrize("layout", ["flat", "named"])
+@pytest.mark.parametrize(("name", "other"), [("FashionMNIST", "MNIST"), ("MNIST", "FashionMNIST")])
+def test_files_of_another_data_set_are_known_by_their_content(name, other, layout, places, monkeypatch):
+    known = {"FashionMNIST": "fashion_mnist", "MNIST": "mnist"}
+    write_idx(places["argument"], layout, 4, name=name)
+    (files,) = {file.parent for file in places["argument"].rglob("*.gz")}
+    published(monkeypatch, files, other)
+    with pytest.raises(
+        FileNotFoundError, match=rf"{re.escape(str(places['argument']))} \(holds files of {known[other]}\)"
+    ):
+        load_data(known[name], root=places["argument"], download=False)
+    # What lies beside them is found, and so are they.
+    write_idx(places["argument"], "torchvision", 5, name=name)
+    assert value_of(load_data(known[name], root=places["argument"], download=False)) == 5
+    if layout == "flat":
+        assert value_of(load_data(known[other], root=places["argument"], download=False)) == 4
+
+
 def damaged(folder: Path) -> None:
     write_idx(folder, "flat")
     for file in folder.glob("*.gz"):

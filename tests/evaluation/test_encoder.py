@@ -18,6 +18,7 @@ from eqmodels.evaluation import (
     poolings_of,
     regular_features,
 )
+from eqmodels.evaluation.kinds import CONTROLS
 from eqmodels.groups import PlanarGroup
 from eqmodels.training import PretrainConfig, Pretraining, Run
 
@@ -66,7 +67,7 @@ def test_regular_features_do_care():
 
 def test_a_network_without_a_group_has_its_controls():
     scores = evaluate(untrained("resnet18_w4", "mlp"), striped(60), striped(40, seed=1), **QUICK)
-    assert [entry.features for entry in scores.features] == ["regular", "orbit-mean", "regular, turned probe"]
+    assert [entry.features for entry in scores.features] == ["regular", *CONTROLS]
     averaged = scores.of("orbit-mean")
     assert max(averaged.elements.values()) == min(averaged.elements.values())
     assert max(scores.equivariance_error.values()) > 0.01
@@ -230,7 +231,9 @@ def test_what_cannot_be_measured_is_refused_before_anything_is(changes, error, s
 def test_kinds_that_are_not_there_are_answered_by_those_that_are():
     scores = evaluate(untrained("c4_resnet18_w8", "mlp"), striped(60), striped(20, seed=1), **QUICK)
     for measured in (scores, over_seeds([scores])):
-        with pytest.raises(KeyError, match="features must be one of regular, invariant, invariant-3, all; got 'canon'"):
+        with pytest.raises(
+            KeyError, match="features must be one of regular, regular-half, invariant, invariant-3, all; got 'canon'"
+        ):
             measured.of("canon")
 
 
@@ -241,7 +244,9 @@ def test_images_of_other_channels_are_refused_in_one_sentence():
 
 def test_an_unknown_pooling_is_refused_in_one_sentence():
     run = untrained("c4_resnet18_w8", "mlp")
-    with pytest.raises(ValueError, match="poolings are regular, invariant, invariant-3, all; got 'canonical'"):
+    with pytest.raises(
+        ValueError, match="poolings are regular, regular-half, invariant, invariant-3, all; got 'canonical'"
+    ):
         pool_features(run, torch.zeros(2, 64), "canonical")
 
 

@@ -144,9 +144,9 @@ def test_a_picture_on_given_axes_says_what_it_shows(report):
     assert "narrow" in axes.get_legend_handles_labels()[1]
 
 
-def test_without_matplotlib_the_extra_is_named(report, monkeypatch, tmp_path):
+def test_without_matplotlib_it_is_named(report, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install eqmodels\[report\]"):
+    with pytest.raises(ModuleNotFoundError, match=r"run: pip install matplotlib$"):
         report.plot(tmp_path / "x.png")
 
 

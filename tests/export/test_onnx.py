@@ -14,7 +14,7 @@ needs_onnx = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxruntime", "onnxscript")),
     reason="the extra export is not installed",
 )
-MISSING = "needs the packages onnx and onnxscript; onnxscript cannot be imported. .* pip install eqmodels\\[export\\]"
+MISSING = "needs the packages onnx and onnxscript; onnxscript cannot be imported. Run: pip install onnxscript$"
 
 
 def assert_onnxruntime_agrees(path, model, images):

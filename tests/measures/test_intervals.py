@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -122,9 +123,36 @@ def test_an_unknown_interval_overlaps_with_nothing_and_all():
             one.overlaps(other)
 
 
+def test_a_difference_has_the_interval_of_welch():
+    a, b = estimate([3.0, 4.0, 5.0]), estimate([1.0, 2.0, 3.0])
+    # Equal variances of as many values: the degrees are those of Student, 4.
+    half = t_quantile(0.975, 4) * math.sqrt(2 / 3)
+    found = a.minus(b)
+    assert (found.mean, found.low, found.high) == pytest.approx((2.0, 2.0 - half, 2.0 + half))
+    back = b.minus(a)
+    assert (back.mean, back.low, back.high) == pytest.approx((-found.mean, -found.high, -found.low))
+    # A value that does not vary leaves the other's interval.
+    constant = a.minus(estimate([1.0, 1.0, 1.0]))
+    assert constant.high - constant.mean == pytest.approx(a.high - a.mean)
+    exact = estimate([1.0, 1.0]).minus(estimate([0.5, 0.5]))
+    assert exact.low == exact.high == 0.5
+    assert math.isnan(a.minus(estimate([1.0])).low)
+
+
+def test_nineteen_of_twenty_differences_are_covered_whatever_the_variances():
+    generator = np.random.default_rng(0)
+    for deviation in (0.2, 1.0, 5.0):
+        ours, theirs = generator.normal(0, 1, (1000, 3)), generator.normal(0.5, deviation, (1000, 3))
+        pairs = [estimate(a).minus(estimate(b)) for a, b in zip(ours, theirs, strict=True)]
+        covered = np.mean([pair.low <= -0.5 <= pair.high for pair in pairs])
+        # Rounded degrees make it rather too wide.
+        assert 0.93 <= covered <= 0.99
+
+
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
+        (lambda: proportion_interval(5, 9).minus(estimate([0.1])), "minus needs the values of both; 0.5556 has none"),
         (lambda: estimate([]), "values must be finite numbers, at least one"),
         (lambda: estimate([0.5, math.nan]), "values must be finite numbers"),
         (lambda: proportion_interval(5, 4), "correct must be from 0 to total, .* got 5 of 4"),

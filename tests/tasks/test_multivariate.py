@@ -75,6 +75,8 @@ def test_nested_tasks_are_taken_apart():
     outer = MultivariateTask((inner, Jigsaw()))
     assert [task.name for task in outer.tasks] == ["rotation", "horizontal_flip", "grayscale", "jigsaw"]
     assert outer.sizes == (4, 2, 2, 24)
+    assert outer.components == outer.tasks
+    assert all(task.components == (task,) for task in outer.tasks)
 
 
 @pytest.mark.parametrize("name", CLEAR)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from importlib.resources import files
 
 import pytest
 
+from eqmodels.storage import LONGEST_LOG
 from eqmodels.training import PretrainConfig
 
 CHANGED = PretrainConfig(
@@ -120,12 +122,35 @@ BROKEN = [
     ({"weight_decay": float("inf")}, ValueError, "weight_decay must be a finite number of at least 0; got inf."),
     ({"warmup_epochs": -1}, ValueError, "warmup_epochs must be a finite number of at least 0; got -1."),
     (
+        {"warmup_epochs": 2.5, "epochs": 2},
+        ValueError,
+        "warmup_epochs must be at most epochs, or learning_rate is never reached; got 2.5 and 2. Pass warmup_epochs=2, "
+        "or more epochs.",
+    ),
+    (
         {"final_learning_rate": 0.1},
         ValueError,
         "final_learning_rate must lie between 0 and learning_rate; got 0.1. Pass 0.",
     ),
     ({"head_dropout": 1.0}, ValueError, "head_dropout must be at least 0 and below 1; got 1.0. Pass 0."),
-    ({"clip_norm": 0.0}, ValueError, "clip_norm must be positive; got 0.0. Pass None for no clipping."),
+    *(
+        (
+            {"clip_norm": float(value)},
+            ValueError,
+            f"clip_norm must be a positive finite number; got {value}. Pass None for no clipping.",
+        )
+        for value in ("0.0", "nan", "inf")
+    ),
+    ({"epochs": 100_001}, ValueError, "epochs must be at most 100000; got 100001. Pass 100000 or less."),
+    ({"clip_norm": 5e9}, ValueError, "clip_norm must be at most 2**32; got 5000000000.0. Pass None."),
+    ({"class_weight": -1e300}, ValueError, "class_weight must be at most 2**32; got -1e+300. Pass None."),
+    ({"head_hidden": 2**32 + 1}, ValueError, "head_hidden must be at most 2**32; got 4294967297. Pass 2048."),
+    (
+        {"warmup_epochs": 1e300},
+        ValueError,
+        "warmup_epochs must be at most epochs, or learning_rate is never reached; got 1e+300 and 15. Pass "
+        "warmup_epochs=15, or more epochs.",
+    ),
     ({"norm": "group"}, ValueError, "norm must be one of batch, layer; got 'group'. Use 'batch'."),
     ({"preset": "x"}, ValueError, "preset must be one of fixed, paper; got 'x'. Use 'fixed'."),
     ({"turn": "never"}, ValueError, "turn must be one of auto, always; got 'never'. Use 'auto'."),
@@ -135,6 +160,13 @@ BROKEN = [
     ({"schedule": "step"}, ValueError, "schedule must be one of cosine, multistep; got 'step'. Use 'cosine'."),
     ({"precision": "half"}, ValueError, "precision must be one of float32, bfloat16; got 'half'. Use 'float32'."),
 ]
+
+
+def test_warm_up_may_be_all_there_is_and_no_epoch_too_many():
+    assert PretrainConfig(epochs=1).warmup_epochs == 1
+    assert PretrainConfig(epochs=3, warmup_epochs=3.0).warmup_epochs == 3
+    schema = json.loads((files("eqmodels.storage") / "config.schema.json").read_text("utf-8"))
+    assert PretrainConfig(epochs=schema["properties"]["log"]["maxItems"]).epochs == LONGEST_LOG
 
 
 @pytest.mark.parametrize(("values", "error", "sentence"), BROKEN)

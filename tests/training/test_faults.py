@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torchvision.transforms.functional import to_pil_image
 
 from eqmodels.data import LabelledImages
 from eqmodels.storage import EqmodelsError, claimed_folder
-from eqmodels.training import Pretraining, TrainingError, pretrain
+from eqmodels.training import Pretraining, TrainingError, loop, pretrain
 from tests.training.runs import finish, photos, start, tiny, weights
 
 
@@ -54,7 +55,7 @@ def assert_goes_on(folder, config, tmp_path):
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_leaves_finite_weights(tmp_path):
-    config = tiny(learning_rate=1e20, warmup_epochs=0.0)
+    config = tiny(learning_rate=4e9, warmup_epochs=0.0)
     fails(config, tmp_path, r"^(in epoch \d, step \d.* became no finite number|.* are no finite numbers any more)")
     content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert all(value.isfinite().all() for value in content["model"].values())
@@ -99,6 +100,53 @@ def test_fewer_images_than_a_batch_are_refused(tmp_path):
     fails(tiny(accumulate=4), tmp_path, sentence, ValueError, data=photos(7))
     sentence = "^a step needs batch_size=8 images; photos has 3. Collect more, or use another data set.$"
     fails(tiny(accumulate=4), tmp_path, sentence, ValueError, data=photos(3))
+
+
+ALONE = {"head": "mlp", "augment": "none", "epochs": 1}
+
+
+@pytest.mark.parametrize("model", ["resnet18_w4", "c1_resnet18_w4"])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_batch_statistics_of_a_single_value_are_refused(tmp_path, model, parts):
+    sentence = (
+        f"^batch normalisation needs more than one value of a channel; model='{model}' makes one pixel of 8x8, and "
+        f"batch_size={parts} is one image at a time of processes x accumulate, 1 x {parts}. Pass "
+        f"batch_size={2 * parts}, or larger images.$"
+    )
+    config = tiny(**ALONE, model=model, batch_size=parts, accumulate=parts)
+    fails(config, tmp_path / "run", sentence, ValueError, data=photos(4, size=8))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "size"),
+    [
+        ({"model": "resnet18_w4", "batch_size": 4, "accumulate": 2}, 8),
+        ({"model": "resnet18_w4"}, 9),
+        ({"model": "c1_resnet18_w4"}, 9),
+        ({"model": "c1_resnet18_w4", "norm": "layer"}, 8),
+        ({"model": "c2_resnet18_w4"}, 8),
+    ],
+)
+def test_two_values_of_a_channel_are_enough(tmp_path, changes, size):
+    config = tiny(**{**ALONE, "batch_size": 1, **changes})
+    assert len(trained(config, tmp_path, data=photos(4, size=size)).log) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "data", "rule"),
+    [
+        ({"head_hidden": 70_000}, photos(), "70000 is greater than the maximum of 65536"),
+        ({"task": "rotation2", "head": "mlp"}, photos(8, size=(4, 2052)), "2052 is greater than the maximum of 2048"),
+    ],
+)
+def test_what_could_not_be_saved_is_not_trained(tmp_path, monkeypatch, changes, data, rule):
+    monkeypatch.setattr(Pretraining, "step", None)
+    sentence = (
+        rf"^this run could not be saved when it is done, and was not started: config.json would break .* {rule}\."
+    )
+    fails(tiny(**changes), tmp_path / "run", sentence, TrainingError, data=data)
+    assert not (tmp_path / "run").exists()
 
 
 def test_no_images_are_refused(tmp_path):
@@ -273,8 +321,47 @@ def test_a_finished_run_of_another_config_or_other_images_is_refused(tmp_path):
     for rest in ("checkpoint.pt", "log.csv"):  # even if nothing else is left of it
         (tmp_path / rest).unlink()
         fails(tiny(epochs=2), tmp_path, r"belongs to another run: epochs=1 there and 2 here. Nothing was changed; ")
-        fails(tiny(epochs=1), tmp_path, r"belongs to another run: images=", data=photos(44))
+        fails(tiny(epochs=1), tmp_path, r"belongs to another run: images' number=40 there and 44 here", data=photos(44))
     assert weights(tmp_path) == before
+
+
+def test_a_finished_run_on_as_many_images_alike_in_sum_is_told_by_their_number(tmp_path):
+    """Twice the images have the mean and the deviation of once."""
+    trained(tiny(epochs=1), tmp_path)
+    twice = photos().subset([*range(40), *range(40)])
+    fails(tiny(epochs=1), tmp_path, r"another run: images' number=40 there and 80 here. Nothing was", data=twice)
+
+
+def folder_of_images(root, data):
+    for number, image in enumerate(data.images):
+        file = root / "a class" / f"{number:03}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        to_pil_image(image).save(file)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("other", "name"), [(photos(50), "number"), (photos(40, size=14), "size"), (photos(40, channels=3), "mean")]
+)
+def test_a_finished_run_is_not_taken_for_one_on_another_folder_of_images(tmp_path, monkeypatch, other, name):
+    config = tiny(epochs=1, data="image_folder")
+    first, second = folder_of_images(tmp_path / "first", photos()), folder_of_images(tmp_path / "second", other)
+    run = trained(config, tmp_path / "run", data=None, root=first)
+    before = weights(tmp_path / "run")
+    monkeypatch.setattr(Pretraining, "step", None)  # nothing is trained
+    sentence = rf"run belongs to another run: .*images' {name}=.*choose another folder \(--folder\)"
+    fails(config, tmp_path / "run", sentence, TrainingError, data=None, root=second)
+    assert weights(tmp_path / "run") == before
+    first.rename(tmp_path / "moved")
+    again = trained(config, tmp_path / "run", data=None, root=tmp_path / "moved")
+    assert again.sha256 == run.sha256
+
+
+def test_the_files_of_published_data_are_not_read_to_hear_that_a_run_is_done(tmp_path, monkeypatch):
+    config = tiny(epochs=1, limit=40)
+    run = trained(config, tmp_path, data=None)
+    monkeypatch.setattr(loop, "training_images", None)
+    assert trained(config, tmp_path, data=None).sha256 == run.sha256
 
 
 def test_a_finished_run_with_damaged_weights_is_refused(tmp_path):

@@ -19,7 +19,7 @@ def test_warm_up_grows_linearly_to_the_learning_rate():
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "multistep"])
-@pytest.mark.parametrize("warmup", [0.0, 0.05, 0.25, 0.77, 1.0, 3.5])
+@pytest.mark.parametrize("warmup", [0.0, 0.05, 0.25, 0.77, 1.0, 2.5, 3.0])
 def test_no_rate_is_above_the_learning_rate_or_not_positive(schedule, warmup):
     every = rates(epochs=3, warmup_epochs=warmup, schedule=schedule)
     assert 0 < min(every) <= max(every) <= 1

@@ -12,7 +12,6 @@ import torch
 from eqmodels.layers import FieldLayerNorm2d
 from eqmodels.tasks import create_task
 from eqmodels.training import PretrainConfig, Pretraining, training_images
-from eqmodels.training.model import components
 from tests.training.runs import photos, tiny
 
 FLIPPED = ("crop_flip", "simclr")
@@ -43,7 +42,7 @@ def test_labels_that_a_flip_beforehand_hides_are_refused_in_one_sentence(task, a
 def test_labels_that_can_be_told_are_taken(task, augment):
     """Every row of labels moves an image, flipped beforehand or not, otherwise than all other rows."""
     assert tiny(task=task, head="mlp", augment=augment).task == task
-    parts = [part for part in components(create_task(task)) if part.group is not None]
+    parts = [part for part in create_task(task).components if part.group is not None]
     rows = list(product(*(range(part.num_labels) for part in parts))) if parts else []
     image = torch.rand(1, 1, 16, 16, dtype=torch.float64)
     results = []

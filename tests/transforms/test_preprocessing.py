@@ -75,6 +75,21 @@ def test_palettes_of_files_are_colours(kind, transparency):
     torch.testing.assert_close(preprocessing(3).transform()(opened), pixels, rtol=0, atol=0.03)
 
 
+WAYS = dict(enumerate((None, *(Image.Transpose(way) for way in (0, 3, 1, 5, 2, 6, 4))), start=1))
+"""How a picture is put down for each orientation of EXIF."""
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize("orientation", WAYS)
+def test_photographs_are_turned_upright_as_the_camera_noted_it(orientation, kind):
+    picture, pixels = colourful()
+    file, noted, way = io.BytesIO(), Image.Exif(), WAYS[orientation]
+    noted[0x0112] = orientation
+    (picture if way is None else picture.transpose(way)).save(file, kind, exif=noted)
+    found = preprocessing(3).transform()(Image.open(file))
+    torch.testing.assert_close(found, pixels)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("mode", ["I", "F", "I;16", "I;16B", "I;16L", "I;16N"])
 def test_pictures_of_more_than_8_bits_are_refused(mode, channels):

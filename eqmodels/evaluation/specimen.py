@@ -1,4 +1,4 @@
-"""What a network is measured on: a copy of it, random weights and statistics, and smooth random images."""
+"""What equivariance is measured on: a copy of the network, random weights and statistics, smooth random images."""
 
 from __future__ import annotations
 

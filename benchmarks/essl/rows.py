@@ -1,0 +1,111 @@
+"""What the tables of E-SSL read of the runs' results: a row is one network over its seeds."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from benchmarks.essl.evaluate import RESULTS
+from benchmarks.essl.grid import FOLDER, SEEDS
+from eqmodels.evaluation import EncoderEvaluation, Estimate, SeedSummary, estimate, over_seeds
+
+__all__ = [
+    "ABSENT",
+    "MISSING",
+    "ahead",
+    "cell",
+    "evaluation",
+    "feature",
+    "information",
+    "parameters",
+    "summary",
+    "task",
+    "width_of",
+]
+
+MISSING, ABSENT = "…", "\N{EN DASH}"
+"""Cells of what is not trained yet, and of what a network does not have."""
+
+Read = Callable[[SeedSummary], Estimate | None]
+"""What a cell shows of a row."""
+
+
+@cache
+def summary(row: str) -> SeedSummary | None:
+    """A row over its seeds, as far as they are there; None without any."""
+    files = (FOLDER / row / f"seed{seed}" / RESULTS for seed in SEEDS)
+    found = [evaluation(file) for file in files if file.is_file()]
+    return over_seeds(found) if found else None
+
+
+def evaluation(file: Path) -> EncoderEvaluation:
+    """What was measured of one run, with its config, which the first results have beside the evaluation."""
+    content = json.loads(file.read_text())
+    return replace(EncoderEvaluation.from_dict(content["evaluation"]), config=content["config"])
+
+
+def cell(row: str, read: Read, shown: Callable[[Estimate], str] = Estimate.as_percent) -> str:
+    """A value of a row, in per cent, if the network has it; seeds are counted if some are missing."""
+    found = summary(row)
+    if found is None:
+        return MISSING
+    if (value := read(found)) is None:
+        return ABSENT
+    return shown(value) + ("" if found.seeds == len(SEEDS) else f" ({found.seeds} of {len(SEEDS)} seeds)")
+
+
+def feature(name: str, score: str = "accuracy") -> Read:
+    """Reads a score of one kind of features; None if the row does not have the kind."""
+
+    def read(found: SeedSummary) -> Estimate | None:
+        value: Estimate | None = next((getattr(one, score) for one in found.features if one.features == name), None)
+        return value
+
+    return read
+
+
+def task(score: str) -> Read:
+    """Reads a score of the first task."""
+
+    def read(found: SeedSummary) -> Estimate | None:
+        value: Estimate | None = getattr(found.tasks[0], score)
+        return value
+
+    return read
+
+
+def information(found: SeedSummary) -> Estimate:
+    """The lower bound of I(A; Z) in nats."""
+    entropy = math.log(found.tasks[0].num_labels)
+    return estimate(entropy - loss for loss in found.tasks[0].loss.values)
+
+
+def parameters(row: str) -> str:
+    """Parameters of the backbone, in thousands."""
+    found = summary(row)
+    return MISSING if found is None else f"{found.parameters / 1e3:,.0f}k"
+
+
+def width_of(row: str, features: str) -> str:
+    """How many features there are of a kind."""
+    found = summary(row)
+    if found is None:
+        return MISSING
+    return next((f"{one.width}" for one in found.features if one.features == features), ABSENT)
+
+
+def ahead(row: str, other: str, read: Read) -> str:
+    """By how many points a row is ahead of another, with the 95% interval of the difference (Welch)."""
+    found = [summary(name) for name in (row, other)]
+    if None in found:
+        return MISSING
+    ours, theirs = (read(one) for one in found if one is not None)
+    if ours is None or theirs is None:
+        return ABSENT
+    difference = ours.minus(theirs)
+    mean, low, high = (100 * value for value in (difference.mean, difference.low, difference.high))
+    return f"{mean:+.1f}" if math.isnan(low) else f"{mean:+.1f} ({low:+.1f} .. {high:+.1f})"
