@@ -85,9 +85,10 @@ def head_scores(run: Run, test: LabelledImages, seed: int = 0) -> tuple[tuple[Ta
     parts, task = run.task.components, run.task
     device = next(run.model.parameters()).device
     repeats = task.num_labels if task.num_labels <= ALL_LABELS and len(parts) == 1 else 1
-    augmentation, none = create_augmentation(run.config.augment), create_augmentation("none")
     results: dict[str, list[list[Tensor]]] = {}
-    for setting, augment in (("clean", none), ("augmented", augmentation)):
+    # Twice the same of a run without augmentation, so once.
+    for setting in dict.fromkeys(("none", run.config.augment)):
+        augment = create_augmentation(setting)
         logits_of: list[list[Tensor]] = [[] for _ in range(len(parts) + (run.model.class_information is not None))]
         labels_of: list[Tensor] = []
         for repeat in range(repeats):
@@ -107,9 +108,9 @@ def head_scores(run: Run, test: LabelledImages, seed: int = 0) -> tuple[tuple[Ta
 
     def scores(index: int, name: str) -> dict[str, float]:
         return {
-            "accuracy": _accuracy(results["clean"], index),
-            "loss": float(prediction_loss(results["clean"][0][index], results["clean"][1][index])),
-            "augmented_accuracy": _accuracy(results["augmented"], index),
+            "accuracy": _accuracy(results["none"], index),
+            "loss": float(prediction_loss(results["none"][0][index], results["none"][1][index])),
+            "augmented_accuracy": _accuracy(results[run.config.augment], index),
             "training_accuracy": float(run.log[-1].get(f"accuracy_{name}", math.nan)) if run.log else math.nan,
         }
 

@@ -13,6 +13,7 @@ from eqmodels.data import LabelledImages
 from eqmodels.evaluation import (
     EncoderEvaluation,
     evaluate,
+    head_scores,
     over_seeds,
     pool_features,
     poolings_of,
@@ -267,3 +268,16 @@ def test_a_wrong_group_is_measured_under_quarter_turns():
     assert scores.group == str(PlanarGroup(4, True))
     assert scores.equivariance_error["180°"] < 1e-5
     assert scores.equivariance_error["90°"] > 0.01
+
+
+def test_without_augmentation_the_head_is_asked_once():
+    run = untrained("resnet18_w4", "mlp")
+    plain = replace(run, config=replace(run.config, augment="none"))
+    asked = []
+    run.model.register_forward_hook(lambda *_: asked.append(1))
+    (with_augmentation,), _ = head_scores(run, striped(40))
+    twice = len(asked)
+    (without,), _ = head_scores(plain, striped(40))
+    assert twice == 2 * (len(asked) - twice)
+    assert without.augmented_accuracy == without.accuracy == with_augmentation.accuracy
+    assert without.loss == with_augmentation.loss
