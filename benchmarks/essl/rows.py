@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from benchmarks.essl.evaluate import RESULTS
-from benchmarks.essl.grid import FOLDER, SEEDS
+from benchmarks.essl.grid import FOLDER, GRID, SEEDS, STANDARD
 from eqmodels.evaluation import EncoderEvaluation, Estimate, SeedSummary, estimate, over_seeds
 
 __all__ = [
@@ -21,7 +21,9 @@ __all__ = [
     "evaluation",
     "feature",
     "information",
+    "is_planned",
     "parameters",
+    "reference_of",
     "summary",
     "task",
     "width_of",
@@ -98,8 +100,21 @@ def width_of(row: str, features: str) -> str:
     return next((f"{one.width}" for one in found.features if one.features == features), ABSENT)
 
 
+def is_planned(row: str) -> bool:
+    """Whether the grid has the row."""
+    return f"{row}/seed{SEEDS[0]}" in GRID
+
+
+def reference_of(row: str) -> str:
+    """The row of the ResNet of equal FLOPs that was trained in the same way."""
+    model, head = STANDARD[0]
+    return f"{row.partition('/')[0]}/{model}.{head}"
+
+
 def ahead(row: str, other: str, read: Read) -> str:
     """By how many points a row is ahead of another, with the 95% interval of the difference (Welch)."""
+    if row == other:
+        return ABSENT
     found = [summary(name) for name in (row, other)]
     if None in found:
         return MISSING

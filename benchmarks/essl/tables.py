@@ -7,14 +7,13 @@ Every figure is read from a ``results.json``; means over seeds with 95% interval
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 from benchmarks._sections import write_section
 from benchmarks.essl.evaluate import RESULTS
-from benchmarks.essl.grid import FOLDER, GRID, RANDOM, SEEDS, STANDARD, TASKS, ZOO
+from benchmarks.essl.grid import FOLDER, RANDOM, SEEDS, STANDARD, TASKS, ZOO
 from benchmarks.essl.rows import (
     ABSENT,
     MISSING,
@@ -23,13 +22,14 @@ from benchmarks.essl.rows import (
     evaluation,
     feature,
     information,
+    is_planned,
     parameters,
+    reference_of,
     summary,
     task,
     width_of,
 )
-from benchmarks.speed._harness import RESULTS as SPEED
-from benchmarks.speed._harness import Row
+from benchmarks.speed._harness import rows_of
 from benchmarks.speed.pretraining_step import STANDARD_ONCE
 from eqmodels.evaluation import ORBIT_MEAN, TURNED_BACK, TURNED_PROBE
 from eqmodels.studies import markdown_table
@@ -60,12 +60,11 @@ BACKBONES = (
 
 def backbones(augment: str) -> str:
     """Experiment 3 under one augmentation."""
-    reference = f"{augment}/{STANDARD[0][0]}.{STANDARD[0][1]}"
 
     def rows() -> Iterator[list[str]]:
         for model, head, words in BACKBONES:
             row = f"{augment}/{model}.{head}"
-            if f"{row}/seed{SEEDS[0]}" not in GRID:
+            if not is_planned(row):
                 continue
             yield [
                 words,
@@ -75,7 +74,7 @@ def backbones(augment: str) -> str:
                 cell(row, task("accuracy")),
                 width_of(row, "regular"),
                 cell(row, feature("regular")),
-                ABSENT if row == reference else ahead(row, reference, feature("regular")),
+                ahead(row, reference_of(row), feature("regular")),
                 cell(row, feature("canonical")),
                 cell(row, feature("regular", "knn")),
             ]
@@ -97,34 +96,30 @@ def untrained() -> str:
 
 
 CAUSES = (
-    ("few/resnet18_w16.mlp", "ResNet, 2,000 images, 52 epochs", None),
-    ("few/c4_resnet18_w16.equivariant", "C4, 2,000 images, 52 epochs", "few"),
-    ("epochs5/resnet18_w16.mlp", "ResNet, 5 epochs", None),
-    ("epochs5/c4_resnet18_w16.equivariant", "C4, 5 epochs", "epochs5"),
-    ("simclr/resnet18_w16.mlp", "ResNet, 15 epochs", None),
-    ("simclr/c4_resnet18_w16.equivariant", "C4, 15 epochs", "simclr"),
+    ("few/resnet18_w16.mlp", "ResNet, 2,000 images, 52 epochs"),
+    ("few/c4_resnet18_w16.equivariant", "C4, 2,000 images, 52 epochs"),
+    ("epochs5/resnet18_w16.mlp", "ResNet, 5 epochs"),
+    ("epochs5/c4_resnet18_w16.equivariant", "C4, 5 epochs"),
+    ("simclr/resnet18_w16.mlp", "ResNet, 15 epochs"),
+    ("simclr/c4_resnet18_w16.equivariant", "C4, 15 epochs"),
     # Its head sees one turn of an image a step, as the ResNet's does; the equivariant head learns of all four.
-    ("simclr/c4_resnet18_w16.mlp", "C4, 15 epochs, the paper's head", "simclr"),
-    ("simclr/resnet18_w8.mlp", "ResNet of C4's parameters, 15 epochs", "simclr"),
+    ("simclr/c4_resnet18_w16.mlp", "C4, 15 epochs, the paper's head"),
+    ("simclr/resnet18_w8.mlp", "ResNet of C4's parameters, 15 epochs"),
 )
-"""Rows, their words, and where the ResNet of equal FLOPs stands that they are compared with."""
 
 
 def causes() -> str:
     """Under SimCLR's augmentation: less training, one turn of an image a step, and fewer parameters."""
 
     def rows() -> Iterator[list[str]]:
-        for row, words, place in CAUSES:
+        for row, words in CAUSES:
             yield [
                 words,
                 parameters(row),
                 cell(row, task("augmented_accuracy")),
                 cell(row, information, str),
                 cell(row, feature("regular")),
-                *(
-                    ABSENT if place is None else ahead(row, f"{place}/resnet18_w16.mlp", feature("regular", score))
-                    for score in ("accuracy", "knn")
-                ),
+                *(ahead(row, reference_of(row), feature("regular", score)) for score in ("accuracy", "knn")),
             ]
 
     header = [
@@ -181,7 +176,7 @@ def tasks() -> str:
         for name in TASKS:
             for preset in ("paper", "fixed"):
                 row = f"tasks/{name}.{preset}"
-                if f"{row}/seed{SEEDS[0]}" not in GRID:
+                if not is_planned(row):
                     continue
                 yield [
                     name,
@@ -232,8 +227,7 @@ def zoo() -> str:
 
 def step_times() -> tuple[float, float, float]:
     """How many times as long as the ResNet's a pretraining step of C4 takes: median over rounds, and quartiles."""
-    rows = [Row(**row) for row in json.loads((SPEED / "pretraining_step.json").read_text())["rows"]]
-    row = next(row for row in rows if (row.setting, row.contender) == ("batch 128, bf16", STANDARD_ONCE))
+    row = rows_of("pretraining_step")["batch 128, bf16", STANDARD_ONCE]
     assert row.ratio is not None
     assert row.ratio_quartiles is not None
     # The table's reference is C4.

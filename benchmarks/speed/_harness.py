@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from eqmodels.studies import markdown_table
 
-__all__ = ["RESULTS", "Row", "Table", "compare", "summarise"]
+__all__ = ["RESULTS", "Row", "Table", "compare", "rows_of", "summarise"]
 
 RESULTS = Path(__file__).parents[1] / "results" / "speed"
 THREADS = 2
@@ -92,6 +92,12 @@ class Table:
         ]
         table = markdown_table(["setting", "contender", self.unit, "ratio (quartiles)"], body)
         return "\n".join([*head, "", table, ""])
+
+
+def rows_of(table: str) -> dict[tuple[str, str], Row]:
+    """The rows of a saved table by setting and contender."""
+    rows = [Row(**row) for row in json.loads((RESULTS / f"{table}.json").read_text())["rows"]]
+    return {(row.setting, row.contender): row for row in rows}
 
 
 def compare(

@@ -6,17 +6,11 @@ import json
 from pathlib import Path
 
 from benchmarks._sections import write_section
-from benchmarks.speed._harness import RESULTS, Row
+from benchmarks.speed._harness import RESULTS, rows_of
 from eqmodels.studies import markdown_table
 
 README = Path(__file__).parents[2] / "README.md"
 SECTION = "speed"
-
-
-def rows_of(table: str) -> dict[tuple[str, str], Row]:
-    """The rows of a saved table by setting and contender."""
-    rows = [Row(**row) for row in json.loads((RESULTS / f"{table}.json").read_text())["rows"]]
-    return {(row.setting, row.contender): row for row in rows}
 
 
 def section() -> str:

@@ -16,14 +16,22 @@ from torch import Tensor
 
 from eqmodels.cli.table import percent
 from eqmodels.data import LabelledImages
-from eqmodels.evaluation import EncoderEvaluation, FeatureScores, fit_linear_probe, pool_features, regular_features
+from eqmodels.evaluation import (
+    ORBIT_MEAN,
+    TURNED_BACK,
+    EncoderEvaluation,
+    FeatureScores,
+    fit_linear_probe,
+    pool_features,
+    regular_features,
+)
 from eqmodels.groups import PlanarGroup
 from eqmodels.storage import prepare_folder, write_atomically
 from eqmodels.training import Run
 
 __all__ = ["DemoResult", "Learning", "TwinResult", "write_report"]
 
-SHOWN = {"c4": ("invariant-3", "regular", "canonical"), "c1": ("regular", "orbit-mean", "turned back by head")}
+SHOWN = {"c4": ("invariant-3", "regular", "canonical"), "c1": ("regular", ORBIT_MEAN, TURNED_BACK)}
 """The features that the table shows, by group."""
 
 UNDRAWN = ("invariant-3",)

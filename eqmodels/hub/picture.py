@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from eqmodels.evaluation import EncoderEvaluation
+from eqmodels.evaluation import ORBIT_MEAN, TURNED_BACK, EncoderEvaluation
 
 __all__ = ["PICTURE", "turns_picture"]
 
@@ -13,7 +13,7 @@ PICTURE = "turns.png"
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#009E73", "#D55E00", "#E69F00", "#CC79A7")
-CURVES = ("canonical", "invariant-3", "regular", "orbit-mean", "turned back by head")
+CURVES = ("canonical", "invariant-3", "regular", ORBIT_MEAN, TURNED_BACK)
 
 
 def turns_picture(evaluations: dict[str, EncoderEvaluation]) -> bytes:

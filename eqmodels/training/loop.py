@@ -59,8 +59,8 @@ def pretrain(
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
         StorageError: if another process trains in the folder, or a file cannot be written; the last good checkpoint is
             intact.
-        TrainingError: if the loss is no number, or a file belongs to another run; so is it then. If the run could not
-            be saved when it is done; nothing is trained.
+        TrainingError: if the loss is no number, or a file belongs to another run; so is it then. Before the first step,
+            if the run could not be saved when it is done.
         ValueError: if the config does not fit the data, or a name in it is unknown.
         ModuleNotFoundError: if TensorBoard is asked for and not installed.
     """
