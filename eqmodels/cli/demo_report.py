@@ -173,7 +173,7 @@ def _encoded(figure: Any) -> str:  # noqa: ANN401
 
 def _angles(result: DemoResult) -> str:
     """Accuracy over the angle."""
-    figure = _figure(8.0, 3.6)
+    figure = _figure(8.0, 4.0)
     axes = figure.subplots()
     colours = iter(COLOURS)
     for twin in result.twins:
@@ -186,7 +186,7 @@ def _angles(result: DemoResult) -> str:
     axes.set(xlabel="angle of the test image, degrees", ylabel="accuracy of the linear probe, %", ylim=(0, 100))
     axes.set_xticks(range(0, 361, 45))
     axes.grid(alpha=0.3)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.22), ncols=2, frameon=False)
+    figure.legend(loc="outside upper center", ncols=2, frameon=False)
     return _encoded(figure)
 
 
