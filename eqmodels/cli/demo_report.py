@@ -25,6 +25,7 @@ from eqmodels.evaluation import (
     pool_features,
     regular_features,
 )
+from eqmodels.evaluation.colours import OKABE_ITO
 from eqmodels.groups import PlanarGroup
 from eqmodels.storage import prepare_folder, write_atomically
 from eqmodels.training import Run
@@ -156,9 +157,6 @@ def _turned(group: PlanarGroup, g: int, images: Tensor, part: slice) -> Tensor:
     return group.act(g, images[part])
 
 
-COLOURS = ("#0b6e99", "#c0392b", "#27815b", "#8e5ea2", "#c9820a")
-
-
 def _figure(width: float, height: float) -> Any:  # noqa: ANN401 (matplotlib is optional)
     from matplotlib.figure import Figure
 
@@ -175,7 +173,7 @@ def _angles(result: DemoResult) -> str:
     """Accuracy over the angle."""
     figure = _figure(8.0, 4.0)
     axes = figure.subplots()
-    colours = iter(COLOURS)
+    colours = iter(OKABE_ITO)
     for twin in result.twins:
         for features in (name for name in twin.features if name not in UNDRAWN):
             curve = twin.scores.of(features).angles
@@ -194,10 +192,10 @@ def _loss(learning: Learning) -> str:
     """The loss of the tiny network over the steps."""
     figure = _figure(8.0, 2.8)
     axes = figure.subplots()
-    axes.plot(range(1, len(learning.losses) + 1), learning.losses, color=COLOURS[0], alpha=0.3, linewidth=0.8)
+    axes.plot(range(1, len(learning.losses) + 1), learning.losses, color=OKABE_ITO[0], alpha=0.3, linewidth=0.8)
     window = max(len(learning.losses) // 30, 1)
     smooth = torch.tensor(learning.losses).unfold(0, window, 1).mean(1)
-    axes.plot(range(window, window + len(smooth)), smooth, color=COLOURS[0])
+    axes.plot(range(window, window + len(smooth)), smooth, color=OKABE_ITO[0])
     axes.axhline(torch.tensor(4.0).log().item(), color="grey", linestyle=":")
     axes.annotate("chance, log 4", (len(learning.losses), 1.4), ha="right", va="bottom", color="grey")
     axes.set(xlabel=f"step of {learning.batch_size} images", ylabel="loss, nats", ylim=(0, None))
@@ -231,7 +229,7 @@ def _predictions(result: DemoResult) -> str:
             for line, twin in enumerate(result.twins):
                 answer = answers[twin.name, g][row]
                 text = f"{twin.run.config.model}: {classes[answer]}"
-                colour = COLOURS[2] if answer == label else COLOURS[1]
+                colour = OKABE_ITO[2] if answer == label else OKABE_ITO[1]
                 axes.text(
                     0.5,
                     -0.07 - 0.13 * line,

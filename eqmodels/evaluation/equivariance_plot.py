@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from eqmodels.evaluation.colours import OKABE_ITO
 from eqmodels.evaluation.equivariance_report import EquivarianceReport
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ else:
     Axes = object  # matplotlib is optional
 
 __all__ = ["plot_equivariance"]
-
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
 def plot_equivariance(reports: Sequence[EquivarianceReport], target: str | os.PathLike[str] | Axes) -> None:
@@ -64,7 +62,7 @@ def _draw(reports: Sequence[EquivarianceReport], axes: Axes) -> None:
     axes.axhspan(lowest, rounding, color="0.93", zorder=0)
     axes.text(3, lowest * 1.6, f"rounding errors of {first.dtype}", color="0.35", fontsize="small", va="bottom")
     for index, report in enumerate(reports):
-        colour = COLOURS[index % len(COLOURS)]
+        colour = OKABE_ITO[index % len(OKABE_ITO)]
         # The identity changes nothing, and zero has no logarithm.
         points = [(point.degrees, point.error) for point in report.curve if point.error > 0]
         angles, errors = [x for x, _ in points], [y for _, y in points]

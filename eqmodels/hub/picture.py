@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 
 from eqmodels.evaluation import ORBIT_MEAN, TURNED_BACK, EncoderEvaluation
+from eqmodels.evaluation.colours import OKABE_ITO
 
 __all__ = ["PICTURE", "turns_picture"]
 
 PICTURE = "turns.png"
 """The name of the file in a repository."""
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
-COLOURS = ("#0072B2", "#009E73", "#D55E00", "#E69F00", "#CC79A7")
 CURVES = ("canonical", "invariant-3", "regular", ORBIT_MEAN, TURNED_BACK)
 
 
@@ -37,7 +36,7 @@ def turns_picture(evaluations: dict[str, EncoderEvaluation]) -> bytes:
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     for line, (name, evaluation) in zip(("-", "--", ":"), evaluations.items(), strict=False):
-        for colour, features in zip(COLOURS, CURVES, strict=True):
+        for colour, features in zip(OKABE_ITO, CURVES, strict=False):
             scores = next((one for one in evaluation.features if one.features == features and one.angles), None)
             if scores is not None:
                 angles = [*map(float, scores.angles), 360.0]
