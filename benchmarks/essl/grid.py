@@ -8,14 +8,12 @@ from typing import Any
 
 from eqmodels.training import PretrainConfig
 
-__all__ = ["FOLDER", "GRID", "IMAGES", "RANDOM", "STANDARD", "TASKS", "ZOO", "seeds_of"]
+__all__ = ["FOLDER", "GRID", "IMAGES", "RANDOM", "SEEDS", "TASKS", "ZOO"]
 
 FOLDER = Path(__file__).parents[1] / "results" / "essl"
 """Where runs are kept, one folder each; weights stay out of the repository, see .gitignore."""
 
 SEEDS = (0, 1, 2)
-MORE_SEEDS = (3, 4)
-"""Of the rows in `CLOSE`, whose differences three seeds left open."""
 IMAGES = 20_000
 """Training images of the tables: of most pretrainings, and of all their probes."""
 
@@ -27,8 +25,6 @@ CONTROLS = [
     ("d4_resnet18_w16", "equivariant"),
     ("c4_resnet18_w16", "mlp"),  # the paper's head on the equivariant backbone
 ]
-CLOSE = {"crop_flip": [*STANDARD, ("c1_resnet18_w16", "mlp"), ("c4_resnet18_w16", "mlp")]}
-"""By augmentation: the same FLOPs with and without the group, and with either head."""
 HEADS = [
     ("d2_resnet18_w16", "mlp"),  # as many elements as C4, but the wrong ones: half turns and flips
     ("resnet18_w16", "linear"),
@@ -47,8 +43,8 @@ def _model_equivariance() -> Iterator[tuple[str, PretrainConfig]]:
     """The paper's experiment 3: backbones and heads, three augmentations."""
     rows = {"simclr": STANDARD + CONTROLS + HEADS, "none": STANDARD + CONTROLS, "crop_flip": STANDARD + CONTROLS}
     for augment, networks in rows.items():
-        for seed in SEEDS + MORE_SEEDS:
-            for model, head in networks if seed in SEEDS else CLOSE.get(augment, []):
+        for seed in SEEDS:
+            for model, head in networks:
                 config = _config(model=model, head=head, augment=augment, seed=seed)
                 yield f"{augment}/{model}.{head}/seed{seed}", config
 
@@ -96,8 +92,3 @@ RANDOM = dict(_random())
 """Networks that are measured as they are initialised, by name."""
 GRID = dict(_model_equivariance()) | dict(_causes()) | dict(_tasks()) | ZOO
 """All runs, by name."""
-
-
-def seeds_of(row: str) -> tuple[int, ...]:
-    """The seeds of a row, a run's name up to its last part."""
-    return tuple(seed for seed in SEEDS + MORE_SEEDS if f"{row}/seed{seed}" in GRID | RANDOM)

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from benchmarks.essl.evaluate import RESULTS
-from benchmarks.essl.grid import FOLDER, STANDARD, seeds_of
+from benchmarks.essl.grid import FOLDER, GRID, SEEDS, STANDARD
 from eqmodels.evaluation import EncoderEvaluation, Estimate, SeedSummary, estimate, over_seeds
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "is_planned",
     "parameters",
     "reference_of",
-    "seeds",
     "summary",
     "task",
     "width_of",
@@ -40,7 +39,7 @@ Read = Callable[[SeedSummary], Estimate | None]
 @cache
 def summary(row: str) -> SeedSummary | None:
     """A row over its seeds, as far as they are there; None without any."""
-    files = (FOLDER / row / f"seed{seed}" / RESULTS for seed in seeds_of(row))
+    files = (FOLDER / row / f"seed{seed}" / RESULTS for seed in SEEDS)
     found = [evaluation(file) for file in files if file.is_file()]
     return over_seeds(found) if found else None
 
@@ -58,8 +57,7 @@ def cell(row: str, read: Read, shown: Callable[[Estimate], str] = Estimate.as_pe
         return MISSING
     if (value := read(found)) is None:
         return ABSENT
-    planned = len(seeds_of(row))
-    return shown(value) + ("" if found.seeds == planned else f" ({found.seeds} of {planned} seeds)")
+    return shown(value) + ("" if found.seeds == len(SEEDS) else f" ({found.seeds} of {len(SEEDS)} seeds)")
 
 
 def feature(name: str, score: str = "accuracy") -> Read:
@@ -88,13 +86,6 @@ def information(found: SeedSummary) -> Estimate:
     return estimate(entropy - loss for loss in found.tasks[0].loss.values)
 
 
-def seeds(row: str) -> str:
-    """How many seeds are measured, and of how many if that is not all."""
-    found = summary(row)
-    planned = len(seeds_of(row))
-    return MISSING if found is None else f"{found.seeds}" + ("" if found.seeds == planned else f" of {planned}")
-
-
 def parameters(row: str) -> str:
     """Parameters of the backbone, in thousands."""
     found = summary(row)
@@ -111,7 +102,7 @@ def width_of(row: str, features: str) -> str:
 
 def is_planned(row: str) -> bool:
     """Whether the grid has the row."""
-    return bool(seeds_of(row))
+    return f"{row}/seed{SEEDS[0]}" in GRID
 
 
 def reference_of(row: str) -> str:

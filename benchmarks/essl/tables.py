@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks._sections import write_section
 from benchmarks.essl.evaluate import RESULTS
-from benchmarks.essl.grid import FOLDER, RANDOM, STANDARD, TASKS, ZOO, seeds_of
+from benchmarks.essl.grid import FOLDER, RANDOM, SEEDS, STANDARD, TASKS, ZOO
 from benchmarks.essl.rows import (
     ABSENT,
     MISSING,
@@ -25,7 +25,6 @@ from benchmarks.essl.rows import (
     is_planned,
     parameters,
     reference_of,
-    seeds,
     summary,
     task,
     width_of,
@@ -70,7 +69,6 @@ def backbones(augment: str) -> str:
             yield [
                 words,
                 parameters(row),
-                seeds(row),
                 cell(row, task("training_accuracy")),
                 cell(row, task("augmented_accuracy")),
                 cell(row, task("accuracy")),
@@ -81,7 +79,7 @@ def backbones(augment: str) -> str:
                 cell(row, feature("regular", "knn")),
             ]
 
-    header = ["backbone", "parameters", "seeds", "rotation, training", "held-out", "without augmentation", "width"]
+    header = ["backbone", "parameters", "rotation, training", "held-out", "without augmentation", "width"]
     return markdown_table([*header, "probe, regular", "ahead of the first row", "canonical", "kNN"], rows())
 
 
@@ -247,9 +245,8 @@ def verdict(benchmarks: str) -> str:
     Args:
         benchmarks: the folder's path from the document that the words stand in.
     """
-    rows = [f"simclr/{model}.{head}" for model, head in reversed(STANDARD)]
-    ours, theirs = (summary(row) for row in rows)
-    if ours is None or theirs is None or [ours.seeds, theirs.seeds] != [len(seeds_of(row)) for row in rows]:
+    ours, theirs = (summary(f"simclr/{model}.{head}") for model, head in reversed(STANDARD))
+    if ours is None or theirs is None or min(ours.seeds, theirs.seeds) < len(SEEDS):
         return f"The goal was C4 ahead of a ResNet of equal FLOPs by {GOAL:g} points of linear probe: not measured yet."
     c4, resnet = ours.of("regular").accuracy, theirs.of("regular").accuracy
     difference, apart = c4.minus(resnet), not c4.overlaps(resnet)
