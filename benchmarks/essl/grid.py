@@ -8,7 +8,7 @@ from typing import Any
 
 from eqmodels.training import PretrainConfig
 
-__all__ = ["FOLDER", "GRID", "IMAGES", "RANDOM", "SEEDS", "TASKS", "ZOO"]
+__all__ = ["FOLDER", "GRID", "IMAGES", "RANDOM", "SEEDS", "STANDARD", "TASKS", "ZOO"]
 
 FOLDER = Path(__file__).parents[1] / "results" / "essl"
 """Where runs are kept, one folder each; weights stay out of the repository, see .gitignore."""
@@ -41,10 +41,9 @@ def _config(**values: Any) -> PretrainConfig:  # noqa: ANN401 (the config checks
 
 def _model_equivariance() -> Iterator[tuple[str, PretrainConfig]]:
     """The paper's experiment 3: backbones and heads, three augmentations."""
-    rows = {"simclr": STANDARD + CONTROLS + HEADS, "none": STANDARD + CONTROLS, "crop_flip": STANDARD + CONTROLS}
-    for augment, networks in rows.items():
+    for augment in ("simclr", "crop_flip", "none"):
         for seed in SEEDS:
-            for model, head in networks:
+            for model, head in STANDARD + CONTROLS + HEADS:
                 config = _config(model=model, head=head, augment=augment, seed=seed)
                 yield f"{augment}/{model}.{head}/seed{seed}", config
 

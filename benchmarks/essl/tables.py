@@ -37,6 +37,8 @@ from eqmodels.studies import markdown_table
 README = Path(__file__).parents[2] / "README.md"
 DOCUMENT = README.parent / "docs" / "results.md"
 SECTION = "essl"
+PARAMETERS = "parameters, encoder"
+"""Without the head, which canonical features, and images that are turned back by it, need too."""
 LEGEND = {
     MISSING: f"{MISSING} is not trained yet.",
     ABSENT: f"{ABSENT} does not exist, or was not measured.",
@@ -75,12 +77,14 @@ def backbones(augment: str) -> str:
                 width_of(row, "regular"),
                 cell(row, feature("regular")),
                 ahead(row, reference_of(row), feature("regular")),
+                cell(row, feature("invariant-3")),
                 cell(row, feature("canonical")),
                 cell(row, feature("regular", "knn")),
             ]
 
-    header = ["backbone", "parameters", "rotation, training", "held-out", "without augmentation", "width"]
-    return markdown_table([*header, "probe, regular", "ahead of the first row", "canonical", "kNN"], rows())
+    header = ["backbone", PARAMETERS, "rotation, training", "held-out", "without augmentation", "width"]
+    probes = ["probe, regular", "ahead of the first row", "invariant", "canonical"]
+    return markdown_table([*header, *probes, "kNN"], rows())
 
 
 def untrained() -> str:
@@ -91,7 +95,7 @@ def untrained() -> str:
             scores = (cell(row, feature("regular", score)) for score in ("accuracy", "turned", "knn"))
             yield [f"`{row.partition('/')[2]}`", parameters(row), width_of(row, "regular"), *scores]
 
-    header = ["random initialisation", "parameters", "width", "probe, upright", "turned by 90, 180, 270", "kNN"]
+    header = ["random initialisation", PARAMETERS, "width", "probe, upright", "turned by 90, 180, 270", "kNN"]
     return markdown_table(header, rows())
 
 
@@ -101,9 +105,11 @@ CAUSES = (
     ("epochs5/resnet18_w16.mlp", "ResNet, 5 epochs"),
     ("epochs5/c4_resnet18_w16.equivariant", "C4, 5 epochs"),
     ("simclr/resnet18_w16.mlp", "ResNet, 15 epochs"),
+    ("simclr/c1_resnet18_w16.mlp", "C4's code without the group, 15 epochs"),
     ("simclr/c4_resnet18_w16.equivariant", "C4, 15 epochs"),
     # Its head sees one turn of an image a step, as the ResNet's does; the equivariant head learns of all four.
     ("simclr/c4_resnet18_w16.mlp", "C4, 15 epochs, the paper's head"),
+    ("simclr/d4_resnet18_w16.equivariant", "D4, 15 epochs"),
     ("simclr/resnet18_w8.mlp", "ResNet of C4's parameters, 15 epochs"),
 )
 
@@ -124,7 +130,7 @@ def causes() -> str:
 
     header = [
         "pretraining",
-        "parameters",
+        PARAMETERS,
         "rotation, augmented held-out",
         "I(A; Z) at least, nats, without augmentation",
     ]
@@ -221,7 +227,7 @@ def zoo() -> str:
                     f"{100 * found.labels['0.01'].mean:.1f}" if found.labels else ABSENT,
                 ]
 
-    header = ["pretrained network", "features", "width", "parameters", "upright", "turned by 90, 180, 270"]
+    header = ["pretrained network", "features", "width", PARAMETERS, "upright", "turned by 90, 180, 270"]
     return markdown_table([*header, "kNN", "1% of the labels"], rows())
 
 

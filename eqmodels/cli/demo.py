@@ -101,7 +101,7 @@ def _learn(train: LabelledImages, test: LabelledImages, seconds: float) -> Learn
                 snapshot(training),
                 few,
                 test,
-                features=("canonical",),
+                features=SHOWN["c4"],
                 knn=False,
                 fractions=(),
                 curve_images=0,
@@ -112,7 +112,8 @@ def _learn(train: LabelledImages, test: LabelledImages, seconds: float) -> Learn
         losses: list[float] = []
         training.network.train()
         started = time.monotonic()
-        while time.monotonic() - started < seconds and training.progress.epoch < config.epochs:
+        # One step at least: without any there is no loss to show.
+        while not losses or (time.monotonic() - started < seconds and training.progress.epoch < config.epochs):
             counted = training.progress.loss
             training.step()
             losses.append((training.progress.loss - counted) / config.batch_size)

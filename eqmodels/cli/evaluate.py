@@ -107,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _measured(network: Run, arguments: argparse.Namespace) -> EncoderEvaluation:
     name, limit = arguments.data or network.config.data, arguments.limit
-    size = network.config.size if arguments.size is None else arguments.size
+    size = network.config.size if arguments.size is None and name == "image_folder" else arguments.size
     if size is not None and size < 1:
         raise ValueError(f"--size must be at least one pixel; got {size}. Pass, for instance, 64.")
     train, test = (load_data(name, split, root=arguments.root, size=size) for split in SPLITS)

@@ -65,7 +65,7 @@ HELP: dict[str, str] = {
     "precision": "bfloat16 (autocast) or float32",
     "channels_last": "memory format of images and filters",
     "compile": "run through torch.compile",
-    "seed": "of weights, order, augmentation and labels",
+    "seed": "of weights, order, augmentation, labels and random colours",
 }
 """What each value of the config is, for a newcomer."""
 
@@ -136,14 +136,20 @@ def config_of(arguments: argparse.Namespace) -> PretrainConfig:
             values = json.loads(arguments.recipe.read_text("utf-8"))
         except OSError as error:
             raise ValueError(
-                f"--recipe must name a file that can be read; {arguments.recipe} is none ({error.strerror or error})."
+                f"--recipe must name a file that can be read; {arguments.recipe} is none ({error.strerror or error}). "
+                "Every pretrained network has a recipe.json to start from."
             ) from error
         except ValueError as error:
-            raise ValueError(f"--recipe must be a JSON file; {arguments.recipe} is none ({error}).") from error
+            raise ValueError(
+                f"--recipe must be a JSON file; {arguments.recipe} is none ({error}). Name a recipe.json."
+            ) from error
     names = [field.name for field in fields(PretrainConfig)]
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     if not isinstance(values, dict):
-        raise ValueError(f"--recipe must hold an object of names and values; {arguments.recipe} holds {values!r}.")
+        raise ValueError(
+            f"--recipe must hold an object of names and values; {arguments.recipe} holds {values!r}. "
+            'Write, for instance, {"epochs": 5}.'
+        )
     try:
         return PretrainConfig.from_dict(values | given)
     except TypeError as error:

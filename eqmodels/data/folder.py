@@ -50,7 +50,10 @@ def read_image_folder(root: str | Path | None, split: str, *, size: int | None =
     own_splits = _has_splits(base)
     folder = base / split if own_splits else base
     if not folder.is_dir():
-        raise FileNotFoundError(f"image_folder reads a folder with one folder of images a class; {folder} is none.")
+        raise FileNotFoundError(
+            f"image_folder reads a folder with one folder of images a class; {folder} is none. "
+            "Name one by root= (--root)."
+        )
     classes = sorted(
         {name for place in ((base / "train", base / "test") if own_splits else (base,)) for name in _folders(place)}
     )

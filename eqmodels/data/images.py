@@ -48,7 +48,7 @@ class LabelledImages:
         if not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
             raise ValueError(
                 f"labels of {self.name} must name one of its {len(self.classes)} classes; got "
-                f"{int(self.labels.min())} .. {int(self.labels.max())}."
+                f"{int(self.labels.min())} .. {int(self.labels.max())}. Number them from 0, and name every class."
             )
 
     def __len__(self) -> int:
@@ -156,7 +156,10 @@ class LabelledImages:
             ValueError: if the images have colours already.
         """
         if self.channels != 1:
-            raise ValueError(f"only grey images can be coloured; {self.name} has {self.channels} channels.")
+            raise ValueError(
+                f"only grey images can be coloured; {self.name} has {self.channels} channels. "
+                "Leave out coloured (--coloured)."
+            )
         generator = torch.Generator().manual_seed(seed)
         dark, light = torch.rand(2, len(self), 3, 1, 1, generator=generator)
         coloured = torch.empty(len(self), 3, *self.images.shape[-2:], dtype=torch.uint8)

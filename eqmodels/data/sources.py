@@ -77,13 +77,20 @@ def load_data(
         download: whether to download what is not found.
 
     Raises:
-        ValueError: if the name or the split is unknown.
+        ValueError: if the name or the split is unknown, or `size` or `root` would be of no effect.
         FileNotFoundError: if the files are nowhere, and could not be downloaded; says what was tried.
     """
     if name not in list_data():
         raise ValueError(f"data must be one of {', '.join(list_data())}; got {name!r}. Use 'fashion_mnist_mini'.")
     if split not in ("train", "test"):
         raise ValueError(f"split must be 'train' or 'test'; got {split!r}. Use 'train'.")
+    if size is not None and name != "image_folder":
+        raise ValueError(f"size is for image_folder only; got {size} for {name}. Leave it out (--size).")
+    if root is not None and name == "fashion_mnist_mini":
+        raise ValueError(
+            f"fashion_mnist_mini is part of the package and has no folder; got root={str(root)!r}. Leave it out "
+            "(--root), or name the data that lies there (--data fashion_mnist, --data image_folder)."
+        )
     if name == "fashion_mnist_mini":
         return read_fashion_mnist_mini(split)
     if name == "image_folder":

@@ -22,8 +22,10 @@ class FeatureSummary:
         width: their number.
         accuracy: of the linear probe on upright images.
         turned: of the same probe on images turned by quarters.
+        elements: of the same probe on images moved by each element of the group, by name.
         knn: of nearest neighbours; None if a seed was measured without.
         labels: accuracy by the fraction of training labels; of each seed the mean over its subsets.
+        angles: of the probe by the angle in degrees, through a circle; empty if a seed was measured without.
         angle_mean: of the probe over all angles; None if a seed was measured without.
         angle_worst: at the worst angle of each seed; None if a seed was measured without.
         effective_rank: of the features.
@@ -33,8 +35,10 @@ class FeatureSummary:
     width: int
     accuracy: Estimate
     turned: Estimate
+    elements: dict[str, Estimate]
     knn: Estimate | None
     labels: dict[str, Estimate]
+    angles: dict[str, Estimate]
     angle_mean: Estimate | None
     angle_worst: Estimate | None
     effective_rank: Estimate
@@ -156,8 +160,10 @@ def over_seeds(evaluations: Sequence[EncoderEvaluation]) -> SeedSummary:
             width=scores[0].width,
             accuracy=estimate(entry.accuracy for entry in scores),
             turned=estimate(entry.turned for entry in scores),
+            elements=_by_name([entry.elements for entry in scores]),
             knn=_measured([entry.knn for entry in scores]),
             labels={part: estimate(entry.labels[part].mean for entry in scores) for part in fractions},
+            angles=_by_name([entry.angles for entry in scores]),
             angle_mean=_measured([entry.angle_mean for entry in scores]),
             angle_worst=_measured([entry.angle_worst for entry in scores]),
             effective_rank=estimate(entry.effective_rank for entry in scores),
@@ -182,6 +188,12 @@ def over_seeds(evaluations: Sequence[EncoderEvaluation]) -> SeedSummary:
         features=tuple(map(feature_summary, range(len(features)))),
         tasks=tuple(map(task_summary, range(len(tasks)))),
     )
+
+
+def _by_name(seeds: Sequence[dict[str, float]]) -> dict[str, Estimate]:
+    """Estimates of the values that all seeds have."""
+    shared = [name for name in seeds[0] if all(name in values for values in seeds)]
+    return {name: estimate(values[name] for values in seeds) for name in shared}
 
 
 def _measured(values: Sequence[float]) -> Estimate | None:

@@ -104,9 +104,10 @@ def fit_linear_probe(
     float64 if the features are, otherwise in float32. The objective is convex: what is returned is its optimum on *all*
     images for the chosen strength. The strength is that of the highest accuracy on the held-out images of
     `validation_parts`, of equal accuracies that of the lowest log-loss, of equal ones the strongest. They are tried
-    from strong to weak, until two in turn are worse than the best in both. It is not chosen if only one is given, nor
-    if no class has two images: then the strongest, with which the probe is close to the classifier by the nearest class
-    mean.
+    from strong to weak, until two in turn are worse than the best in both; in float32 by fits of at most 100 steps,
+    which judge weak strengths a little too kindly (measured in docs/results.md). It is not chosen if only one is given,
+    nor if no class has two images: then the strongest, with which the probe is close to the classifier by the nearest
+    class mean.
 
     Source: the protocol of Kornblith et al. 2019, arXiv 1805.08974, and of AugSelf (Lee et al. 2021, arXiv 2111.09613).
 

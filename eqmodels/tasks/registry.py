@@ -74,9 +74,9 @@ def create_task(name: str, *, preset: Preset = "fixed", to_rgb: bool = False) ->
     if fine:
         return FineRotation(int(fine[1]))
     if name not in _TASKS:
-        nearest = get_close_matches(name, _TASKS, n=3) or list(_TASKS)
+        nearest = get_close_matches(name, _TASKS, n=3) or ["rotation"]
         raise ValueError(
-            f"name must be one of list_tasks(), rotation<N>, or several joined by '+'; got {name!r}. "
-            f"Nearest: {', '.join(nearest)}."
+            f"task must be one of {', '.join(_TASKS)}, rotation<N>, or several joined by '+'; got {name!r}. "
+            f"Use {' or '.join(map(repr, nearest))}."
         )
     return _TASKS[name](preset, to_rgb)

@@ -57,11 +57,11 @@ class PretrainConfig:
             class head; ``"always"`` turns them.
         class_weight: of a head that predicts the class, the dose of its gradient that reaches the backbone: above 0
             adds class information, 0 observes it, below 0 eliminates it (see `class_information_loss`); None for no
-            class head. The only use of labels.
+            class head. Classes are used here and by `limit`, and nowhere else.
         class_hidden: channels of the class head's hidden layer; 0 for a linear one.
         augment: ``"none"``, ``"crop_flip"`` or ``"simclr"``, see `create_augmentation`.
         data: the data set, see `load_data`.
-        limit: number of training images, a balanced subset, the same for every `seed`; None for all.
+        limit: number of training images, equally many of every class, the same for every `seed`; None for all.
         coloured: whether grey images get random colours that do not depend on the class (see
             `LabelledImages.coloured`).
         to_rgb: whether a grey channel is repeated three times.
@@ -80,7 +80,7 @@ class PretrainConfig:
         precision: ``"bfloat16"`` runs the networks under autocast; weights are always float32.
         channels_last: memory format of images and filters.
         compile: whether to run through `torch.compile`.
-        seed: of weights, order, augmentation, labels and dropout, below ``2**32``.
+        seed: of weights, order, augmentation, labels, dropout and the colours of `coloured`, below ``2**32``.
 
     No number may be above ``2**32``, which is the largest that a file of a finished run holds.
 
@@ -131,7 +131,10 @@ class PretrainConfig:
             )
         for name in ("learning_rate", "weight_decay", "warmup_epochs"):
             if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must be a finite number of at least 0; got {getattr(self, name)}.")
+                raise ValueError(
+                    f"{name} must be a finite number of at least 0; got {getattr(self, name)}. "
+                    f"Pass {getattr(type(self), name)}."
+                )
         if self.warmup_epochs > self.epochs:
             raise ValueError(
                 f"warmup_epochs must be at most epochs, or learning_rate is never reached; got {self.warmup_epochs} "
@@ -146,11 +149,11 @@ class PretrainConfig:
         if self.class_weight is not None and not math.isfinite(self.class_weight):
             raise ValueError(
                 f"class_weight must be a finite number; got {self.class_weight}. Pass 0.5 to add class information, -9 "
-                "to eliminate it, or None for no class head."
+                "to eliminate it, or leave it out for no class head."
             )
         if self.clip_norm is not None and not 0 < self.clip_norm < float("inf"):
             raise ValueError(
-                f"clip_norm must be a positive finite number; got {self.clip_norm}. Pass None for no clipping."
+                f"clip_norm must be a positive finite number; got {self.clip_norm}. Pass 1, or leave it out."
             )
         self._check_largest()
         for name, allowed in CHOICES.items():

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from eqmodels._shapes import Float
 from eqmodels.backbones import Encoder, create_model
 from eqmodels.heads import EquivariantHead, create_head
+from eqmodels.layers.checks import check_count
 from eqmodels.objectives import ClassInformation
 from eqmodels.tasks import Task, create_task
 from eqmodels.training.config import PretrainConfig
@@ -102,6 +103,8 @@ def build_model(config: PretrainConfig, channels: int, num_classes: int = 0) -> 
             f"an equivariant head predicts one task, as a flip before a turn changes what the turn looks like; got "
             f"task={config.task!r}. Use task='dihedral', or head='mlp'."
         )
+    if config.head == "equivariant":
+        check_count("head_hidden", config.head_hidden, backbone.group.order)
     features = backbone.feature_info[-1]["num_chs"]
     heads = [
         create_head(

@@ -99,6 +99,14 @@ def test_the_page_has_its_pictures_and_every_row(demo):
     assert page.count("<tr>") == 1 + 3 + 3 + 2
 
 
+def test_the_shortest_duration_is_one_step(monkeypatch):
+    monkeypatch.setattr(command, "LEARNING_IMAGES", 20)
+    train, test = (load_data(command.DATA, split).balanced_subset(100) for split in ("train", "test"))
+    learning = command._learn(train, test, 1e-9)
+    assert len(learning.losses) == 1
+    assert {scores.features for scores in learning.after.features} == {"invariant-3", "regular", "canonical"}
+
+
 def test_a_duration_that_is_none_is_refused_in_one_sentence(capsys):
     assert main(["demo", "--seconds", "0"]) == 2
     assert "--seconds must be positive; got 0" in capsys.readouterr().err

@@ -136,7 +136,7 @@ def test_every_config_has_a_folder_of_its_own():
         (["--head", "big"], 2, "invalid choice: 'big'"),
         (["--task", "rotatoin"], 2, "rotation"),
         (["--model", "resnet18_w4"], 2, "an equivariant head needs a backbone whose group contains the task's"),
-        (["--task", "grayscale", "--head", "mlp", "--augment", "none"], 2, "Pass to_rgb=True (--to-rgb)"),
+        (["--task", "grayscale", "--head", "mlp", "--augment", "none"], 2, "(--coloured)"),
         (["--data", "imagenet"], 2, "data must be one of"),
         (
             ["--recipe", "/nowhere/recipe.json"],

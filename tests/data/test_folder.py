@@ -144,7 +144,10 @@ def test_images_of_different_sizes_ask_for_size(tmp_path):
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    message = f"image_folder reads a folder with one folder of images a class; {tmp_path / 'nowhere'} is none."
+    message = (
+        f"image_folder reads a folder with one folder of images a class; {tmp_path / 'nowhere'} is none. "
+        "Name one by root= (--root)."
+    )
     with pytest.raises(FileNotFoundError, match=f"^{re.escape(message)}$"):
         load_data("image_folder", root=tmp_path / "nowhere")
 

@@ -191,12 +191,12 @@ def refused(**changes):
         (
             refused(labels=torch.tensor([0, 2])),
             ValueError,
-            "labels of made must name one of its 2 classes; got 0 .. 2.",
+            "labels of made must name one of its 2 classes; got 0 .. 2. Number them from 0, and name every class.",
         ),
         (
             refused(labels=torch.tensor([-1, 1])),
             ValueError,
-            "labels of made must name one of its 2 classes; got -1 .. 1.",
+            "labels of made must name one of its 2 classes; got -1 .. 1. Number them from 0, and name every class.",
         ),
         (lambda: made().subset([]), ValueError, "made has no images; got 0. Name a folder or a split that has some."),
         (
@@ -215,7 +215,7 @@ def refused(**changes):
         (
             lambda: made(channels=3).coloured(),
             ValueError,
-            "only grey images can be coloured; made has 3 channels.",
+            "only grey images can be coloured; made has 3 channels. Leave out coloured (--coloured).",
         ),
     ],
 )

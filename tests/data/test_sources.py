@@ -352,3 +352,21 @@ def test_the_names():
 def test_an_unknown_split_is_refused(name):
     with pytest.raises(ValueError, match=r"^split must be 'train' or 'test'; got 'valid'\. Use 'train'\.$"):
         load_data(name, "valid")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("fashion_mnist_mini", {"size": 32}, "size is for image_folder only; got 32 for fashion_mnist_mini. Leave it"),
+        ("mnist", {"size": 32}, "size is for image_folder only; got 32 for mnist. Leave it out (--size)."),
+        (
+            "fashion_mnist_mini",
+            {"root": "photos"},
+            "fashion_mnist_mini is part of the package and has no folder; got root='photos'. Leave it out (--root), or "
+            "name the data that lies there (--data fashion_mnist, --data image_folder).",
+        ),
+    ],
+)
+def test_an_option_of_no_effect_is_refused(name, options, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        load_data(name, **options)

@@ -102,7 +102,7 @@ BROKEN = [
             {"class_weight": float(value)},
             ValueError,
             f"class_weight must be a finite number; got {value}. Pass 0.5 to add class information, -9 to eliminate "
-            "it, or None for no class head.",
+            "it, or leave it out for no class head.",
         )
         for value in ("nan", "inf", "-inf")
     ),
@@ -117,10 +117,18 @@ BROKEN = [
         ValueError,
         "batch_size must be a multiple of accumulate; got 2 and 4. Pass batch_size=4.",
     ),
-    ({"learning_rate": -1.0}, ValueError, "learning_rate must be a finite number of at least 0; got -1.0."),
-    ({"learning_rate": float("nan")}, ValueError, "learning_rate must be a finite number of at least 0; got nan."),
-    ({"weight_decay": float("inf")}, ValueError, "weight_decay must be a finite number of at least 0; got inf."),
-    ({"warmup_epochs": -1}, ValueError, "warmup_epochs must be a finite number of at least 0; got -1."),
+    ({"learning_rate": -1.0}, ValueError, "learning_rate must be a finite number of at least 0; got -1.0. Pass 0.05."),
+    (
+        {"learning_rate": float("nan")},
+        ValueError,
+        "learning_rate must be a finite number of at least 0; got nan. Pass 0.05.",
+    ),
+    (
+        {"weight_decay": float("inf")},
+        ValueError,
+        "weight_decay must be a finite number of at least 0; got inf. Pass 0.0005.",
+    ),
+    ({"warmup_epochs": -1}, ValueError, "warmup_epochs must be a finite number of at least 0; got -1. Pass 1.0."),
     (
         {"warmup_epochs": 2.5, "epochs": 2},
         ValueError,
@@ -137,7 +145,7 @@ BROKEN = [
         (
             {"clip_norm": float(value)},
             ValueError,
-            f"clip_norm must be a positive finite number; got {value}. Pass None for no clipping.",
+            f"clip_norm must be a positive finite number; got {value}. Pass 1, or leave it out.",
         )
         for value in ("0.0", "nan", "inf")
     ),

@@ -9,10 +9,11 @@ import time
 
 import pytest
 import torch
+from torch.nn import BatchNorm2d, SyncBatchNorm
 
-from eqmodels.training import load_run
+from eqmodels.training import Pretraining, load_run
 from eqmodels.training.distributed import World
-from tests.training.runs import finish, start, start_several, tiny
+from tests.training.runs import finish, photos, start, start_several, tiny
 
 CONFIG = {"model": "c4_resnet18_w8", "norm": "layer", "augment": "simclr", "epochs": 2}
 
@@ -27,6 +28,27 @@ def test_processes_share_the_rows_of_a_batch(size):
 
 def test_one_process_writes():
     assert [World(rank, 3).is_writer for rank in range(3)] == [True, False, False]
+
+
+class Synchronised(World):
+    """Two processes that share batch statistics, as those on GPUs do, but that this one does not wait for."""
+
+    shares_statistics = True
+
+    def replicate(self, model):
+        return model
+
+
+def test_batch_norm_is_synchronised_where_processes_share_statistics():
+    config = tiny(model="c4_resnet18_w8")
+    norms = [
+        {type(module) for module in Pretraining(config, photos(), world).model.modules()} & {BatchNorm2d, SyncBatchNorm}
+        for world in (World(), Synchronised(size=2))
+    ]
+    assert norms == [{BatchNorm2d}, {SyncBatchNorm}]
+    assert not World(size=2).shares_statistics
+    assert World(size=2, device=torch.device("cuda")).shares_statistics
+    assert not World(device=torch.device("cuda")).shares_statistics
 
 
 def assert_same_weights(folder, reference, tolerance):
