@@ -197,7 +197,7 @@ BAD_CONFIGS = {
     "a path for a hash": (partial(config, sha256="../" * 21 + "a"), r"at \['sha256'\]"),
     "a path for a task": (
         partial(part, "pretraining", task="../x"),
-        "describes no run: name must be one of list_tasks",
+        "describes no run: task must be one of",
     ),
     "another size than it says": (partial(part, "pretrained_cfg", input_size=[1, 28, 28]), "contradicts itself"),
     "other features than it has": (

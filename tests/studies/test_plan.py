@@ -68,7 +68,7 @@ def test_a_plan_survives_json(plan):
         ({"seeds": (0, 0)}, "seeds must be different"),
         ({"tasks": ("none",)}, "have two labels or more; got 'none'"),
         ({"tasks": ("rotation+blur",)}, "asked one at a time"),
-        ({"tasks": ("rotate",)}, "Nearest: rotation"),
+        ({"tasks": ("rotate",)}, "Use 'rotation'"),
     ],
 )
 def test_bad_plans_are_one_sentence(values, pattern):
