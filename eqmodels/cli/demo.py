@@ -7,6 +7,7 @@ import importlib.util
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from eqmodels.data import LabelledImages, load_data
 from eqmodels.evaluation import EncoderEvaluation, evaluate, images_per_second
 from eqmodels.export import to_plain
 from eqmodels.hub import load_pretrained
-from eqmodels.storage import prepare_folder
+from eqmodels.storage import LONGEST_LOG, prepare_folder
 from eqmodels.training import PretrainConfig, Pretraining, Run, snapshot
 
 __all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
@@ -28,6 +29,8 @@ CURVE_IMAGES = 500
 """Test images of the curve over the angles."""
 LEARNING_IMAGES = 2000
 """Training images of the tiny network's probes."""
+TRIAL_STEPS = 20
+"""Steps by which the speed of this machine is told."""
 STRENGTHS = (1.0, 0.1, 0.01, 1e-3, 1e-4)
 """Of the probes' penalty: the weaker ones that `evaluate` tries by default are for more images than there are here."""
 
@@ -90,8 +93,9 @@ def _speeds(twins: dict[str, Run], test: LabelledImages) -> dict[str, float]:
 
 def _learn(train: LabelledImages, test: LabelledImages, seconds: float) -> Learning:
     """Pretrains a tiny network until the time is over, and measures it before and after."""
-    config = PretrainConfig(model="c4_resnet18_w8", batch_size=64, epochs=8, data=DATA)
+    config = PretrainConfig(model="c4_resnet18_w8", batch_size=64, data=DATA)
     with torch.random.fork_rng(devices=[]):
+        config = replace(config, epochs=_epochs(config, train, seconds))
         training = Pretraining(config, train)
 
         few = train.balanced_subset(LEARNING_IMAGES)
@@ -114,14 +118,32 @@ def _learn(train: LabelledImages, test: LabelledImages, seconds: float) -> Learn
         started = time.monotonic()
         # One step at least: without any there is no loss to show.
         while not losses or (time.monotonic() - started < seconds and training.progress.epoch < config.epochs):
-            counted = training.progress.loss
-            training.step()
-            losses.append((training.progress.loss - counted) / config.batch_size)
-            if training.progress.step == training.steps_per_epoch:
-                training.end_epoch()
+            losses.append(_step(training))
         spent = time.monotonic() - started
         after = scored()
     return Learning(config.model, spent, tuple(losses), config.batch_size, before, after)
+
+
+def _epochs(config: PretrainConfig, train: LabelledImages, seconds: float) -> int:
+    """How many epochs fit into the time on this machine, so that the schedule ends with it."""
+    trial = Pretraining(replace(config, epochs=TRIAL_STEPS), train)
+    trial.network.train()
+    _step(trial)
+    started = time.monotonic()
+    for _ in range(1, TRIAL_STEPS):
+        _step(trial)
+    each = (time.monotonic() - started) / (TRIAL_STEPS - 1)
+    return int(min(max(seconds / (each * trial.steps_per_epoch), 1), LONGEST_LOG))
+
+
+def _step(training: Pretraining) -> float:
+    """Takes one step, and ends the epoch if it was the last one; its loss in nats."""
+    counted = training.progress.loss
+    training.step()
+    loss = (training.progress.loss - counted) / training.config.batch_size
+    if training.progress.step == training.steps_per_epoch:
+        training.end_epoch()
+    return loss
 
 
 def _text(result: DemoResult) -> str:
