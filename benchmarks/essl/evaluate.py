@@ -15,7 +15,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.essl.grid import FOLDER, GRID, IMAGES, RANDOM
+from benchmarks.essl.grid import FOLDER, GRID, IMAGES, POOLED, RANDOM
+from benchmarks.essl.pooled import pool_instead_of_striding
 from eqmodels.data import load_data
 from eqmodels.evaluation import evaluate, poolings_of
 from eqmodels.storage import CONFIG, write_atomically
@@ -35,6 +36,8 @@ def measure(name: str, root: str | None) -> None:
     # However few images a pretraining of the tables saw, their probes see the same ones.
     train = training_images(config if config.limit is None else replace(config, limit=IMAGES), root)
     run = untrained(config, train) if name in RANDOM else load_run(folder)
+    if name.startswith(POOLED):
+        pool_instead_of_striding(run.model.backbone)
     test = prepared_images(config, load_data(config.data, "test", root=root), "test")
     started = time.monotonic()
     if any(fnmatch.fnmatch(name, pattern) for pattern in IN_FULL):

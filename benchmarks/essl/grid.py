@@ -8,7 +8,7 @@ from typing import Any
 
 from eqmodels.training import PretrainConfig
 
-__all__ = ["FOLDER", "GRID", "IMAGES", "RANDOM", "SEEDS", "STANDARD", "TASKS", "ZOO"]
+__all__ = ["FOLDER", "GRID", "IMAGES", "POOLED", "RANDOM", "SEEDS", "STANDARD", "TASKS", "ZOO"]
 
 FOLDER = Path(__file__).parents[1] / "results" / "essl"
 """Where runs are kept, one folder each; weights stay out of the repository, see .gitignore."""
@@ -30,6 +30,8 @@ HEADS = [
     ("resnet18_w16", "linear"),
     ("c4_resnet18_w16", "linear"),
 ]
+POOLED = "random/resnet18_w16.pooled"
+"""The standard network of the same weights, with the downsampling of the others (see `pool_instead_of_striding`)."""
 TASKS = ("none", "horizontal_flip", "vertical_flip", "rotation", "grayscale", "colour_inversion", "jigsaw", "blur")
 
 
@@ -63,6 +65,7 @@ def _random() -> Iterator[tuple[str, PretrainConfig]]:
     for seed in SEEDS:
         for model, head in STANDARD + CONTROLS[:3]:
             yield f"random/{model}/seed{seed}", _config(model=model, head=head, seed=seed)
+        yield f"{POOLED}/seed{seed}", _config(model="resnet18_w16", head="mlp", seed=seed)
 
 
 def _tasks() -> Iterator[tuple[str, PretrainConfig]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks._sections import write_section
 from benchmarks.essl.evaluate import RESULTS
-from benchmarks.essl.grid import FOLDER, RANDOM, SEEDS, STANDARD, TASKS, ZOO
+from benchmarks.essl.grid import FOLDER, POOLED, RANDOM, SEEDS, STANDARD, TASKS, ZOO
 from benchmarks.essl.rows import (
     ABSENT,
     MISSING,
@@ -93,7 +93,8 @@ def untrained() -> str:
     def rows() -> Iterator[list[str]]:
         for row in dict.fromkeys(name.rpartition("/")[0] for name in RANDOM):
             scores = (cell(row, feature("regular", score)) for score in ("accuracy", "turned", "knn"))
-            yield [f"`{row.partition('/')[2]}`", parameters(row), width_of(row, "regular"), *scores]
+            words = "`resnet18_w16`, downsampling of the others" if row == POOLED else f"`{row.partition('/')[2]}`"
+            yield [words, parameters(row), width_of(row, "regular"), *scores]
 
     header = ["random initialisation", PARAMETERS, "width", "probe, upright", "turned by 90, 180, 270", "kNN"]
     return markdown_table(header, rows())
