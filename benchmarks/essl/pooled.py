@@ -13,7 +13,7 @@ __all__ = ["pool_instead_of_striding"]
 def pool_instead_of_striding(network: Encoder) -> None:
     """Pools before every block of a standard ResNet-18 that halves the map, and lets its convolutions have stride 1.
 
-    In place; weights, parameters and (at even sizes) FLOPs stay as they are.
+    In place; weights, parameters and FLOPs stay as they are.
     """
     for name in ("layer2", "layer3", "layer4"):
         stage = network.get_submodule(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import math
 import sys
 import time
 from dataclasses import replace
@@ -125,7 +126,7 @@ def _learn(train: LabelledImages, test: LabelledImages, seconds: float) -> Learn
 
 
 def _epochs(config: PretrainConfig, train: LabelledImages, seconds: float) -> int:
-    """How many epochs fit into the time on this machine, so that the schedule ends with it."""
+    """How many epochs the time takes on this machine, so that the schedule ends with it, or in the epoch after."""
     trial = Pretraining(replace(config, epochs=TRIAL_STEPS), train)
     trial.network.train()
     _step(trial)
@@ -133,7 +134,7 @@ def _epochs(config: PretrainConfig, train: LabelledImages, seconds: float) -> in
     for _ in range(1, TRIAL_STEPS):
         _step(trial)
     each = (time.monotonic() - started) / (TRIAL_STEPS - 1)
-    return int(min(max(seconds / (each * trial.steps_per_epoch), 1), LONGEST_LOG))
+    return math.ceil(min(seconds / (each * trial.steps_per_epoch), LONGEST_LOG))
 
 
 def _step(training: Pretraining) -> float:

@@ -25,7 +25,7 @@ class FeatureSummary:
         elements: of the same probe on images moved by each element of the group, by name.
         knn: of nearest neighbours; None if a seed was measured without.
         labels: accuracy by the fraction of training labels; of each seed the mean over its subsets.
-        angles: of the probe by the angle in degrees, through a circle; empty if a seed was measured without.
+        angles: of the probe by the angle in degrees, through a circle, at the angles that all seeds have.
         angle_mean: of the probe over all angles; None if a seed was measured without.
         angle_worst: at the worst angle of each seed; None if a seed was measured without.
         effective_rank: of the features.

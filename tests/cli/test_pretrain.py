@@ -60,6 +60,17 @@ def test_the_next_step_finds_the_same_data(capsys, tmp_path):
     assert build_parser().parse_args(shlex.split(line)).root == str(root)
 
 
+def test_images_of_a_folder_have_a_size_and_other_data_keep_theirs(capsys, tmp_path):
+    options = [*folder_of_images(tmp_path / "mine", range(80)), "--size", "16", "--folder", str(tmp_path / "run")]
+    assert main(["pretrain", *SMALL, *options]) == 0
+    evaluation = ["evaluate", str(tmp_path / "run"), "--quick", "--limit", "50", "--json"]
+    capsys.readouterr()
+    assert main([*evaluation, "--data", "fashion_mnist_mini"]) == 0
+    assert json.loads(capsys.readouterr().out)["train"][0] == "fashion_mnist_mini"
+    assert main([*evaluation, "--data", "fashion_mnist_mini", "--size", "16"]) == 2
+    assert "size is for image_folder only; got 16 for fashion_mnist_mini" in capsys.readouterr().err
+
+
 def test_the_run_on_one_folder_of_images_is_not_that_on_another(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     first, second = (folder_of_images(tmp_path / name, range(*at)) for name, at in (("a", (0, 80)), ("b", (80, 160))))

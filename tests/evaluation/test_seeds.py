@@ -39,6 +39,17 @@ def test_a_summary_is_the_estimate_of_every_number(one):
     assert task.training_accuracy is None
 
 
+def test_elements_and_angles_that_all_seeds_have_are_summarised(one):
+    curves = [{"0": 0.8, "15": 0.4}, {"0": 0.9, "15": 0.6, "30": 0.2}]
+    seeds = [
+        replace(shifted(one, 0.1 * i), features=(replace(one.features[0], angles=curve, elements=curve),))
+        for i, curve in enumerate(curves)
+    ]
+    (entry,) = over_seeds(seeds).features
+    assert entry.angles == entry.elements == {"0": estimate([0.8, 0.9]), "15": estimate([0.4, 0.6])}
+    assert over_seeds([one]).features[0].elements.keys() == one.features[0].elements.keys() != set()
+
+
 def test_few_labels_are_averaged_by_fraction(one):
     def with_labels(mean):
         labels = {"0.1": estimate([mean - 0.01, mean, mean + 0.01])}

@@ -159,6 +159,7 @@ def test_no_images_are_refused(tmp_path):
     [
         ({"model": "c4_resnet19"}, "^no model is named 'c4_resnet19'; the nearest names are "),
         ({"task": "rotate"}, "^task must be one of"),
+        ({"head_hidden": 3}, "^head_hidden must be at least 4; got 3. Pass a whole number of at least 4.$"),
         ({"task": "jigsaw"}, "^an equivariant head predicts an element of a planar group"),
         ({"model": "resnet18_w8"}, "^an equivariant head needs a backbone whose group contains"),
         ({"task": "dihedral", "augment": "none"}, "^an equivariant head needs a backbone whose group contains"),
