@@ -12,16 +12,15 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from benchmarks.essl.grid import FOLDER, GRID, IMAGES
-from eqmodels.data import LabelledImages, load_data
+from eqmodels.data import load_data
+from eqmodels.evaluation import regular_features
 from eqmodels.measures import linear_probe
 from eqmodels.storage import CONFIG, WEIGHTS, write_atomically
-from eqmodels.training import Run, load_run, prepared_images, training_images
+from eqmodels.training import load_run, prepared_images, training_images
 
 TARGET = FOLDER / "strengths.json"
-BATCH = 500
 
 
 class _Converged(linear_probe.LogisticObjective):
@@ -35,19 +34,12 @@ class _Converged(linear_probe.LogisticObjective):
         return super().minimise(strength, start)
 
 
-@torch.no_grad()
-def features_of(run: Run, data: LabelledImages) -> Tensor:
-    """Regular features, ``(N, F)``."""
-    parts = (data.pixels(slice(i, i + BATCH)) for i in range(0, len(data), BATCH))
-    return torch.cat([run.model.features(run.preprocessing.normalise(part)) for part in parts])
-
-
 def measure(name: str, root: str | None) -> dict[str, Any]:
     """Strength and test accuracy of both probes of a run."""
     config, run = GRID[name], load_run(FOLDER / name)
     train = training_images(replace(config, limit=IMAGES), root)
     test = prepared_images(config, load_data(config.data, "test", root=root), "test")
-    fitted, held_out = features_of(run, train), features_of(run, test)
+    fitted, held_out = (regular_features(run, data.pixels, len(data)) for data in (train, test))
     found: dict[str, Any] = {"name": name}
     usual = linear_probe.LogisticObjective
     for judged, objective in (("rough", usual), ("converged", _Converged)):
