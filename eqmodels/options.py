@@ -1,0 +1,184 @@
+"""The options of a class or a function: names, types, defaults, choices and help, read off its signature and docstring.
+
+What configs, command lines and sentences know of an option stands in one place, where the class documents its
+arguments (``Args:`` of its docstring).
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+import types
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+__all__ = ["REQUIRED", "Option", "check_options", "documented", "options_of"]
+
+
+class _Required:
+    """The default of what has none."""
+
+    def __repr__(self) -> str:
+        return "required"
+
+
+REQUIRED = _Required()
+"""The default of an option that must be given."""
+
+_ARGUMENT = re.compile(r"^    (?P<name>\*{0,2}\w+)(?: \([^)]*\))?: *(?P<text>.*)$")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One argument of a class or a function.
+
+    Attributes:
+        name: of the argument.
+        kinds: the types that a value may have: of `bool`, `int`, `float`, `str`, `tuple` and `dict`; empty if anything
+            may be given.
+        default: its value where it is left out; `REQUIRED` if it must be given.
+        choices: the words, or other values, that it is one of; empty if it is free.
+        optional: whether None is a value.
+        help: what its docstring says, without markup, in one line.
+    """
+
+    name: str
+    kinds: tuple[type, ...]
+    default: Any
+    choices: tuple[Any, ...]
+    optional: bool
+    help: str
+
+    def check(self, value: Any) -> None:  # noqa: ANN401 (anything may be given)
+        """Refuses a value of another type, or that is none of the choices.
+
+        Raises:
+            TypeError: if the type is another.
+            ValueError: if there are choices, and it is none of them.
+        """
+        if value is None and self.optional:
+            return
+        way_out = "" if self.default is REQUIRED else f" Use {self.default!r}."
+        if self.choices and value not in self.choices:
+            raise ValueError(
+                f"{self.name} must be one of {', '.join(map(str, self.choices))}; got {value!r}.{way_out}"
+            )
+        if self.kinds and not _is_of(value, self.kinds):
+            words = " or ".join(_WORDS[kind] for kind in self.kinds)
+            raise TypeError(f"{self.name} must be {words}; got {value!r}.{way_out}")
+
+
+_WORDS: dict[type, str] = {
+    bool: "True or False",
+    int: "an integer",
+    float: "a number",
+    str: "a word",
+    tuple: "a list of values",
+    dict: "an object of names and values",
+}
+
+
+def options_of(target: Callable[..., Any], *, without: Collection[str] = ()) -> dict[str, Option]:
+    """The options of a class or a function, in the order of its signature.
+
+    Args:
+        target: a class, whose `__init__` counts, or a function.
+        without: names to leave out.
+    """
+    signature = inspect.signature(target)
+    source = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+    try:
+        hints = get_type_hints(source)
+    except (NameError, TypeError):  # names that exist for the type checker alone
+        hints = {}
+    texts = documented(target)
+    found = {}
+    for parameter in signature.parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or parameter.name in without:
+            continue
+        default = REQUIRED if parameter.default is parameter.empty else parameter.default
+        hint = hints.get(parameter.name, Any if default in (REQUIRED, None) else type(default))
+        kinds, choices, optional = _read(hint)
+        found[parameter.name] = Option(
+            parameter.name, kinds, default, choices, optional or default is None, texts.get(parameter.name, "")
+        )
+    return found
+
+
+def check_options(
+    target: Callable[..., Any], values: Mapping[str, Any], *, subject: str, without: Collection[str] = ()
+) -> dict[str, Any]:
+    """The values themselves, if the class or function has such options and they are of their types.
+
+    Args:
+        target: a class or a function.
+        values: of its options, by name.
+        subject: what the sentence calls it, such as ``"task 'jigsaw'"``.
+        without: options that it has, and that are not to be given here.
+
+    Raises:
+        TypeError: if there is no such option (gives the nearest), one is missing, or a value is of another type.
+        ValueError: if a value is none of the choices.
+    """
+    known = options_of(target, without=without)
+    for name, value in values.items():
+        if name not in known:
+            nearest = difflib.get_close_matches(str(name)[:200], known, n=1)
+            way_out = f"Use {nearest[0]!r}, or drop it." if nearest else "Drop it."
+            raise TypeError(
+                f"{subject} has no option {name!r}; its options are {', '.join(known) or 'none'}. {way_out}"
+            )
+        known[name].check(value)
+    if missing := [name for name, option in known.items() if option.default is REQUIRED and name not in values]:
+        raise TypeError(f"{subject} needs the option {missing[0]!r}; got {dict(values)!r}. Give it a value.")
+    return dict(values)
+
+
+def documented(target: Callable[..., Any]) -> dict[str, str]:
+    """What the section ``Args:`` of a docstring says of each argument, in one line, without markup."""
+    lines = inspect.cleandoc(target.__doc__ or "").splitlines()
+    texts: dict[str, list[str]] = {}
+    inside, name = False, ""
+    for line in lines:
+        if line and not line.startswith(" "):
+            inside = line == "Args:"
+        elif inside and (match := _ARGUMENT.match(line)):
+            name = match["name"].lstrip("*")
+            texts[name] = [match["text"]]
+        elif inside and name and line.strip():
+            texts[name].append(line.strip())
+    return {name: _plain(" ".join(parts)) for name, parts in texts.items()}
+
+
+def _plain(text: str) -> str:
+    """Words without the marks of code, as a terminal shows them."""
+    return re.sub(r"``\"?([^`\"]*)\"?``|`([^`]*)`", lambda match: match[1] or match[2] or "", text).strip()
+
+
+def _read(hint: Any) -> tuple[tuple[type, ...], tuple[Any, ...], bool]:  # noqa: ANN401
+    """Kinds, choices and whether None is allowed, of a type hint."""
+    if get_origin(hint) is Literal:
+        values = get_args(hint)
+        return (), tuple(value for value in values if value is not None), None in values
+    if get_origin(hint) in (Union, types.UnionType):
+        parts = [_read(part) for part in get_args(hint) if part is not type(None)]
+        kinds = tuple(dict.fromkeys(kind for part in parts for kind in part[0]))
+        free = any(not part[0] and not part[1] for part in parts)
+        choices = tuple(choice for part in parts for choice in part[1])
+        return () if free or choices else kinds, choices, type(None) in get_args(hint)
+    plain = get_origin(hint) or hint
+    if plain in _WORDS:
+        return (plain,), (), False
+    if inspect.isclass(plain) and issubclass(plain, (list, tuple)):
+        return (tuple,), (), False
+    return (), (), False
+
+
+def _is_of(value: object, kinds: tuple[type, ...]) -> bool:
+    if isinstance(value, bool):
+        return bool in kinds
+    if isinstance(value, int) and float in kinds:
+        return True
+    return isinstance(value, (*kinds, *([list] if tuple in kinds else []), *([Mapping] if dict in kinds else [])))

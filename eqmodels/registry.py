@@ -1,0 +1,153 @@
+"""Things that a word chooses: registered beside their code, in this package, in a user's file or in a distribution.
+
+One `Registry` a kind: backbones, tasks, heads, augmentations, data sources, objectives, optimisers. What another
+distribution has is declared by an entry point, ``[project.entry-points."eqmodels.tasks"] puzzle = "their_package.puzzle"``;
+its module is imported when somebody asks for that name, and never because a file does.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar
+
+__all__ = ["Registry", "UnknownNameError"]
+
+T = TypeVar("T", bound=Callable[..., Any])
+R = TypeVar("R", bound=Callable[..., Any])
+
+
+class UnknownNameError(ValueError):
+    """A name that nothing is registered under; the sentence gives the nearest ones."""
+
+
+class Registry(Generic[T]):
+    """What is registered of one kind, by name.
+
+    Args:
+        kind: what a name names, for sentences and for the group of entry points: ``"task"`` and ``eqmodels.tasks``.
+        plural: of the kind.
+
+    Example:
+        >>> LOSSES = Registry[Callable[..., float]]("loss", "losses")
+        >>> @LOSSES.register("square")
+        ... def square(error: float) -> float:
+        ...     return error**2
+        >>> LOSSES.find("square")(3.0), LOSSES.names()
+        (9.0, ['square'])
+    """
+
+    def __init__(self, kind: str, plural: str | None = None) -> None:
+        self.kind = kind
+        self.plural = plural or f"{kind}s"
+        self._found: dict[str, T] = {}
+
+    def register(self, *names: str) -> Callable[[R], R]:
+        """Registers a class or a function under one name or several, as a decorator that gives it back unchanged.
+
+        Importing a module anew replaces what it registered before.
+
+        Args:
+            *names: lower-case words, as a command line and a file have them.
+
+        Raises:
+            ValueError: if a name is none, or something else has it.
+        """
+        for name in names:
+            # A plus joins names, a dot separates a network's tag, and a slash is a folder.
+            if not isinstance(name, str) or not name or set(name) & set("+./\\ ,:=") or name != name.lower():
+                raise ValueError(
+                    f"a {self.kind} is registered under lower-case letters, digits, '_' and '-'; got {name!r}. Use, "
+                    f"for instance, 'my_{self.kind}'."
+                )
+
+        def add(target: R) -> R:
+            for name in names:
+                there = self._found.get(name)
+                if there is not None and _origin(there) != _origin(target):
+                    raise ValueError(
+                        f"the {self.kind} {name!r} is registered already, by {_origin(there)}; got another of "
+                        f"{_origin(target)}. Choose another name."
+                    )
+            self._found.update(dict.fromkeys(names, target))  # type: ignore[arg-type]
+            return target
+
+        return add
+
+    def names(self, pattern: str = "*") -> list[str]:
+        """All names that match a shell pattern, sorted: registered ones, and those that installed distributions have."""
+        return sorted(fnmatch.filter({*self._found, *self._plugins()}, pattern))
+
+    def find(self, name: str, *, plugins: bool = True) -> T:
+        """What is registered under a name.
+
+        Args:
+            name: as it was registered.
+            plugins: whether the module of another distribution may be imported for it; not for a name that stands in
+                a file.
+
+        Raises:
+            TypeError: if the name is no string.
+            UnknownNameError: if nothing has the name: gives the nearest ones, or names the distribution that has it.
+        """
+        if not isinstance(name, str):
+            raise TypeError(f"{self.kind} must be a name, such as {self._example()!r}; got {name!r}.")
+        if name not in self._found and (plugin := self._plugins().get(name)) is not None:
+            if not plugins:
+                raise UnknownNameError(
+                    f"the {self.kind} {name!r} is of the distribution {_distribution(plugin)}, and no file of weights "
+                    f"or config causes an import. Import {plugin.module} first (--import {plugin.module})."
+                )
+            plugin.load()
+            if name not in self._found:
+                raise UnknownNameError(
+                    f"the distribution {_distribution(plugin)} announces the {self.kind} {name!r}, and its module "
+                    f"{plugin.module} registers none of this name. Update it, or use {self._example()!r}."
+                )
+        if name not in self._found:
+            raise UnknownNameError(self.unknown(name))
+        return self._found[name]
+
+    def unknown(self, name: str) -> str:
+        """The sentence about a name that nothing has."""
+        return (
+            f"{self.kind} must be one of {', '.join(self.names())}; got {_shown(name)}. Use "
+            f"{' or '.join(map(repr, self.nearest(name)))}, or import the file that registers it (--import FILE)."
+        )
+
+    def nearest(self, name: str, count: int = 3) -> list[str]:
+        """The names that are spelled most like a word, the most similar first; the first name if none is."""
+        return difflib.get_close_matches(name[:200], self.names(), n=count) or self.names()[:1]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._found or name in self._plugins()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def _example(self) -> str:
+        return next(iter(self._found), "")
+
+    def _plugins(self) -> dict[str, EntryPoint]:
+        return _entry_points(f"eqmodels.{self.plural}")
+
+
+@cache
+def _entry_points(group: str) -> dict[str, EntryPoint]:
+    """What installed distributions announce, without importing any of it."""
+    return {found.name: found for found in entry_points(group=group)}
+
+
+def _distribution(plugin: EntryPoint) -> str:
+    return plugin.dist.name if plugin.dist is not None else plugin.module
+
+
+def _origin(target: object) -> str:
+    return f"{getattr(target, '__module__', '?')}.{getattr(target, '__qualname__', repr(target))}"
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= 60 else f"{name[:57]}...")
