@@ -62,9 +62,7 @@ class Option:
             return
         way_out = "" if self.default is REQUIRED else f" Use {self.default!r}."
         if self.choices and value not in self.choices:
-            raise ValueError(
-                f"{self.name} must be one of {', '.join(map(str, self.choices))}; got {value!r}.{way_out}"
-            )
+            raise ValueError(f"{self.name} must be one of {', '.join(map(str, self.choices))}; got {value!r}.{way_out}")
         if self.kinds and not _is_of(value, self.kinds):
             words = " or ".join(_WORDS[kind] for kind in self.kinds)
             raise TypeError(f"{self.name} must be {words}; got {value!r}.{way_out}")

@@ -66,7 +66,7 @@ def test_the_speed_section_is_that_of_the_committed_tables():
     assert read_section(readme.README, readme.SECTION) == readme.section()
 
 
-@pytest.mark.parametrize("name", ["resnet18", "c4_resnet50", "d4_wide_resnet16_8", "d8_wide_resnet28_10"])
+@pytest.mark.parametrize("name", ["resnet18s", "c4_resnet50s", "d4_wide_resnet16_8", "d8_wide_resnet28_10"])
 def test_the_families_of_the_table_of_names_exist(name):
     assert name in list_models()
 

@@ -17,20 +17,20 @@ SEEDS = (0, 1, 2)
 IMAGES = 20_000
 """Training images of the tables: of most pretrainings, and of all their probes."""
 
-STANDARD = [("resnet18_w16", "mlp"), ("c4_resnet18_w16", "equivariant")]
+STANDARD = [("resnet18s_w16", "mlp"), ("c4_resnet18s_w16", "equivariant")]
 """The comparison itself: equal FLOPs."""
 CONTROLS = [
-    ("resnet18_w8", "mlp"),  # as many parameters as C4's
-    ("c1_resnet18_w16", "mlp"),  # C4's code without the group
-    ("d4_resnet18_w16", "equivariant"),
-    ("c4_resnet18_w16", "mlp"),  # the paper's head on the equivariant backbone
+    ("resnet18s_w8", "mlp"),  # as many parameters as C4's
+    ("c1_resnet18s_w16", "mlp"),  # C4's code without the group
+    ("d4_resnet18s_w16", "equivariant"),
+    ("c4_resnet18s_w16", "mlp"),  # the paper's head on the equivariant backbone
 ]
 HEADS = [
-    ("d2_resnet18_w16", "mlp"),  # as many elements as C4, but the wrong ones: half turns and flips
-    ("resnet18_w16", "linear"),
-    ("c4_resnet18_w16", "linear"),
+    ("d2_resnet18s_w16", "mlp"),  # as many elements as C4, but the wrong ones: half turns and flips
+    ("resnet18s_w16", "linear"),
+    ("c4_resnet18s_w16", "linear"),
 ]
-POOLED = "random/resnet18_w16.pooled"
+POOLED = "random/resnet18s_w16.pooled"
 """The standard network of the same weights, with the downsampling of the others (see `pool_instead_of_striding`)."""
 TASKS = ("none", "horizontal_flip", "vertical_flip", "rotation", "grayscale", "colour_inversion", "jigsaw", "blur")
 
@@ -65,7 +65,7 @@ def _random() -> Iterator[tuple[str, PretrainConfig]]:
     for seed in SEEDS:
         for model, head in STANDARD + CONTROLS[:3]:
             yield f"random/{model}/seed{seed}", _config(model=model, head=head, seed=seed)
-        yield f"{POOLED}/seed{seed}", _config(model="resnet18_w16", head="mlp", seed=seed)
+        yield f"{POOLED}/seed{seed}", _config(model="resnet18s_w16", head="mlp", seed=seed)
 
 
 def _tasks() -> Iterator[tuple[str, PretrainConfig]]:
@@ -75,7 +75,7 @@ def _tasks() -> Iterator[tuple[str, PretrainConfig]]:
         values = {"augment": "none", "coloured": True, "limit": 10_000, "epochs": 10, "seed": seed}
         for task in TASKS:
             for preset in ("paper", "fixed") if task in ("jigsaw", "blur") else ("fixed",):
-                config = _config(model="c1_resnet18_w16", head="mlp", task=task, preset=preset, **values)
+                config = _config(model="c1_resnet18s_w16", head="mlp", task=task, preset=preset, **values)
                 yield f"tasks/{task}.{preset}/seed{seed}", config
 
 
@@ -84,7 +84,7 @@ def _zoo() -> Iterator[tuple[str, PretrainConfig]]:
     for width in (16, 32):
         # The wide standard network's file is to stay below 12 MB with its head.
         values = {"limit": None, "epochs": 20, "head_hidden": 2048 if width == 16 else 512}
-        for model, head in (("resnet18", "mlp"), ("c4_resnet18", "equivariant"), ("d4_resnet18", "equivariant")):
+        for model, head in (("resnet18s", "mlp"), ("c4_resnet18s", "equivariant"), ("d4_resnet18s", "equivariant")):
             yield f"zoo/{model}_w{width}.rot_fmnist_simclr", _config(model=f"{model}_w{width}", head=head, **values)
 
 

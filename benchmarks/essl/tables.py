@@ -48,15 +48,15 @@ LEGEND = {
 """What is said beside tables that have such a sign."""
 
 BACKBONES = (
-    ("resnet18_w16", "mlp", "ResNet, equal FLOPs"),
-    ("resnet18_w8", "mlp", "ResNet, equal parameters"),
-    ("c1_resnet18_w16", "mlp", "C4's code without the group"),
-    ("d2_resnet18_w16", "mlp", "wrong group: half turns and flips"),
-    ("resnet18_w16", "linear", "ResNet, plain head"),
-    ("c4_resnet18_w16", "linear", "C4, plain head"),
-    ("c4_resnet18_w16", "mlp", "C4, the paper's head"),
-    ("c4_resnet18_w16", "equivariant", "C4, equivariant head"),
-    ("d4_resnet18_w16", "equivariant", "D4, equivariant head"),
+    ("resnet18s_w16", "mlp", "ResNet, equal FLOPs"),
+    ("resnet18s_w8", "mlp", "ResNet, equal parameters"),
+    ("c1_resnet18s_w16", "mlp", "C4's code without the group"),
+    ("d2_resnet18s_w16", "mlp", "wrong group: half turns and flips"),
+    ("resnet18s_w16", "linear", "ResNet, plain head"),
+    ("c4_resnet18s_w16", "linear", "C4, plain head"),
+    ("c4_resnet18s_w16", "mlp", "C4, the paper's head"),
+    ("c4_resnet18s_w16", "equivariant", "C4, equivariant head"),
+    ("d4_resnet18s_w16", "equivariant", "D4, equivariant head"),
 )
 
 
@@ -93,7 +93,7 @@ def untrained() -> str:
     def rows() -> Iterator[list[str]]:
         for row in dict.fromkeys(name.rpartition("/")[0] for name in RANDOM):
             scores = (cell(row, feature("regular", score)) for score in ("accuracy", "turned", "knn"))
-            words = "`resnet18_w16`, downsampling of the others" if row == POOLED else f"`{row.partition('/')[2]}`"
+            words = "`resnet18s_w16`, downsampling of the others" if row == POOLED else f"`{row.partition('/')[2]}`"
             yield [words, parameters(row), width_of(row, "regular"), *scores]
 
     header = ["random initialisation", PARAMETERS, "width", "probe, upright", "turned by 90, 180, 270", "kNN"]
@@ -101,17 +101,17 @@ def untrained() -> str:
 
 
 CAUSES = (
-    ("few/resnet18_w16.mlp", "ResNet, 2,000 images, 52 epochs"),
-    ("few/c4_resnet18_w16.equivariant", "C4, 2,000 images, 52 epochs"),
-    ("epochs5/resnet18_w16.mlp", "ResNet, 5 epochs"),
-    ("epochs5/c4_resnet18_w16.equivariant", "C4, 5 epochs"),
-    ("simclr/resnet18_w16.mlp", "ResNet, 15 epochs"),
-    ("simclr/c1_resnet18_w16.mlp", "C4's code without the group, 15 epochs"),
-    ("simclr/c4_resnet18_w16.equivariant", "C4, 15 epochs"),
+    ("few/resnet18s_w16.mlp", "ResNet, 2,000 images, 52 epochs"),
+    ("few/c4_resnet18s_w16.equivariant", "C4, 2,000 images, 52 epochs"),
+    ("epochs5/resnet18s_w16.mlp", "ResNet, 5 epochs"),
+    ("epochs5/c4_resnet18s_w16.equivariant", "C4, 5 epochs"),
+    ("simclr/resnet18s_w16.mlp", "ResNet, 15 epochs"),
+    ("simclr/c1_resnet18s_w16.mlp", "C4's code without the group, 15 epochs"),
+    ("simclr/c4_resnet18s_w16.equivariant", "C4, 15 epochs"),
     # Its head sees one turn of an image a step, as the ResNet's does; the equivariant head learns of all four.
-    ("simclr/c4_resnet18_w16.mlp", "C4, 15 epochs, the paper's head"),
-    ("simclr/d4_resnet18_w16.equivariant", "D4, 15 epochs"),
-    ("simclr/resnet18_w8.mlp", "ResNet of C4's parameters, 15 epochs"),
+    ("simclr/c4_resnet18s_w16.mlp", "C4, 15 epochs, the paper's head"),
+    ("simclr/d4_resnet18s_w16.equivariant", "D4, 15 epochs"),
+    ("simclr/resnet18s_w8.mlp", "ResNet of C4's parameters, 15 epochs"),
 )
 
 
@@ -139,20 +139,20 @@ def causes() -> str:
 
 
 HEADLINE = (
-    ("resnet18_w16", "mlp", "regular", "ResNet"),
-    ("resnet18_w16", "mlp", TURNED_PROBE, "ResNet, probe trained on turned images too"),
-    ("resnet18_w16", "mlp", ORBIT_MEAN, "ResNet, features averaged over the four turns (four passes)"),
-    ("resnet18_w16", "mlp", TURNED_BACK, "ResNet, image turned back by its own head (two passes)"),
-    ("resnet18_w8", "mlp", "regular", "ResNet, C4's parameters"),
-    ("c1_resnet18_w16", "mlp", "regular", "C4's code without the group"),
-    ("c4_resnet18_w16", "equivariant", "invariant-3", "C4, invariant (max, mean, norm)"),
-    ("c4_resnet18_w16", "equivariant", "regular", "C4, regular"),
-    ("c4_resnet18_w16", "equivariant", "regular-half", "C4, regular, half of the fibres"),
-    ("c4_resnet18_w16", "equivariant", "canonical", "C4, canonical"),
-    ("c4_resnet18_w16", "equivariant", "canonical-soft", "C4, canonical, soft"),
-    ("d4_resnet18_w16", "equivariant", "invariant-3", "D4, invariant (max, mean, norm)"),
-    ("d4_resnet18_w16", "equivariant", "regular", "D4, regular"),
-    ("d4_resnet18_w16", "equivariant", "canonical", "D4, canonical"),
+    ("resnet18s_w16", "mlp", "regular", "ResNet"),
+    ("resnet18s_w16", "mlp", TURNED_PROBE, "ResNet, probe trained on turned images too"),
+    ("resnet18s_w16", "mlp", ORBIT_MEAN, "ResNet, features averaged over the four turns (four passes)"),
+    ("resnet18s_w16", "mlp", TURNED_BACK, "ResNet, image turned back by its own head (two passes)"),
+    ("resnet18s_w8", "mlp", "regular", "ResNet, C4's parameters"),
+    ("c1_resnet18s_w16", "mlp", "regular", "C4's code without the group"),
+    ("c4_resnet18s_w16", "equivariant", "invariant-3", "C4, invariant (max, mean, norm)"),
+    ("c4_resnet18s_w16", "equivariant", "regular", "C4, regular"),
+    ("c4_resnet18s_w16", "equivariant", "regular-half", "C4, regular, half of the fibres"),
+    ("c4_resnet18s_w16", "equivariant", "canonical", "C4, canonical"),
+    ("c4_resnet18s_w16", "equivariant", "canonical-soft", "C4, canonical, soft"),
+    ("d4_resnet18s_w16", "equivariant", "invariant-3", "D4, invariant (max, mean, norm)"),
+    ("d4_resnet18s_w16", "equivariant", "regular", "D4, regular"),
+    ("d4_resnet18s_w16", "equivariant", "canonical", "D4, canonical"),
 )
 
 

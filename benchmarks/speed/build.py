@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from benchmarks.speed._harness import Table, summarise
 
-NAMES = [f"{group}_resnet18_w{width}" for width in (64, 128) for group in ("c4", "d4", "c8")]
+NAMES = [f"{group}_resnet18s_w{width}" for width in (64, 128) for group in ("c4", "d4", "c8")]
 
 CHILD = """
 import json, resource, sys, time, torch
@@ -50,8 +50,8 @@ def main() -> None:
         plain = "c1_" + name.partition("_")[2]
         contenders = {plain: (plain, "native"), name: (name, "native")}
         if "wide" not in name:
-            contenders["resnet18" + name.partition("_resnet18")[2]] = (
-                "resnet18" + name.partition("_resnet18")[2],
+            contenders["resnet18s" + name.partition("_resnet18s")[2]] = (
+                "resnet18s" + name.partition("_resnet18s")[2],
                 "native",
             )
         if not arguments.without_escnn and "wide" not in name:

@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 64])
     arguments = parser.parse_args()
     torch.set_num_threads(THREADS)
-    names = ["c1_resnet18", "resnet18", "c4_resnet18", "d4_resnet18"]
+    names = ["c1_resnet18s", "resnet18s", "c4_resnet18s", "d4_resnet18s"]
     for folded, file in ((False, "inference"), (True, "inference_exported")):
         models = contenders(names, folded)
         reference = next(iter(models))

@@ -16,7 +16,7 @@ from eqmodels.data import LabelledImages, load_data
 from eqmodels.training import PretrainConfig, Pretraining
 
 UPRIGHT, ONCE, COPIES = "upright", "turned once", "four turned copies"
-STANDARD_ONCE, STANDARD_COPIES = "resnet18_w16, turned once", "resnet18_w16, four copies"
+STANDARD_ONCE, STANDARD_COPIES = "resnet18s_w16, turned once", "resnet18s_w16, four copies"
 
 
 class FourCopies(Pretraining):
@@ -59,8 +59,8 @@ def main() -> None:
     data = load_data("fashion_mnist_mini")
     rows: list[Row] = []
     for batch in (32, 128):
-        ours = PretrainConfig(model="c4_resnet18_w16", batch_size=batch)
-        standard = replace(ours, model="resnet18_w16", head="mlp")
+        ours = PretrainConfig(model="c4_resnet18s_w16", batch_size=batch)
+        standard = replace(ours, model="resnet18s_w16", head="mlp")
         steps = {
             UPRIGHT: endless(Pretraining(ours, data)),
             ONCE: endless(Pretraining(replace(ours, turn="always"), data)),
@@ -70,7 +70,7 @@ def main() -> None:
         }
         rows += compare(f"batch {batch}, bf16", steps, reference=UPRIGHT, rounds=arguments.rounds)
     Table.of(
-        "A pretraining step of c4_resnet18_w16 with the equivariant head, and of resnet18_w16, on 28 x 28 images",
+        "A pretraining step of c4_resnet18s_w16 with the equivariant head, and of resnet18s_w16, on 28 x 28 images",
         unit="s",
         reference=UPRIGHT,
         module="benchmarks.speed.pretraining_step",

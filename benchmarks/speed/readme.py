@@ -34,7 +34,7 @@ def section() -> str:
         ("inference, one image, float32", "inference", "batch 1, float32, channels-last", ""),
         ("the same, exported", "inference_exported", "batch 1, float32, channels-last", ", exported"),
     ]
-    contenders = ["c1_resnet18", "resnet18", "c4_resnet18", "d4_resnet18", "c4_resnet18 (escnn)"]
+    contenders = ["c1_resnet18s", "resnet18s", "c4_resnet18s", "d4_resnet18s", "c4_resnet18s (escnn)"]
     passes = []
     for label, table_name, setting, suffix in ratios:
         table = rows_of(table_name)

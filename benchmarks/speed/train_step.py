@@ -15,18 +15,18 @@ from benchmarks.speed._harness import THREADS, Row, Table, compare
 from eqmodels.backbones import create_model
 
 CONTENDERS: dict[str, dict[str, object]] = {
-    "c1_resnet18": {},
-    "resnet18": {},
-    "c4_resnet18": {},
-    "d4_resnet18": {},
-    "c4_resnet18 (escnn)": {"backend": "escnn"},
-    "d4_resnet18 (escnn)": {"backend": "escnn"},
+    "c1_resnet18s": {},
+    "resnet18s": {},
+    "c4_resnet18s": {},
+    "d4_resnet18s": {},
+    "c4_resnet18s (escnn)": {"backend": "escnn"},
+    "d4_resnet18s (escnn)": {"backend": "escnn"},
 }
 FINE_ANGLES: dict[str, dict[str, object]] = {
-    "c1_resnet18, 5x5": {"kernel_size": 5},
-    "c8_resnet18": {},
-    "d8_resnet18": {},
-    "c8_resnet18 (escnn)": {"backend": "escnn"},
+    "c1_resnet18s, 5x5": {"kernel_size": 5},
+    "c8_resnet18s": {},
+    "d8_resnet18s": {},
+    "c8_resnet18s (escnn)": {"backend": "escnn"},
 }
 """Networks of 5 x 5 kernels, compared with a plain network of such kernels."""
 

@@ -1,4 +1,4 @@
-"""The steerable ResNet-18, -34 and -50 built of escnn's own layers, behind the interface of every other backbone."""
+"""The steerable ResNet-18, -34, -50 and -101 built of escnn's own layers, behind the interface of every other backbone."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from eqmodels.backbones.escnn_modules import (
     field_norm,
     import_escnn,
 )
-from eqmodels.backbones.resnet import RESNET_DEPTHS, ResNetName
-from eqmodels.backbones.stages import NormName, StemName, check_option, default_kernel_size, field_count
+from eqmodels.backbones.resnet import resnet_plan
+from eqmodels.backbones.stages import NormName, default_kernel_size, field_count
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import BasisName, ExactDownsample2d, GlobalPoolMode, GroupPoolMode, OddSize2d
 from eqmodels.layers.checks import check_count
@@ -34,7 +34,8 @@ class EscnnResNet(Encoder):
     be deep-copied but not pickled.
 
     Args:
-        architecture: ``"resnet18"``, ``"resnet34"`` or ``"resnet50"``.
+        architecture: ``"resnet18"``, ``"resnet34"``, ``"resnet50"`` or ``"resnet101"`` with the ImageNet stem, for
+            images of 96 pixels and more; the same with an ``s`` at its end with the small one, for 28 .. 64 pixels.
         group: a `PlanarGroup` or its name.
         width: dense channels ``|G| * fields`` of the first stage.
         in_chans: channels of the images.
@@ -42,7 +43,6 @@ class EscnnResNet(Encoder):
         global_pool: ``"invariant"``, ``"regular"``, ``"invariant+regular"``, ``"canonical"`` or
             ``"canonical-soft"``, see `GlobalPool`; of a canonical one the pose is untrained.
         group_pool: ``"max"``, ``"mean"`` or ``"norm"``, see `GroupPool`.
-        stem: ``"small"`` for 28 .. 64 pixels, ``"imagenet"`` for 96 and more.
         kernel_size: of the spatial convolutions, odd; None for 3 (quarter turns and flips) or 5 (other groups).
         basis: ``"harmonic"``, the only one that escnn has; None means the same.
         norm: ``"batch"``, the only one that is built.
@@ -62,7 +62,7 @@ class EscnnResNet(Encoder):
 
     def __init__(
         self,
-        architecture: str = "resnet18",
+        architecture: str = "resnet18s",
         group: PlanarGroup | str = "c4",
         *,
         width: int = 64,
@@ -70,7 +70,6 @@ class EscnnResNet(Encoder):
         num_classes: int = 1000,
         global_pool: GlobalPoolMode = "invariant",
         group_pool: GroupPoolMode = "max",
-        stem: StemName = "small",
         kernel_size: int | None = None,
         basis: BasisName | None = None,
         norm: NormName = "batch",
@@ -79,18 +78,17 @@ class EscnnResNet(Encoder):
         super().__init__(group, in_chans, num_classes)
         fields = field_count(self.group, width)
         k = default_kernel_size(self.group) if kernel_size is None else kernel_size
-        _check_options(architecture, stem, k, basis, norm)
+        native_block, depths, stem = resnet_plan(architecture)
+        _check_options(k, basis, norm)
         escnn = import_escnn()
         self.structure: dict[str, Any] = {
             "architecture": architecture,
             "group": self.group.name,
             "width": width,
-            "stem": stem,
             "kernel_size": k,
             "basis": "harmonic",
             "norm": "batch",
         }
-        native_block, depths = RESNET_DEPTHS[architecture]
         block = EscnnBottleneck if native_block.expansion > 1 else EscnnBasicBlock
         small = stem == "small"
         images, regular = escnn.images(self.group, in_chans), escnn.regular(self.group, fields)
@@ -117,10 +115,8 @@ class EscnnResNet(Encoder):
         self._finish(global_pool, group_pool)
 
 
-def _check_options(architecture: str, stem: str, kernel_size: int, basis: str | None, norm: str) -> None:
+def _check_options(kernel_size: int, basis: str | None, norm: str) -> None:
     """Raises a `ValueError` for what this backend does not build."""
-    check_option("architecture", architecture, ResNetName)
-    check_option("stem", stem, StemName)
     if check_count("kernel_size", kernel_size) % 2 == 0:
         raise ValueError(f"kernel_size must be odd for backend='escnn'; got {kernel_size}. Use 3 or 5.")
     if basis not in (None, "harmonic"):

@@ -1,4 +1,4 @@
-"""Group-equivariant ResNet-18, -34 and -50, exact for quarter turns and flips at every image size.
+"""Group-equivariant ResNet-18, -34, -50 and -101, exact for quarter turns and flips at every image size.
 
 Source: He et al. 2016, arXiv 1512.03385; the group convolutions: Cohen and Welling 2016, arXiv 1602.07576.
 """
@@ -6,7 +6,6 @@ Source: He et al. 2016, arXiv 1512.03385; the group convolutions: Cohen and Well
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Literal
 
 from torch import Tensor, nn
 
@@ -15,7 +14,6 @@ from eqmodels.backbones.encoder import Encoder
 from eqmodels.backbones.stages import (
     NormName,
     StemName,
-    check_option,
     default_kernel_size,
     field_count,
     image_stem,
@@ -31,7 +29,7 @@ from eqmodels.layers import (
     default_basis,
 )
 
-__all__ = ["RESNET_DEPTHS", "BasicBlock", "Bottleneck", "ResNetName", "SteerableResNet"]
+__all__ = ["RESNETS", "RESNET_DEPTHS", "BasicBlock", "Bottleneck", "SteerableResNet", "resnet_plan"]
 
 
 class BasicBlock(nn.Module):
@@ -118,14 +116,32 @@ def _shortcut(group: PlanarGroup, in_fields: int, out_fields: int, norm: NormNam
     return nn.Sequential(conv, make_norm(norm, group, out_fields))
 
 
-ResNetName = Literal["resnet18", "resnet34", "resnet50"]
-
 RESNET_DEPTHS: dict[str, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int]]] = {
     "resnet18": (BasicBlock, (2, 2, 2, 2)),
     "resnet34": (BasicBlock, (3, 4, 6, 3)),
     "resnet50": (Bottleneck, (3, 4, 6, 3)),
+    "resnet101": (Bottleneck, (3, 4, 23, 3)),
 }
-"""Block and number of blocks in each stage, by architecture."""
+"""Block and number of blocks in each stage, by architecture; the name of a network of the small stem ends in ``s``."""
+
+RESNETS: tuple[str, ...] = (*RESNET_DEPTHS, *(f"{name}s" for name in RESNET_DEPTHS))
+"""The architectures: ``resnet18`` has the ImageNet stem, ``resnet18s`` the small one, and so on."""
+
+
+def resnet_plan(
+    architecture: str,
+) -> tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int], StemName]:
+    """Block, number of blocks in each stage and stem of an architecture.
+
+    Raises:
+        ValueError: if the name is unknown.
+    """
+    if architecture not in RESNETS:
+        raise ValueError(
+            f"architecture must be one of {', '.join(map(repr, RESNETS))}; got {architecture!r}. Use 'resnet18s'."
+        )
+    block, depths = RESNET_DEPTHS[architecture.removesuffix("s")]
+    return block, depths, "small" if architecture.endswith("s") else "imagenet"
 
 
 class SteerableResNet(Encoder):
@@ -134,7 +150,8 @@ class SteerableResNet(Encoder):
     With C1 it is the control: an ordinary convolutional network that differs from the C4 one in the group alone.
 
     Args:
-        architecture: ``"resnet18"``, ``"resnet34"`` or ``"resnet50"``.
+        architecture: ``"resnet18"``, ``"resnet34"``, ``"resnet50"`` or ``"resnet101"`` with the ImageNet stem, for
+            images of 96 pixels and more; the same with an ``s`` at its end with the small one, for 28 .. 64 pixels.
         group: a `PlanarGroup` or its name.
         width: dense channels ``|G| * fields`` of the first stage; equal widths cost equal FLOPs.
         in_chans: channels of the images.
@@ -142,7 +159,6 @@ class SteerableResNet(Encoder):
         global_pool: ``"invariant"``, ``"regular"``, ``"invariant+regular"``, ``"canonical"`` or
             ``"canonical-soft"``, see `GlobalPool`; of a canonical one the pose is untrained.
         group_pool: ``"max"``, ``"mean"`` or ``"norm"``, see `GroupPool`.
-        stem: ``"small"`` for 28 .. 64 pixels, ``"imagenet"`` for 96 and more.
         kernel_size: of the spatial convolutions; None for 3 (pixel groups) or 5 (the others).
         basis: ``"pixel"``, ``"harmonic"`` or None for the group's default.
         norm: ``"batch"`` or ``"layer"``.
@@ -155,7 +171,7 @@ class SteerableResNet(Encoder):
 
     def __init__(
         self,
-        architecture: str = "resnet18",
+        architecture: str = "resnet18s",
         group: PlanarGroup | str = "c4",
         *,
         width: int = 64,
@@ -163,22 +179,19 @@ class SteerableResNet(Encoder):
         num_classes: int = 1000,
         global_pool: GlobalPoolMode = "invariant",
         group_pool: GroupPoolMode = "max",
-        stem: StemName = "small",
         kernel_size: int | None = None,
         basis: BasisName | None = None,
         norm: NormName = "batch",
         pose_hidden: int = 2048,
     ) -> None:
         super().__init__(group, in_chans, num_classes)
-        check_option("architecture", architecture, ResNetName)
-        block, depths = RESNET_DEPTHS[architecture]
+        block, depths, stem = resnet_plan(architecture)
         fields = field_count(self.group, width)
         k = default_kernel_size(self.group) if kernel_size is None else kernel_size
         self.structure = {
             "architecture": architecture,
             "group": self.group.name,
             "width": width,
-            "stem": stem,
             "kernel_size": k,
             "basis": default_basis(self.group) if basis is None else basis,
             "norm": norm,

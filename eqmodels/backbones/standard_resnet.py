@@ -11,8 +11,8 @@ from torch import nn
 from torchvision.models import resnet as torchvision_resnet
 
 from eqmodels.backbones.encoder import Encoder
-from eqmodels.backbones.resnet import RESNET_DEPTHS, ResNetName
-from eqmodels.backbones.stages import StemName, check_option, field_count
+from eqmodels.backbones.resnet import resnet_plan
+from eqmodels.backbones.stages import field_count
 from eqmodels.layers import GlobalPoolMode
 
 __all__ = ["StandardResNet"]
@@ -25,13 +25,13 @@ class StandardResNet(Encoder):
     `from_torchvision`); the small stem is the usual one for CIFAR: a 3 x 3 convolution of stride 1, no max-pooling.
 
     Args:
-        architecture: ``"resnet18"``, ``"resnet34"`` or ``"resnet50"``.
+        architecture: ``"resnet18"``, ``"resnet34"``, ``"resnet50"`` or ``"resnet101"`` with the ImageNet stem, for
+            images of 96 pixels and more; the same with an ``s`` at its end with the small one, for 28 .. 64 pixels.
         width: channels of the first stage.
         in_chans: channels of the images.
         num_classes: outputs of `fc`; 0 for features.
         global_pool: accepted in every spelling of the equivariant networks; without a group all mean the same average,
             which ``"invariant+regular"`` repeats.
-        stem: ``"small"`` for 28 .. 64 pixels, ``"imagenet"`` for 96 and more.
 
     Raises:
         TypeError: if a count is not an integer.
@@ -40,20 +40,17 @@ class StandardResNet(Encoder):
 
     def __init__(
         self,
-        architecture: str = "resnet18",
+        architecture: str = "resnet18s",
         *,
         width: int = 64,
         in_chans: int = 3,
         num_classes: int = 1000,
         global_pool: GlobalPoolMode = "invariant",
-        stem: StemName = "small",
     ) -> None:
         super().__init__("c1", in_chans, num_classes)
-        check_option("architecture", architecture, ResNetName)
-        check_option("stem", stem, StemName)
+        steerable_block, depths, stem = resnet_plan(architecture)
         field_count(self.group, width)
-        self.structure = {"architecture": architecture, "width": width, "stem": stem}
-        steerable_block, depths = RESNET_DEPTHS[architecture]
+        self.structure = {"architecture": architecture, "width": width}
         bottleneck = steerable_block.expansion > 1
         block = torchvision_resnet.Bottleneck if bottleneck else torchvision_resnet.BasicBlock
         small = stem == "small"

@@ -24,7 +24,7 @@ from eqmodels.training import PretrainConfig, Pretraining, Run, snapshot
 
 __all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
 
-EQUIVARIANT, STANDARD = "c4_resnet18_w16.rot_fmnist_simclr", "resnet18_w16.rot_fmnist_simclr"
+EQUIVARIANT, STANDARD = "c4_resnet18s_w16.rot_fmnist_simclr", "resnet18s_w16.rot_fmnist_simclr"
 DATA = "fashion_mnist_mini"
 CURVE_IMAGES = 500
 """Test images of the curve over the angles."""
@@ -94,7 +94,7 @@ def _speeds(twins: dict[str, Run], test: LabelledImages) -> dict[str, float]:
 
 def _learn(train: LabelledImages, test: LabelledImages, seconds: float) -> Learning:
     """Pretrains a tiny network until the time is over, and measures it before and after."""
-    config = PretrainConfig(model="c4_resnet18_w8", batch_size=64, data=DATA)
+    config = PretrainConfig(model="c4_resnet18s_w8", batch_size=64, data=DATA)
     with torch.random.fork_rng(devices=[]):
         config = replace(config, epochs=_epochs(config, train, seconds))
         training = Pretraining(config, train)

@@ -31,7 +31,7 @@ Data is looked for in --root, in the folder named by the variable EQMODELS_DATA,
 (/usr/share/datasets); else torchvision downloads it. fashion_mnist_mini is part of the package.
 
 examples:
-  eqmodels evaluate c4_resnet18_w16.rot_fmnist_simclr --data fashion_mnist_mini
+  eqmodels evaluate c4_resnet18s_w16.rot_fmnist_simclr --data fashion_mnist_mini
   eqmodels evaluate runs/my_run --limit 1000 --json
   eqmodels evaluate runs/seed0 runs/seed1 runs/seed2 --quick
 """

@@ -25,10 +25,10 @@ DESCRIPTION = (
 )
 EPILOG = """\
 examples:
-  eqmodels pretrain --model c4_resnet18_w16 --epochs 5
-  eqmodels pretrain --model resnet18_w16 --head mlp --epochs 5
-  eqmodels pretrain --model resnet18_w16 --head mlp --epochs 5 --class-weight -9
-  torchrun --nproc-per-node 2 -m eqmodels pretrain --model c4_resnet18_w16 --norm layer
+  eqmodels pretrain --model c4_resnet18s_w16 --epochs 5
+  eqmodels pretrain --model resnet18s_w16 --head mlp --epochs 5
+  eqmodels pretrain --model resnet18s_w16 --head mlp --epochs 5 --class-weight -9
+  torchrun --nproc-per-node 2 -m eqmodels pretrain --model c4_resnet18s_w16 --norm layer
 """
 
 HELP: dict[str, str] = {

@@ -17,7 +17,7 @@ DESCRIPTION = (
     "in one commit with a tag. Without a change there is no new commit. The token is the Hub client's: hf auth login, "
     "or the variable HF_TOKEN."
 )
-EPILOG = "example: eqmodels publish zoo/c4_resnet18_w16.rot_fmnist_simclr --repo organisation/name --dry-run"
+EPILOG = "example: eqmodels publish zoo/c4_resnet18s_w16.rot_fmnist_simclr --repo organisation/name --dry-run"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

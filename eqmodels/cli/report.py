@@ -18,13 +18,13 @@ DESCRIPTION = (
     "Builds a model with random weights and measures, layer by layer, how far it is from being equivariant: 1e-15 is "
     "rounding, 1 is no relation at all."
 )
-EPILOG = "example: eqmodels report c4_resnet18 --size 28x40"
+EPILOG = "example: eqmodels report c4_resnet18s --size 28x40"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the model's name and the options."""
     parser.add_argument(
-        "name", metavar="NAME", help="a model, such as c4_resnet18 or d4_resnet50_w16; see eqmodels models"
+        "name", metavar="NAME", help="a model, such as c4_resnet18s or d4_resnet50s_w16; see eqmodels models"
     )
     parser.add_argument("--size", type=_size, default=(32, 32), help="pixels of the images, 32 or 28x40 (default: 32)")
     parser.add_argument("--group", help="the group to test with (default: the model's; c4 for one without a group)")

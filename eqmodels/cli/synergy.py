@@ -41,7 +41,7 @@ DESCRIPTION = (
 EPILOG = """\
 examples:
   eqmodels synergy --quick
-  eqmodels synergy c4_resnet18_w16.rot_fmnist_simclr --data fashion_mnist_mini
+  eqmodels synergy c4_resnet18s_w16.rot_fmnist_simclr --data fashion_mnist_mini
   eqmodels synergy --folder runs/synergy --data fashion_mnist --root path/to/data
   eqmodels synergy --rank-tasks --data image_folder --root path/to/images --size 64
 """

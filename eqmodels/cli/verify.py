@@ -17,7 +17,7 @@ DESCRIPTION = (
 )
 EPILOG = """\
 examples:
-  eqmodels verify c4_resnet18_w16.rot_fmnist_simclr
+  eqmodels verify c4_resnet18s_w16.rot_fmnist_simclr
   eqmodels verify runs/my_run
   eqmodels verify hub:organisation/name@v1
 """

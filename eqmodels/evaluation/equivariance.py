@@ -69,7 +69,7 @@ def equivariance_report(
 
     Example:
         >>> from eqmodels import create_model
-        >>> report = equivariance_report(create_model("c4_resnet18_w4"), size=(12, 16))
+        >>> report = equivariance_report(create_model("c4_resnet18s_w4"), size=(12, 16))
         >>> report.worst.error < 1e-12
         True
     """

@@ -64,7 +64,7 @@ def to_plain(model: Encoder, *, size: int | tuple[int, int] = 32, fold_batch_nor
 
     Example:
         >>> from eqmodels import create_model
-        >>> model = create_model("c4_resnet18_w16", num_classes=10).eval()
+        >>> model = create_model("c4_resnet18s_w16", num_classes=10).eval()
         >>> plain = to_plain(model, size=(28, 40))
         >>> images = torch.randn(2, 3, 28, 40)
         >>> torch.allclose(plain(images), model(images), atol=1e-5)
@@ -240,7 +240,7 @@ def _traced(module: nn.Module) -> fx.GraphModule:
     except Exception as error:
         raise TypeError(
             f"to_plain knows no stock equivalent of {name} and cannot trace it ({error}). "
-            "Export a native model of this package, for instance create_model('c4_resnet18')."
+            "Export a native model of this package, for instance create_model('c4_resnet18s')."
         ) from error
     # A pickled network must not ask for this package: a fresh graph does not remember the tracer, a class defined here,
     # and nothing the annotations of `forward`.

@@ -59,7 +59,7 @@ def load(
         TypeError: if the source is no name or path, or a count is no integer.
 
     Example:
-        >>> encoder = load("c4_resnet18_w16.rot_fmnist_simclr", num_classes=10)
+        >>> encoder = load("c4_resnet18s_w16.rot_fmnist_simclr", num_classes=10)
         >>> encoder.global_pool.mode, encoder.num_classes
         ('canonical', 10)
     """
@@ -119,7 +119,7 @@ def load_pretrained(
         TypeError: if the source is no name or path.
 
     Example:
-        >>> run = load_pretrained("c4_resnet18_w16.rot_fmnist_simclr")
+        >>> run = load_pretrained("c4_resnet18s_w16.rot_fmnist_simclr")
         >>> run.encoder("canonical").num_features
         128
     """
@@ -178,7 +178,7 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> Enco
         TypeError: if the name is no string, or the network does not have such an option.
 
     Example:
-        >>> create_model("c4_resnet18_w16.rot_fmnist_simclr", pretrained=True, global_pool="regular").num_features
+        >>> create_model("c4_resnet18s_w16.rot_fmnist_simclr", pretrained=True, global_pool="regular").num_features
         128
     """
     if not pretrained:
@@ -188,7 +188,7 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> Enco
         return backbones.create_model(architecture, **options)
     if not isinstance(name, str):
         raise TypeError(
-            f"name must be a string such as 'c4_resnet18_w16.rot_fmnist_simclr'; got {name!r}. "
+            f"name must be a string such as 'c4_resnet18s_w16.rot_fmnist_simclr'; got {name!r}. "
             "list_models(pretrained=True) gives all names."
         )
     if unknown := sorted(set(options) - set(OPTIONS)):
@@ -207,9 +207,9 @@ def list_models(pattern: str = "*", *, pretrained: bool = False) -> list[str]:
     """The names of the registered architectures, or of the zoo's networks, that match a shell pattern, sorted.
 
     Example:
-        >>> list_models("c4*resnet18")
-        ['c4_resnet18']
-        >>> "c4_resnet18_w16.rot_fmnist_simclr" in list_models("c4*", pretrained=True)
+        >>> list_models("c4*resnet18s")
+        ['c4_resnet18s']
+        >>> "c4_resnet18s_w16.rot_fmnist_simclr" in list_models("c4*", pretrained=True)
         True
     """
     return list_pretrained(pattern) if pretrained else backbones.list_models(pattern)

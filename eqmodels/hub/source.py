@@ -78,7 +78,7 @@ def list_pretrained(pattern: str = "*") -> list[str]:
     """The names of the pretrained networks that match a shell pattern, sorted: of the index, and in the zoo's folders.
 
     Example:
-        >>> "c4_resnet18_w16.rot_fmnist_simclr" in list_pretrained("c4*")
+        >>> "c4_resnet18s_w16.rot_fmnist_simclr" in list_pretrained("c4*")
         True
     """
     at_hand = {name for folder in FOLDERS for name in _names(folder)}

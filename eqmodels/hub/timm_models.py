@@ -28,7 +28,7 @@ def register_timm(names: Iterable[str] = ()) -> list[str]:
     sha256 and golden features are checked by `eqmodels.load` and `eqmodels.verify` alone.
 
     Args:
-        names: architectures to register, with widths, as ``["c4_resnet18_w24"]``; those of `list_models` and of the zoo
+        names: architectures to register, with widths, as ``["c4_resnet18s_w24"]``; those of `list_models` and of the zoo
             always are.
 
     Returns:
@@ -65,7 +65,7 @@ def register_timm(names: Iterable[str] = ()) -> list[str]:
 
 
 def _is_ours(name: str) -> bool:
-    """Whether timm has no network of this name: its own are resnet18, resnet34 and resnet50."""
+    """Whether timm has no network of this name: its own are resnet18s, resnet34s and resnet50s."""
     return "_" in name
 
 

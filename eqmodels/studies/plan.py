@@ -66,7 +66,7 @@ class SynergyPlan:
         samples: of every exact model, for the calibration.
     """
 
-    models: tuple[str, ...] = ("c1_resnet18_w16", "c4_resnet18_w16")
+    models: tuple[str, ...] = ("c1_resnet18s_w16", "c4_resnet18s_w16")
     tasks: tuple[str, ...] = (
         "horizontal_flip",
         "vertical_flip",
@@ -77,7 +77,7 @@ class SynergyPlan:
         "blur",
     )
     augments: tuple[str, ...] = ("none", "simclr")
-    groups: tuple[str, ...] = ("d4_resnet18_w16", "d2_resnet18_w16")
+    groups: tuple[str, ...] = ("d4_resnet18s_w16", "d2_resnet18s_w16")
     doses: tuple[float, ...] = (-9.0, -3.0, -1.0, 0.0, 0.5)
     seeds: tuple[int, ...] = (0,)
     data: str = "fashion_mnist"
@@ -105,10 +105,10 @@ class SynergyPlan:
     def quick(cls) -> SynergyPlan:
         """A few minutes on the embedded images: that everything runs, not what is true."""
         return cls(
-            models=("c1_resnet18_w8",),
+            models=("c1_resnet18s_w8",),
             tasks=("vertical_flip", "rotation", "jigsaw"),
             augments=("none",),
-            groups=("c4_resnet18_w8",),
+            groups=("c4_resnet18s_w8",),
             doses=(-9.0, 0.0, 0.5),
             data="fashion_mnist_mini",
             limit=1000,

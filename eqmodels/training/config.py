@@ -89,7 +89,7 @@ class PretrainConfig:
         ValueError: if a value breaks its rule, or the augmentation hides what the task did; the sentence names it.
     """
 
-    model: str = "c4_resnet18_w16"
+    model: str = "c4_resnet18s_w16"
     norm: Literal["batch", "layer"] = "batch"
     task: str = "rotation"
     preset: Literal["paper", "fixed"] = "fixed"

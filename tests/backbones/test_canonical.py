@@ -16,17 +16,17 @@ from eqmodels.layers import pose_predictor
 
 MODES = ("canonical", "canonical-soft")
 FAMILIES = [
-    ("c4_resnet18_w8", {}),
-    ("d4_resnet18_w8", {"stem": "imagenet"}),
-    ("c2_resnet18_w4", {}),
-    ("d1_resnet18_w4", {}),
+    ("c4_resnet18s_w8", {}),
+    ("d4_resnet18_w8", {}),
+    ("c2_resnet18s_w4", {}),
+    ("d1_resnet18s_w4", {}),
     ("d2_wide_resnet16_8_w8", {}),
     ("d4_wide_resnet16_8_w8", {"norm": "layer"}),
-    ("c8_resnet18_w8", {}),
+    ("c8_resnet18s_w8", {}),
     ("d8_wide_resnet16_8_w16", {"restrict": ("d8", "d4", "d1")}),
-    ("c4_resnet50_w4", {}),
-    ("c1_resnet18_w4", {}),
-    ("resnet18_w4", {}),
+    ("c4_resnet50s_w4", {}),
+    ("c1_resnet18s_w4", {}),
+    ("resnet18s_w4", {}),
 ]
 POSE = ["global_pool.pose.hidden.weight", "global_pool.pose.hidden.bias", "global_pool.pose.logits.weight"]
 each_family = pytest.mark.parametrize(("name", "options"), FAMILIES, ids=str)
@@ -72,7 +72,7 @@ def test_features_are_the_regular_ones_turned_back(name, options, randomised):
         torch.testing.assert_close(canonical[image : image + 1], expected, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", ["d4_resnet18_w8", "c4_wide_resnet16_8_w8"])
+@pytest.mark.parametrize("name", ["d4_resnet18s_w8", "c4_wide_resnet16_8_w8"])
 @each_mode
 def test_symmetric_images_are_invariant_too(name, mode, randomised):
     """A tie of poses, which rounding decides."""
@@ -87,7 +87,7 @@ def test_symmetric_images_are_invariant_too(name, mode, randomised):
                 torch.testing.assert_close(moved, features, rtol=0, atol=1e-10 * float(features.abs().max()))
 
 
-@pytest.mark.parametrize("name", ["c4_resnet18_w8", "d2_wide_resnet16_8_w4"])
+@pytest.mark.parametrize("name", ["c4_resnet18s_w8", "d2_wide_resnet16_8_w4"])
 @each_mode
 def test_the_equivariance_report_knows_them(name, mode):
     model = create_model(name, num_classes=3, global_pool=mode)
@@ -101,7 +101,7 @@ def test_the_equivariance_report_knows_them(name, mode):
 
 def test_a_broken_pose_is_seen():
     """The control: features turned back by something that does not turn with the image."""
-    model = create_model("c4_resnet18_w8", num_classes=0, global_pool="canonical")
+    model = create_model("c4_resnet18s_w8", num_classes=0, global_pool="canonical")
     torch.nn.init.normal_(model.global_pool.pose.logits.weight)
 
     class Lopsided(torch.nn.Module):
@@ -117,7 +117,7 @@ def test_a_broken_pose_is_seen():
 def test_the_escnn_backend_has_them_and_hands_its_pose_over(randomised):
     from eqmodels.backbones.escnn_weights import from_escnn, to_escnn
 
-    model = build(randomised, "c4_resnet18_w4", backend="escnn", num_classes=3).float()
+    model = build(randomised, "c4_resnet18s_w4", backend="escnn", num_classes=3).float()
     images = torch.randn(2, 3, 15, 15)
     native = from_escnn(model)
     back = to_escnn(native)
@@ -138,9 +138,9 @@ def test_the_escnn_backend_has_them_and_hands_its_pose_over(randomised):
 
 @each_mode
 def test_the_pose_is_part_of_the_state(mode, randomised):
-    model = build(randomised, "c4_resnet18_w8", mode, num_classes=3)
+    model = build(randomised, "c4_resnet18s_w8", mode, num_classes=3)
     assert [key for key in model.state_dict() if key.startswith("global_pool")] == POSE
-    other = create_model("c4_resnet18_w8", num_classes=3, global_pool=mode).double().eval()
+    other = create_model("c4_resnet18s_w8", num_classes=3, global_pool=mode).double().eval()
     other.load_state_dict(model.state_dict())
     images = torch.randn(2, 3, 12, 12, dtype=torch.float64)
     copies = (other, copy.deepcopy(model), pickle.loads(pickle.dumps(model)))
@@ -152,7 +152,7 @@ def test_the_pose_is_part_of_the_state(mode, randomised):
 
 def test_other_poolings_have_no_state():
     for pool in ("invariant", "regular", "invariant+regular"):
-        state = create_model("c4_resnet18_w8", global_pool=pool).state_dict()
+        state = create_model("c4_resnet18s_w8", global_pool=pool).state_dict()
         assert not [key for key in state if key.startswith("global_pool")]
 
 
@@ -161,7 +161,7 @@ def test_other_poolings_have_no_state():
 
 @each_mode
 def test_a_network_becomes_canonical_by_a_pose_and_another_again(mode, randomised):
-    model = randomised(create_model("d4_resnet18_w8", num_classes=3)).double().eval()
+    model = randomised(create_model("d4_resnet18s_w8", num_classes=3)).double().eval()
     pose = pose_predictor(model.group, 8, hidden=32).double()
     images = torch.randn(2, 3, 14, 14, dtype=torch.float64)
     model.reset_classifier(5, mode, pose=pose)
@@ -188,7 +188,7 @@ def test_a_network_becomes_canonical_by_a_pose_and_another_again(mode, randomise
 
 
 def test_without_a_pose_a_network_is_not_made_canonical():
-    model = create_model("c4_resnet18_w8", num_classes=3)
+    model = create_model("c4_resnet18s_w8", num_classes=3)
     before = model.fc, model.global_pool
     message = (
         "global_pool='canonical' turns features back by a predicted pose and needs the module that predicts it; got "
@@ -201,7 +201,7 @@ def test_without_a_pose_a_network_is_not_made_canonical():
 
 @pytest.mark.parametrize("pool", [None, "regular"])
 def test_a_pose_that_would_be_left_out_is_refused(pool):
-    model = create_model("c4_resnet18_w8", num_classes=3)
+    model = create_model("c4_resnet18s_w8", num_classes=3)
     before = model.fc, model.global_pool
     message = (
         f"pose is what a canonical pooling turns features back by; got one for global_pool={pool or 'invariant'!r}. "
@@ -214,11 +214,11 @@ def test_a_pose_that_would_be_left_out_is_refused(pool):
 
 @each_mode
 def test_the_output_is_described_in_words(mode):
-    described = create_model("c4_resnet18_w8", num_classes=3, global_pool=mode).describe_output()
+    described = create_model("c4_resnet18s_w8", num_classes=3, global_pool=mode).describe_output()
     for words in (
         "global_pool: 64 features that do not change when the image moves",
         "(the fibre turned back by the predicted pose)",
         "fc: 3 scores, invariant too.",
     ):
         assert words in described
-    assert "no group" in create_model("resnet18_w4", global_pool=mode).describe_output()
+    assert "no group" in create_model("resnet18s_w4", global_pool=mode).describe_output()

@@ -26,7 +26,7 @@ FORMS = ["coefficients", "filters"]
 def build(architecture: str = "resnet50", group: str = "c8", **options) -> SteerableResNet:
     """A narrow network of ReDet's layers, two fields in the first stage."""
     width = 2 * PlanarGroup.parse(group).order
-    options = {"stem": "imagenet", "kernel_size": 3, "basis": "harmonic", "global_pool": "regular"} | options
+    options = {"kernel_size": 3, "basis": "harmonic", "global_pool": "regular"} | options
     return SteerableResNet(architecture, group, width=width, num_classes=5, **options)
 
 

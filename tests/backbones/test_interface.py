@@ -11,13 +11,13 @@ from eqmodels import Encoder, PlanarGroup, create_model, list_models
 CHILDREN = ["stem", "layer1", "layer2", "layer3", "layer4", "global_pool", "fc"]
 POOLS = ["invariant", "regular", "invariant+regular"]
 FAMILIES = [
-    ("c4_resnet18_w8", {}),
-    ("d4_resnet50_w8", {"stem": "imagenet"}),
-    ("c1_resnet34_w4", {}),
+    ("c4_resnet18s_w8", {}),
+    ("d4_resnet50_w8", {}),
+    ("c1_resnet34s_w4", {}),
     ("c4_wide_resnet16_8_w8", {"stem": "imagenet"}),
     ("d8_wide_resnet16_8_w16", {"restrict": ("d8", "d4", "d1")}),
-    ("resnet18_w4", {}),
-    ("resnet50_w4", {"stem": "imagenet"}),
+    ("resnet18s_w4", {}),
+    ("resnet50_w4", {}),
 ]
 each_family = pytest.mark.parametrize(("name", "options"), FAMILIES, ids=str)
 
@@ -104,7 +104,7 @@ def test_the_classifier_can_be_replaced(name, options, pool):
 
 
 def test_a_refused_classifier_leaves_the_model_as_it_was():
-    model = create_model("c4_resnet18_w8", num_classes=3)
+    model = create_model("c4_resnet18s_w8", num_classes=3)
     before = model.fc, model.global_pool
     for arguments in ((-1, None), (4, "sum")):
         with pytest.raises((ValueError, TypeError)):
@@ -115,7 +115,7 @@ def test_a_refused_classifier_leaves_the_model_as_it_was():
 
 @pytest.mark.parametrize("mode", ["max", "mean", "norm"])
 def test_replacing_the_pooling_keeps_how_the_fibre_is_pooled(mode):
-    model = create_model("c4_resnet18_w8", group_pool=mode)
+    model = create_model("c4_resnet18s_w8", group_pool=mode)
     model.reset_classifier(3, "invariant+regular")
     assert model.global_pool.fibre.mode == mode
 
@@ -149,24 +149,28 @@ def test_it_runs_on_the_meta_device(name, options):
     ("name", "options", "said"),
     [
         (
-            "c4_resnet18_w8",
+            "c4_resnet18s_w8",
             {"num_classes": 3},
             ["16 regular fields of C4 in 64", "permuted, exactly.", "max over the fibre", "3 scores, invariant"],
         ),
         (
-            "d8_resnet18_w16",
+            "d8_resnet18s_w16",
             {"num_classes": 0},
             ["8 regular fields of D8 in 128", "exactly for the 8 of its 16 elements", "else approximately"],
         ),
-        ("c4_resnet18_w8", {"global_pool": "regular"}, ["64 features that permute", "1000 scores", "the pose as well"]),
         (
-            "c4_resnet18_w8",
+            "c4_resnet18s_w8",
+            {"global_pool": "regular"},
+            ["64 features that permute", "1000 scores", "the pose as well"],
+        ),
+        (
+            "c4_resnet18s_w8",
             {"global_pool": "invariant+regular", "group_pool": "norm"},
             ["(norm over the fibre), then 64"],
         ),
         ("d8_wide_resnet16_8_w16", {"restrict": ("d8", "d4", "d1")}, ["32 regular fields of D1 in 64", "h * 32 + c"]),
-        ("resnet18_w4", {}, ["32 ordinary channels", "nothing is known"]),
-        ("c1_resnet18_w4", {}, ["32 ordinary channels", "nothing is known"]),
+        ("resnet18s_w4", {}, ["32 ordinary channels", "nothing is known"]),
+        ("c1_resnet18s_w4", {}, ["32 ordinary channels", "nothing is known"]),
     ],
     ids=str,
 )
@@ -177,7 +181,7 @@ def test_the_output_is_described_in_words(name, options, said):
 
 
 def test_descriptions_are_true():
-    model = create_model("c4_resnet18_w8", num_classes=0, global_pool="invariant+regular").double().eval()
+    model = create_model("c4_resnet18s_w8", num_classes=0, global_pool="invariant+regular").double().eval()
     group, images = model.group, torch.randn(1, 3, 20, 20, dtype=torch.float64)
     with torch.no_grad():
         upright = model(images)

@@ -16,20 +16,20 @@ DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4,
 
 @pytest.mark.parametrize("name", DEPTHS)
 def test_blocks_and_depths_are_a_resnets(name):
-    model = create_model(f"c4_{name}_w4")
+    model = create_model(f"c4_{name}s_w4")
     block = Bottleneck if name == "resnet50" else BasicBlock
     for index, depth in enumerate(DEPTHS[name]):
         stage = getattr(model, f"layer{index + 1}")
         assert [type(child) for child in stage] == [block] * depth
         assert isinstance(stage[0].pool, ExactDownsample2d if index else nn.Identity)
     convolutions = sum(isinstance(module, SteerableConv2d) for module in model.modules())
-    assert convolutions == sum(isinstance(m, nn.Conv2d) for m in create_model(f"{name}_w4").modules())
+    assert convolutions == sum(isinstance(m, nn.Conv2d) for m in create_model(f"{name}s_w4").modules())
 
 
 @pytest.mark.parametrize("name", DEPTHS)
-@pytest.mark.parametrize("stem", ["small", "imagenet"])
+@pytest.mark.parametrize("stem", ["s", ""])
 def test_the_control_differs_in_the_group_alone(name, stem):
-    control, model = (create_model(f"{group}_{name}_w8", stem=stem, num_classes=0) for group in ("c1", "c4"))
+    control, model = (create_model(f"{group}_{name}{stem}_w8", num_classes=0) for group in ("c1", "c4"))
     assert [(key, type(module)) for key, module in control.named_modules()] == [
         (key, type(module)) for key, module in model.named_modules()
     ]
@@ -50,7 +50,7 @@ def test_the_control_has_the_parameters_of_the_standard_network(name):
 
 @pytest.mark.parametrize(("group", "order"), [("c4", 4), ("d4", 8)])
 def test_regular_convolutions_have_one_parameter_where_the_control_has_a_group_of_them(group, order):
-    model, control = create_model(f"{group}_resnet18_w16"), create_model("c1_resnet18_w16")
+    model, control = create_model(f"{group}_resnet18s_w16"), create_model("c1_resnet18s_w16")
     for (key, weight), ordinary in zip(model.named_parameters(), control.parameters(), strict=True):
         if "conv" in key and not key.startswith("stem"):
             assert weight.numel() * order == ordinary.numel()
@@ -58,19 +58,19 @@ def test_regular_convolutions_have_one_parameter_where_the_control_has_a_group_o
 
 @pytest.mark.parametrize(("group", "size"), [("c4", 3), ("d4", 3), ("c8", 5), ("d8", 5), ("c6", 5)])
 def test_finer_groups_have_larger_kernels_by_default(group, size):
-    model = create_model(f"{group}_resnet18", width=48)
+    model = create_model(f"{group}_resnet18s", width=48)
     sizes = {module.kernel_size for module in model.modules() if isinstance(module, SteerableConv2d)}
     assert sizes == {1, size}
 
 
 def test_the_kernel_and_the_basis_can_be_chosen():
-    model = create_model("c4_resnet18_w8", kernel_size=5, basis="harmonic")
+    model = create_model("c4_resnet18s_w8", kernel_size=5, basis="harmonic")
     convs = [module for module in model.modules() if isinstance(module, SteerableConv2d) and module.kernel_size > 1]
     assert {(conv.kernel_size, conv.basis) for conv in convs} == {(5, "harmonic")}
 
 
 def test_stems():
-    small, imagenet = (create_model("c4_resnet18_w8", stem=stem) for stem in ("small", "imagenet"))
+    small, imagenet = (create_model(name) for name in ("c4_resnet18s_w8", "c4_resnet18_w8"))
     assert [name for name, _ in small.stem.named_children()] == ["conv", "bn", "relu"]
     assert [name for name, _ in imagenet.stem.named_children()] == ["odd", "conv", "bn", "relu"]
     assert isinstance(imagenet.stem.odd, OddSize2d)
@@ -83,7 +83,7 @@ def test_stems():
 def test_two_models_of_one_seed_are_equal_and_of_two_are_not():
     def weights(seed):
         torch.manual_seed(seed)
-        return create_model("c4_resnet18_w8").stem.conv.weight
+        return create_model("c4_resnet18s_w8").stem.conv.weight
 
     assert torch.equal(weights(1), weights(1))
     assert not torch.equal(weights(1), weights(2))

@@ -9,7 +9,7 @@ from eqmodels.backbones import create_model
 
 
 def test_pooling_instead_of_striding_keeps_weights_and_sizes_of_maps():
-    model = create_model("resnet18_w8", in_chans=1, num_classes=0).eval()
+    model = create_model("resnet18s_w8", in_chans=1, num_classes=0).eval()
     images = torch.rand(2, 1, 28, 28)
     before, weights = model.forward_features(images), [parameter.clone() for parameter in model.parameters()]
     pool_instead_of_striding(model)

@@ -13,7 +13,7 @@ from benchmarks.essl import rows, tables
 from benchmarks.essl.grid import FOLDER, GRID, RANDOM
 from eqmodels.evaluation import estimate, over_seeds
 
-RESNET, C4 = "simclr/resnet18_w16.mlp", "simclr/c4_resnet18_w16.equivariant"
+RESNET, C4 = "simclr/resnet18s_w16.mlp", "simclr/c4_resnet18s_w16.equivariant"
 
 
 def test_what_is_not_trained_is_told_from_what_does_not_exist():

@@ -4,7 +4,7 @@ import pytest
 
 from eqmodels.cli import main
 
-TINY = ["--model", "c4_resnet18_w4", "--limit", "64", "--batch-size", "32", "--epochs", "1", "--head-hidden", "16"]
+TINY = ["--model", "c4_resnet18s_w4", "--limit", "64", "--batch-size", "32", "--epochs", "1", "--head-hidden", "16"]
 
 
 @pytest.fixture(scope="session")

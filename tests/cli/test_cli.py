@@ -20,26 +20,26 @@ def test_models_lists_every_name(capsys):
 
 
 def test_models_come_in_widths(capsys):
-    assert main(["models", "c4_resnet18_w32"]) == 0
-    assert capsys.readouterr().out == "c4_resnet18_w32\n"
-    assert main(["models", "c[48]_resnet18_w4"]) == 0  # C8 does not
-    assert capsys.readouterr().out == "c4_resnet18_w4\n"
+    assert main(["models", "c4_resnet18s_w32"]) == 0
+    assert capsys.readouterr().out == "c4_resnet18s_w32\n"
+    assert main(["models", "c[48]_resnet18s_w4"]) == 0  # C8 does not
+    assert capsys.readouterr().out == "c4_resnet18s_w4\n"
 
 
 def test_report_is_a_table(capsys):
-    assert main(["report", "c4_resnet18_w4", "--size", "16x20"]) == 0
-    assert capsys.readouterr().out.startswith("Equivariance of c4_resnet18_w4 under C4: 2 images of 16x20 pixels")
+    assert main(["report", "c4_resnet18s_w4", "--size", "16x20"]) == 0
+    assert capsys.readouterr().out.startswith("Equivariance of c4_resnet18s_w4 under C4: 2 images of 16x20 pixels")
 
 
 def test_report_is_json(capsys):
-    assert main(["report", "d4_resnet18_w8", "--size", "12", "--json"]) == 0
+    assert main(["report", "d4_resnet18s_w8", "--size", "12", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert content["group"] == "d4"
     assert content["layers"][0]["error"] < 1e-10
 
 
 def test_a_model_without_a_group_is_tested_with_c4(capsys):
-    assert main(["report", "resnet18_w4", "--size", "12", "--json"]) == 0
+    assert main(["report", "resnet18s_w4", "--size", "12", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert content["group"] == "c4"
     assert content["layers"][0]["error"] > 0.01
@@ -48,7 +48,7 @@ def test_a_model_without_a_group_is_tested_with_c4(capsys):
 def test_report_draws(capsys, tmp_path):
     pytest.importorskip("matplotlib")
     picture = tmp_path / "curve.png"
-    assert main(["report", "c4_resnet18_w4", "--size", "12", "--plot", str(picture)]) == 0
+    assert main(["report", "c4_resnet18s_w4", "--size", "12", "--plot", str(picture)]) == 0
     assert picture.stat().st_size > 1000
 
 
@@ -59,13 +59,13 @@ def test_report_draws(capsys, tmp_path):
         (["sing"], "invalid choice: 'sing'"),
         (["models", "q*"], "no registered model matches 'q*'"),
         (["models", "q*_w8"], "no registered model matches 'q*_w8'"),
-        (["models", "c4_resnet18_w7"], "Nearest valid widths: 4 and 8"),
+        (["models", "c4_resnet18s_w7"], "Nearest valid widths: 4 and 8"),
         (["report"], "NAME"),
         (["report", "c4_resnet19"], "the nearest names are"),
-        (["report", "c4_resnet18_w7"], "Nearest valid widths: 4 and 8"),
-        (["report", "c4_resnet18_w4", "--size", "big"], "got 'big'"),
-        (["report", "c4_resnet18_w4", "--group", "k4"], "a group is named"),
-        (["report", "c4_resnet18_w4", "--group", "c1"], "more than one element"),
+        (["report", "c4_resnet18s_w7"], "Nearest valid widths: 4 and 8"),
+        (["report", "c4_resnet18s_w4", "--size", "big"], "got 'big'"),
+        (["report", "c4_resnet18s_w4", "--group", "k4"], "a group is named"),
+        (["report", "c4_resnet18s_w4", "--group", "c1"], "more than one element"),
     ],
 )
 def test_bad_input_is_one_line_on_standard_error(capsys, arguments, sentence):

@@ -69,8 +69,8 @@ def test_what_asks_the_network_is_noticed(monkeypatch):
 
 def test_turning_costs_the_resnet_its_accuracy_and_the_canonical_features_nothing(demo):
     twins = demo[0]["twins"]
-    ours = {entry["features"]: entry for entry in twins["c4_resnet18_w16.rot_fmnist_simclr"]["features"]}
-    standard = {entry["features"]: entry for entry in twins["resnet18_w16.rot_fmnist_simclr"]["features"]}
+    ours = {entry["features"]: entry for entry in twins["c4_resnet18s_w16.rot_fmnist_simclr"]["features"]}
+    standard = {entry["features"]: entry for entry in twins["resnet18s_w16.rot_fmnist_simclr"]["features"]}
     assert ours["canonical"]["accuracy"] > 0.7
     assert abs(ours["canonical"]["turned"] - ours["canonical"]["accuracy"]) < 0.005
     assert standard["regular"]["accuracy"] > 0.7

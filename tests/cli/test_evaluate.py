@@ -58,7 +58,7 @@ def test_runs_that_are_no_seeds_of_one_config_are_refused_before_they_are_measur
     monkeypatch.setattr(command, "evaluate", None)
     assert main(["evaluate", str(tiny_run), str(tiny_run), *FEW]) == 2
     assert "2 times. Name each run once" in capsys.readouterr().err
-    assert main(["evaluate", str(tiny_run), "c4_resnet18_w16.rot_fmnist_simclr", *FEW]) == 2
+    assert main(["evaluate", str(tiny_run), "c4_resnet18s_w16.rot_fmnist_simclr", *FEW]) == 2
     assert "must differ in the seed alone; got batch_size=32 and 128" in capsys.readouterr().err
 
 
@@ -128,7 +128,7 @@ def test_it_says_what_it_is_doing_on_standard_error(capsys, tiny_run):
     assert main(["evaluate", str(tiny_run), *FEW, "--json"]) == 0
     captured = capsys.readouterr()
     json.loads(captured.out)
-    assert captured.err.startswith("measuring c4_resnet18_w4: features\nmeasuring c4_resnet18_w4: regular\n")
+    assert captured.err.startswith("measuring c4_resnet18s_w4: features\nmeasuring c4_resnet18s_w4: regular\n")
 
 
 def test_a_checkpoint_is_a_network_like_the_finished_run(tiny_run):

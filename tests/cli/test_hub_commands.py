@@ -107,7 +107,7 @@ def test_publish_that_fails_is_one_line_on_standard_error(capsys, server, folder
 
 def test_publish_of_a_name_gives_the_folder(capsys, server, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    name = "c4_resnet18_w16.rot_fmnist_simclr"
+    name = "c4_resnet18s_w16.rot_fmnist_simclr"
     line = fails(capsys, 2, "publish", name, "--repo", "org/new")
     assert f"what is published is the path of a folder, and '{tmp_path / name}' is none. Pass " in line
     assert line.endswith(f"zoo/{name}.\n")
@@ -166,7 +166,7 @@ def _verified(capsys, source):
 
 
 def test_verify_knows_the_zoo(capsys):
-    found = _verified(capsys, "c4_resnet18_w16.rot_fmnist_simclr")
+    found = _verified(capsys, "c4_resnet18s_w16.rot_fmnist_simclr")
     assert found[2] == "size and sha256 are those of the zoo's index"
 
 
@@ -241,8 +241,8 @@ def test_download_checks_what_it_fetched(capsys, server):
 
 
 def test_download_of_what_the_installation_has_checks_it_without_a_request(capsys, server):
-    assert main(["download", "c4_resnet18_w16.*"]) == 0
-    assert capsys.readouterr().out.startswith("c4_resnet18_w16.rot_fmnist_simclr: ")
+    assert main(["download", "c4_resnet18s_w16.*"]) == 0
+    assert capsys.readouterr().out.startswith("c4_resnet18s_w16.rot_fmnist_simclr: ")
     assert server.requests == []
 
 
@@ -264,7 +264,7 @@ def test_download_of_a_pattern_fetches_what_the_index_names(capsys, server, tmp_
     commit = server.repositories[REPOSITORY].branches["main"]
     entries = {
         name: replace(entry_of(make_zoo(tmp_path / "zoo"), REPOSITORY, pinned), name=name)
-        for name, pinned in ((NAME, commit), ("c4_resnet18_w4.later", None))
+        for name, pinned in ((NAME, commit), ("c4_resnet18s_w4.later", None))
     }
     monkeypatch.setattr(SOURCES, "FOLDERS", ())
     monkeypatch.setattr(SOURCES, "read_index", lambda: entries)

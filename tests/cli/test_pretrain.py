@@ -37,10 +37,10 @@ def test_it_says_where_the_weights_are_and_what_to_do_next(capsys, tmp_path):
     out = capsys.readouterr().out
     assert f"Weights: {folder}" in out
     assert f"Next: eqmodels evaluate {folder}" in out
-    assert load_run(folder).config.model == "c4_resnet18_w4"
+    assert load_run(folder).config.model == "c4_resnet18s_w4"
 
 
-SMALL = ["--model", "c4_resnet18_w4", "--batch-size", "32", "--epochs", "1", "--head-hidden", "16", "--quiet"]
+SMALL = ["--model", "c4_resnet18s_w4", "--batch-size", "32", "--epochs", "1", "--head-hidden", "16", "--quiet"]
 
 
 def folder_of_images(root, numbers):
@@ -125,17 +125,17 @@ def test_class_information_is_eliminated_and_evaluated(capsys, tmp_path):
 
 def test_options_win_over_a_recipe(tmp_path):
     recipe = tmp_path / "recipe.json"
-    recipe.write_text(json.dumps({"model": "resnet18_w4", "head": "mlp", "epochs": 7}))
+    recipe.write_text(json.dumps({"model": "resnet18s_w4", "head": "mlp", "epochs": 7}))
     parser = pretrain.argparse.ArgumentParser()
     pretrain.add_arguments(parser)
     config = pretrain.config_of(parser.parse_args(["--recipe", str(recipe), "--epochs", "2", "--to-rgb"]))
-    assert (config.model, config.head, config.epochs, config.to_rgb) == ("resnet18_w4", "mlp", 2, True)
+    assert (config.model, config.head, config.epochs, config.to_rgb) == ("resnet18s_w4", "mlp", 2, True)
 
 
 def test_every_config_has_a_folder_of_its_own():
     names = {
         pretrain.run_name(PretrainConfig.from_dict(values))
-        for values in ({}, {"seed": 1}, {"model": "d4_resnet18"}, {"epochs": 3}, {"norm": "layer"})
+        for values in ({}, {"seed": 1}, {"model": "d4_resnet18s"}, {"epochs": 3}, {"norm": "layer"})
     }
     assert len(names) == 5
 
@@ -146,7 +146,7 @@ def test_every_config_has_a_folder_of_its_own():
         (["--epochs", "0"], 2, "epochs must be at least 1"),
         (["--head", "big"], 2, "invalid choice: 'big'"),
         (["--task", "rotatoin"], 2, "rotation"),
-        (["--model", "resnet18_w4"], 2, "an equivariant head needs a backbone whose group contains the task's"),
+        (["--model", "resnet18s_w4"], 2, "an equivariant head needs a backbone whose group contains the task's"),
         (["--task", "grayscale", "--head", "mlp", "--augment", "none"], 2, "(--coloured)"),
         (["--data", "imagenet"], 2, "data must be one of"),
         (

@@ -14,8 +14,19 @@ from eqmodels.cli import main
 from eqmodels.cli import synergy as command
 from eqmodels.studies import SynergyPlan, read_study
 
-TINY = ["--model", "c1_resnet18_w4", "--limit", "60", "--batch-size", "30", "--test-limit", "60", "--folds", "2"]
-ONE_TASK = ["--tasks", "rotation", "--augment", "none", "--groups", "c1_resnet18_w4", "--doses", "0.5", "--epochs", "1"]
+TINY = ["--model", "c1_resnet18s_w4", "--limit", "60", "--batch-size", "30", "--test-limit", "60", "--folds", "2"]
+ONE_TASK = [
+    "--tasks",
+    "rotation",
+    "--augment",
+    "none",
+    "--groups",
+    "c1_resnet18s_w4",
+    "--doses",
+    "0.5",
+    "--epochs",
+    "1",
+]
 FEW = ["--test-limit", "60", "--folds", "2", "--data", "fashion_mnist_mini"]
 STUDY = ["synergy", *TINY, *ONE_TASK, "--data", "fashion_mnist_mini"]
 
@@ -31,7 +42,7 @@ def folder(tmp_path_factory):
 def test_a_study_is_printed_and_its_page_written(capsys, folder):
     assert main([*STUDY, "--folder", str(folder)]) == 0
     out = capsys.readouterr().out
-    for word in ("rotation", "c1_resnet18_w4", "pose, cue right in 50%", str(folder / "report" / "index.html")):
+    for word in ("rotation", "c1_resnet18s_w4", "pose, cue right in 50%", str(folder / "report" / "index.html")):
         assert word in out
     assert "<img" in (folder / "report" / "index.html").read_text()
 
@@ -148,10 +159,10 @@ def test_pretrained_networks_are_measured_beside_their_initialisation(capsys, ti
 
 
 GIVEN = {
-    "--model": ["c1_resnet18_w4"],
+    "--model": ["c1_resnet18s_w4"],
     "--tasks": ["rotation"],
     "--augment": ["none"],
-    "--groups": ["c4_resnet18_w4"],
+    "--groups": ["c4_resnet18s_w4"],
     "--doses": ["0.5"],
     "--seeds": ["1"],
     "--coloured": [],
@@ -213,11 +224,11 @@ def ranked(monkeypatch):
 
 def test_a_ranking_uses_what_is_given_and_else_the_first_default(ranked):
     assert main(["synergy", "--rank-tasks", "--data", "fashion_mnist_mini"]) == 130
-    given = ["--model", "c4_resnet18_w4", "--augment", "simclr", "--seeds", "3", "--epochs", "0"]
+    given = ["--model", "c4_resnet18s_w4", "--augment", "simclr", "--seeds", "3", "--epochs", "0"]
     assert main(["synergy", "--rank-tasks", "--data", "fashion_mnist_mini", *given]) == 130
     names = ("model", "augment", "seed", "epochs")
     plan = SynergyPlan()
     assert [tuple(asked[name] for name in names) for asked in ranked] == [
         (plan.models[0], plan.augments[0], plan.seeds[0], 1),
-        ("c4_resnet18_w4", "simclr", 3, 0),
+        ("c4_resnet18s_w4", "simclr", 3, 0),
     ]

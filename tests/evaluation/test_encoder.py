@@ -48,7 +48,7 @@ def untrained(model: str, head: str, *, task: str = "rotation", channels: int = 
 QUICK = {"knn": False, "fractions": (), "curve_images": 0, "strengths": (0.01,)}
 
 
-@pytest.mark.parametrize(("model", "elements"), [("c4_resnet18_w8", 4), ("d4_resnet18_w8", 8)])
+@pytest.mark.parametrize(("model", "elements"), [("c4_resnet18s_w8", 4), ("d4_resnet18s_w8", 8)])
 def test_invariant_and_canonical_features_do_not_care_how_the_image_is_turned(model, elements):
     scores = evaluate(untrained(model, "equivariant"), striped(60), striped(40, seed=1), **QUICK)
     assert {entry.features for entry in scores.features} == set(poolings_of(untrained(model, "equivariant")))
@@ -61,13 +61,13 @@ def test_invariant_and_canonical_features_do_not_care_how_the_image_is_turned(mo
 
 
 def test_regular_features_do_care():
-    scores = evaluate(untrained("c4_resnet18_w8", "equivariant"), striped(60), striped(40, seed=1), **QUICK)
+    scores = evaluate(untrained("c4_resnet18s_w8", "equivariant"), striped(60), striped(40, seed=1), **QUICK)
     assert scores.of("regular").accuracy > 0.9
     assert scores.of("regular").turned < scores.of("regular").accuracy
 
 
 def test_a_network_without_a_group_has_its_controls():
-    scores = evaluate(untrained("resnet18_w4", "mlp"), striped(60), striped(40, seed=1), **QUICK)
+    scores = evaluate(untrained("resnet18s_w4", "mlp"), striped(60), striped(40, seed=1), **QUICK)
     assert [entry.features for entry in scores.features] == ["regular", *CONTROLS]
     averaged = scores.of("orbit-mean")
     assert max(averaged.elements.values()) == min(averaged.elements.values())
@@ -76,7 +76,7 @@ def test_a_network_without_a_group_has_its_controls():
 
 def test_the_curve_repeats_itself_by_quarters_for_invariant_features():
     curve = evaluate(
-        untrained("c4_resnet18_w8", "equivariant"),
+        untrained("c4_resnet18s_w8", "equivariant"),
         striped(60),
         striped(40, seed=1),
         knn=False,
@@ -94,7 +94,7 @@ def test_the_curve_repeats_itself_by_quarters_for_invariant_features():
 
 def test_everything_that_is_asked_for_is_measured_and_is_json():
     scores = evaluate(
-        untrained("c4_resnet18_w8", "mlp"),
+        untrained("c4_resnet18s_w8", "mlp"),
         striped(400),
         striped(40, seed=1),
         fractions=(0.05, 1.0),
@@ -110,7 +110,7 @@ def test_everything_that_is_asked_for_is_measured_and_is_json():
     assert "canonical" not in {entry["features"] for entry in content["features"]}
     assert content["tasks"][0]["training_accuracy"] is None
     assert EncoderEvaluation.from_dict(content).to_dict() == content
-    assert content["config"] == untrained("c4_resnet18_w8", "mlp").config.to_dict()
+    assert content["config"] == untrained("c4_resnet18s_w8", "mlp").config.to_dict()
     del content["config"]  # as results were before
     assert EncoderEvaluation.from_dict(content).config is None
     assert EncoderEvaluation.from_dict(content).of("invariant") == scores.of("invariant")
@@ -118,7 +118,7 @@ def test_everything_that_is_asked_for_is_measured_and_is_json():
 
 def test_a_task_is_asked_with_every_label_of_every_image():
     """The held-out loss of an equivariant head is the same for all labels, that of another head is their mean."""
-    run = untrained("c4_resnet18_w8", "equivariant")
+    run = untrained("c4_resnet18s_w8", "equivariant")
     test = striped(10, seed=1)
     (scores,) = evaluate(run, striped(60), test, **QUICK).tasks
     upright = run.preprocessing.normalise(test.pixels())
@@ -129,20 +129,20 @@ def test_a_task_is_asked_with_every_label_of_every_image():
 
 
 def test_every_task_of_a_multivariate_run_is_scored():
-    run = untrained("c1_resnet18_w4", "mlp", task="rotation+colour_inversion", channels=3)
+    run = untrained("c1_resnet18s_w4", "mlp", task="rotation+colour_inversion", channels=3)
     scores = evaluate(run, striped(60, channels=3), striped(40, channels=3, seed=1), **QUICK).tasks
     assert [(entry.task, entry.num_labels) for entry in scores] == [("rotation", 4), ("colour_inversion", 2)]
     assert all(0 <= entry.accuracy <= 1 and math.isfinite(entry.loss) for entry in scores)
 
 
 def test_the_same_images_give_the_same_numbers():
-    run = untrained("c4_resnet18_w8", "equivariant")
+    run = untrained("c4_resnet18s_w8", "equivariant")
     first, second = (evaluate(run, striped(60), striped(20, seed=1), **QUICK).to_dict() for _ in range(2))
     assert first == second
 
 
 def test_batches_do_not_change_features():
-    run, images = untrained("c4_resnet18_w8", "equivariant"), striped(11)
+    run, images = untrained("c4_resnet18s_w8", "equivariant"), striped(11)
     whole = regular_features(run, images.pixels, len(images))
     parts = regular_features(run, images.pixels, len(images), batch_size=4)
     torch.testing.assert_close(whole, parts)
@@ -152,7 +152,7 @@ def test_batches_do_not_change_features():
 @pytest.mark.parametrize("pooling", ["invariant", "canonical", "canonical-soft", "all"])
 def test_features_are_pooled_where_the_pose_is_and_come_back(pooling, monkeypatch):
     """The device `meta` computes nothing, and refuses tensors of others as a GPU does."""
-    run, back = untrained("c4_resnet18_w8", "equivariant"), []
+    run, back = untrained("c4_resnet18s_w8", "equivariant"), []
     run.model.to("meta")
 
     def fetched(tensor):
@@ -167,7 +167,7 @@ def test_features_are_pooled_where_the_pose_is_and_come_back(pooling, monkeypatc
 
 def test_permuted_test_labels_choose_the_same_probes():
     """Nothing is chosen on the test images."""
-    run, test = untrained("c4_resnet18_w8", "equivariant"), striped(60, seed=1)
+    run, test = untrained("c4_resnet18s_w8", "equivariant"), striped(60, seed=1)
     kinds = ("regular", "invariant", "canonical")
     options = QUICK | {"features": kinds, "fractions": (0.2,), "strengths": (1.0, 0.1, 0.01, 1e-3)}
     permuted = replace(test, labels=test.labels[torch.randperm(60)])
@@ -186,7 +186,7 @@ def test_permuted_test_labels_choose_the_same_probes():
 
 def test_ties_are_no_predictions():
     """As in training: else a network that knows nothing would know the first label."""
-    run = untrained("c4_resnet18_w8", "equivariant")
+    run = untrained("c4_resnet18s_w8", "equivariant")
     with torch.no_grad():
         for parameter in run.model.heads.parameters():
             parameter.zero_()
@@ -197,7 +197,7 @@ def test_ties_are_no_predictions():
 
 def test_all_labels_are_a_fraction_too():
     options = QUICK | {"fractions": (1.0,)}
-    scores = evaluate(untrained("c4_resnet18_w8", "mlp"), striped(60), striped(20, seed=1), **options).of("regular")
+    scores = evaluate(untrained("c4_resnet18s_w8", "mlp"), striped(60), striped(20, seed=1), **options).of("regular")
     assert scores.labels["1"].mean == scores.accuracy
     assert set(scores.labels) == {"1"}
 
@@ -226,11 +226,11 @@ def test_what_cannot_be_measured_is_refused_before_anything_is(changes, error, s
     train = options.pop("train")
     test = striped(20, seed=1, size=(12, 10)) if train.images.shape[-1] == 10 else striped(20, seed=1)
     with pytest.raises(error, match=sentence):
-        evaluate(untrained("c4_resnet18_w8", "equivariant"), train, test, **options)
+        evaluate(untrained("c4_resnet18s_w8", "equivariant"), train, test, **options)
 
 
 def test_kinds_that_are_not_there_are_answered_by_those_that_are():
-    scores = evaluate(untrained("c4_resnet18_w8", "mlp"), striped(60), striped(20, seed=1), **QUICK)
+    scores = evaluate(untrained("c4_resnet18s_w8", "mlp"), striped(60), striped(20, seed=1), **QUICK)
     for measured in (scores, over_seeds([scores])):
         with pytest.raises(
             KeyError, match="features must be one of regular, regular-half, invariant, invariant-3, all; got 'canon'"
@@ -240,11 +240,11 @@ def test_kinds_that_are_not_there_are_answered_by_those_that_are():
 
 def test_images_of_other_channels_are_refused_in_one_sentence():
     with pytest.raises(ValueError, match="takes images of 1 channels; striped has 3"):
-        evaluate(untrained("c4_resnet18_w8", "equivariant"), striped(60, channels=3), striped(40, channels=3))
+        evaluate(untrained("c4_resnet18s_w8", "equivariant"), striped(60, channels=3), striped(40, channels=3))
 
 
 def test_an_unknown_pooling_is_refused_in_one_sentence():
-    run = untrained("c4_resnet18_w8", "mlp")
+    run = untrained("c4_resnet18s_w8", "mlp")
     with pytest.raises(
         ValueError, match="poolings are regular, regular-half, invariant, invariant-3, all; got 'canonical'"
     ):
@@ -252,7 +252,7 @@ def test_an_unknown_pooling_is_refused_in_one_sentence():
 
 
 def test_eighths_of_a_turn_are_measured_of_their_group():
-    scores = evaluate(untrained("c8_resnet18_w8", "equivariant"), striped(60), striped(40, seed=1), **QUICK)
+    scores = evaluate(untrained("c8_resnet18s_w8", "equivariant"), striped(60), striped(40, seed=1), **QUICK)
     assert scores.group == "C8"
     invariant = scores.of("invariant")
     assert list(invariant.elements) == ["0°", "45°", "90°", "135°", "180°", "225°", "270°", "315°"]
@@ -264,14 +264,14 @@ def test_eighths_of_a_turn_are_measured_of_their_group():
 
 
 def test_a_wrong_group_is_measured_under_quarter_turns():
-    scores = evaluate(untrained("d2_resnet18_w8", "mlp"), striped(60), striped(40, seed=1), **QUICK)
+    scores = evaluate(untrained("d2_resnet18s_w8", "mlp"), striped(60), striped(40, seed=1), **QUICK)
     assert scores.group == str(PlanarGroup(4, True))
     assert scores.equivariance_error["180°"] < 1e-5
     assert scores.equivariance_error["90°"] > 0.01
 
 
 def test_without_augmentation_the_head_is_asked_once():
-    run = untrained("resnet18_w4", "mlp")
+    run = untrained("resnet18s_w4", "mlp")
     plain = replace(run, config=replace(run.config, augment="none"))
     asked = []
     run.model.register_forward_hook(lambda *_: asked.append(1))

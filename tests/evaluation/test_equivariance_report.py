@@ -27,13 +27,13 @@ from eqmodels.layers import GlobalPool, GroupPool, SteerableConv2d
 @pytest.fixture(scope="module")
 def report() -> EquivarianceReport:
     torch.manual_seed(0)
-    return equivariance_report(create_model("d4_resnet18_w8"), size=(20, 27), name="narrow")
+    return equivariance_report(create_model("d4_resnet18s_w8"), size=(20, 27), name="narrow")
 
 
 @pytest.fixture(scope="module")
 def plain() -> EquivarianceReport:
     torch.manual_seed(0)
-    return equivariance_report(create_model("resnet18_w8"), size=20, group="c4", name="plain")
+    return equivariance_report(create_model("resnet18s_w8"), size=20, group="c4", name="plain")
 
 
 def test_every_layer_meets_every_element_but_the_identity(report):
@@ -78,7 +78,7 @@ def test_collapse_is_measured(report):
 
 
 def test_a_constant_network_does_not_look_good():
-    model = create_model("c4_resnet18_w4")
+    model = create_model("c4_resnet18s_w4")
     with torch.no_grad():
         model.stem.bn.bn.weight.zero_()
     collapse = equivariance_report(model, size=16, angles=()).collapse
@@ -98,7 +98,7 @@ def test_the_text_is_a_table(report):
 
 
 def test_a_report_without_a_curve_has_a_text():
-    report = equivariance_report(create_model("c4_resnet18_w4"), size=16, angles=())
+    report = equivariance_report(create_model("c4_resnet18s_w4"), size=16, angles=())
     assert "masked by a circle" not in str(report)
 
 
@@ -113,7 +113,7 @@ def test_to_dict_is_json(report):
 
 
 def test_an_error_that_is_not_finite_is_json_too():
-    model = create_model("c4_resnet18_w4")
+    model = create_model("c4_resnet18s_w4")
     model.fc.weight.data.fill_(math.nan)
     report = equivariance_report(model, size=16, angles=())
     assert math.isnan(report.worst.error)
@@ -151,7 +151,7 @@ def test_without_matplotlib_it_is_named(report, monkeypatch, tmp_path):
 
 
 def test_a_picture_needs_a_curve(tmp_path):
-    report = equivariance_report(create_model("c4_resnet18_w4"), size=16, angles=())
+    report = equivariance_report(create_model("c4_resnet18s_w4"), size=16, angles=())
     with pytest.raises(ValueError, match="each with a curve"):
         report.plot(tmp_path / "x.png")
 
@@ -161,7 +161,7 @@ def test_a_picture_needs_a_curve(tmp_path):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_the_model_is_not_changed(training):
-    model = create_model("c4_resnet18_w4").train(training)
+    model = create_model("c4_resnet18s_w4").train(training)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     equivariance_report(model, size=16, angles=(0, 30))
     assert_equivariant(model, size=16)
@@ -175,7 +175,7 @@ def test_the_model_is_not_changed(training):
 
 def test_the_global_random_state_is_not_used():
     state = torch.get_rng_state()
-    model = create_model("c4_resnet18_w4")
+    model = create_model("c4_resnet18s_w4")
     torch.set_rng_state(state)
     assert_equivariant(model, size=16)
     assert torch.equal(state, torch.get_rng_state())
@@ -204,7 +204,7 @@ def test_one_layer_is_a_network():
 
 def test_a_network_of_escnn_is_seen_stage_by_stage():
     pytest.importorskip("escnn")
-    model = create_model("c4_resnet18", width=4, backend="escnn", num_classes=2)
+    model = create_model("c4_resnet18s", width=4, backend="escnn", num_classes=2)
     # escnn computes its basis in float32.
     assert_equivariant(model, size=(21, 32), tolerance=1e-5)
     layers = {error.layer for error in equivariance_report(model, size=20, angles=()).layers}
@@ -213,14 +213,14 @@ def test_a_network_of_escnn_is_seen_stage_by_stage():
 
 
 def test_the_group_of_a_wrapped_encoder_is_found():
-    model = nn.Sequential(create_model("c4_resnet18_w4", num_classes=0), nn.Linear(8, 3))
+    model = nn.Sequential(create_model("c4_resnet18s_w4", num_classes=0), nn.Linear(8, 3))
     report = equivariance_report(model, size=16, angles=())
     assert str(report.group) == "C4"
     assert report.at("output")[0].error < 1e-12
 
 
 def test_what_a_stock_layer_makes_of_regular_features_is_left_out():
-    model = create_model("c4_resnet18_w4", global_pool="regular", num_classes=3)
+    model = create_model("c4_resnet18s_w4", global_pool="regular", num_classes=3)
     layers = {error.layer for error in equivariance_report(model, size=16, angles=()).layers}
     assert "global_pool" in layers
     assert not {"fc", "output"} & layers
@@ -272,7 +272,7 @@ def test_hooks_are_removed_after_an_error():
 
 
 def test_randomise_leaves_nothing_special_and_depends_on_the_generator_alone():
-    first, second = create_model("c4_resnet18_w4"), create_model("c4_resnet18_w4")
+    first, second = create_model("c4_resnet18s_w4"), create_model("c4_resnet18s_w4")
     second.load_state_dict(first.state_dict())
     for model in (first, second):
         randomise(model, torch.Generator().manual_seed(3))
@@ -304,7 +304,7 @@ def test_smooth_images_are_seeded_and_smooth():
     ],
 )
 def test_bad_input_is_one_sentence(options, error, sentence):
-    model = create_model("c4_resnet18_w4")
+    model = create_model("c4_resnet18s_w4")
     for measure in (equivariance_report, assert_equivariant):
         with pytest.raises(error, match=sentence):
             measure(model, **options)
@@ -324,17 +324,17 @@ def test_there_must_be_an_exact_element_to_assert():
 def test_elements_is_one_of_two_words():
     # The run-time shape checks, where they are on, refuse the word before the function does.
     with pytest.raises(Exception, match="elements"):
-        assert_equivariant(create_model("c4_resnet18_w4"), size=16, elements="some")
+        assert_equivariant(create_model("c4_resnet18s_w4"), size=16, elements="some")
 
 
 @pytest.mark.usefixtures("no_shape_checks")
 @pytest.mark.parametrize("size", [16.0, "16", (16, 16.0), (16, 16, 16)])
 def test_a_size_that_is_no_integer_is_answered_in_one_sentence(size):
     with pytest.raises(TypeError, match=r"size must be an integer or a pair \(height, width\) of integers; got"):
-        equivariance_report(create_model("c4_resnet18_w4"), size=size)
+        equivariance_report(create_model("c4_resnet18s_w4"), size=size)
 
 
 def test_half_precision_is_reported_too():
-    report = equivariance_report(create_model("c4_resnet18_w4"), size=12, dtype=torch.bfloat16, angles=())
+    report = equivariance_report(create_model("c4_resnet18s_w4"), size=12, dtype=torch.bfloat16, angles=())
     assert report.worst.error < 0.1
     assert report.collapse.spread > 0.01

@@ -22,7 +22,7 @@ from eqmodels.training import PretrainConfig, Run, untrained
 
 
 def network(**values) -> Run:
-    config = PretrainConfig.from_dict({"model": "resnet18_w4", "head": "linear", "batch_size": 8} | values)
+    config = PretrainConfig.from_dict({"model": "resnet18s_w4", "head": "linear", "batch_size": 8} | values)
     return untrained(config, load_data("fashion_mnist_mini").at_most(20))
 
 
@@ -85,11 +85,11 @@ def test_what_a_network_has():
     assert kinds_of(network()) == ("regular", *CONTROLS)
     without = network(task="vertical_flip", augment="none")
     assert TURNED_BACK not in kinds_of(without)
-    assert set(kinds_of(network(model="c4_resnet18_w4"))).isdisjoint(CONTROLS)
+    assert set(kinds_of(network(model="c4_resnet18s_w4"))).isdisjoint(CONTROLS)
 
 
 def test_a_trained_network_without_a_group_can_turn_images_back():
-    run = load_pretrained("resnet18_w16.rot_fmnist_simclr")
+    run = load_pretrained("resnet18s_w16.rot_fmnist_simclr")
     train, test = (load_data("fashion_mnist_mini", split).at_most(300) for split in ("train", "test"))
     kinds = ("regular", TURNED_BACK)
     scores = evaluate(run, train, test, features=kinds, knn=False, fractions=(), curve_images=100, strengths=(0.01,))
@@ -103,7 +103,7 @@ def test_a_trained_network_without_a_group_can_turn_images_back():
 
 
 def test_half_of_the_fibres_are_whole_fibres():
-    run = network(model="c4_resnet18_w8")
+    run = network(model="c4_resnet18s_w8")
     group = run.model.backbone.group
     regular = torch.rand(3, 64)
     half = pool_features(run, regular, "regular-half")

@@ -12,7 +12,7 @@ DATA = load_data("fashion_mnist_mini", "test").balanced_subset(30)
 
 
 def network(**values):
-    config = PretrainConfig.from_dict({"model": "c4_resnet18_w4", "head": "mlp", "batch_size": 10, **values})
+    config = PretrainConfig.from_dict({"model": "c4_resnet18s_w4", "head": "mlp", "batch_size": 10, **values})
     return untrained(config, DATA)
 
 
@@ -61,5 +61,5 @@ def test_bad_input_is_one_sentence():
         observe(network(task="rotation+jigsaw"), DATA)
     with pytest.raises(ValueError, match="a task of one label has nothing to tell; got none"):
         observe(network(task="none"), DATA)
-    with pytest.raises(ValueError, match="classifier must have a class head; c4_resnet18_w4 was pretrained without"):
+    with pytest.raises(ValueError, match="classifier must have a class head; c4_resnet18s_w4 was pretrained without"):
         observe(network(task="rotation"), DATA, classifier=network(task="rotation"))

@@ -13,7 +13,7 @@ from tests.evaluation.test_encoder import QUICK, striped, untrained
 
 @pytest.fixture(scope="module")
 def one():
-    run = untrained("c4_resnet18_w8", "equivariant")
+    run = untrained("c4_resnet18s_w8", "equivariant")
     return evaluate(run, striped(60), striped(40, seed=1), features=("canonical", "regular"), **QUICK)
 
 
@@ -25,7 +25,7 @@ def shifted(evaluation, by):
 
 def test_a_summary_is_the_estimate_of_every_number(one):
     summary = over_seeds([one, shifted(one, 0.1), shifted(one, 0.3)])
-    assert (summary.model, summary.seeds) == ("c4_resnet18_w8", 3)
+    assert (summary.model, summary.seeds) == ("c4_resnet18s_w8", 3)
     for scores, entry in zip(one.features, summary.features, strict=True):
         assert (entry.features, entry.width) == (scores.features, scores.width)
         assert entry.accuracy == estimate([scores.accuracy, scores.accuracy - 0.1, scores.accuracy - 0.3])

@@ -31,7 +31,7 @@ def assert_onnxruntime_agrees(path, model, images):
 
 @needs_onnx
 def test_onnxruntime_agrees_at_any_batch_size(tmp_path, randomised):
-    model = randomised(create_model("c4_resnet18_w8", num_classes=3, global_pool="invariant+regular"))
+    model = randomised(create_model("c4_resnet18s_w8", num_classes=3, global_pool="invariant+regular"))
     path = to_onnx(model, tmp_path / "model.onnx", size=(16, 21))
     assert model.training, "the model is left in its mode"
     assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"], "one file, and no temporary one"
@@ -42,7 +42,7 @@ def test_onnxruntime_agrees_at_any_batch_size(tmp_path, randomised):
 @needs_onnx
 @pytest.mark.tracing
 def test_onnxruntime_agrees_with_canonical_features(tmp_path, randomised):
-    model = randomised(create_model("c4_resnet18_w8", num_classes=3, global_pool="canonical"))
+    model = randomised(create_model("c4_resnet18s_w8", num_classes=3, global_pool="canonical"))
     path = to_onnx(model, tmp_path / "model.onnx", size=16)
     assert_onnxruntime_agrees(path, model, torch.randn(3, 3, 16, 16))
 
@@ -53,9 +53,9 @@ def test_onnxruntime_agrees_with_canonical_features(tmp_path, randomised):
     ("name", "options"),
     [
         ("d8_wide_resnet16_8_w16", {"restrict": ("d8", "d4", "d1"), "dropout": 0.1}),
-        ("d4_resnet50_w8", {"stem": "imagenet", "group_pool": "norm", "num_classes": 0}),
-        ("c4_resnet18_w8", {"norm": "layer", "group_pool": "mean", "in_chans": 1}),
-        ("resnet18_w4", {}),
+        ("d4_resnet50_w8", {"group_pool": "norm", "num_classes": 0}),
+        ("c4_resnet18s_w8", {"norm": "layer", "group_pool": "mean", "in_chans": 1}),
+        ("resnet18s_w4", {}),
     ],
 )
 def test_onnxruntime_agrees_with_every_family(name, options, tmp_path, randomised):
@@ -76,7 +76,7 @@ def test_a_failed_export_leaves_the_old_file(tmp_path, monkeypatch):
     path.write_text("old", encoding="utf-8")
     monkeypatch.setattr(torch.onnx, "export", lambda *args, **options: Program())
     with pytest.raises(OSError, match="disk full"):
-        to_onnx(create_model("c4_resnet18_w8"), path, size=16)
+        to_onnx(create_model("c4_resnet18s_w8"), path, size=16)
     assert path.read_text(encoding="utf-8") == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
 
@@ -84,7 +84,7 @@ def test_a_failed_export_leaves_the_old_file(tmp_path, monkeypatch):
 def test_missing_packages_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxscript" else object())
     with pytest.raises(ModuleNotFoundError, match=MISSING):
-        to_onnx(create_model("c4_resnet18_w8"), tmp_path / "model.onnx")
+        to_onnx(create_model("c4_resnet18s_w8"), tmp_path / "model.onnx")
 
 
 @needs_onnx
@@ -94,7 +94,7 @@ def test_a_wrong_batch_is_refused(batch, tmp_path):
     with pytest.raises(
         ValueError, match=rf"batch must be a positive integer or 'dynamic'; got {batch!r}\. Use 'dynamic'"
     ):
-        to_onnx(create_model("c4_resnet18_w8"), tmp_path / "model.onnx", batch=batch)
+        to_onnx(create_model("c4_resnet18s_w8"), tmp_path / "model.onnx", batch=batch)
 
 
 @needs_onnx
@@ -102,4 +102,4 @@ def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(
         FileNotFoundError, match=r"path must lie in a folder that exists; got .* Create .*absent first\."
     ):
-        to_onnx(create_model("c4_resnet18_w8"), tmp_path / "absent" / "model.onnx")
+        to_onnx(create_model("c4_resnet18s_w8"), tmp_path / "absent" / "model.onnx")

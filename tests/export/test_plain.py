@@ -50,10 +50,10 @@ def test_every_registered_model_keeps_its_children_and_outputs(name, randomised)
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("c4_resnet18_w8", {"stem": "imagenet"}),
-        ("d4_resnet50_w8", {"stem": "imagenet"}),
+        ("c4_resnet18_w8", {}),
+        ("d4_resnet50_w8", {}),
         ("d8_wide_resnet16_8_w16", RESTRICTED),
-        ("resnet18_w4", {"stem": "imagenet"}),
+        ("resnet18_w4", {}),
     ],
     ids=str,
 )
@@ -68,12 +68,12 @@ def test_at_every_size(name, options, size, randomised):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        *[("c4_resnet18_w8", {"group_pool": mode}) for mode in ("max", "mean", "norm")],
-        *[("c4_resnet18_w8", {"global_pool": mode}) for mode in ("regular", "invariant+regular")],
-        ("c4_resnet18_w8", {"norm": "layer"}),
-        ("c4_resnet18_w8", {"basis": "harmonic", "kernel_size": 5}),
-        ("c4_resnet18_w8", {"num_classes": 0, "in_chans": 1}),
-        ("c6_resnet18_w12", {"stem": "imagenet"}),
+        *[("c4_resnet18s_w8", {"group_pool": mode}) for mode in ("max", "mean", "norm")],
+        *[("c4_resnet18s_w8", {"global_pool": mode}) for mode in ("regular", "invariant+regular")],
+        ("c4_resnet18s_w8", {"norm": "layer"}),
+        ("c4_resnet18s_w8", {"basis": "harmonic", "kernel_size": 5}),
+        ("c4_resnet18s_w8", {"num_classes": 0, "in_chans": 1}),
+        ("c6_resnet18_w12", {}),
         ("d8_wide_resnet16_8_w16", RESTRICTED | {"norm": "layer", "dropout": 0.2}),
         ("d4_wide_resnet16_8_w8", {"stem": "imagenet", "restrict": ("d4", "c4", "c1")}),
     ],
@@ -87,7 +87,7 @@ def test_with_every_option(name, options, fold, randomised):
 
 @pytest.mark.skipif(importlib.util.find_spec("escnn") is None, reason="the extra escnn is not installed")
 def test_a_network_of_escnns_layers_becomes_the_same_plain_network(randomised):
-    model = randomised(create_model("c4_resnet18_w8", backend="escnn", num_classes=3)).eval()
+    model = randomised(create_model("c4_resnet18s_w8", backend="escnn", num_classes=3)).eval()
     plain, images = to_plain(model, size=(16, 21)), torch.randn(2, 3, 16, 21)
     with torch.no_grad():
         expected = model(images)
@@ -96,7 +96,7 @@ def test_a_network_of_escnns_layers_becomes_the_same_plain_network(randomised):
 
 
 def test_in_double_precision_the_outputs_are_equal_to_rounding(randomised):
-    model = randomised(create_model("d4_resnet18_w8", num_classes=3)).double().eval()
+    model = randomised(create_model("d4_resnet18s_w8", num_classes=3)).double().eval()
     plain = to_plain(model, size=(20, 25), fold_batch_norm=True)
     assert {value.dtype for value in plain.state_dict().values()} == {torch.float64}
     assert_children_agree(plain, model, torch.randn(2, 3, 20, 25, dtype=torch.float64), tolerance=1e-13)
@@ -106,10 +106,10 @@ def test_in_double_precision_the_outputs_are_equal_to_rounding(randomised):
 @pytest.mark.parametrize(
     ("name", "mode", "fold"),
     [
-        ("c4_resnet18_w8", "canonical", False),
-        ("c4_resnet18_w8", "canonical-soft", True),
+        ("c4_resnet18s_w8", "canonical", False),
+        ("c4_resnet18s_w8", "canonical-soft", True),
         ("d8_wide_resnet16_8_w16", "canonical", True),
-        ("resnet18_w4", "canonical", False),
+        ("resnet18s_w4", "canonical", False),
     ],
 )
 def test_canonical_features_are_exported_with_their_pose(name, mode, fold, randomised, tmp_path):
@@ -128,7 +128,7 @@ def test_canonical_features_are_exported_with_their_pose(name, mode, fold, rando
 @pytest.mark.tracing
 @pytest.mark.skipif(importlib.util.find_spec("escnn") is None, reason="the extra escnn is not installed")
 def test_a_network_of_escnns_layers_is_exported_with_its_pose(randomised):
-    model = randomised(create_model("c4_resnet18_w4", backend="escnn", num_classes=3, global_pool="canonical")).eval()
+    model = randomised(create_model("c4_resnet18s_w4", backend="escnn", num_classes=3, global_pool="canonical")).eval()
     plain, images = to_plain(model, size=16), torch.randn(2, 3, 16, 16)
     with torch.no_grad():
         expected = model(images)
@@ -137,7 +137,7 @@ def test_a_network_of_escnns_layers_is_exported_with_its_pose(randomised):
 
 @pytest.mark.parametrize("padding_mode", ["zeros", "reflect", "circular"])
 def test_padding_and_bias_of_a_convolution_are_kept(padding_mode):
-    model = create_model("c4_resnet18_w8", num_classes=3).eval()
+    model = create_model("c4_resnet18s_w8", num_classes=3).eval()
     conv = SteerableConv2d("c4", 3, 2, 5, padding_mode=padding_mode, lifting=True)
     nn.init.normal_(conv.bias)
     model.stem.conv = conv
@@ -147,7 +147,7 @@ def test_padding_and_bias_of_a_convolution_are_kept(padding_mode):
 
 
 def test_a_steerable_head_becomes_linear():
-    model = create_model("c4_resnet18_w8", num_classes=3, global_pool="regular").eval()
+    model = create_model("c4_resnet18s_w8", num_classes=3, global_pool="regular").eval()
     model.fc = SteerableLinear("c4", 16, 2)
     nn.init.normal_(model.fc.bias)
     plain = to_plain(model, size=16)
@@ -155,19 +155,19 @@ def test_a_steerable_head_becomes_linear():
     assert type(plain.fc) is nn.Linear
 
 
-@pytest.mark.parametrize("stem", ["small", "imagenet"])
+@pytest.mark.parametrize("stem", ["s", ""])
 def test_state_dict_reads_like_a_resnets(stem):
-    plain = to_plain(create_model("c4_resnet18_w8", stem=stem, global_pool="regular"), size=32).state_dict()
-    resnet = create_model("resnet18_w8", stem=stem).state_dict()
+    plain = to_plain(create_model(f"c4_resnet18{stem}_w8", global_pool="regular"), size=32).state_dict()
+    resnet = create_model(f"resnet18{stem}_w8").state_dict()
     assert {key: value.shape for key, value in plain.items()} == {key: value.shape for key, value in resnet.items()}
 
 
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("c4_resnet50_w8", {"stem": "imagenet", "global_pool": "invariant+regular"}),
+        ("c4_resnet50_w8", {"global_pool": "invariant+regular"}),
         ("d8_wide_resnet16_8_w16", RESTRICTED | {"dropout": 0.1, "norm": "layer"}),
-        ("resnet18_w4", {}),
+        ("resnet18s_w4", {}),
     ],
 )
 def test_everything_inside_is_torchs(name, options):
@@ -205,14 +205,14 @@ def test_it_loads_where_this_package_is_not_installed(tmp_path, randomised):
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda plain: pickle.loads(pickle.dumps(plain))])
 def test_it_can_be_copied_and_pickled(duplicate):
-    plain, images = to_plain(create_model("c4_resnet18_w8").eval(), size=(16, 18)), torch.randn(2, 3, 16, 18)
+    plain, images = to_plain(create_model("c4_resnet18s_w8").eval(), size=(16, 18)), torch.randn(2, 3, 16, 18)
     twin = duplicate(plain)
     assert torch.equal(twin(images), plain(images))
     assert twin.size == (16, 18)
 
 
 def test_it_serves_every_size_with_the_same_parities_and_no_other(randomised):
-    model = randomised(create_model("c4_resnet18_w8", num_classes=3)).eval()
+    model = randomised(create_model("c4_resnet18s_w8", num_classes=3)).eval()
     plain = to_plain(model, size=32)
     for size in ((16, 40), (64, 32)):
         assert_children_agree(plain, model, torch.randn(2, 3, *size))
@@ -221,7 +221,7 @@ def test_it_serves_every_size_with_the_same_parities_and_no_other(randomised):
 
 
 def test_it_is_as_equivariant_as_the_model(randomised):
-    model = randomised(create_model("d4_resnet18_w8", num_classes=3, stem="imagenet")).double().eval()
+    model = randomised(create_model("d4_resnet18_w8", num_classes=3)).double().eval()
     plain, images = to_plain(model, size=(20, 20)), torch.randn(2, 3, 20, 20, dtype=torch.float64)
     for g in model.group.elements:
         assert_close(plain(model.group.act(g, images)), plain(images), rtol=0, atol=1e-12)
@@ -241,7 +241,7 @@ def test_the_model_is_left_as_it_was_and_nothing_is_shared(randomised):
 
 
 def test_it_has_the_models_modes_dtypes_and_trainable_weights():
-    model = create_model("c4_resnet18_w8", num_classes=3, norm="batch").to(torch.bfloat16)
+    model = create_model("c4_resnet18s_w8", num_classes=3, norm="batch").to(torch.bfloat16)
     model.layer1.eval()
     model.stem.requires_grad_(False)
     plain = to_plain(model, size=16)
@@ -255,14 +255,14 @@ def test_it_has_the_models_modes_dtypes_and_trainable_weights():
 
 
 def test_autocast_does_not_lower_the_precision_of_the_weights():
-    model = create_model("c4_resnet18_w8").eval()
+    model = create_model("c4_resnet18s_w8").eval()
     with torch.autocast("cpu", torch.bfloat16):
         plain = to_plain(model, size=16)
     assert {parameter.dtype for parameter in plain.parameters()} == {torch.float32}
 
 
 def test_memory_is_the_callers_choice():
-    model = create_model("c4_resnet18_w8").eval()
+    model = create_model("c4_resnet18s_w8").eval()
     plain, images = to_plain(model, size=16), torch.randn(2, 3, 16, 16)
     assert all(parameter.is_contiguous() for parameter in plain.parameters())
     outputs = plain(images)
@@ -277,8 +277,8 @@ def test_folding_leaves_no_batch_norm_but_those_after_a_sum():
         plain = to_plain(create_model(name).eval(), size=16, fold_batch_norm=True)
         return {name for name, module in plain.named_modules() if isinstance(module, nn.BatchNorm2d)}
 
-    assert not norms("c4_resnet18_w8")
-    assert not norms("resnet50_w4")
+    assert not norms("c4_resnet18s_w8")
+    assert not norms("resnet50s_w4")
     assert norms("c4_wide_resnet16_8_w8") == {
         *(f"layer{stage}.{block}.bn1" for stage in (1, 2, 3) for block in (0, 1)),
         "layer4.bn",
@@ -295,7 +295,7 @@ def test_dropout_still_drops_whole_fields():
 
 
 def test_the_size_is_recorded():
-    model = create_model("c4_resnet18_w8")
+    model = create_model("c4_resnet18s_w8")
     assert to_plain(model).size == (32, 32)
     assert to_plain(model, size=(17, 20)).size == (17, 20)
 
@@ -313,7 +313,7 @@ def test_the_size_is_recorded():
 @pytest.mark.usefixtures("no_shape_checks")
 def test_a_wrong_size_is_refused(size, error, message):
     with pytest.raises(error, match=message):
-        to_plain(create_model("c4_resnet18_w8"), size=size)
+        to_plain(create_model("c4_resnet18s_w8"), size=size)
 
 
 @pytest.mark.usefixtures("no_shape_checks")
@@ -326,7 +326,7 @@ def test_another_module_is_refused():
 
 def test_folding_in_train_mode_is_refused():
     with pytest.raises(ValueError, match=r"must be in eval mode; got train mode\. Call model\.eval\(\) first\."):
-        to_plain(create_model("c4_resnet18_w8"), fold_batch_norm=True)
+        to_plain(create_model("c4_resnet18s_w8"), fold_batch_norm=True)
 
 
 def test_what_cannot_be_traced_is_named():
@@ -334,7 +334,7 @@ def test_what_cannot_be_traced_is_named():
         def forward(self, maps):
             return maps if maps.shape[2] > 4 else -maps
 
-    model = create_model("c4_resnet18_w8")
+    model = create_model("c4_resnet18s_w8")
     model.layer1 = Moody()
     with pytest.raises(TypeError, match=r"no stock equivalent of Moody and cannot trace it .* Export a native model"):
         to_plain(model)

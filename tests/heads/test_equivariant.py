@@ -30,15 +30,15 @@ CASES = [
     if PlanarGroup.parse(backbone).contains(TASKS[task].group)
 ]
 THROUGH_BACKBONES = [
-    ("c4_resnet18", "rotation"),
-    ("d4_resnet18", "rotation"),
-    ("d4_resnet18", "dihedral"),
-    ("d4_resnet18", "vertical_flip"),
+    ("c4_resnet18s", "rotation"),
+    ("d4_resnet18s", "rotation"),
+    ("d4_resnet18s", "dihedral"),
+    ("d4_resnet18s", "vertical_flip"),
     ("d4_wide_resnet16_8", "diagonal"),
-    ("c8_resnet18", "rotation"),
-    ("d2_resnet18", "vertical_flip"),
+    ("c8_resnet18s", "rotation"),
+    ("d2_resnet18s", "vertical_flip"),
     ("d2_wide_resnet16_8", "d2"),
-    ("d8_resnet18", "unordered"),
+    ("d8_resnet18s", "unordered"),
 ]
 each_case = pytest.mark.parametrize(("backbone", "task"), CASES)
 through_a_backbone = pytest.mark.parametrize(("name", "task"), THROUGH_BACKBONES)
@@ -147,11 +147,11 @@ def loss_and_gradients(model, head, images, labels):
 @pytest.mark.parametrize(
     ("name", "task"),
     [
-        ("c4_resnet18", "rotation"),
-        ("d4_resnet18", "rotation"),
+        ("c4_resnet18s", "rotation"),
+        ("d4_resnet18s", "rotation"),
         ("d4_wide_resnet16_8", "dihedral"),
-        ("d2_resnet18", "vertical_flip"),
-        ("c8_resnet18", "rotation"),
+        ("d2_resnet18s", "vertical_flip"),
+        ("c8_resnet18s", "rotation"),
     ],
 )
 def test_loss_and_gradients_of_upright_images_are_those_of_moved_ones(name, task, norm, randomised):
@@ -179,7 +179,7 @@ def test_loss_and_gradients_of_upright_images_are_those_of_moved_ones(name, task
 def test_with_another_head_they_are_not():
     """The control: the law is the head's."""
     asked = TASKS["rotation"]
-    model = create_model("c4_resnet18_w4", num_classes=0, global_pool="regular").double()
+    model = create_model("c4_resnet18s_w4", num_classes=0, global_pool="regular").double()
     head = create_head("mlp", group="c4", in_features=model.num_features, num_labels=4, hidden=32).double()
     images, labels = torch.randn(8, 3, 12, 12, dtype=torch.float64), torch.arange(8) % 4
     upright, _ = loss_and_gradients(model, head, images, torch.zeros_like(labels))
@@ -189,7 +189,7 @@ def test_with_another_head_they_are_not():
 
 def test_the_head_feeds_canonical_pooling(randomised):
     """The pose that the head learned turns the features of a moved image back to those of the upright one."""
-    model = randomised(create_model("d4_resnet18_w8", num_classes=0, global_pool="regular")).double().eval()
+    model = randomised(create_model("d4_resnet18s_w8", num_classes=0, global_pool="regular")).double().eval()
     head = head_for("d4", "dihedral", model.num_features // 8)
     images = torch.randn(2, 3, 14, 14, dtype=torch.float64)
     model.reset_classifier(0, "canonical", pose=head.pose)

@@ -21,7 +21,7 @@ from eqmodels.training.run import provenance
 from tests.hub_storage import User
 from tests.training.runs import photos, tiny
 
-NAME, TWIN = "c4_resnet18_w4.rot_photos", "resnet18_w4.rot_photos"
+NAME, TWIN = "c4_resnet18s_w4.rot_photos", "resnet18s_w4.rot_photos"
 REPOSITORY = "org/network"
 TOKEN = "hf_secretOfTheWriter"
 TOKENS = {TOKEN: User("org", write=True), "hf_reader": User("org"), "hf_other": User("other", write=True)}

@@ -110,17 +110,17 @@ def test_the_moves_that_are_exact_are_named(group, moves):
     [
         (NAME, "that is exactly equivariant under C4, pre", "Exact, at every image size, are quarter turns; turns"),
         (
-            "c8_resnet18_w8.rot_photos",
+            "c8_resnet18s_w8.rot_photos",
             "that is equivariant under C8, exactly for quarter turns and approximately for the rest of the group, pre",
             "Exact, at every image size, are quarter turns; turns between them are not",
         ),
         (
-            "c3_resnet18_w6.rot_photos",
+            "c3_resnet18s_w6.rot_photos",
             "that is approximately equivariant under C3, which has no element but the identity that permutes pixels",
             "No turn is exact (see the picture).",
         ),
         (
-            "d2_resnet18_w4.rot_photos",
+            "d2_resnet18s_w4.rot_photos",
             "that is exactly equivariant under D2, pre",
             "Exact, at every image size, are half turns and flips along both axes; turns between them are not",
         ),

@@ -136,7 +136,7 @@ BAD_CONFIGS = {
     ),
     "no format": (lambda: json.dumps({}).encode(), "is no config of eqmodels, which has a format. Name a network that"),
     "of timm": (
-        lambda: json.dumps({"architecture": "resnet18", "num_classes": 5, "pretrained_cfg": {}}).encode(),
+        lambda: json.dumps({"architecture": "resnet18s", "num_classes": 5, "pretrained_cfg": {}}).encode(),
         "is no config of eqmodels, which has a format, but one of timm. Load it with timm",
     ),
     "of transformers": (
@@ -157,8 +157,8 @@ BAD_CONFIGS = {
     "too deep within": (partial(config, golden=json.loads("[" * 90 + "]" * 90)), r"breaks a rule"),
     "channels": (partial(part, "model_args", in_chans=10**9), r"at \['model_args'\]\['in_chans'\]"),
     "classes": (partial(config, num_classes=10**12), r"at \['num_classes'\]"),
-    "a width": (partial(config, architecture="c4_resnet18_w40000"), r"at \['architecture'\]"),
-    "a group": (partial(config, architecture="c4096_resnet18_w4096"), r"at \['architecture'\]"),
+    "a width": (partial(config, architecture="c4_resnet18s_w40000"), r"at \['architecture'\]"),
+    "a group": (partial(config, architecture="c4096_resnet18s_w4096"), r"at \['architecture'\]"),
     "the size of a pose": (partial(part, "model_args", pose_hidden=10**9), r"at \['model_args'\]\['pose_hidden'\]"),
     "the size of the images": (partial(part, "preprocessing", size=[10**6, 10**6]), r"at \['preprocessing'\]"),
     "the size of the stored features": (
@@ -176,7 +176,7 @@ BAD_CONFIGS = {
     "huge features": (partial(part, "golden", features=[10**400] * 32), r"at \['golden'\]: features must be finite"),
     "another network in the pretraining": (
         partial(part, "pretraining", model="c9999_resnet152_w9999999"),
-        r"at \['pretraining'\]: the model must be the architecture, 'c4_resnet18_w4'; got 'c9999",
+        r"at \['pretraining'\]: the model must be the architecture, 'c4_resnet18s_w4'; got 'c9999",
     ),
     "a huge head": (
         partial(part, "pretraining", head_hidden=10**18),
@@ -189,10 +189,10 @@ BAD_CONFIGS = {
     "a task that is no word": (partial(part, "pretraining", task=4), "task must be a name; got 4"),
     "lists": (partial(part, "pretraining", head=[[]]), "values must be words, numbers"),
     "a path for a name": (partial(config, architecture="../../../etc/passwd"), r"at \['architecture'\]"),
-    "a path for a group": (partial(config, architecture="c4/../resnet18_w4"), r"at \['architecture'\]"),
+    "a path for a group": (partial(config, architecture="c4/../resnet18s_w4"), r"at \['architecture'\]"),
     "a line break in a name": (
-        partial(config, architecture="c4_resnet18_w4\n"),
-        r"must be the architecture, 'c4_resnet18_w4\\n'",
+        partial(config, architecture="c4_resnet18s_w4\n"),
+        r"must be the architecture, 'c4_resnet18s_w4\\n'",
     ),
     "a path for a hash": (partial(config, sha256="../" * 21 + "a"), r"at \['sha256'\]"),
     "a path for a task": (
@@ -273,7 +273,7 @@ def test_a_revision_that_is_none_is_refused_before_the_hub_is_asked(server, revi
     assert server.requests == []
 
 
-@pytest.mark.parametrize("source", ["x" * 5000, "a\0b", "c4_resnet18_w4\n", "é" * 300])
+@pytest.mark.parametrize("source", ["x" * 5000, "a\0b", "c4_resnet18s_w4\n", "é" * 300])
 def test_a_name_that_no_system_has_is_no_network(server, source):
     refuses("is neither the folder of a run nor a pretrained network", load, source, error=ValueError)
 

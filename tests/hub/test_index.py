@@ -36,7 +36,7 @@ def test_a_name_of_the_index_is_fetched_at_its_commit(published, indexed, tmp_pa
     fetched = {call.path for call in published.server.requests[before:] if "/storage/" not in call.path}
     assert fetched == {f"/{REPOSITORY}/resolve/{entry.commit}/{name}" for name in ("config.json", "model.safetensors")}
     # The cache has it now, also under the name of its architecture.
-    assert create_model("c4_resnet18_w4", pretrained=True, cache_dir=tmp_path, num_classes=3).num_classes == 3
+    assert create_model("c4_resnet18s_w4", pretrained=True, cache_dir=tmp_path, num_classes=3).num_classes == 3
     assert len(published.server.requests) == after
 
 

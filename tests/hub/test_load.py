@@ -21,7 +21,7 @@ from eqmodels.evaluation import assert_equivariant
 from eqmodels.hub import entry_of, list_pretrained, read_index
 from eqmodels.hub.source import FOLDERS
 
-C4, TWIN = "c4_resnet18_w16.rot_fmnist_simclr", "resnet18_w16.rot_fmnist_simclr"
+C4, TWIN = "c4_resnet18s_w16.rot_fmnist_simclr", "resnet18s_w16.rot_fmnist_simclr"
 
 
 def outputs(encoder, channels=None):
@@ -47,7 +47,7 @@ def test_one_line_gives_features(name):
 
 
 def test_an_architecture_with_one_set_of_weights_needs_no_more_words():
-    name = "c4_resnet18_w16"
+    name = "c4_resnet18s_w16"
     assert list_pretrained(f"{name}.*") == [C4]
     assert torch.equal(outputs(create_model(name, pretrained=True)), outputs(load(C4)))
 
@@ -110,14 +110,14 @@ def test_the_transform_is_that_of_the_training():
 
 def test_random_weights_have_no_transform():
     with pytest.raises(ValueError, match="transform is the preprocessing that belongs to pretrained weights"):
-        create_model("c4_resnet18_w8").transform()
+        create_model("c4_resnet18s_w8").transform()
 
 
 BUILT = [
-    ("c4_resnet18_w8", {"num_classes": 3, "in_chans": 2}),
-    ("d4_resnet18_w8", {"num_classes": 0, "global_pool": "canonical", "norm": "layer"}),
-    ("c8_resnet18_w8", {"num_classes": 0, "group_pool": "norm", "stem": "imagenet"}),
-    ("resnet18_w4", {"num_classes": 5}),
+    ("c4_resnet18s_w8", {"num_classes": 3, "in_chans": 2}),
+    ("d4_resnet18s_w8", {"num_classes": 0, "global_pool": "canonical", "norm": "layer"}),
+    ("c8_resnet18_w8", {"num_classes": 0, "group_pool": "norm"}),
+    ("resnet18s_w4", {"num_classes": 5}),
     ("d4_wide_resnet16_8_w16", {"num_classes": 2, "restrict": ("d4", "c4", "c1"), "dropout": 0.1}),
 ]
 
@@ -146,7 +146,7 @@ def test_a_fine_tuned_encoder_keeps_its_classifier_and_its_preprocessing(tmp_pat
 
 
 def test_networks_of_other_layers_are_not_written(tmp_path):
-    encoder = create_model("c4_resnet18_w8")
+    encoder = create_model("c4_resnet18s_w8")
     encoder.fc = torch.nn.Sequential(torch.nn.Linear(16, 8), torch.nn.Linear(8, 2))
     with pytest.raises(ValueError, match="only networks as create_model builds them can be written"):
         encoder.save_pretrained(tmp_path)
@@ -155,7 +155,7 @@ def test_networks_of_other_layers_are_not_written(tmp_path):
 
 def test_a_network_of_escnn_is_converted_first(tmp_path):
     pytest.importorskip("escnn")
-    network = EscnnResNet("resnet18", "c4", width=8, num_classes=2)
+    network = EscnnResNet("resnet18s", "c4", width=8, num_classes=2)
     with pytest.raises(ValueError, match="Convert a network of escnn with from_escnn"):
         network.save_pretrained(tmp_path)
     from_escnn(network).save_pretrained(tmp_path)
@@ -163,7 +163,7 @@ def test_a_network_of_escnn_is_converted_first(tmp_path):
 
 
 def test_another_class_is_named(tmp_path):
-    create_model("c4_resnet18_w8").save_pretrained(tmp_path)
+    create_model("c4_resnet18s_w8").save_pretrained(tmp_path)
     with pytest.raises(TypeError, match="holds a SteerableResNet, not a StandardResNet"):
         StandardResNet.from_pretrained(tmp_path)
 
@@ -171,7 +171,7 @@ def test_another_class_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("call", "error", "sentence"),
     [
-        (lambda: create_model("c4_resnet18_w17.nothing", pretrained=True), ValueError, "the nearest names are"),
+        (lambda: create_model("c4_resnet18s_w17.nothing", pretrained=True), ValueError, "the nearest names are"),
         (lambda: create_model("nothing", pretrained=True), ValueError, "the nearest names are"),
         (
             lambda: create_model(C4, pretrained=True, width=32),
@@ -209,4 +209,4 @@ def test_a_folder_of_the_zoo_that_was_changed_is_refused(tmp_path, monkeypatch):
     ):
         load(C4)
     content = json.loads((folder / "config.json").read_text())
-    assert content["architecture"] == "c4_resnet18_w16"
+    assert content["architecture"] == "c4_resnet18s_w16"

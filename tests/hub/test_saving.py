@@ -26,7 +26,7 @@ TOKEN = "hf_writer"
 @pytest.fixture
 def encoder(randomised):
     torch.manual_seed(1)
-    model = create_model("c4_resnet18_w8", in_chans=1, num_classes=3, global_pool="canonical", pose_hidden=16)
+    model = create_model("c4_resnet18s_w8", in_chans=1, num_classes=3, global_pool="canonical", pose_hidden=16)
     model.preprocessing = Preprocessing((0.5,), (0.25,), (70, 80))
     return randomised(model).eval()
 
@@ -174,7 +174,7 @@ def test_any_precision_is_saved_in_float32(encoder, tmp_path, dtype):
 
 
 def test_what_the_schema_refuses_is_not_written(tmp_path):
-    model = create_model("c1_resnet18_w4", in_chans=1025)
+    model = create_model("c1_resnet18s_w4", in_chans=1025)
     with pytest.raises(EqmodelsError, match=r"break a rule at \['model_args'\]\['in_chans'\].*Nothing was written"):
         model.save_pretrained(tmp_path / "new")
     assert not (tmp_path / "new").exists()
@@ -217,7 +217,7 @@ LIES = {
     ),
     "size": (within("preprocessing", "size", value=[2048, 80]), r"contradicts itself at \['pretrained_cfg'\]"),
     "absurd size": (within("preprocessing", "size", value=[8192, 70]), r"8192 is greater than the maximum of 2048"),
-    "width": (within("architecture", value="c4_resnet18"), r"contradicts itself at \['architecture'\]"),
+    "width": (within("architecture", value="c4_resnet18s"), r"contradicts itself at \['architecture'\]"),
     "mean of the group": (within("model_args", "group_pool", value="mean"), "gives pooled features that differ"),
     "norm over the group": (within("model_args", "group_pool", value="norm"), "gives pooled features that differ"),
     "soft poses": (within("model_args", "global_pool", value="canonical-soft"), "gives pooled features that differ"),

@@ -17,7 +17,7 @@ from tests.hub_server import HubServer
 
 pytestmark = pytest.mark.usefixtures("no_shape_checks")
 
-C4, TWIN = "c4_resnet18_w16.rot_fmnist_simclr", "resnet18_w16.rot_fmnist_simclr"
+C4, TWIN = "c4_resnet18s_w16.rot_fmnist_simclr", "resnet18s_w16.rot_fmnist_simclr"
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def place(tmp_path, monkeypatch):
 @pytest.fixture
 def saved(tmp_path):
     """A folder with an encoder."""
-    create_model("c4_resnet18_w4", in_chans=1, num_classes=3).save_pretrained(tmp_path / "saved")
+    create_model("c4_resnet18s_w4", in_chans=1, num_classes=3).save_pretrained(tmp_path / "saved")
     return tmp_path / "saved"
 
 
@@ -89,7 +89,7 @@ def test_options_of_the_hub_that_change_nothing_here_are_allowed(saved, tmp_path
 
 
 def test_a_name_of_the_zoo_comes_before_a_folder_of_that_name(place, monkeypatch):
-    create_model("c4_resnet18_w4", in_chans=1, num_classes=3).save_pretrained(C4)
+    create_model("c4_resnet18s_w4", in_chans=1, num_classes=3).save_pretrained(C4)
     for call in (load, Encoder.from_pretrained):
         assert call(C4).num_classes == 0
         for path in (f"./{C4}", Path(C4), place / C4):
@@ -133,7 +133,7 @@ def test_only_a_checkout_of_eqmodels_has_a_zoo_beside_the_package(tmp_path):
         ("", ValueError, "; got ''. Name one.$"),
         ("x" * 5000, ValueError, "is neither the folder of a run nor a pretrained network; the nearest names are"),
         ("x" * 5000 + ".pt", ValueError, "is neither the folder of a run nor a pretrained network"),
-        ("c4_resnet18_w16.rot_fmnist", ValueError, f"the nearest names are .*{C4}"),
+        ("c4_resnet18s_w16.rot_fmnist", ValueError, f"the nearest names are .*{C4}"),
         (
             "hub:network",
             ValueError,
@@ -159,13 +159,13 @@ def test_from_pretrained_finds_the_zoo_folders_and_repositories(server, saved):
     refuses(ValueError, sentence, Encoder.from_pretrained, "/nowhere/network")
 
 
-@pytest.mark.parametrize("name", ["c4*", "c4_resnet18_w1?", "*"])
+@pytest.mark.parametrize("name", ["c4*", "c4_resnet18s_w1?", "*"])
 def test_a_pattern_is_no_name(name):
     assert C4 in list_pretrained(f"{name}.*")
     refuses(ValueError, "is neither the folder of a run nor a pretrained network", create_model, name, pretrained=True)
 
 
-@pytest.mark.parametrize("name", [5, None, ["c4_resnet18"]])
+@pytest.mark.parametrize("name", [5, None, ["c4_resnet18s"]])
 def test_a_name_is_a_string(name):
     refuses(TypeError, "^name must be a string such as ", create_model, name, pretrained=True)
 

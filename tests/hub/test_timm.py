@@ -12,7 +12,7 @@ from eqmodels.hub import load_pretrained, register_timm
 from eqmodels.hub.source import FOLDERS
 from tests.hub_server import HubServer
 
-NAMES = ("c4_resnet18_w16.rot_fmnist_simclr", "resnet18_w16.rot_fmnist_simclr")
+NAMES = ("c4_resnet18s_w16.rot_fmnist_simclr", "resnet18s_w16.rot_fmnist_simclr")
 
 
 def published(server, name):
@@ -52,23 +52,23 @@ def test_timm_adapts_classes_and_channels_as_we_do(tmp_path):
 
 
 def test_random_weights_come_by_name():
-    names = register_timm(["c4_resnet18_w24"])
-    assert {"c4_resnet18", "d4_resnet50", "c4_resnet18_w16", "c4_resnet18_w24"} <= set(names)
-    assert timm.is_model("c4_resnet18_w24")
-    assert timm.create_model("c4_resnet18_w24", num_classes=3, in_chans=1)(torch.rand(1, 1, 28, 28)).shape == (1, 3)
+    names = register_timm(["c4_resnet18s_w24"])
+    assert {"c4_resnet18s", "d4_resnet50s", "c4_resnet18s_w16", "c4_resnet18s_w24"} <= set(names)
+    assert timm.is_model("c4_resnet18s_w24")
+    assert timm.create_model("c4_resnet18s_w24", num_classes=3, in_chans=1)(torch.rand(1, 1, 28, 28)).shape == (1, 3)
 
 
 @pytest.mark.usefixtures("no_shape_checks")
 @pytest.mark.parametrize(
     ("names", "error", "sentence"),
     [
-        ("c4_resnet18_w28", TypeError, "^names must be several names; got 'c4_resnet18_w28'. Pass "),
+        ("c4_resnet18s_w28", TypeError, "^names must be several names; got 'c4_resnet18s_w28'. Pass "),
         (["bo_gus"], ValueError, "^no model is named 'bo_gus'; the nearest names are"),
         (["_"], ValueError, "^no model is named '_'"),
-        (["c4_resnet18_w28", "bo_gus"], ValueError, "^no model is named 'bo_gus'"),
+        (["c4_resnet18s_w28", "bo_gus"], ValueError, "^no model is named 'bo_gus'"),
         ([NAMES[0]], ValueError, "^no model is named"),
         (["wide_resnet16_8"], ValueError, "^the wide ResNets need a group; .* Use 'c1_wide_resnet16_8'"),
-        (["resnet18"], ValueError, "got 'resnet18', which timm has a network of its own for"),
+        (["resnet18s"], ValueError, "got 'resnet18s', which timm has a network of its own for"),
         ([5], TypeError, "^name must be a string"),
     ],
     ids=repr,

@@ -107,7 +107,7 @@ def test_equivariance_that_cannot_be_measured_is_a_check_that_failed(monkeypatch
 
 
 def test_a_group_without_exact_elements_is_not_said_to_be_exact(tmp_path):
-    create_model("c3_resnet18_w6", num_classes=2, in_chans=1).save_pretrained(tmp_path)
+    create_model("c3_resnet18s_w6", num_classes=2, in_chans=1).save_pretrained(tmp_path)
     report = verify(tmp_path)
     assert report.passed
     passed, words = found(report)["equivariance"]
@@ -118,7 +118,7 @@ def test_a_group_without_exact_elements_is_not_said_to_be_exact(tmp_path):
 
 
 def test_a_network_without_a_group_has_no_equivariance(tmp_path):
-    create_model("resnet18_w4", num_classes=2).save_pretrained(tmp_path)
+    create_model("resnet18s_w4", num_classes=2).save_pretrained(tmp_path)
     report = verify(tmp_path)
     assert report.passed
     assert found(report)["equivariance"] == (None, "the network has no group")

@@ -18,7 +18,7 @@ EQUIVARIANT = [name for name in NAMES if name.startswith(("c4", "d4"))]
 
 
 def test_the_twins_of_the_demo_are_there():
-    assert {"c4_resnet18_w16.rot_fmnist_simclr", "resnet18_w16.rot_fmnist_simclr"} <= set(NAMES)
+    assert {"c4_resnet18s_w16.rot_fmnist_simclr", "resnet18s_w16.rot_fmnist_simclr"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,10 +60,10 @@ def test_the_head_finds_upright(name):
 
 
 def test_unknown_names_get_the_nearest_ones():
-    with pytest.raises(ValueError, match=r"nearest names are .*c4_resnet18_w16\.rot_fmnist_simclr"):
-        load_pretrained("c4_resnet18_w16.rot_fmnist")
+    with pytest.raises(ValueError, match=r"nearest names are .*c4_resnet18s_w16\.rot_fmnist_simclr"):
+        load_pretrained("c4_resnet18s_w16.rot_fmnist")
 
 
 def test_a_run_without_an_equivariant_head_has_no_canonical_features():
     with pytest.raises(ValueError, match=r"predicts the pose|predicted pose"):
-        load_pretrained("resnet18_w16.rot_fmnist_simclr").encoder("canonical")
+        load_pretrained("resnet18s_w16.rot_fmnist_simclr").encoder("canonical")

@@ -13,7 +13,7 @@ from eqmodels.layers import ExactDownsample2d, GlobalPool, GroupPool, Restrict, 
 
 pytestmark = pytest.mark.usefixtures("no_shape_checks")
 
-FAMILIES = ["c4_resnet18_w8", "c4_wide_resnet16_8_w8", "resnet18_w8"]
+FAMILIES = ["c4_resnet18s_w8", "c4_wide_resnet16_8_w8", "resnet18s_w8"]
 each_family = pytest.mark.parametrize("name", FAMILIES)
 
 
@@ -64,7 +64,7 @@ def test_integer_images(name, dtype):
 
 @pytest.mark.parametrize("group", ["c0", "x4", "4", "", "so2", "c-4", "c4 ", None, 4])
 def test_an_impossible_group(group):
-    for build in (PlanarGroup.parse, lambda g: SteerableConv2d(g, 1, 1, 3), lambda g: SteerableResNet("resnet18", g)):
+    for build in (PlanarGroup.parse, lambda g: SteerableConv2d(g, 1, 1, 3), lambda g: SteerableResNet("resnet18s", g)):
         with refused(
             ValueError, "a group is named c<N>", "with N >= 1", f"got {group!r}", "Use, for instance, 'c4' or 'd4'"
         ):
@@ -82,9 +82,9 @@ def test_an_impossible_number_of_rotations(rotations, kind):
 
 def test_a_basis_that_the_group_does_not_have():
     with refused(ValueError, "the pixel basis needs a group of quarter turns", "got C8", "Use basis='harmonic'"):
-        create_model("c8_resnet18", basis="pixel")
+        create_model("c8_resnet18s", basis="pixel")
     with refused(ValueError, "basis must be one of pixel, harmonic", "got 'fourier'", "None picks the group's default"):
-        create_model("c4_resnet18", basis="fourier")
+        create_model("c4_resnet18s", basis="fourier")
 
 
 @pytest.mark.parametrize(
@@ -114,13 +114,13 @@ def test_restriction_to_what_is_no_subgroup():
 @pytest.mark.parametrize(
     ("name", "width", "order", "group", "nearest"),
     [
-        ("c4_resnet18", 30, 4, "C4", "28 and 32"),
-        ("d8_resnet50", 40, 16, "D8", "32 and 48"),
-        ("d8_resnet18", 3, 16, "D8", "16"),
+        ("c4_resnet18s", 30, 4, "C4", "28 and 32"),
+        ("d8_resnet50s", 40, 16, "D8", "32 and 48"),
+        ("d8_resnet18s", 3, 16, "D8", "16"),
         ("d4_wide_resnet16_8", 100, 8, "D4", "96 and 104"),
-        ("c4_resnet18", 0, 4, "C4", "4"),
-        ("c4_resnet18", -8, 4, "C4", "4"),
-        ("resnet18", 0, 1, "C1", "1"),
+        ("c4_resnet18s", 0, 4, "C4", "4"),
+        ("c4_resnet18s", -8, 4, "C4", "4"),
+        ("resnet18s", 0, 1, "C1", "1"),
     ],
 )
 def test_a_width_that_the_group_does_not_divide(name, width, order, group, nearest):
@@ -131,7 +131,7 @@ def test_a_width_that_the_group_does_not_divide(name, width, order, group, neare
 
 @pytest.mark.parametrize("width", [64.0, "64", True])
 def test_a_width_that_is_no_integer(width):
-    for name in ("c4_resnet18", "c4_wide_resnet16_8", "resnet18"):
+    for name in ("c4_resnet18s", "c4_wide_resnet16_8", "resnet18s"):
         with refused(TypeError, "width must be an integer", f"got {width!r}", "Pass a multiple of"):
             create_model(name, width=width)
 
@@ -175,7 +175,6 @@ def test_unknown_poolings(name):
 @pytest.mark.parametrize(
     ("option", "value", "parts"),
     [
-        ("stem", "cifar", ("stem must be one of 'small', 'imagenet'", "got 'cifar'", "Use 'small'")),
         ("norm", "group", ("norm must be one of 'batch', 'layer'", "got 'group'", "Use 'batch'")),
         ("group_pool", "sum", ("mode must be one of max, mean, norm", "got 'sum'", "Use 'max'")),
         ("kernel_size", 4, ("an even kernel cannot keep the size", "got kernel_size=4", "Pass, say")),
@@ -215,7 +214,7 @@ def test_an_option_that_the_network_does_not_have(name):
 
 def test_unknown_names():
     with refused(
-        ValueError, "no model is named 'c4_resnet19'", "the nearest names are", "c4_resnet18", "list_models()"
+        ValueError, "no model is named 'c4_resnet19'", "the nearest names are", "c4_resnet18s", "list_models()"
     ):
         create_model("c4_resnet19")
     with refused(TypeError, "name must be a string", "got 18", "list_models()"):
@@ -223,8 +222,8 @@ def test_unknown_names():
 
 
 def test_a_width_that_is_given_twice():
-    with refused(ValueError, "the width is given twice", "'c4_resnet18_w8'", "width=16", "drop one"):
-        create_model("c4_resnet18_w8", width=16)
+    with refused(ValueError, "the width is given twice", "'c4_resnet18s_w8'", "width=16", "drop one"):
+        create_model("c4_resnet18s_w8", width=16)
 
 
 def test_a_wide_resnet_without_a_group():
@@ -232,9 +231,9 @@ def test_a_wide_resnet_without_a_group():
         create_model("wide_resnet16_8")
 
 
-@pytest.mark.parametrize("name", ["resnet18", "c4_wide_resnet16_8"])
+@pytest.mark.parametrize("name", ["resnet18s", "c4_wide_resnet16_8"])
 def test_a_network_that_escnn_does_not_build(name):
-    with refused(ValueError, "backend='escnn' builds the equivariant ResNets only", f"got {name!r}", "'c4_resnet18'"):
+    with refused(ValueError, "backend='escnn' builds the equivariant ResNets only", f"got {name!r}", "'c4_resnet18s'"):
         create_model(name, backend="escnn")
 
 

@@ -9,13 +9,13 @@ from eqmodels import Encoder, create_model
 from eqmodels.backbones.resnet import RESNET_DEPTHS
 
 FAMILIES = {
-    "basic": ("c4_resnet18_w8", {}),
-    "bottleneck": ("d4_resnet50_w8", {"stem": "imagenet"}),
-    "layer_norm": ("c4_resnet18_w8", {"norm": "layer", "global_pool": "invariant+regular"}),
+    "basic": ("c4_resnet18s_w8", {}),
+    "bottleneck": ("d4_resnet50_w8", {}),
+    "layer_norm": ("c4_resnet18s_w8", {"norm": "layer", "global_pool": "invariant+regular"}),
     "wide": ("c4_wide_resnet16_8_w8", {"dropout": 0.1}),
     "restricted": ("d8_wide_resnet16_8_w16", {"restrict": ("d8", "d4", "d1")}),
-    "canonical": ("d4_resnet18_w8", {"global_pool": "canonical-soft"}),
-    "standard": ("resnet18_w8", {}),
+    "canonical": ("d4_resnet18s_w8", {"global_pool": "canonical-soft"}),
+    "standard": ("resnet18s_w8", {}),
 }
 
 

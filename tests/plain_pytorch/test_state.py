@@ -114,7 +114,7 @@ def test_a_teacher_in_eval_mode_follows_its_student(model, images):
 
 
 def test_a_changed_weight_shows_in_the_next_output_in_eval_mode(images):
-    model = create_model("c4_resnet18_w8", num_classes=3).eval()
+    model = create_model("c4_resnet18s_w8", num_classes=3).eval()
     with torch.no_grad():
         before = model(images)
         model.stem.conv.weight.mul_(-1)

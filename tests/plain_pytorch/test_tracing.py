@@ -106,18 +106,18 @@ def test_compiles_as_one_graph_in_eval_mode(model, images):
 
 
 def test_compiles_its_backward_pass(images, randomised, shallow):
-    model = randomised(create_model("c4_resnet18_w8", num_classes=3))
+    model = randomised(create_model("c4_resnet18s_w8", num_classes=3))
     compiled_step(model.double(), images.double(), backend="aot_eager")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["c4_resnet18_w8", "d4_resnet50_w8", "d8_wide_resnet16_8_w16", "resnet18_w8"])
+@pytest.mark.parametrize("name", ["c4_resnet18s_w8", "d4_resnet50s_w8", "d8_wide_resnet16_8_w16", "resnet18s_w8"])
 def test_inductor_compiles_and_trains(name, images, randomised, shallow):
     compiled_step(randomised(create_model(name, num_classes=3)), images, backend="inductor")
 
 
 def test_compiles_under_autocast(images, shallow):
-    model = create_model("c4_resnet18_w8", num_classes=3).eval()
+    model = create_model("c4_resnet18s_w8", num_classes=3).eval()
     compiled = torch.compile(model, fullgraph=True, backend="eager")
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         assert_close(compiled(images).float(), model(images).float(), tolerance=0.05)
@@ -135,7 +135,7 @@ def test_torch_export_with_any_batch(model):
 
 
 def test_the_choice_of_a_pose_is_traced_and_compiled(images, randomised, shallow):
-    model = randomised(create_model("c4_resnet18_w8", num_classes=3, global_pool="canonical")).double().eval()
+    model = randomised(create_model("c4_resnet18s_w8", num_classes=3, global_pool="canonical")).double().eval()
     images = images.double()
     traced = torch.fx.symbolic_trace(model)
     compiled = torch.compile(model, fullgraph=True, backend="eager")

@@ -28,7 +28,7 @@ def test_the_grid_is_whole_but_for_what_cannot_be_asked():
                 name = f"pretrained/{augment}/{model}/{task}/seed0"
                 assert (name in names) != (name in impossible)
     assert not names & set(impossible)
-    assert "pretrained/simclr/c1_resnet18_w16/horizontal_flip/seed0" in impossible
+    assert "pretrained/simclr/c1_resnet18s_w16/horizontal_flip/seed0" in impossible
     assert all("\n" not in reason for reason in impossible.values())
     # Each has its controls.
     for name in names:
@@ -79,4 +79,4 @@ def test_bad_plans_are_one_sentence(values, pattern):
 
 def test_an_unknown_value_is_named():
     with pytest.raises(ValueError, match="got 'modles'"):
-        SynergyPlan.from_dict({"modles": ["c1_resnet18"]})
+        SynergyPlan.from_dict({"modles": ["c1_resnet18s"]})

@@ -21,10 +21,10 @@ from eqmodels.studies import (
 from eqmodels.training import load_run
 
 PLAN = SynergyPlan(
-    models=("c1_resnet18_w4",),
+    models=("c1_resnet18s_w4",),
     tasks=("rotation", "vertical_flip"),
     augments=("none",),
-    groups=("c4_resnet18_w4",),
+    groups=("c4_resnet18s_w4",),
     doses=(-3.0, 0.5),
     data="fashion_mnist_mini",
     limit=100,
@@ -62,10 +62,10 @@ def test_every_cell_is_measured(folder):
 
 def test_the_terms_before_the_first_epoch_are_those_of_the_random_network(folder):
     cells = {cell.name: result for cell, result in read_study(folder).cells.items()}
-    followed, random = cells["epochs/c1_resnet18_w4"], cells["random/c1_resnet18_w4/rotation/seed0"]
+    followed, random = cells["epochs/c1_resnet18s_w4"], cells["random/c1_resnet18s_w4/rotation/seed0"]
     assert followed.terms[0] == random.terms[0]
     # The same config trained at once, and trained with measurements between the epochs.
-    pretrained = cells["pretrained/none/c1_resnet18_w4/rotation/seed0"]
+    pretrained = cells["pretrained/none/c1_resnet18s_w4/rotation/seed0"]
     assert followed.terms[-1] == pretrained.terms[0]
     assert followed.probe == pretrained.probe
 
@@ -83,7 +83,7 @@ def test_a_richer_family_measures_the_same_network(folder):
 
 def test_networks_whose_weights_were_not_kept_are_trained_again_to_the_same_figures(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "cloned", ignore=shutil.ignore_patterns("*.safetensors", "*.pt", "config.json"))
-    lost = tmp_path / "cloned" / "pretrained/none/c1_resnet18_w4/vertical_flip/seed0/synergy.json"
+    lost = tmp_path / "cloned" / "pretrained/none/c1_resnet18s_w4/vertical_flip/seed0/synergy.json"
     before = json.loads(lost.read_text())
     lost.unlink()
     run_study(PLAN, tmp_path / "cloned", quiet=True)
@@ -91,7 +91,7 @@ def test_networks_whose_weights_were_not_kept_are_trained_again_to_the_same_figu
 
 
 def test_what_is_done_is_not_done_again_and_what_is_lost_is(folder, monkeypatch):
-    lost = folder / "pretrained/none/c1_resnet18_w4/rotation/seed0/synergy.json"
+    lost = folder / "pretrained/none/c1_resnet18s_w4/rotation/seed0/synergy.json"
     before = json.loads(lost.read_text())
     lost.unlink()
     assert len(read_study(folder).cells) == len(PLAN.cells()) - 1
@@ -101,7 +101,7 @@ def test_what_is_done_is_not_done_again_and_what_is_lost_is(folder, monkeypatch)
         study, "measure_cell", lambda cell, *args, **kw: measured.append(cell.name) or original(cell, *args, **kw)
     )
     run_study(PLAN, folder, quiet=True)
-    assert measured == ["pretrained/none/c1_resnet18_w4/rotation/seed0"]
+    assert measured == ["pretrained/none/c1_resnet18s_w4/rotation/seed0"]
     after = json.loads(lost.read_text())
     assert before | {"seconds": 0} == after | {"seconds": 0}
 
@@ -158,12 +158,12 @@ def test_tables_have_a_row_a_cell_and_pictures_are_written_alike_twice(folder, t
     found = read_study(folder)
     tables = {table.title: table for table in study_tables(found)}
     assert len(tables) == 7
-    families = "Two families of predictors: c1_resnet18_w4 as it is initialised"
+    families = "Two families of predictors: c1_resnet18s_w4 as it is initialised"
     assert [row[1] for row in tables[families].rows] == ["linear", "mlp"] * 2
     assert len(tables["Tasks, augmentations and backbones"].rows) == 3
     assert [row[0] for row in tables["Class information, added and eliminated"].rows] == ["-3", "0.5"]
     assert len(tables["Over the epochs"].rows) == PLAN.epochs + 1
-    assert {row[0] for row in tables["Groups at equal cost: rotation"].rows} == {"c1_resnet18_w4", "c4_resnet18_w4"}
+    assert {row[0] for row in tables["Groups at equal cost: rotation"].rows} == {"c1_resnet18s_w4", "c4_resnet18s_w4"}
     page = write_study_report(found, tmp_path / "one")
     write_study_report(found, tmp_path / "two")
     files = sorted(path.name for path in page.parent.iterdir())

@@ -18,7 +18,7 @@ from eqmodels.storage import EqmodelsError
 from eqmodels.training import PretrainConfig, pretrain
 
 TINY = {
-    "model": "c4_resnet18_w4",
+    "model": "c4_resnet18s_w4",
     "head_hidden": 8,
     "augment": "crop_flip",
     "epochs": 3,
@@ -27,7 +27,7 @@ TINY = {
     "precision": "float32",
 }
 DEMANDING = {
-    "model": "resnet18_w4",
+    "model": "resnet18s_w4",
     "head": "mlp",
     "head_dropout": 0.2,
     "augment": "simclr",

@@ -130,7 +130,7 @@ def test_a_step_in_parts_is_the_step_with_layer_norm(randomised, weight):
     """In float64 and for one step: over several, an activation next to 0 may fall to its other side by rounding."""
     results = []
     for accumulate in (1, 4):
-        config = tiny(model="c4_resnet18_w8", norm="layer", class_weight=weight, accumulate=accumulate, **HEAD)
+        config = tiny(model="c4_resnet18s_w8", norm="layer", class_weight=weight, accumulate=accumulate, **HEAD)
         run = Pretraining(config, photos())
         torch.manual_seed(3)
         randomised(run.model).double().train()

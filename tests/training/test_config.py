@@ -13,7 +13,7 @@ from eqmodels.storage import LONGEST_LOG
 from eqmodels.training import PretrainConfig
 
 CHANGED = PretrainConfig(
-    model="d4_resnet18_w16",
+    model="d4_resnet18s_w16",
     norm="layer",
     task="rotation+jigsaw",
     preset="paper",

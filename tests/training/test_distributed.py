@@ -15,7 +15,7 @@ from eqmodels.training import Pretraining, load_run
 from eqmodels.training.distributed import World
 from tests.training.runs import finish, photos, start, start_several, tiny
 
-CONFIG = {"model": "c4_resnet18_w8", "norm": "layer", "augment": "simclr", "epochs": 2}
+CONFIG = {"model": "c4_resnet18s_w8", "norm": "layer", "augment": "simclr", "epochs": 2}
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])
@@ -40,7 +40,7 @@ class Synchronised(World):
 
 
 def test_batch_norm_is_synchronised_where_processes_share_statistics():
-    config = tiny(model="c4_resnet18_w8")
+    config = tiny(model="c4_resnet18s_w8")
     norms = [
         {type(module) for module in Pretraining(config, photos(), world).model.modules()} & {BatchNorm2d, SyncBatchNorm}
         for world in (World(), Synchronised(size=2))

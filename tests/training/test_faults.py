@@ -105,7 +105,7 @@ def test_fewer_images_than_a_batch_are_refused(tmp_path):
 ALONE = {"head": "mlp", "augment": "none", "epochs": 1}
 
 
-@pytest.mark.parametrize("model", ["resnet18_w4", "c1_resnet18_w4"])
+@pytest.mark.parametrize("model", ["resnet18s_w4", "c1_resnet18s_w4"])
 @pytest.mark.parametrize("parts", [1, 2])
 def test_batch_statistics_of_a_single_value_are_refused(tmp_path, model, parts):
     sentence = (
@@ -121,11 +121,11 @@ def test_batch_statistics_of_a_single_value_are_refused(tmp_path, model, parts):
 @pytest.mark.parametrize(
     ("changes", "size"),
     [
-        ({"model": "resnet18_w4", "batch_size": 4, "accumulate": 2}, 8),
-        ({"model": "resnet18_w4"}, 9),
-        ({"model": "c1_resnet18_w4"}, 9),
-        ({"model": "c1_resnet18_w4", "norm": "layer"}, 8),
-        ({"model": "c2_resnet18_w4"}, 8),
+        ({"model": "resnet18s_w4", "batch_size": 4, "accumulate": 2}, 8),
+        ({"model": "resnet18s_w4"}, 9),
+        ({"model": "c1_resnet18s_w4"}, 9),
+        ({"model": "c1_resnet18s_w4", "norm": "layer"}, 8),
+        ({"model": "c2_resnet18s_w4"}, 8),
     ],
 )
 def test_two_values_of_a_channel_are_enough(tmp_path, changes, size):
@@ -161,7 +161,7 @@ def test_no_images_are_refused(tmp_path):
         ({"task": "rotate"}, "^task must be one of"),
         ({"head_hidden": 3}, "^head_hidden must be at least 4; got 3. Pass a whole number of at least 4.$"),
         ({"task": "jigsaw"}, "^an equivariant head predicts an element of a planar group"),
-        ({"model": "resnet18_w8"}, "^an equivariant head needs a backbone whose group contains"),
+        ({"model": "resnet18s_w8"}, "^an equivariant head needs a backbone whose group contains"),
         ({"task": "dihedral", "augment": "none"}, "^an equivariant head needs a backbone whose group contains"),
         ({"task": "grayscale", "head": "mlp"}, "^grayscale is a task about colour and needs images of 3 channels"),
     ],
@@ -173,7 +173,7 @@ def test_a_config_that_does_not_fit_is_refused_and_nothing_is_left(tmp_path, cha
 
 
 def test_a_standard_network_has_no_layer_norm(tmp_path):
-    fails(tiny(model="resnet18_w8", head="mlp", norm="layer"), tmp_path, "cannot have norm", ValueError)
+    fails(tiny(model="resnet18s_w8", head="mlp", norm="layer"), tmp_path, "cannot have norm", ValueError)
 
 
 # Files.
@@ -218,10 +218,10 @@ def test_a_checkpoint_of_another_config_is_refused_and_kept(stopped, tmp_path):
     folder, config = stopped
     before = (folder / "checkpoint.pt").read_bytes()
     sentence = (
-        "checkpoint.pt belongs to another run: model='c4_resnet18_w4' there and 'd4_resnet18_w8' here, seed=0 there "
+        "checkpoint.pt belongs to another run: model='c4_resnet18s_w4' there and 'd4_resnet18s_w8' here, seed=0 there "
         "and 1 here. Nothing was changed; choose another folder"
     )
-    fails(tiny(epochs=2, model="d4_resnet18_w8", seed=1), folder, sentence)
+    fails(tiny(epochs=2, model="d4_resnet18s_w8", seed=1), folder, sentence)
     assert (folder / "checkpoint.pt").read_bytes() == before
     assert_goes_on(folder, config, tmp_path)
 

@@ -65,7 +65,7 @@ def test_grey_images_beforehand_hide_the_grey_ones(task):
 
 @pytest.mark.parametrize("task", ["grayscale", "rotation+grayscale"])
 def test_the_colour_of_grey_images_is_not_asked_about(task):
-    config = tiny(task=task, head="mlp", model="resnet18_w4")
+    config = tiny(task=task, head="mlp", model="resnet18s_w4")
     grey = photos().to_rgb()
     with pytest.raises(ValueError, match=r"whether the colour was taken out .* and no image of photos has any"):
         Pretraining(config, grey)
@@ -73,11 +73,11 @@ def test_the_colour_of_grey_images_is_not_asked_about(task):
     last[-1, 0, 3, 3] ^= 1
     for coloured in (photos(channels=3), photos().coloured(), replace(grey, images=last)):
         assert Pretraining(config, coloured).steps_per_epoch == 5
-    assert Pretraining(tiny(task="colour_inversion", head="mlp", model="resnet18_w4"), grey).steps_per_epoch == 5
+    assert Pretraining(tiny(task="colour_inversion", head="mlp", model="resnet18s_w4"), grey).steps_per_epoch == 5
 
 
 @pytest.mark.parametrize(
-    ("model", "wider"), [("c4_resnet18_w4", "c4_resnet18_w8"), ("d4_resnet18_w8", "d4_resnet18_w16")]
+    ("model", "wider"), [("c4_resnet18s_w4", "c4_resnet18s_w8"), ("d4_resnet18s_w8", "d4_resnet18s_w16")]
 )
 def test_layer_norm_of_a_single_field_is_refused(model, wider):
     with pytest.raises(ValueError, match=rf"^norm='layer' needs at least 2 fields .* model='{model}' has a layer of 1"):
@@ -87,9 +87,9 @@ def test_layer_norm_of_a_single_field_is_refused(model, wider):
     )
 
 
-@pytest.mark.parametrize("model", ["c4_resnet18_w8", "d4_resnet18_w16"])
+@pytest.mark.parametrize("model", ["c4_resnet18s_w8", "d4_resnet18s_w16"])
 def test_layer_norm_learns_in_bfloat16_from_images_with_flat_parts(model):
-    """The gradients of `c4_resnet18_w4` would be 1e13 here, and no number in the second step."""
+    """The gradients of `c4_resnet18s_w4` would be 1e13 here, and no number in the second step."""
     config = PretrainConfig(model=model, norm="layer", limit=64, batch_size=32, epochs=10)
     run = Pretraining(config, training_images(config))
     run.network.train()
@@ -102,7 +102,7 @@ def test_layer_norm_learns_in_bfloat16_from_images_with_flat_parts(model):
     assert run.progress.log[-1]["loss"] < math.log(4) - 0.005
 
 
-@pytest.mark.parametrize(("model", "error"), [("c4_resnet18_w8", 1e-5), ("d4_resnet18_w16", 1e-5)])
+@pytest.mark.parametrize(("model", "error"), [("c4_resnet18s_w8", 1e-5), ("d4_resnet18s_w16", 1e-5)])
 def test_layer_norm_of_two_fields_is_exact_in_float32_where_images_are_flat(model, error):
     config = PretrainConfig(model=model, norm="layer", limit=32, batch_size=32, head_hidden=64)
     data = training_images(config)

@@ -51,13 +51,13 @@ def test_a_run_leaves_the_global_generator_alone(tmp_path):
 
 def test_a_network_learns_the_task(tmp_path):
     # Wide enough that every seed learns: of a field or two, ReLU can leave nothing.
-    run = trained(tiny(model="c4_resnet18_w16", head_hidden=64, augment="none", epochs=12), tmp_path)
+    run = trained(tiny(model="c4_resnet18s_w16", head_hidden=64, augment="none", epochs=12), tmp_path)
     first, last = run.log[0], run.log[-1]
     assert last["loss"] < 0.5 * math.log(4) < 0.8 * math.log(4) < first["loss"]
     assert last["accuracy_rotation"] > 0.8
 
 
-@pytest.mark.parametrize("model", ["c4_resnet18_w8", "d4_resnet18_w16"])
+@pytest.mark.parametrize("model", ["c4_resnet18s_w8", "d4_resnet18s_w16"])
 def test_a_step_in_parts_is_the_step_with_layer_norm(tmp_path, model):
     config = {"model": model, "norm": "layer", "epochs": 2, "augment": "simclr"}
     whole = trained(tiny(**config), tmp_path / "whole")

@@ -44,8 +44,8 @@ def saved(tmp_path, randomised):
     "changes",
     [
         {},
-        {"model": "d4_resnet18_w16", "norm": "layer", "task": "dihedral", "augment": "none"},
-        {"model": "resnet18_w4", "head": "mlp", "task": "rotation+jigsaw+vertical_flip", "augment": "none"},
+        {"model": "d4_resnet18s_w16", "norm": "layer", "task": "dihedral", "augment": "none"},
+        {"model": "resnet18s_w4", "head": "mlp", "task": "rotation+jigsaw+vertical_flip", "augment": "none"},
         {"task": "jigsaw", "head": "linear", "preset": "paper"},
         {"class_weight": -9.0, "class_hidden": 8},
         {"class_weight": 0.5, "class_hidden": 0, "task": "rotation+jigsaw", "head": "mlp"},
@@ -88,7 +88,7 @@ def test_the_files_are_plain(saved):
 
 @pytest.mark.parametrize("mode", ["canonical", "canonical-soft"])
 def test_the_pose_of_a_loaded_run_gives_canonical_features(saved, mode):
-    folder, _, data = saved(model="c4_resnet18_w8")
+    folder, _, data = saved(model="c4_resnet18s_w8")
     model = load_run(folder).model.double()
     encoder, images = model.backbone, data.pixels(slice(6)).double()
     encoder.reset_classifier(0, mode, pose=model.pose)
@@ -194,7 +194,7 @@ def test_a_config_that_describes_another_encoder_than_its_run_is_refused(saved):
 @pytest.mark.parametrize(
     ("where", "value"),
     [
-        (("architecture",), "c4_resnet18_w1000000000"),
+        (("architecture",), "c4_resnet18s_w1000000000"),
         (("architecture",), "../../etc/passwd"),
         (("model_args", "in_chans"), 10**9),
         (("preprocessing", "size"), [10**9, 1]),

@@ -11,13 +11,13 @@ from eqmodels.training.model import is_strict
 from tests.training.runs import photos, tiny
 
 PAIRS = [
-    ("c4_resnet18_w8", "rotation"),
-    ("c4_resnet18_w8", "rotation4"),
-    ("c8_resnet18_w8", "rotation"),
-    ("d4_resnet18_w8", "rotation"),
-    ("d4_resnet18_w8", "vertical_flip"),
-    ("d4_resnet18_w8", "horizontal_flip"),
-    ("d4_resnet18_w8", "dihedral"),
+    ("c4_resnet18s_w8", "rotation"),
+    ("c4_resnet18s_w8", "rotation4"),
+    ("c8_resnet18s_w8", "rotation"),
+    ("d4_resnet18s_w8", "rotation"),
+    ("d4_resnet18s_w8", "vertical_flip"),
+    ("d4_resnet18s_w8", "horizontal_flip"),
+    ("d4_resnet18s_w8", "dihedral"),
 ]
 EXACT_PAIRS = [pair for pair in PAIRS if not pair[0].startswith("c8")]
 
@@ -30,7 +30,7 @@ def test_loss_and_gradients_of_upright_images_are_those_of_turned_ones(randomise
     for turn in ("auto", "always"):
         augment = "none" if task in ("horizontal_flip", "dihedral") else "simclr"
         # Layer norm needs two fields.
-        changes = {"model": model.replace("d4_resnet18_w8", "d4_resnet18_w16"), "head_hidden": 32, "norm": norm}
+        changes = {"model": model.replace("d4_resnet18s_w8", "d4_resnet18s_w16"), "head_hidden": 32, "norm": norm}
         changes = changes if norm == "layer" else {"model": model}
         config = tiny(task=task, turn=turn, augment=augment, channels_last=False, **changes)
         run = Pretraining(config, photos(size=size))
@@ -61,7 +61,7 @@ def test_equivariant_heads_of_exact_tasks_are_strict(model, task):
         {"head": "linear"},
         {"turn": "always"},
         {"class_weight": 0.0, "class_hidden": 8},
-        {"model": "c8_resnet18_w8", "task": "rotation8"},
+        {"model": "c8_resnet18s_w8", "task": "rotation8"},
         {"task": "jigsaw", "head": "mlp"},
         {"task": "none", "head": "linear"},
     ],
@@ -80,22 +80,22 @@ def test_what_is_not_strict_is_transformed(changes):
 def test_several_tasks_of_equivariant_heads_are_refused_in_one_sentence(task):
     """A flip before a turn changes what the turn looks like: the order would decide whether it can be learned."""
     with pytest.raises(ValueError, match="an equivariant head predicts one task"):
-        Pretraining(tiny(model="d4_resnet18_w8", task=task, augment="none"), photos())
+        Pretraining(tiny(model="d4_resnet18s_w8", task=task, augment="none"), photos())
 
 
 @pytest.mark.parametrize(
     ("model", "task", "known"),
     [
-        ("d4_resnet18_w8", "rotation", True),
-        ("d4_resnet18_w8", "dihedral", True),
-        ("d4_resnet18_w8", "vertical_flip", False),
-        ("c4_resnet18_w8", "rotation", True),
-        ("c8_resnet18_w8", "rotation", False),
+        ("d4_resnet18s_w8", "rotation", True),
+        ("d4_resnet18s_w8", "dihedral", True),
+        ("d4_resnet18s_w8", "vertical_flip", False),
+        ("c4_resnet18s_w8", "rotation", True),
+        ("c8_resnet18s_w8", "rotation", False),
         # As many labels as rotations, and other elements.
-        ("d2_resnet18_w8", "vertical_flip", False),
-        ("d2_resnet18_w8", "rotation2", True),
-        ("c8_resnet18_w8", "rotation4", False),
-        ("d1_resnet18_w8", "horizontal_flip", True),
+        ("d2_resnet18s_w8", "vertical_flip", False),
+        ("d2_resnet18s_w8", "rotation2", True),
+        ("c8_resnet18s_w8", "rotation4", False),
+        ("d1_resnet18s_w8", "horizontal_flip", True),
     ],
 )
 def test_the_pose_is_known_to_heads_that_learn_all_rotations(model, task, known):

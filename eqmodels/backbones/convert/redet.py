@@ -67,7 +67,7 @@ def from_redet(state: Mapping[str, Tensor], *, tolerance: float = TOLERANCE) -> 
         tolerance: the largest relative residual of a filter, in [0, 1).
 
     Returns:
-        A new network in train mode, with the dtype and on the device of ``bn1``'s weight: width, stem ``"imagenet"``,
+        A new network in train mode, with the dtype and on the device of ``bn1``'s weight: width, ImageNet stem,
         ``kernel_size=3`` and ``basis="harmonic"`` as ReDet has them; with a classifier also its classes and
         ``global_pool="regular"``, else features. And the report.
 
@@ -93,7 +93,6 @@ def from_redet(state: Mapping[str, Tensor], *, tolerance: float = TOLERANCE) -> 
         in_chans=_image_channels(tensors, fields),
         num_classes=classes,
         global_pool="regular" if classes else "invariant",
-        stem="imagenet",
         kernel_size=3,
         basis="harmonic",
     )
@@ -167,7 +166,7 @@ def _norms(model: SteerableResNet) -> Iterator[tuple[str, str, FieldBatchNorm2d]
 def _check_names(architecture: str, group: str, tensors: dict[str, Tensor]) -> None:
     """Raises a `ValueError` if tensors are missing or unknown, or a filter is not there in either form."""
     # The names depend on the depth and the group alone.
-    model = SteerableResNet(architecture, group, width=int(group[1:]), stem="imagenet", basis="harmonic")
+    model = SteerableResNet(architecture, group, width=int(group[1:]), basis="harmonic")
     known: set[str] = set()
     missing: list[str] = []
     bare: list[str] = []

@@ -14,14 +14,14 @@ from eqmodels.backbones.convert.state import (
     known_rank,
     resnet_architecture,
 )
-from eqmodels.backbones.stages import StemName
 from eqmodels.backbones.standard_resnet import StandardResNet
 
 __all__ = ["from_torchvision"]
 
 SOURCE = "a torchvision ResNet"
 
-_STEMS: dict[tuple[int, ...], StemName] = {(7, 7): "imagenet", (3, 3): "small"}
+_STEMS: dict[tuple[int, ...], str] = {(7, 7): "", (3, 3): "s"}
+"""What the name of an architecture ends in, by the pixels of its first filters."""
 
 
 @torch.no_grad()
@@ -68,8 +68,8 @@ def from_torchvision(state: Mapping[str, Tensor]) -> StandardResNet:
             f"{' x '.join(map(str, kernel))}. Other stems have no counterpart: train one."
         )
     classes = known_rank(SOURCE, "fc.weight", tensors["fc.weight"], 2)[0] if "fc.weight" in tensors else 0
-    stem = _STEMS[tuple(kernel)]
-    model = StandardResNet(architecture, width=width, in_chans=in_chans, num_classes=classes, stem=stem)
+    name = f"{architecture}{_STEMS[tuple(kernel)]}"
+    model = StandardResNet(name, width=width, in_chans=in_chans, num_classes=classes)
     shapes = _shapes(model)
     for name, tensor in tensors.items():
         if not name.endswith("num_batches_tracked"):
