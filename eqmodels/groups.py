@@ -220,6 +220,23 @@ class PlanarGroup:
         f, r = divmod(subgroup._checked(h), subgroup.rotations)
         return f * self.rotations + r * (self.rotations // subgroup.rotations)
 
+    def counterpart(self, group: PlanarGroup, g: int) -> int | None:
+        """The element of this group that moves images as the element `g` of another does; None if there is none.
+
+        Raises:
+            ValueError: if `g` is not an element of `group`.
+
+        Example:
+            >>> c8, c4 = PlanarGroup(8), PlanarGroup(4)
+            >>> c8.counterpart(c4, 1), c4.counterpart(c8, 1)
+            (2, None)
+        """
+        reflected, rotation = divmod(group._checked(g), group.rotations)
+        position, rest = divmod(rotation * self.rotations, group.rotations)
+        if rest or (reflected and not self.reflections):
+            return None
+        return reflected * self.rotations + position
+
     def restriction(self, subgroup: PlanarGroup) -> Int[Tensor, "subgroup cosets"]:
         """How a regular field falls apart into regular fields of a subgroup.
 

@@ -16,9 +16,9 @@ from torch.utils.checkpoint import checkpoint
 from torchvision.transforms import v2
 
 from eqmodels._shapes import Float
+from eqmodels.checks import check_count, check_images
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import GlobalPool, GlobalPoolMode, GroupPoolMode, pose_predictor
-from eqmodels.layers.checks import check_count, check_images
 from eqmodels.transforms import Preprocessing
 
 __all__ = ["Encoder", "FeatureInfo"]

@@ -18,9 +18,9 @@ from eqmodels.backbones.escnn_modules import (
 )
 from eqmodels.backbones.resnet import resnet_plan
 from eqmodels.backbones.stages import NormName, default_kernel_size, field_count
+from eqmodels.checks import check_count
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import BasisName, ExactDownsample2d, GlobalPoolMode, GroupPoolMode, OddSize2d
-from eqmodels.layers.checks import check_count
 
 __all__ = ["EscnnResNet"]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from eqmodels._shapes import Float
 from eqmodels.backbones.encoder import Encoder
 from eqmodels.backbones.files import build_encoder, describe_encoder
-from eqmodels.layers.checks import check_count
+from eqmodels.checks import check_count
 
 __all__ = ["adapt_channels", "adapted_state", "with_channels"]
 

@@ -60,6 +60,11 @@ class LabelledImages:
         return self.images.shape[1]
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images in pixels."""
+        return self.images.shape[-2], self.images.shape[-1]
+
+    @property
     def has_colour(self) -> bool:
         """Whether the channels of any image differ."""
         # Most data sets show it in their first images.

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
+from eqmodels.checks import check_count
 from eqmodels.data import LabelledImages
 from eqmodels.evaluation.collapse import effective_rank
 from eqmodels.evaluation.features import change_under, regular_features
@@ -19,7 +20,6 @@ from eqmodels.evaluation.label_efficiency import check_fraction, label_efficienc
 from eqmodels.evaluation.scores import EncoderEvaluation, FeatureScores
 from eqmodels.evaluation.task_scores import head_scores
 from eqmodels.groups import PlanarGroup, rotate
-from eqmodels.layers.checks import check_count
 from eqmodels.measures.intervals import Estimate, estimate, proportion_interval
 from eqmodels.measures.linear_probe import STRENGTHS, LinearProbe, check_strengths, fit_linear_probe
 from eqmodels.training import Run

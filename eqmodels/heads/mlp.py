@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from eqmodels.layers.checks import check_count
+from eqmodels.checks import check_count
 
 __all__ = ["MLPHead"]
 

@@ -14,7 +14,7 @@ from eqmodels.layers.pool import (
     GroupPoolMode,
     OddSize2d,
 )
-from eqmodels.layers.pose import pose_predictor, turn_back
+from eqmodels.layers.pose import pose_predictor
 
 __all__ = [
     "BasisName",
@@ -37,5 +37,4 @@ __all__ = [
     "scalar_basis",
     "to_field_major",
     "to_group_major",
-    "turn_back",
 ]

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from eqmodels._shapes import Shaped
+from eqmodels.checks import check_fibre
 from eqmodels.groups import PlanarGroup
-from eqmodels.layers.checks import check_fibre
 
 __all__ = ["Restrict", "to_field_major", "to_group_major"]
 

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
+from eqmodels.checks import check_channels, check_count, check_strided_size
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.basis import BasisName
-from eqmodels.layers.checks import check_channels, check_count, check_strided_size
 from eqmodels.layers.filters import SteerableFilters
 
 __all__ = ["PaddingMode", "SteerableConv2d"]

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float, Int
+from eqmodels.checks import check_count
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.basis import BasisName, default_basis, pixel_sources, scalar_basis
-from eqmodels.layers.checks import check_count
 
 __all__ = ["SteerableFilters"]
 

@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
+from eqmodels.checks import check_channels
 from eqmodels.groups import PlanarGroup
-from eqmodels.layers.checks import check_channels
 from eqmodels.layers.filters import SteerableFilters
 
 __all__ = ["SteerableLinear"]

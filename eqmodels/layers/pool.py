@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
+from eqmodels.checks import check_fibre
+from eqmodels.fields import turn_back
 from eqmodels.groups import PlanarGroup
-from eqmodels.layers.checks import check_fibre
-from eqmodels.layers.pose import turn_back
 
 __all__ = ["ExactDownsample2d", "GlobalPool", "GlobalPoolMode", "GroupPool", "GroupPoolMode", "OddSize2d"]
 

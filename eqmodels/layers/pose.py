@@ -1,22 +1,16 @@
-"""Reading the pose off regular features, and turning them back by it."""
+"""Reading the pose off regular features."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
-from eqmodels._shapes import Float
+from eqmodels.checks import check_count
 from eqmodels.groups import PlanarGroup
-from eqmodels.layers.checks import check_count, check_fibre, check_logits
 from eqmodels.layers.linear import SteerableLinear
 
-__all__ = ["pose_predictor", "turn_back"]
-
-torch.fx.wrap("check_fibre")
-torch.fx.wrap("check_logits")
+__all__ = ["pose_predictor"]
 
 
 def pose_predictor(group: PlanarGroup | str, fields: int, hidden: int = 2048) -> nn.Sequential:
@@ -45,30 +39,3 @@ def pose_predictor(group: PlanarGroup | str, fields: int, hidden: int = 2048) ->
             logits=SteerableLinear(group, hidden_fields, 1, bias=False),
         )
     )
-
-
-def turn_back(
-    group: PlanarGroup, regular: Float[Tensor, "B C"], logits: Float[Tensor, "B G"], *, soft: bool = False
-) -> Float[Tensor, "B C"]:
-    """Regular features turned back by the pose that logits name: exactly invariant if the logits turn with the image.
-
-    With ``(rho(g) f)_h = f_{g^-1 h}``: ``rho(g*)^-1 f`` for the largest logit ``g*``, or, soft, the average of
-    ``rho(g)^-1 f`` over all g with the weights ``softmax(logits)_g``. An image that equals its own moved copy has equal
-    logits for both, and features that do not tell them apart: its tie is harmless.
-
-    Args:
-        group: the group of order ``|G|``.
-        regular: group-major regular features, ``C = |G| fields``.
-        logits: one a group element.
-        soft: whether to average over the poses instead of choosing one.
-
-    Raises:
-        ValueError: if the features are no whole fibres, or the logits not one a group element.
-    """
-    products = [[group.compose(g, h) for h in group.elements] for g in group.elements]
-    candidates = check_fibre(regular, group.order).unflatten(1, (group.order, -1))[:, products]
-    logits = check_logits(logits, group.order)
-    weights = logits.softmax(1) if soft else F.one_hot(logits.argmax(1), group.order).to(regular.dtype)
-    # One product a pose instead of a gather: no branch on values, so that it traces, exports and is differentiable.
-    turned: Tensor = torch.einsum("bg,bghf->bhf", weights.to(regular.dtype), candidates)
-    return turned.flatten(1)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float, Int
+from eqmodels.checks import check_count
 from eqmodels.heads import LinearHead, MLPHead
-from eqmodels.layers.checks import check_count
 from eqmodels.objectives.gradient import scale_gradient
 from eqmodels.objectives.prediction import prediction_loss
 

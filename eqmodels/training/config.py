@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+from eqmodels.checks import check_count
 from eqmodels.heads import HeadName
-from eqmodels.layers.checks import check_count
 from eqmodels.storage import LARGEST_NUMBER, LONGEST_LOG
 from eqmodels.tasks import PRESETS
 from eqmodels.training.pitfalls import check_augmentation

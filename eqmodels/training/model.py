@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.backbones import Encoder, create_model
+from eqmodels.checks import check_count
 from eqmodels.heads import EquivariantHead, create_head
-from eqmodels.layers.checks import check_count
 from eqmodels.objectives import ClassInformation
 from eqmodels.tasks import Task, create_task
 from eqmodels.training.config import PretrainConfig

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from eqmodels.groups import PlanarGroup
-from eqmodels.layers import GlobalPool, pose_predictor, turn_back
+from eqmodels.fields import turn_back
+from eqmodels.layers import GlobalPool, pose_predictor
 from tests.layers.commuting import GROUPS, assert_commutes, randomise
 
 FIELDS = 3
