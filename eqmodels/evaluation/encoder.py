@@ -71,7 +71,7 @@ def evaluate(
         ValueError: if the images do not have the channels that the network takes, do not suit its task, or training
             images lack a class; if the network has no such features, or an option is out of its range.
     """
-    backbone = run.model.backbone
+    backbone = run.backbone
     _check_images(run, train, test)
     _check_options(fractions, curve_images, strengths, seed)
     group = _test_group(backbone.group)
@@ -96,10 +96,10 @@ def evaluate(
     report("task")
     tasks, classes = head_scores(run, test, seed)
     return EncoderEvaluation(
-        model=run.config.model,
+        model=run.config.model.name,
         sha256=run.sha256,
         parameters=sum(p.numel() for p in backbone.parameters()),
-        head_parameters=sum(p.numel() for p in run.model.heads.parameters()),
+        head_parameters=sum(p.numel() for p in run.heads.parameters()),
         train=(train.name, len(train)),
         test=(test.name, len(test)),
         group=str(group),
@@ -127,7 +127,7 @@ class _Options:
 
 def _check_images(run: Run, train: LabelledImages, test: LabelledImages) -> None:
     """Raises a `ValueError` unless the network, its task and probes can be measured on such images."""
-    channels = run.model.backbone.in_chans
+    channels = run.backbone.in_chans
     for data in (train, test):
         if data.channels != channels:
             raise ValueError(

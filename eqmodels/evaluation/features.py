@@ -29,9 +29,9 @@ POOLINGS: dict[str, str] = {
 
 def poolings_of(run: Run) -> tuple[str, ...]:
     """The poolings that make sense for a network: one without a group has a fibre of one element."""
-    if run.model.backbone.group.order == 1:
+    if run.backbone.group.order == 1:
         return ("regular",)
-    return tuple(name for name in POOLINGS if run.model.pose is not None or not name.startswith("canonical"))
+    return tuple(name for name in POOLINGS if run.pose is not None or not name.startswith("canonical"))
 
 
 @torch.no_grad()
@@ -50,13 +50,12 @@ def regular_features(
         count: number of images.
         batch_size: images at a time; activations of many do not fit a CPU's cache, 100 are a quarter faster than 500.
     """
-    model = run.model.eval()
-    device = next(model.parameters()).device
+    device = next(run.eval().model.parameters()).device
     batches = []
     for start in range(0, count, batch_size):
         images = pixels(slice(start, min(start + batch_size, count))).to(device)
         images = run.preprocessing.normalise(images).contiguous(memory_format=torch.channels_last)
-        batches.append(model.features(images).float().cpu())
+        batches.append(run.features(images).float().cpu())
     return torch.cat(batches)
 
 
@@ -71,7 +70,7 @@ def pool_features(run: Run, regular: Float[Tensor, "N C"], pooling: str) -> Floa
         raise ValueError(f"this network's poolings are {', '.join(poolings_of(run))}; got {pooling!r}.")
     if pooling == "regular":
         return regular
-    group = run.model.backbone.group
+    group = run.backbone.group
     if pooling == "regular-half":
         # No field is before another: initialisation and training do not tell them apart.
         fields: Tensor = regular.view(len(regular), group.order, -1)
@@ -81,7 +80,7 @@ def pool_features(run: Run, regular: Float[Tensor, "N C"], pooling: str) -> Floa
     if pooling == "all":
         parts = [name for name in ("invariant-3", "canonical", "regular") if name in poolings_of(run)]
         return torch.cat([pool_features(run, regular, name) for name in parts], 1)
-    pool = GlobalPool(group, pooling, pose=run.model.pose)  # type: ignore[arg-type]
+    pool = GlobalPool(group, pooling, pose=run.pose)  # type: ignore[arg-type]
     device = next(run.model.parameters()).device
     # In parts, as the hidden layer of the pose is wide.
     return torch.cat([pool(part[:, :, None, None].to(device)).cpu() for part in regular.split(4096)])

@@ -71,7 +71,7 @@ class FeatureKind:
 
 def kinds_of(run: Run) -> tuple[str, ...]:
     """The kinds of features that a network has: its poolings, and without a group the controls."""
-    if run.model.backbone.group.order > 1:
+    if run.backbone.group.order > 1:
         return poolings_of(run)
     controls = (name for name in CONTROLS if name != TURNED_BACK or _rotation_head(run) is not None)
     return (*poolings_of(run), *controls)
@@ -107,7 +107,7 @@ def feature_kind(run: Run, name: str, moved: MovedFeatures) -> FeatureKind:
 def _rotation_head(run: Run) -> nn.Module | None:
     """The head that says by how many quarters an image is turned, its labels their number; None if there is none."""
     quarters = PlanarGroup(4)
-    parts = zip(run.task.components, run.model.heads, strict=True)
+    parts = zip(run.task.components, run.heads, strict=True)
     return next(
         (head for part, head in parts if part.group == quarters and part.elements == tuple(quarters.elements)), None
     )

@@ -9,9 +9,9 @@ from eqmodels._shapes import Float
 from eqmodels.data import LabelledImages
 from eqmodels.evaluation.task_scores import ALL_LABELS
 from eqmodels.measures import Observations
+from eqmodels.objectives import Purpose, generator_for
 from eqmodels.tasks import MultivariateTask, Task
 from eqmodels.training import Run
-from eqmodels.training.randomness import Purpose, generator_for
 
 __all__ = ["observe"]
 
@@ -54,10 +54,10 @@ def observe(
             drawn = task.sample(len(images), generator_for(seed, Purpose.LABELS, batch, repeat))
             label = torch.full_like(drawn, repeat) if repeats == task.num_labels else drawn
             images = task.apply(images, label, generator_for(seed, Purpose.NUISANCE, batch, repeat))
-            features.append(run.model.eval().features(_normalised(run, images)).float().cpu())
+            features.append(run.eval().features(_normalised(run, images)).float().cpu())
             labels.append(label)
             if classifier is not None:
-                logits = classifier.model.eval()(_normalised(classifier, images))[-1]
+                logits = classifier.eval().logits(_normalised(classifier, images))["class"]
                 predicted.append(logits.argmax(1).cpu())
     return Observations(
         features=torch.cat(features),
@@ -82,8 +82,8 @@ def _check(task: Task, classifier: Run | None) -> None:
         raise ValueError(
             f"a task of one label has nothing to tell; got {task.name}. Choose another task, see list_tasks()."
         )
-    if classifier is not None and classifier.model.class_information is None:
+    if classifier is not None and classifier.class_information is None:
         raise ValueError(
-            f"classifier must have a class head; {classifier.config.model} was pretrained without. Pretrain it with "
+            f"classifier must have a class head; {classifier.config.model.name} was pretrained without. Pretrain it with "
             "class_weight=1."
         )

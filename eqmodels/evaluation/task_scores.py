@@ -9,10 +9,8 @@ import torch
 from torch import Tensor
 
 from eqmodels.data import LabelledImages
-from eqmodels.objectives import prediction_loss
+from eqmodels.objectives import Purpose, generator_for, predicted, prediction_loss
 from eqmodels.training import Run
-from eqmodels.training.pretraining import predicted
-from eqmodels.training.randomness import Purpose, generator_for
 from eqmodels.transforms import create_augmentation
 
 __all__ = ["ClassScores", "TaskScores", "head_scores", "task_scores"]
@@ -87,9 +85,10 @@ def head_scores(run: Run, test: LabelledImages, seed: int = 0) -> tuple[tuple[Ta
     repeats = task.num_labels if task.num_labels <= ALL_LABELS and len(parts) == 1 else 1
     results: dict[str, list[list[Tensor]]] = {}
     # Twice the same of a run without augmentation, so once.
-    for setting in dict.fromkeys(("none", run.config.augment)):
+    augment_name = run.config.objective.options.get("augment", "none")
+    for setting in dict.fromkeys(("none", augment_name)):
         augment = create_augmentation(setting)
-        logits_of: list[list[Tensor]] = [[] for _ in range(len(parts) + (run.model.class_information is not None))]
+        logits_of: list[list[Tensor]] = [[] for _ in range(len(parts) + (run.class_information is not None))]
         labels_of: list[Tensor] = []
         for repeat in range(repeats):
             for batch, start in enumerate(range(0, len(test), 500)):
@@ -100,7 +99,7 @@ def head_scores(run: Run, test: LabelledImages, seed: int = 0) -> tuple[tuple[Ta
                 images = augment(images, generator_for(seed, Purpose.AUGMENTATION, *position))
                 images = task.apply(images, labels, generator_for(seed, Purpose.NUISANCE, *position))
                 images = run.preprocessing.normalise(images.to(device)).contiguous(memory_format=torch.channels_last)
-                for collected, logits in zip(logits_of, run.model(images), strict=True):
+                for collected, logits in zip(logits_of, run.logits(images).values(), strict=True):
                     collected.append(logits.double().cpu())
                 labels_of.append(labels.reshape(len(labels), -1))
         results[setting] = [[torch.cat(logits) for logits in logits_of], list(torch.cat(labels_of).unbind(1))]
@@ -110,7 +109,7 @@ def head_scores(run: Run, test: LabelledImages, seed: int = 0) -> tuple[tuple[Ta
         return {
             "accuracy": _accuracy(results["none"], index),
             "loss": float(prediction_loss(results["none"][0][index], results["none"][1][index])),
-            "augmented_accuracy": _accuracy(results[run.config.augment], index),
+            "augmented_accuracy": _accuracy(results[augment_name], index),
             "training_accuracy": float(run.log[-1].get(f"accuracy_{name}", math.nan)) if run.log else math.nan,
         }
 
@@ -118,7 +117,7 @@ def head_scores(run: Run, test: LabelledImages, seed: int = 0) -> tuple[tuple[Ta
         TaskScores(task=part.name, num_labels=part.num_labels, **scores(index, part.name))
         for index, part in enumerate(parts)
     )
-    head = run.model.class_information
+    head = run.class_information
     if head is None or not _are_learned(run, test):
         return tasks, None
     return tasks, ClassScores(weight=head.weight, num_classes=head.num_classes, **scores(len(parts), "class"))
@@ -126,7 +125,7 @@ def head_scores(run: Run, test: LabelledImages, seed: int = 0) -> tuple[tuple[Ta
 
 def _are_learned(run: Run, test: LabelledImages) -> bool:
     """Whether a class head's classes are those of the images: by name if the run says, else by their number."""
-    head, data = run.model.class_information, run.provenance.get("data", {})
+    head, data = run.class_information, run.provenance.get("data", {})
     if head is None or len(test.classes) != head.num_classes:
         return False
     return list(data.get("classes", test.classes)) == list(test.classes)
