@@ -56,7 +56,7 @@ class TwinResult:
     @property
     def features(self) -> tuple[str, ...]:
         """The kinds of features that are shown."""
-        return SHOWN[self.run.model.backbone.group.name]
+        return SHOWN[self.run.backbone.group.name]
 
     @property
     def best(self) -> FeatureScores:
@@ -181,7 +181,7 @@ def _angles(result: DemoResult) -> str:
             curve = twin.scores.of(features).angles
             angles, values = [*map(int, curve), 360], [100 * value for value in curve.values()]
             style = "-" if twin is result.twins[0] else "--"
-            label = f"{twin.run.config.model}, {features}"
+            label = f"{twin.run.config.model.name}, {features}"
             axes.plot(angles, [*values, values[0]], style, color=next(colours), label=label)
     axes.set(xlabel="angle of the test image, degrees", ylabel="accuracy of the linear probe, %", ylim=(0, 100))
     axes.set_xticks(range(0, 361, 45))
@@ -230,7 +230,7 @@ def _predictions(result: DemoResult) -> str:
             axes.set_title(f"{classes[label]}, {group.describe(g)}", fontsize=9)
             for line, twin in enumerate(result.twins):
                 answer = answers[twin.name, g][row]
-                text = f"{twin.run.config.model}: {classes[answer]}"
+                text = f"{twin.run.config.model.name}: {classes[answer]}"
                 colour = OKABE_ITO[2] if answer == label else OKABE_ITO[1]
                 axes.text(
                     0.5,

@@ -12,7 +12,7 @@ __all__ = ["with_channels"]
 
 def with_channels(network: Run, data: LabelledImages, split: Split) -> LabelledImages:
     """Images with the channels that the network takes: coloured as in its training, else grey or repeated."""
-    channels = network.model.backbone.in_chans
+    channels = network.backbone.in_chans
     if data.channels == 1:
         data = prepared_images(network.config, data, split)
     if data.channels != channels:

@@ -111,7 +111,7 @@ def evaluate(
             if g
         },
         class_head=classes,
-        config=run.config.to_dict(),
+        config=run.config.flat(),
     )
 
 

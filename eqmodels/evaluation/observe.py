@@ -84,6 +84,6 @@ def _check(task: Task, classifier: Run | None) -> None:
         )
     if classifier is not None and classifier.class_information is None:
         raise ValueError(
-            f"classifier must have a class head; {classifier.config.model.name} was pretrained without. Pretrain it with "
-            "class_weight=1."
+            f"classifier must have a class head; {classifier.config.model.name} was pretrained without. Pretrain it "
+            "with class_weight=1."
         )

@@ -86,7 +86,7 @@ class Objective(nn.Module, ABC):
             ValueError: if they do.
         """
 
-    def check(self, data: Source) -> None:  # noqa: B027 (most objectives take any image)
+    def check(self, data: Source) -> None:
         """Refuses training images that the objective cannot be asked about, before the first step.
 
         Raises:
@@ -127,7 +127,7 @@ class Objective(nn.Module, ABC):
         every = [*network.parameters(), *self.parameters()]
         return [{"params": [parameter for parameter in every if parameter.requires_grad]}]
 
-    def after_step(self, network: Network) -> None:  # noqa: B027 (most objectives keep nothing that follows)
+    def after_step(self, network: Network) -> None:
         """Called after every step of the optimiser, such as to move a teacher after the network.
 
         Args:
@@ -136,7 +136,7 @@ class Objective(nn.Module, ABC):
 
     @property
     def pose(self) -> nn.Module | None:
-        """What predicts the pose of regular features, for canonical ones: one logit an element of the group, or None."""
+        """What predicts the pose of regular features, for canonical ones: a logit an element of the group."""
         return None
 
 
@@ -166,5 +166,6 @@ class Frozen(nn.Module):
         return self.module(*arguments, **options)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Frozen:
-        self.module._apply(fn, recurse)
-        return super()._apply(fn, recurse)
+        self.module._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self

@@ -35,7 +35,7 @@ LARGEST = 2**26
 """Bytes of a config: a log of 100,000 epochs and a million golden features fit."""
 
 LARGEST_FLOAT32 = 3.4e38
-LONGEST_WORD, LARGEST_NUMBER = 200, 2**32
+LONGEST_WORD, LARGEST_NUMBER, DEEPEST, MOST_ARGUMENTS = 200, 2**32, 6, 1000
 """Of the arguments of a pretraining."""
 
 LONGEST_LOG = 100_000
@@ -119,23 +119,32 @@ def _broken_rules(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     sides = [min(side, GOLDEN_SIDE) for side in (preprocessing or {"size": [32, 32]})["size"]]
     if golden["size"] != sides:
         yield "golden", f"the size must be {sides}, which follows from the preprocessing; got {golden['size']}"
-    pretraining, architecture = content.get("pretraining", {}), content["architecture"]
-    for name, value in pretraining.items():
-        if len(name) > LONGEST_WORD:
-            yield "pretraining", f"names must have at most {LONGEST_WORD} letters; {printable(repr(name))} has more"
-        elif isinstance(value, dict | list):
-            yield "pretraining", f"values must be words, numbers, true, false or null; {printable(repr(name))} is none"
-        elif isinstance(value, str) and len(value) > LONGEST_WORD:
-            yield "pretraining", f"words must have at most {LONGEST_WORD} letters; {printable(repr(name))} has more"
-        elif isinstance(value, int | float) and not abs(value) <= LARGEST_NUMBER:
-            yield "pretraining", f"numbers must be at most 2**32; {printable(repr(name))} is larger"
+    pretraining = content.get("pretraining", {})
+    for rule in _broken_arguments(pretraining, DEEPEST):
+        yield "pretraining", rule
+    if "format" in pretraining:
+        return
     for name in ("model", "task", "data"):
         if not isinstance(pretraining.get(name, ""), str):
             yield "pretraining", f"{name} must be a name; got {pretraining[name]!r}"
-    # A name without a width stands for that with the usual one.
-    model = pretraining.get("model", architecture)
-    if model != architecture and not architecture.startswith(f"{model}_w"):
-        yield "pretraining", f"the model must be the architecture, {architecture!r}; got {model!r}"
+
+
+def _broken_arguments(values: Any, depth: int) -> Iterator[str]:  # noqa: ANN401 (anything may stand in a file)
+    """The rules of size that the arguments of a pretraining break; which arguments there are, the training knows."""
+    if isinstance(values, dict | list):
+        if not depth or len(values) > MOST_ARGUMENTS:
+            yield f"it must be nested at most {DEEPEST} deep, with at most {MOST_ARGUMENTS} values side by side"
+            return
+        if isinstance(values, dict):
+            for name in values:
+                if len(name) > LONGEST_WORD:
+                    yield f"names must have at most {LONGEST_WORD} letters; {printable(repr(name))} has more"
+        for value in values.values() if isinstance(values, dict) else values:
+            yield from _broken_arguments(value, depth - 1)
+    elif isinstance(values, str) and len(values) > LONGEST_WORD:
+        yield f"words must have at most {LONGEST_WORD} letters; {printable(repr(values))} has more"
+    elif isinstance(values, int | float) and not abs(values) <= LARGEST_NUMBER:
+        yield f"numbers must be at most 2**32; {printable(repr(values))} is larger"
 
 
 def _refuse(word: str) -> float:

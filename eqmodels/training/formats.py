@@ -75,7 +75,8 @@ def nested(content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         return _of_flat(content)
     if content["format"] != FORMAT or isinstance(content["format"], bool):
         raise ValueError(
-            f"a pretraining config is of format 1 (flat) or {FORMAT}; got {str(content['format'])[:40]}. Update eqmodels."
+            f"a pretraining config is of format 1 (flat) or {FORMAT}; got {str(content['format'])[:40]}. Update "
+            "eqmodels, or leave format out of a flat one."
         )
     if unknown := sorted(set(content) - {"format", *PARTS}):
         raise ValueError(f"a pretraining config has no {unknown[0]!r}; it has {', '.join(PARTS)}.")

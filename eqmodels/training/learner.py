@@ -48,11 +48,11 @@ class Learner(nn.Module):
         """The terms of the loss, by name."""
         return self.objective.loss(self.network, views)
 
-    def state_dict(self, *arguments: Any, **options: Any) -> dict[str, Tensor]:  # type: ignore[override]
+    def state_dict(self, *arguments: Any, **options: Any) -> dict[str, Tensor]:  # type: ignore[override]  # noqa: ANN401
         """The tensors by the names that files have."""
         return {_written(name): value for name, value in super().state_dict(*arguments, **options).items()}
 
-    def load_state_dict(self, state: Mapping[str, Tensor], strict: bool = True, assign: bool = False) -> Any:  # type: ignore[override]  # noqa: ANN401
+    def load_state_dict(self, state: Mapping[str, Tensor], strict: bool = True, assign: bool = False) -> Any:  # noqa: ANN401
         """Takes on what `state_dict` gave.
 
         Raises:
