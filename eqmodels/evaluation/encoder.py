@@ -11,7 +11,7 @@ from torch import Tensor
 
 from eqmodels._shapes import Float, Int
 from eqmodels.checks import check_count
-from eqmodels.data import LabelledImages
+from eqmodels.data import Source, subset
 from eqmodels.evaluation.collapse import effective_rank
 from eqmodels.evaluation.features import change_under, regular_features
 from eqmodels.evaluation.kinds import CONTROLS, ORBIT_MEAN, FeatureKind, MovedFeatures, feature_kind, kinds_of
@@ -36,8 +36,8 @@ LABEL_EFFICIENCY_OF = ("regular", "invariant-3", "canonical", "all", ORBIT_MEAN)
 
 def evaluate(
     run: Run,
-    train: LabelledImages,
-    test: LabelledImages,
+    train: Source,
+    test: Source,
     *,
     features: Sequence[str] | None = None,
     knn: bool = True,
@@ -125,7 +125,7 @@ class _Options:
     seed: int
 
 
-def _check_images(run: Run, train: LabelledImages, test: LabelledImages) -> None:
+def _check_images(run: Run, train: Source, test: Source) -> None:
     """Raises a `ValueError` unless the network, its task and probes can be measured on such images."""
     channels = run.model.backbone.in_chans
     for data in (train, test):
@@ -157,20 +157,20 @@ def _test_group(group: PlanarGroup) -> PlanarGroup:
     return PlanarGroup(4 if group.rotations % 4 else group.rotations, group.reflections)
 
 
-def _moved(run: Run, data: LabelledImages, group: PlanarGroup, g: int) -> Float[Tensor, "N C"]:
+def _moved(run: Run, data: Source, group: PlanarGroup, g: int) -> Float[Tensor, "N C"]:
     # The corners of an image that is turned by no quarter would show how it was turned.
     circular = not group.is_exact(g)
     return regular_features(run, lambda part: group.act(g, data.pixels(part), circular=circular), len(data))
 
 
-def _subset(data: LabelledImages, count: int) -> LabelledImages:
+def _subset(data: Source, count: int) -> Source:
     """So many random images; not balanced, as a user's classes need not be."""
     if count >= len(data):
         return data
-    return data.subset(torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:count].sort().values)
+    return subset(data, torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:count].sort().values)
 
 
-def _curve(run: Run, data: LabelledImages, count: int) -> dict[int, Float[Tensor, "K C"]]:
+def _curve(run: Run, data: Source, count: int) -> dict[int, Float[Tensor, "K C"]]:
     """Features of images turned by every angle and seen through a circle, so that corners tell nothing."""
     if not count:
         return {}

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
-from eqmodels.data import LabelledImages
+from eqmodels.data import Source
 from eqmodels.evaluation.task_scores import ALL_LABELS
 from eqmodels.measures import Observations
 from eqmodels.tasks import MultivariateTask, Task
@@ -23,7 +23,7 @@ BATCH = 100
 @torch.no_grad()
 def observe(
     run: Run,
-    data: LabelledImages,
+    data: Source,
     *,
     task: Task | None = None,
     classifier: Run | None = None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from eqmodels.data import LabelledImages
+from eqmodels.data import Source
 from eqmodels.objectives import prediction_loss
 from eqmodels.training import Run
 from eqmodels.training.pretraining import predicted
@@ -66,13 +66,13 @@ class ClassScores:
     training_accuracy: float
 
 
-def task_scores(run: Run, test: LabelledImages, seed: int = 0) -> tuple[TaskScores, ...]:
+def task_scores(run: Run, test: Source, seed: int = 0) -> tuple[TaskScores, ...]:
     """Accuracy and loss of the head of every task on held-out images, see `head_scores`."""
     return head_scores(run, test, seed)[0]
 
 
 @torch.no_grad()
-def head_scores(run: Run, test: LabelledImages, seed: int = 0) -> tuple[tuple[TaskScores, ...], ClassScores | None]:
+def head_scores(run: Run, test: Source, seed: int = 0) -> tuple[tuple[TaskScores, ...], ClassScores | None]:
     """Accuracy and loss of every head of a run on held-out images: of the tasks, and of the class.
 
     The latter are None if there is no class head, or if the images are of other classes than those it learned.
@@ -124,7 +124,7 @@ def head_scores(run: Run, test: LabelledImages, seed: int = 0) -> tuple[tuple[Ta
     return tasks, ClassScores(weight=head.weight, num_classes=head.num_classes, **scores(len(parts), "class"))
 
 
-def _are_learned(run: Run, test: LabelledImages) -> bool:
+def _are_learned(run: Run, test: Source) -> bool:
     """Whether a class head's classes are those of the images: by name if the run says, else by their number."""
     head, data = run.model.class_information, run.provenance.get("data", {})
     if head is None or len(test.classes) != head.num_classes:

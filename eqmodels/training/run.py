@@ -19,7 +19,7 @@ from eqmodels.backbones.files import (
     golden_features,
     preprocessing_from,
 )
-from eqmodels.data import LabelledImages
+from eqmodels.data import Source
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.storage import (
     CONFIG,
@@ -225,7 +225,7 @@ def load_unfinished(file: str | Path) -> Run:
     return Run(config, model.eval(), task, preprocessing, progress.log, {"unfinished": True, "epochs": progress.epoch})
 
 
-def provenance(data: LabelledImages, seconds: float, processes: int) -> dict[str, Any]:
+def provenance(data: Source, seconds: float, processes: int) -> dict[str, Any]:
     """Where weights come from: data, versions, machine and duration."""
     return {
         "data": {"name": data.name, "images": len(data), "channels": data.channels, "classes": list(data.classes)},
