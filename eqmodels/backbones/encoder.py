@@ -17,8 +17,9 @@ from torchvision.transforms import v2
 
 from eqmodels._shapes import Float
 from eqmodels.checks import check_count, check_images
+from eqmodels.fields import Field, Regular
 from eqmodels.groups import PlanarGroup
-from eqmodels.layers import GlobalPool, GlobalPoolMode, GroupPoolMode, pose_predictor
+from eqmodels.layers import GlobalPool, GlobalPoolMode, GroupPoolMode, output_field, pose_predictor
 from eqmodels.transforms import Preprocessing
 
 __all__ = ["Encoder", "FeatureInfo"]
@@ -100,6 +101,22 @@ class Encoder(nn.Module, PyTorchModelHubMixin, library_name="eqmodels", tags=["e
     def num_features(self) -> int:
         """The length of the pooled feature vector."""
         return self.global_pool.num_features(self.feature_info[-1]["num_chs"])
+
+    @property
+    def map_field(self) -> Regular:
+        """What the channels of `forward_features` mean: regular fields of `group`."""
+        return Regular(self.group, self.feature_info[-1]["num_chs"] // self.group.order)
+
+    @property
+    def out_field(self) -> Field | None:
+        """What the channels of the output mean; None where they are a learned function of the pose.
+
+        Without a group they are regular fields of C1: nothing is claimed of them under another.
+        """
+        try:
+            return output_field(self.fc, output_field(self.global_pool, self.map_field))
+        except ValueError:
+            return None
 
     def forward_features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F H2 W2"]:
         """The last feature map: regular fields of `group`, group-major.

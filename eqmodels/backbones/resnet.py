@@ -19,6 +19,7 @@ from eqmodels.backbones.stages import (
     image_stem,
     make_norm,
 )
+from eqmodels.fields import Regular
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import (
     BasisName,
@@ -53,6 +54,7 @@ class BasicBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.group = group
+        self.in_field, self.out_field = Regular(group, in_fields), Regular(group, fields)
         self.pool = ExactDownsample2d() if halve else nn.Identity()
         self.conv1 = SteerableConv2d(group, in_fields, fields, kernel_size, bias=False, basis=basis)
         self.bn1 = make_norm(norm, group, fields)
@@ -62,7 +64,7 @@ class BasicBlock(nn.Module):
         self.downsample = _shortcut(group, in_fields, fields, norm) if in_fields != fields else nn.Identity()
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
-        """See the class."""
+        """The maps of both branches, added and activated."""
         maps = self.pool(maps)
         residual = self.relu(self.bn1(self.conv1(maps)))
         residual = self.bn2(self.conv2(residual))
@@ -92,6 +94,7 @@ class Bottleneck(nn.Module):
         super().__init__()
         self.group = group
         out_fields = fields * self.expansion
+        self.in_field, self.out_field = Regular(group, in_fields), Regular(group, out_fields)
         self.pool = ExactDownsample2d() if halve else nn.Identity()
         self.conv1 = SteerableConv2d(group, in_fields, fields, 1, bias=False)
         self.bn1 = make_norm(norm, group, fields)
@@ -103,7 +106,7 @@ class Bottleneck(nn.Module):
         self.downsample = _shortcut(group, in_fields, out_fields, norm) if in_fields != out_fields else nn.Identity()
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
-        """See the class."""
+        """The maps of both branches, added and activated."""
         residual = self.relu(self.bn1(self.conv1(maps)))
         residual = self.relu(self.bn2(self.conv2(self.pool(residual))))
         residual = self.bn3(self.conv3(residual))

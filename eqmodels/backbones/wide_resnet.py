@@ -22,6 +22,7 @@ from eqmodels.backbones.stages import (
     image_stem,
     make_norm,
 )
+from eqmodels.fields import Regular
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import (
     BasisName,
@@ -62,6 +63,7 @@ class PreActivationBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.group = group
+        self.in_field, self.out_field = Regular(group, in_fields), Regular(group, fields)
         self.projects = in_fields != fields
         self.bn1 = make_norm(norm, group, in_fields)
         self.relu = nn.ReLU(inplace=True)
@@ -73,7 +75,7 @@ class PreActivationBlock(nn.Module):
         self.downsample = SteerableConv2d(group, in_fields, fields, 1, bias=False) if self.projects else nn.Identity()
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
-        """See the class."""
+        """The maps of both branches, added."""
         activated = self.pool(self.relu(self.bn1(maps)))
         # As in the original: a projection sees the activated map, the identity the raw one.
         shortcut = self.downsample(activated) if self.projects else self.pool(maps)

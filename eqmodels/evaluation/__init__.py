@@ -2,9 +2,10 @@
 
 from eqmodels.evaluation.collapse import Collapse, effective_rank
 from eqmodels.evaluation.encoder import evaluate
-from eqmodels.evaluation.equivariance import assert_equivariant, equivariance_report
+from eqmodels.evaluation.equivariance_assertion import assert_equivariant
+from eqmodels.evaluation.equivariance_measurement import equivariance_report
 from eqmodels.evaluation.equivariance_plot import plot_equivariance
-from eqmodels.evaluation.equivariance_report import AngleError, EquivarianceReport, LayerError
+from eqmodels.evaluation.equivariance_results import AngleError, EquivarianceReport, LayerError
 from eqmodels.evaluation.features import POOLINGS, pool_features, poolings_of, regular_features
 from eqmodels.evaluation.kinds import CONTROLS, ORBIT_MEAN, TURNED_BACK, TURNED_PROBE
 from eqmodels.evaluation.knn import knn_accuracy

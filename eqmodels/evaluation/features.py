@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
-from eqmodels.evaluation.fibres import counterpart
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import GlobalPool, GroupPool
 from eqmodels.training import Run
@@ -106,7 +105,7 @@ def change_under(
         upright: regular features of the images.
         turned: regular features of the moved images.
     """
-    h = counterpart(fibre, group, g)
+    h = fibre.counterpart(group, g)
     expected = upright if h is None else fibre.permute_fibre(h, upright)
     norm = float(upright.double().norm())
     return float((turned - expected).double().norm()) / norm if norm else 0.0
