@@ -5,7 +5,7 @@ The rule, for every module as it is called (`output_fibre` is its code):
 * the image carries no fibre: a motion moves its pixels and leaves its channels;
 * `GroupPool` takes the fibre away, and so does `GlobalPool` for the invariant or canonical part of its features;
 * any other module with an attribute `group` puts out regular fields of that group (`Restrict`: of the subgroup);
-* a container without a group, and an `Encoder`, transform like the module that ran last inside them;
+* a container without a group, and a `Backbone`, transform like the module that ran last inside them;
 * a layer without a group leaves channels without a fibre so; it passes regular fields on if it has no parameters and
   keeps the number of channels (``ReLU``, pooling, dropout); of what any other layer without a group makes of regular
   fields nothing is known, and it is left out, until a module with a group speaks.
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
-from eqmodels.backbones import Encoder
+from eqmodels.backbones import Backbone
 from eqmodels.backbones.escnn_modules import EscnnStage
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import FieldBatchNorm2d, GlobalPool, GroupPool
@@ -108,7 +108,7 @@ def output_fibre(module: nn.Module, before: Fibre | None, inputs: tuple[object, 
         plain = channels // (module.group.order + 1) if module.mode == "invariant+regular" else 0
         return Fibre(module.group, plain)
     group = getattr(module, "group", None)
-    if isinstance(group, PlanarGroup) and not isinstance(module, Encoder):
+    if isinstance(group, PlanarGroup) and not isinstance(module, Backbone):
         return Fibre(group) if channels % group.order == 0 else None
     container = next(module.children(), None) is not None
     if container or before is None or before.group is None:
