@@ -17,6 +17,7 @@ from torchvision.transforms import v2
 
 from eqmodels._shapes import Float
 from eqmodels.checks import check_count, check_images
+from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import GlobalPool, GlobalPoolMode, GroupPoolMode, pose_predictor
 from eqmodels.transforms import Preprocessing
@@ -100,6 +101,20 @@ class Encoder(nn.Module, PyTorchModelHubMixin, library_name="eqmodels", tags=["e
     def num_features(self) -> int:
         """The length of the pooled feature vector."""
         return self.global_pool.num_features(self.feature_info[-1]["num_chs"])
+
+    @property
+    def out_field(self) -> Field | None:
+        """What the output is: regular fields, scalars, or a sum of these; None if a pooling leaves it open."""
+        channels = self.feature_info[-1]["num_chs"]
+        regular = Regular(self.group, channels // self.group.order)
+        if self.num_classes:
+            invariant = self.group.order > 1 and "regular" not in self.global_pool.mode
+            return Scalars(self.num_classes) if invariant else None
+        if self.global_pool.mode == "regular":
+            return regular
+        if self.global_pool.mode == "invariant+regular":
+            return Scalars(channels // self.group.order) + regular
+        return Scalars(self.num_features)
 
     def forward_features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F H2 W2"]:
         """The last feature map: regular fields of `group`, group-major.

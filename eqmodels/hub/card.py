@@ -146,14 +146,14 @@ def exact_moves(group: PlanarGroup) -> str:
 
 
 def _rows(name: str, evaluation: EncoderEvaluation) -> Iterator[list[str]]:
-    found = {scores.features: scores for scores in evaluation.features}
-    for features in SHOWN:
-        if (scores := found.get(features)) is not None:
+    found = {scores.kind: scores for scores in evaluation.kinds}
+    for kind in SHOWN:
+        if (scores := found.get(kind)) is not None:
             low, high = map(_percent, scores.interval)
             few = scores.labels.get("0.01")
             yield [
                 f"`{name}`",
-                features,
+                kind,
                 str(scores.width),
                 f"{evaluation.parameters:,}",
                 f"{_percent(scores.accuracy)} ({low} .. {high})",
@@ -172,11 +172,11 @@ def _metadata(entry: ZooEntry, evaluation: EncoderEvaluation) -> ModelCardData:
             dataset_name=evaluation.test[0],
             dataset_split="test",
             metric_type="accuracy",
-            metric_name=f"accuracy, {scores.features} features, {images} images",
+            metric_name=f"accuracy, {scores.kind} features, {images} images",
             metric_value=round(value, 4),
         )
-        for scores in evaluation.features
-        if scores.features in SHOWN
+        for scores in evaluation.kinds
+        if scores.kind in SHOWN
         for images, value in (("upright", scores.accuracy), ("turned", scores.turned))
     ]
     return ModelCardData(
