@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         shown = SHOWN[twin.model.backbone.group.name]
         scores = evaluate(
-            twin, train, test, features=shown, knn=False, fractions=(), curve_images=CURVE_IMAGES, strengths=STRENGTHS
+            twin, train, test, kinds=shown, knn=False, fractions=(), curve_images=CURVE_IMAGES, strengths=STRENGTHS
         )
         results.append(TwinResult(name, twin, scores, speeds[name]))
     print(f"pretraining a tiny network for {arguments.seconds:.0f} s ...", file=sys.stderr, flush=True)
@@ -106,7 +106,7 @@ def _learn(train: Source, test: Source, seconds: float) -> Learning:
                 snapshot(training),
                 few,
                 test,
-                features=SHOWN["c4"],
+                kinds=SHOWN["c4"],
                 knn=False,
                 fractions=(),
                 curve_images=0,
@@ -151,7 +151,7 @@ def _text(result: DemoResult) -> str:
     rows = [
         [
             name,
-            scores.features,
+            scores.kind,
             percent(scores.accuracy),
             percent(scores.turned),
             percent(scores.angle_worst),

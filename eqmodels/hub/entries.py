@@ -39,9 +39,9 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
     pretraining = PretrainConfig().to_dict() | config["pretraining"]
     sha256 = sha256_of(folder / WEIGHTS)
     metrics = {}
-    for scores in evaluation.features:
-        metrics[f"{scores.features}, upright"] = scores.accuracy
-        metrics[f"{scores.features}, turned"] = round(scores.turned, 4)
+    for scores in evaluation.kinds:
+        metrics[f"{scores.kind}, upright"] = scores.accuracy
+        metrics[f"{scores.kind}, turned"] = round(scores.turned, 4)
     return ZooEntry(
         name=folder.name,
         repository=repository,

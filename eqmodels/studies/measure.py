@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from eqmodels.data import Source
-from eqmodels.evaluation import head_scores, observe, regular_features
+from eqmodels.evaluation import encode, head_scores, observe
 from eqmodels.measures import FilmFamily, SynergyTerms, fit_linear_probe, measure_synergy
 from eqmodels.storage import prepare_folder, write_atomically
 from eqmodels.studies.plan import Cell
@@ -113,7 +113,7 @@ def measure_cell(
 
 def _probe(run: Run, train: Source, test: Source) -> float:
     """Accuracy of the linear probe of regular features on upright images."""
-    features = [regular_features(run, images.pixels, len(images)) for images in (train, test)]
+    features = [encode(run, images.pixels, len(images)) for images in (train, test)]
     return fit_linear_probe(features[0], train.labels, validation_fraction=0.2).accuracy(features[1], test.labels)
 
 

@@ -12,9 +12,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from eqmodels._shapes import Bool, Float, Int
+from eqmodels._shapes import Float, Int
 from eqmodels.data import Source
 from eqmodels.objectives import prediction_loss
+from eqmodels.objectives.prediction import predicted
+from eqmodels.objectives.randomness import Purpose, generator_for, seed_dropout
 from eqmodels.training.checkpoint import Progress, read_checkpoint, restore, save_checkpoint
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.distributed import World
@@ -24,10 +26,9 @@ from eqmodels.training.log import Row, write_log
 from eqmodels.training.model import EsslModel, build_model, is_strict
 from eqmodels.training.optimisation import create_optimiser, learning_rate_at
 from eqmodels.training.pitfalls import check_colours, check_norms
-from eqmodels.training.randomness import Purpose, generator_for, seed_dropout
 from eqmodels.transforms import create_augmentation
 
-__all__ = ["Pretraining", "predicted"]
+__all__ = ["Pretraining"]
 
 
 class Pretraining:
@@ -239,17 +240,6 @@ class Pretraining:
         counts = torch.tensor([progress.loss, progress.class_loss, progress.seen, *correct], dtype=torch.float64)
         totals: list[float] = self.world.sum(counts.to(self.world.device)).tolist()
         return totals
-
-
-def predicted(logits: Float[Tensor, "B labels"], labels: Int[Tensor, " B"]) -> Bool[Tensor, " B"]:
-    """Whether the label's logit is above all others.
-
-    Not `argmax`, which gives ties to the first label: where images are not turned, all labels are the first one, and a
-    network that knows nothing, all its logits equal, would seem to know everything.
-    """
-    own = logits.gather(1, labels[:, None])
-    others = logits.scatter(1, labels[:, None], -math.inf)
-    return own[:, 0] > others.amax(1)
 
 
 def _check_classes(weight: float, data: Source) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from eqmodels.backbones import Backbone
 from eqmodels.backbones.describe import check_description, describe_network, preprocessing_from
@@ -17,6 +18,7 @@ from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.golden import check_golden, golden_features
 from eqmodels.data import Source
 from eqmodels.layers import GlobalPoolMode
+from eqmodels.objectives import ClassInformation
 from eqmodels.storage import (
     CONFIG,
     WEIGHTS,
@@ -62,6 +64,31 @@ class Run:
     log: list[Row]
     provenance: dict[str, Any]
     sha256: str = ""
+
+    @property
+    def name(self) -> str:
+        """The backbone's name."""
+        return self.config.model
+
+    @property
+    def heads(self) -> nn.ModuleList:
+        """One a component of the task, from regular features to its logits."""
+        return self.model.heads
+
+    @property
+    def class_information(self) -> ClassInformation | None:
+        """The class head; None if there is none."""
+        return self.model.class_information
+
+    @property
+    def pose(self) -> nn.Module | None:
+        """From regular features to one logit an element of the group; None if no head predicts the pose."""
+        return self.model.pose
+
+    @property
+    def augmentation(self) -> str:
+        """That of the training images, as `create_augmentation` takes it."""
+        return self.config.augment
 
     def encoder(self, global_pool: GlobalPoolMode = "invariant", *, num_classes: int = 0) -> Backbone:
         """The backbone alone, a copy in eval mode: from normalised images to feature vectors.
