@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from eqmodels.data import Split, numbers_of, register_source
 
@@ -21,7 +22,7 @@ class Frames:
     """Frames on disk as a `Source`: no base class, only what the protocol asks for."""
 
     name: str
-    frames: np.ndarray
+    frames: NDArray[np.uint8]
     classes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
