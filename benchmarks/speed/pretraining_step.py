@@ -12,9 +12,8 @@ from typing import Any
 import torch
 
 from benchmarks.speed._harness import THREADS, Row, Table, compare
-from eqmodels.backbones import Encoder
+from eqmodels.backbones import Backbone
 from eqmodels.data import load_data
-from eqmodels.heads import HeadName
 from eqmodels.objectives import Batch, Prediction, Randomness, register_objective
 from eqmodels.training import PretrainConfig, Pretraining
 
@@ -32,7 +31,7 @@ class FourCopies(Prediction):
         head: on the features.
     """
 
-    def __init__(self, backbone: Encoder, num_classes: int = 0, *, head: HeadName = "equivariant") -> None:
+    def __init__(self, backbone: Backbone, num_classes: int = 0, *, head: str = "equivariant") -> None:
         super().__init__(backbone, num_classes, head=head)
         # Upright images to turn.
         self.strict = True

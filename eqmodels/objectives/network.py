@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
-from eqmodels.backbones import Encoder
+from eqmodels.backbones import Backbone
 from eqmodels.transforms import Preprocessing
 
 __all__ = ["Network"]
@@ -29,7 +29,7 @@ class Network(nn.Module):
 
     def __init__(
         self,
-        backbone: Encoder,
+        backbone: Backbone,
         preprocessing: Preprocessing,
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
@@ -45,12 +45,12 @@ class Network(nn.Module):
         return ((pixels - self.mean) / self.deviation).contiguous(memory_format=self.memory_format)
 
     def forward_features(self, pixels: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F H2 W2"]:
-        """The last feature map, regular fields of the backbone's group, group-major."""
+        """The last feature map, of the backbone's `map_field`."""
         return self.backbone.forward_features(self.normalised(pixels))
 
     def regular_features(self, pixels: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
-        """The mean of the last map over space: ``|G| fields`` channels, group-major."""
-        return self.forward_features(pixels).mean((-2, -1))
+        """The mean of the last map over space: vectors of the backbone's `map_field`."""
+        return self.backbone.regular_features(self.normalised(pixels))
 
     def forward(self, pixels: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
         """Regular features, as `regular_features`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eqmodels.data import Source
+from eqmodels.data import Source, has_colour
 from eqmodels.tasks import Grayscale, Task, create_task, indistinct_labels
 from eqmodels.transforms import Augmentation, Compose, RandomGrayscale, RandomHorizontalFlip, create_augmentation
 
@@ -40,7 +40,7 @@ def check_colours(task: Task, data: Source) -> None:
     Raises:
         ValueError: if no image has a colour, and a task is about it.
     """
-    if any(isinstance(one, Grayscale) for one in task.components) and not _has_colour(data):
+    if any(isinstance(one, Grayscale) for one in task.components) and not has_colour(data):
         raise ValueError(
             f"task={task.name!r} asks whether the colour was taken out of the image, and no image of {data.name} has "
             "any. Pass coloured=True (--coloured), or choose another task."
@@ -64,16 +64,6 @@ def check_classes(weight: float, data: Source) -> None:
             f"class_weight={weight:g} needs training images labelled with at least two classes; those of {data.name} "
             f"{found}. Use labelled images, such as a folder with one folder of images a class, or class_weight=None."
         )
-
-
-def _has_colour(data: Source) -> bool:
-    """Whether some pixel of some image has channels that differ."""
-    if data.channels != 3:
-        return False
-    starts = range(0, len(data), 256)
-    return any(
-        bool((images[:, 1:] != images[:, :1]).any()) for images in (data.pixels(slice(i, i + 256)) for i in starts)
-    )
 
 
 def _parts(augmentation: Augmentation) -> list[Augmentation]:

@@ -15,17 +15,18 @@ Source: Wang et al. 2024, arXiv 2411.06508 (E-SSL); Gidaris et al. 2018, arXiv 1
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float, Int
-from eqmodels.backbones import Encoder
+from eqmodels.backbones import Backbone
 from eqmodels.checks import check_count
 from eqmodels.data import Source
-from eqmodels.heads import EquivariantHead, HeadName, create_head
+from eqmodels.fields import Regular
+from eqmodels.heads import HEADS, EquivariantHead, create_head
 from eqmodels.objectives.class_information import ClassInformation, check_weight
 from eqmodels.objectives.losses import predicted, prediction_loss
 from eqmodels.objectives.network import Network
@@ -33,19 +34,20 @@ from eqmodels.objectives.objective import Batch, Objective, Term
 from eqmodels.objectives.pitfalls import check_augmentation, check_classes, check_colours
 from eqmodels.objectives.randomness import Purpose, Randomness
 from eqmodels.objectives.registry import register_objective
+from eqmodels.options import options_of
 from eqmodels.tasks import Preset, Task, create_task
 from eqmodels.transforms import AUGMENTATIONS, create_augmentation
 
 __all__ = ["Prediction", "is_strict"]
 
 
-def is_strict(task: Task, head: str, *, turn: str = "auto", class_head: bool = False) -> bool:
-    """Whether images need not be turned: the strict theorem of this module holds, and nobody asks for turned ones.
+def is_strict(task: Task, heads: Sequence[nn.Module], *, class_head: bool = False) -> bool:
+    """Whether the strict theorem of this module holds, so that images need not be turned.
 
     Args:
         task: what is predicted.
-        head: the name of its head.
-        turn: ``"always"`` asks for turned images all the same.
+        heads: one a component of the task, on an equivariant backbone; an equivariant one declares as its `out_field`
+            the task's `label_field`.
         class_head: whether a class head learns from the same images.
     """
     exact = task.group is not None and all(task.group.is_exact(g) for g in task.elements)
@@ -54,7 +56,12 @@ def is_strict(task: Task, head: str, *, turn: str = "auto", class_head: bool = F
     # would learn to read the class in one pose, and eliminate it from the features of that pose only. A weight of 0 is
     # no exception: it is a point of the curve over weights, which are to differ in nothing else.
     alone = len(task.components) == 1 and not class_head
-    return turn == "auto" and head == "equivariant" and exact and alone
+    return exact and alone and is_equivariant(task, heads[0])
+
+
+def is_equivariant(task: Task, head: nn.Module) -> bool:
+    """Whether a head declares that its logits permute as the labels of the task do when the image moves."""
+    return isinstance(task.label_field, Regular) and getattr(head, "out_field", None) == task.label_field
 
 
 @register_objective("prediction")
@@ -96,12 +103,12 @@ class Prediction(Objective):
 
     def __init__(
         self,
-        backbone: Encoder,
+        backbone: Backbone,
         num_classes: int = 0,
         *,
         task: str = "rotation",
         preset: Preset = "fixed",
-        head: HeadName = "equivariant",
+        head: Annotated[str, HEADS] = "equivariant",
         head_hidden: int = 2048,
         head_dropout: float = 0.0,
         turn: Literal["auto", "always"] = "auto",
@@ -112,33 +119,28 @@ class Prediction(Objective):
         super().__init__()
         self.task = create_task(task, preset=preset)
         self.augmentation = create_augmentation(augment)
-        self.strict = is_strict(self.task, head, turn=turn, class_head=class_weight is not None)
         self.uses_labels = class_weight is not None
         self.group = backbone.group
-        if head == "equivariant":
-            check_count("head_hidden", head_hidden, backbone.group.order)
-        features = backbone.feature_info[-1]["num_chs"]
-        self.heads = nn.ModuleList(
-            create_head(
-                head,
-                group=backbone.group,
-                in_features=features,
-                num_labels=part.num_labels,
-                task_group=part.group,
-                elements=part.elements,
-                hidden=head_hidden,
-                dropout=head_dropout,
+        options: dict[str, Any] = {"hidden": head_hidden, "dropout": head_dropout}
+        options = {name: options[name] for name in options_of(HEADS.find(head)) if name in options}
+        parts = self.task.components
+        self.heads = nn.ModuleList(create_head(head, backbone.map_field, one.label_field, **options) for one in parts)
+        if len(parts) > 1 and any(is_equivariant(part, one) for part, one in zip(parts, self.heads, strict=True)):
+            raise ValueError(
+                f"an equivariant head predicts one task, as a flip before a turn changes what the turn looks like; got "
+                f"task={task!r}. Use task='dihedral', or head='mlp'."
             )
-            for part in self.task.components
-        )
+        self.strict = turn == "auto" and is_strict(self.task, list(self.heads), class_head=class_weight is not None)
         self.class_information: ClassInformation | None = None
         if class_weight is not None:
             # Last, so that backbone and heads have the weights that they have without it.
-            self.class_information = ClassInformation(features, num_classes, weight=class_weight, hidden=class_hidden)
+            self.class_information = ClassInformation(
+                backbone.map_field.channels, num_classes, weight=class_weight, hidden=class_hidden
+            )
 
     @classmethod
     def check_options(cls, options: Mapping[str, Any]) -> None:
-        """Refuses an augmentation that hides what the task did, several tasks of an equivariant head, and bad numbers.
+        """Refuses an augmentation that hides what the task did, and numbers out of range.
 
         Raises:
             ValueError: if there are such values; the sentence names them.
@@ -150,11 +152,6 @@ class Prediction(Objective):
         if options["class_weight"] is not None:
             check_weight("class_weight", options["class_weight"])
         check_augmentation(options["augment"], options["task"])
-        if options["head"] == "equivariant" and len(create_task(options["task"]).components) > 1:
-            raise ValueError(
-                f"an equivariant head predicts one task, as a flip before a turn changes what the turn looks like; got "
-                f"task={options['task']!r}. Use task='dihedral', or head='mlp'."
-            )
 
     def check(self, data: Source) -> None:
         """Refuses images that the task cannot be asked about, and images of one class for a class head.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from eqmodels.backbones import Backbone
 from eqmodels.objectives.objective import Objective
 from eqmodels.options import Option, check_options, options_of
 from eqmodels.registry import Registry
@@ -41,7 +42,7 @@ def objective_options(name: str) -> dict[str, Option]:
     return options_of(OBJECTIVES.find(name), without=GIVEN)
 
 
-def create_objective(name: str, backbone: Any, num_classes: int = 0, **options: Any) -> Objective:  # noqa: ANN401
+def create_objective(name: str, backbone: Backbone, num_classes: int = 0, **options: Any) -> Objective:  # noqa: ANN401
     """The objective of a name for a backbone, its modules with random weights.
 
     Args:

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
-from eqmodels.backbones import Encoder
+from eqmodels.backbones import Backbone
 from eqmodels.checks import check_count
+from eqmodels.fields import Scalars
 from eqmodels.heads import MLPHead
 from eqmodels.objectives.losses import predicted, prediction_loss
 from eqmodels.objectives.network import Network
@@ -49,7 +50,7 @@ class RelativePrediction(Objective):
 
     def __init__(
         self,
-        backbone: Encoder,
+        backbone: Backbone,
         num_classes: int = 0,  # noqa: ARG002
         *,
         augment: Annotated[str, AUGMENTATIONS] = "simclr",
@@ -57,7 +58,7 @@ class RelativePrediction(Objective):
     ) -> None:
         super().__init__()
         self.augmentation = create_augmentation(augment)
-        self.head = MLPHead(2 * backbone.feature_info[-1]["num_chs"], NUMBERS + LABELS, hidden=head_hidden)
+        self.head = MLPHead(backbone.map_field + backbone.map_field, Scalars(NUMBERS + LABELS), hidden=head_hidden)
 
     @classmethod
     def check_options(cls, options: Mapping[str, Any]) -> None:

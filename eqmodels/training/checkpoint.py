@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from eqmodels.objectives import Objective, Prediction
-from eqmodels.storage import reason_of, write_atomically
+from eqmodels.storage import CHECKPOINT, reason_of, write_atomically
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import TrainingError, foreign_run
 from eqmodels.training.images import differing_images
@@ -32,9 +32,6 @@ __all__ = [
     "restore",
     "save_checkpoint",
 ]
-
-CHECKPOINT = "checkpoint.pt"
-"""The name of the checkpoint in a run's folder."""
 
 FORMAT, FIRST_FORMAT = 2, 1
 """Of checkpoints: what is written, and what is read too."""

@@ -21,7 +21,15 @@ from eqmodels.registry import without_imports
 from eqmodels.training.formats import FORMAT, nested
 from eqmodels.training.models import model_options
 from eqmodels.training.optimisers import OPTIMISERS, optimiser_options
-from eqmodels.training.parts import DataConfig, ModelConfig, ObjectiveConfig, OptimisationConfig, Options, RunConfig
+from eqmodels.training.parts import (
+    DataConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    OptimisationConfig,
+    Options,
+    RunConfig,
+    data_options,
+)
 
 __all__ = ["PretrainConfig", "config_options", "flat_fields"]
 
@@ -153,18 +161,12 @@ def config_options(values: Mapping[str, Any]) -> dict[str, dict[str, Option]]:
         ValueError: if a name is unknown.
     """
     chosen = {name: values.get(name, option.default) for name, (_, _, option) in flat_fields().items()}
-    backend = {"backend": values["backend"]} if "backend" in values else {}
     return {
-        "model": model_options(chosen["model"], **backend),
+        "model": model_options(chosen["model"], backend=values.get("backend")),
         "data": data_options(chosen["data"]),
         "objective": objective_options(chosen["objective"]),
         "optimisation": optimiser_options(chosen["optimiser"]),
     }
-
-
-def data_options(name: str) -> dict[str, Option]:  # noqa: ARG001
-    """The options of a data set, by name."""
-    return {"size": Option("size", (int,), None, (), True, "with --data image_folder: side of the images in pixels")}
 
 
 def _flat_name(part: str, name: str) -> str:

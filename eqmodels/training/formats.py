@@ -6,19 +6,18 @@ among them. In it ``resnet18`` (34, 50) meant the network with the small stem, w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["FORMAT", "PARTS", "nested", "translated"]
+from eqmodels.backbones.names import current_name
+
+__all__ = ["FORMAT", "PARTS", "nested"]
 
 FORMAT = 2
 """Of the configs that are written."""
 
 PARTS = ("model", "data", "objective", "optimisation", "run")
 """Of a config, in the order in which they are written."""
-
-_SMALL_STEM = re.compile(r"((?:[cd][1-9][0-9]*_)?resnet(?:18|34|50))((?:_w[1-9][0-9]*)?)")
 
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "model": ("norm",),
@@ -58,12 +57,6 @@ _FIELDS: dict[str, tuple[str, ...]] = {
 _OLD_DEFAULTS = {"model": "c4_resnet18_w16", "data": "fashion_mnist_mini"}
 
 
-def translated(name: str) -> str:
-    """Today's name of a network of format 1: ``c4_resnet18_w16`` is `c4_resnet18s_w16`; other names stay."""
-    match = _SMALL_STEM.fullmatch(name) if isinstance(name, str) else None
-    return name if match is None else f"{match[1]}s{match[2]}"
-
-
 def nested(content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The parts of a config as a file has it, of either format, as they are given: no value is checked.
 
@@ -101,7 +94,8 @@ def _of_flat(content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     if unknown := sorted(set(content) - known):
         raise ValueError(f"a pretraining config has no {unknown[0]!r}; it has {', '.join(sorted(known))}.")
     parts: dict[str, dict[str, Any]] = {part: {"options": {}} if part != "run" else {} for part in PARTS}
-    parts["model"]["name"] = translated(content.get("model", _OLD_DEFAULTS["model"]))
+    name = content.get("model", _OLD_DEFAULTS["model"])
+    parts["model"]["name"] = current_name(name) if isinstance(name, str) else name
     parts["data"]["name"] = content.get("data", _OLD_DEFAULTS["data"])
     for part, names in _FIELDS.items():
         parts[part] |= {name: content[name] for name in names if name in content}

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from eqmodels.data import LabelledImages, Split, load_data
+from eqmodels.data import Source, Split, balanced_subset, coloured, load_data, statistics, to_rgb
 from eqmodels.training.config import PretrainConfig
 from eqmodels.transforms import Preprocessing
 
 __all__ = ["differing_images", "label_marks", "marks_of", "prepared_images", "preprocessing_of", "training_images"]
 
 
-def training_images(config: PretrainConfig, root: str | Path | None = None) -> LabelledImages:
+def training_images(config: PretrainConfig, root: str | Path | None = None) -> Source:
     """The training images of a config.
 
     Args:
@@ -28,11 +28,11 @@ def training_images(config: PretrainConfig, root: str | Path | None = None) -> L
     chosen = config.data
     data = load_data(chosen.name, "train", root=root, **chosen.options)
     if chosen.limit is not None and chosen.limit != len(data):
-        data = data.balanced_subset(chosen.limit)
+        data = balanced_subset(data, chosen.limit)
     return prepared_images(config, data)
 
 
-def prepared_images(config: PretrainConfig, data: LabelledImages, split: Split = "train") -> LabelledImages:
+def prepared_images(config: PretrainConfig, data: Source, split: Split = "train") -> Source:
     """Images of a data set with the colours and channels that a config asks for.
 
     Args:
@@ -44,13 +44,13 @@ def prepared_images(config: PretrainConfig, data: LabelledImages, split: Split =
         ValueError: if images that have colours are to be coloured.
     """
     if config.data.coloured:
-        data = data.coloured(seed=2 * config.run.seed + (split == "test"))
-    return data.to_rgb() if config.data.to_rgb else data
+        data = coloured(data, seed=2 * config.run.seed + (split == "test"))
+    return to_rgb(data) if config.data.to_rgb else data
 
 
-def preprocessing_of(data: LabelledImages) -> Preprocessing:
+def preprocessing_of(data: Source) -> Preprocessing:
     """That of a network trained on such images."""
-    mean, deviation = data.statistics()
+    mean, deviation = statistics(data)
     return Preprocessing(mean, deviation, data.size)
 
 
@@ -59,7 +59,7 @@ def marks_of(number: int | None, preprocessing: Preprocessing) -> dict[str, obje
     return {"number": number, **asdict(preprocessing)}
 
 
-def label_marks(data: LabelledImages) -> dict[str, object]:
+def label_marks(data: Source) -> dict[str, object]:
     """What tells the labels of images from others."""
     digest = hashlib.sha256(data.labels.long().contiguous().numpy().tobytes()).hexdigest()
     return {"classes": len(data.classes), "labels": digest[:16]}

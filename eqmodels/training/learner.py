@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from eqmodels.backbones import Encoder, create_model
+from eqmodels.backbones import Backbone, create_model
 from eqmodels.objectives import Network, Objective, Term, create_objective
 from eqmodels.training.config import PretrainConfig
 from eqmodels.transforms import Preprocessing
@@ -40,7 +40,7 @@ class Learner(nn.Module):
         self.network, self.objective = network, objective
 
     @property
-    def backbone(self) -> Encoder:
+    def backbone(self) -> Backbone:
         """The encoder that is pretrained."""
         return self.network.backbone
 

@@ -7,13 +7,22 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from eqmodels.checks import check_count
+from eqmodels.data import SOURCES
 from eqmodels.objectives import OBJECTIVES, objective_options
-from eqmodels.options import check_options, options_of
+from eqmodels.options import Option, check_options, options_of
 from eqmodels.storage import LARGEST_NUMBER, LONGEST_LOG
 from eqmodels.training.models import model_options
 from eqmodels.training.optimisers import OPTIMISERS, optimiser_options
 
-__all__ = ["DataConfig", "ModelConfig", "ObjectiveConfig", "OptimisationConfig", "Options", "RunConfig"]
+__all__ = [
+    "DataConfig",
+    "ModelConfig",
+    "ObjectiveConfig",
+    "OptimisationConfig",
+    "Options",
+    "RunConfig",
+    "data_options",
+]
 
 
 class Options(Mapping[str, Any]):
@@ -69,7 +78,7 @@ class ModelConfig:
     options: Options = field(default_factory=Options)
 
     def __post_init__(self) -> None:
-        known = model_options(self.name, **{key: self.options[key] for key in ("backend",) if key in self.options})
+        known = model_options(self.name, backend=self.options.get("backend"))
         given = check_options(known, self.options, subject=f"model {self.name!r}")
         own = {name: value for name, value in given.items() if value != known[name].default}
         object.__setattr__(self, "options", Options(own))
@@ -82,7 +91,7 @@ class DataConfig:
     Args:
         name: the images: the name of a data set, see `load_data`.
         limit: number of training images, equally many of every class, the same for every `seed`; None for all.
-        coloured: give grey images random colours that do not depend on the class (see `LabelledImages.coloured`).
+        coloured: give grey images random colours that do not depend on the class (see `eqmodels.data.coloured`).
         to_rgb: repeat a grey channel three times, for tasks about colour.
         options: of the data set, such as the ``size`` of a folder's images.
 
@@ -101,9 +110,9 @@ class DataConfig:
         _check_types(self)
         if self.limit is not None:
             check_count("limit", self.limit)
-        if (size := self.options.get("size")) is not None:
-            check_count("size", size)
-        object.__setattr__(self, "options", Options(self.options))
+        given = check_options(data_options(self.name), self.options, subject=f"data {self.name!r}")
+        own = {name: value for name, value in given.items() if value is not None}
+        object.__setattr__(self, "options", Options(own))
 
 
 @dataclass(frozen=True)
@@ -229,6 +238,11 @@ class RunConfig:
         check_count("seed", self.seed, 0)
         if self.seed >= 2**32:
             raise ValueError(f"seed must be below 2**32; got {self.seed}. Pass 0.")
+
+
+def data_options(name: str) -> dict[str, Option]:
+    """The options of a data set, by name; none of images of one's own, which have a name that is not registered."""
+    return options_of(SOURCES.find(name), without=("split", "root")) if name in SOURCES else {}
 
 
 def _check_types(part: object) -> None:

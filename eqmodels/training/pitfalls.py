@@ -6,7 +6,7 @@ import math
 
 from torch import nn
 
-from eqmodels.backbones import Encoder
+from eqmodels.backbones import Backbone
 from eqmodels.data import Source
 from eqmodels.layers import FieldLayerNorm2d
 from eqmodels.training.distributed import World
@@ -55,7 +55,7 @@ def check_batches(config: OptimisationConfig, data: Source, world: World) -> Non
         )
 
 
-def check_statistics(name: str, backbone: Encoder, data: Source, config: OptimisationConfig, world: World) -> None:
+def check_statistics(name: str, backbone: Backbone, data: Source, config: OptimisationConfig, world: World) -> None:
     """Refuses batch normalisation of a single value of a field, which has no variance.
 
     Args:

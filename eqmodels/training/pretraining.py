@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from eqmodels.data import LabelledImages
+from eqmodels.data import Source
 from eqmodels.objectives import Batch, Objective, Purpose, Randomness, Term, generator_for, seed_dropout
 from eqmodels.training.checkpoint import Progress, read_checkpoint, restore, save_checkpoint
 from eqmodels.training.config import PretrainConfig
@@ -47,7 +47,7 @@ class Pretraining:
             divide over the processes.
     """
 
-    def __init__(self, config: PretrainConfig, data: LabelledImages, world: World | None = None) -> None:
+    def __init__(self, config: PretrainConfig, data: Source, world: World | None = None) -> None:
         self.config, self.data, self.world = config, data, world or World()
         check_batches(config.optimisation, data, self.world)
         self.preprocessing = preprocessing_of(data)

@@ -10,18 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from eqmodels._shapes import Float
-from eqmodels.backbones import Encoder
-from eqmodels.backbones.files import (
-    check_description,
-    check_golden,
-    describe_encoder,
-    golden_features,
-    preprocessing_from,
-)
-from eqmodels.data import LabelledImages
+from eqmodels.backbones import Backbone
+from eqmodels.backbones.describe import check_description, describe_network, preprocessing_from
+from eqmodels.backbones.formats import read_network_config
+from eqmodels.backbones.golden import check_golden, golden_features
+from eqmodels.data import Source
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.objectives import ClassInformation, Objective, Prediction
 from eqmodels.storage import (
@@ -31,7 +26,6 @@ from eqmodels.storage import (
     check_layout,
     fault_of,
     pack_weights,
-    read_config,
     read_layout,
     read_weights,
     reason_of,
@@ -70,7 +64,7 @@ class Run:
     sha256: str = ""
 
     @property
-    def backbone(self) -> Encoder:
+    def backbone(self) -> Backbone:
         """The encoder that was pretrained; it is the run's own, not a copy."""
         return self.model.backbone
 
@@ -99,20 +93,17 @@ class Run:
         """The class head of a prediction; None for none."""
         return self.objective.class_information if isinstance(self.objective, Prediction) else None
 
-    def features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
-        """Regular features of *normalised* images, group-major."""
-        return self.backbone.forward_features(images).mean((-2, -1))
+    @property
+    def name(self) -> str:
+        """The backbone's name."""
+        return self.config.model.name
 
-    def logits(self, images: Float[Tensor, "B C H W"]) -> dict[str, Tensor]:
-        """The logits of every head of a prediction for *normalised* images, by task and ``class``; {} without heads."""
-        return self.objective.logits(self.features(images)) if isinstance(self.objective, Prediction) else {}
+    @property
+    def augmentation(self) -> str:
+        """That of the training images, as `create_augmentation` takes it; ``"none"`` of an objective without one."""
+        return str(self.config.objective.options.get("augment", "none"))
 
-    def eval(self) -> Run:
-        """The run itself, its model in eval mode."""
-        self.model.eval()
-        return self
-
-    def encoder(self, global_pool: GlobalPoolMode = "invariant", *, num_classes: int = 0) -> Encoder:
+    def encoder(self, global_pool: GlobalPoolMode = "invariant", *, num_classes: int = 0) -> Backbone:
         """The backbone alone, a copy in eval mode: from normalised images to feature vectors.
 
         Args:
@@ -136,7 +127,7 @@ class Run:
             license_name: of the weights.
         """
         canonical = self.pose is not None and self.backbone.group.order > 1
-        return describe_encoder(self.encoder("canonical" if canonical else "invariant"), license_name=license_name)
+        return describe_network(self.encoder("canonical" if canonical else "invariant"), license_name=license_name)
 
     def content(self) -> dict[str, Any]:
         """What `save_run` writes into the config.
@@ -178,7 +169,7 @@ def save_run(folder: str | Path, run: Run) -> str:
     """Writes weights and config, both or none: a folder with a config is complete. Sets and returns the run's sha256.
 
     The tensors are those of `Learner`: ``backbone.`` and, of a prediction, ``heads.`` and ``class_information.``; the
-    config is that of the encoder (see `describe_encoder`) with ``pretraining``, ``log`` and ``provenance`` of the run.
+    config is that of the encoder (see `describe_network`) with ``pretraining``, ``log`` and ``provenance`` of the run.
 
     Raises:
         StorageError: if a weight is no finite number, or a file cannot be written.
@@ -200,7 +191,7 @@ def load_run(folder: str | Path) -> Run:
             f"{folder} holds no finished run: it needs {CONFIG} and {WEIGHTS}. Name a folder that eqmodels pretrain "
             "wrote, once it is done."
         )
-    content = read_config(folder / CONFIG)
+    content = read_network_config(folder / CONFIG)
     if "pretraining" not in content:
         raise StorageError(
             f"{folder} holds an encoder without the run that pretrained it. Use eqmodels.load({str(folder)!r})."
@@ -261,7 +252,7 @@ def load_unfinished(file: str | Path) -> Run:
     return Run(config, model.eval(), preprocessing, progress.log, {"unfinished": True, "epochs": progress.epoch})
 
 
-def provenance(data: LabelledImages, seconds: float, processes: int) -> dict[str, Any]:
+def provenance(data: Source, seconds: float, processes: int) -> dict[str, Any]:
     """Where weights come from: data, versions, machine and duration."""
     return {
         "data": {"name": data.name, "images": len(data), "channels": data.channels, "classes": list(data.classes)},

@@ -1,0 +1,82 @@
+"""What becomes a line of the zoo's index: a folder of weights and what was measured of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from eqmodels.backbones.formats import read_network_config
+from eqmodels.evaluation import EncoderEvaluation
+from eqmodels.remote import ZooEntry
+from eqmodels.storage import CONFIG, WEIGHTS, StorageError, reason_of, sha256_of
+from eqmodels.training import PretrainConfig
+
+__all__ = ["RESULTS", "entry_of", "read_results"]
+
+RESULTS = "results.json"
+"""The name of the file in a folder of weights that holds what was measured of them."""
+
+
+def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
+    """The entry of a folder of the zoo, from its files.
+
+    Args:
+        folder: with config, weights and results; its name is the network's.
+        repository: on the Hub, ``organisation/name``.
+        commit: of the repository, 40 hexadecimal digits; None if it is not published yet.
+
+    Raises:
+        StorageError: if a file is missing or is not what it should be.
+    """
+    config = read_network_config(folder / CONFIG)
+    if "pretraining" not in config or "license" not in config["pretrained_cfg"]:
+        raise StorageError(
+            f"{folder / CONFIG} does not say how the network was pretrained or under which license it is, and "
+            "the index and the card tell of it. Publish a run of eqmodels pretrain; other encoders have push_to_hub."
+        )
+    evaluation = read_results(folder)
+    pretraining = PretrainConfig.from_dict(config["pretraining"]).flat()
+    sha256 = sha256_of(folder / WEIGHTS)
+    metrics = {}
+    for scores in evaluation.kinds:
+        metrics[f"{scores.kind}, upright"] = scores.accuracy
+        metrics[f"{scores.kind}, turned"] = round(scores.turned, 4)
+    return ZooEntry(
+        name=folder.name,
+        repository=repository,
+        commit=commit,
+        file=WEIGHTS,
+        size=(folder / WEIGHTS).stat().st_size,
+        sha256=sha256,
+        license=config["pretrained_cfg"]["license"],
+        task=pretraining["task"],
+        data=pretraining["data"],
+        group=config["group"],
+        metrics=metrics,
+    )
+
+
+def read_results(folder: Path) -> EncoderEvaluation:
+    """What was measured of the weights in a folder, as the benchmarks or `eqmodels evaluate` wrote it.
+
+    Raises:
+        StorageError: if there are no results, they cannot be read, or are of other weights.
+    """
+    file = folder / RESULTS
+    try:
+        content: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        evaluation = EncoderEvaluation.from_dict(content.get("evaluation", content))
+        if not isinstance(evaluation.sha256, str):
+            raise TypeError("the sha256 is no word")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise StorageError(
+            f"{file} holds no results ({type(error).__name__}: {reason_of(error)}). Measure the network first: "
+            f"eqmodels evaluate {folder} --output {file}"
+        ) from error
+    if evaluation.sha256 != (found := sha256_of(folder / WEIGHTS)):
+        raise StorageError(
+            f"{file} belongs to other weights: those of sha256 {evaluation.sha256[:12]}..., and {WEIGHTS} has "
+            f"{found[:12]}.... Measure them again with eqmodels evaluate."
+        )
+    return evaluation

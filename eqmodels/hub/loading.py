@@ -1,0 +1,181 @@
+"""Pretrained encoders in one line."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from pathlib import Path
+from typing import Any
+
+from eqmodels import backbones
+from eqmodels.backbones import Backbone
+from eqmodels.backbones.loading import load_as
+from eqmodels.layers import GlobalPoolMode
+from eqmodels.remote import is_pretrained, list_pretrained, locate, read_index
+from eqmodels.storage import CHECKPOINT, CONFIG
+from eqmodels.training import Run, load_run, load_unfinished
+
+__all__ = ["create_model", "list_models", "load", "load_pretrained"]
+
+
+def load(
+    source: str | Path,
+    *,
+    num_classes: int | None = None,
+    in_chans: int | None = None,
+    global_pool: GlobalPoolMode | None = None,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+    force_download: bool = False,
+    local_files_only: bool = False,
+) -> Backbone:
+    """A pretrained encoder in eval mode on the CPU; its files are checked before anything is built of them.
+
+    Its images go through ``encoder.transform()``; how its output transforms, says ``encoder.describe_output()``.
+
+    Args:
+        source: a name of the zoo; the path of a folder that `eqmodels pretrain` or ``save_pretrained`` wrote; or
+            ``"hub:organisation/name[@revision]"``. A name of the zoo comes before a folder of that name, which is
+            ``"./name"`` or a `Path`.
+        num_classes: outputs of a fresh classifier, in the place of a trained one too; 0 for features; None for what was
+            saved (the zoo: features).
+        in_chans: channels of the images, if they are not those of the training: filters are summed or repeated.
+        global_pool: how features are pooled, see `GlobalPool`; None for what was saved (the zoo: canonical features
+            where a head predicts the pose). A classifier was trained on the features of one pooling: another one needs
+            `num_classes` too.
+        revision: of a repository of the Hub: a commit, tag or branch; None for that of the source, else the main branch
+            or, for a name of the zoo, the commit of the index.
+        token: of the Hub; None for the one that the Hub's client knows, False for none.
+        cache_dir: where files of the Hub are kept; None for its standard cache.
+        force_download: whether to fetch files of the Hub that the cache has.
+        local_files_only: whether to ask the Hub nothing.
+
+    Raises:
+        StorageError: if the files cannot be had or are not what they should be; the sentence says which and why.
+        ValueError: if there is no such network, or an argument breaks its rule or does not apply.
+        TypeError: if the source is no name or path, or a count is no integer.
+
+    Example:
+        >>> encoder = load("c4_resnet18s_w16.rot_fmnist_simclr", num_classes=10)
+        >>> encoder.global_pool.mode, encoder.num_classes
+        ('canonical', 10)
+    """
+    return load_as(
+        Backbone,
+        source,
+        num_classes=num_classes,
+        in_chans=in_chans,
+        global_pool=global_pool,
+        revision=revision,
+        token=token,
+        cache_dir=cache_dir,
+        force_download=force_download,
+        local_files_only=local_files_only,
+    )
+
+
+def load_pretrained(
+    source: str | Path,
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+    force_download: bool = False,
+    local_files_only: bool = False,
+) -> Run:
+    """A pretrained network with its heads and its history, in eval mode on the CPU.
+
+    Args:
+        source: as for `load`; also the folder of a run that is not done, of which the last checkpoint counts, or a
+            checkpoint's file.
+        revision: of a repository of the Hub: a commit, tag or branch; None for that of the source, else the main branch
+            or, for a name of the zoo, the commit of the index.
+        token: of the Hub; None for the one that the Hub's client knows, False for none.
+        cache_dir: where files of the Hub are kept; None for its standard cache.
+        force_download: whether to fetch files of the Hub that the cache has.
+        local_files_only: whether to ask the Hub nothing.
+
+    Raises:
+        StorageError: if the files cannot be had or are not what they should be.
+        TrainingError: if a checkpoint is damaged or of another version.
+        ValueError: if there is no such network (gives the nearest names), or an argument does not apply.
+        TypeError: if the source is no name or path.
+
+    Example:
+        >>> run = load_pretrained("c4_resnet18s_w16.rot_fmnist_simclr")
+        >>> run.encoder("canonical").num_features
+        128
+    """
+    if isinstance(source, str | Path) and not is_pretrained(source) and revision is None:
+        for file in (str(source), os.path.join(source, CHECKPOINT)):
+            if file.endswith(".pt") and os.path.isfile(file) and not os.path.isfile(os.path.join(source, CONFIG)):
+                return load_unfinished(file)
+    folder = locate(
+        source,
+        revision=revision,
+        token=token,
+        cache_dir=cache_dir,
+        force_download=force_download,
+        local_files_only=local_files_only,
+    ).folder
+    return load_run(folder)
+
+
+OPTIONS = tuple(name for name in inspect.signature(load).parameters if name != "source")
+"""Of a network with pretrained weights."""
+
+
+def create_model(name: str, *, pretrained: bool = False, **options: Any) -> Backbone:  # noqa: ANN401
+    """Builds a network by its name, with random or with pretrained weights.
+
+    Args:
+        name: ``<group>_<architecture>[_w<width>]`` for random weights, see `eqmodels.backbones.create_model`; a name of
+            the zoo, ``<architecture>.<task>_<data>``, for pretrained ones, of which the architecture is enough if the
+            zoo has one set of weights for it.
+        pretrained: whether to load the weights of the zoo.
+        **options: of the network; with pretrained weights those of `load`: `num_classes`, `in_chans` and `global_pool`,
+            and for the Hub `revision`, `token`, `cache_dir`, `force_download` and `local_files_only`.
+
+    Raises:
+        StorageError: if the files of the weights cannot be had or are not what they should be.
+        ValueError: if the name is unknown (the nearest ones are given), has several sets of weights, or an option
+            breaks its rule.
+        TypeError: if the name is no string, or the network does not have such an option.
+
+    Example:
+        >>> create_model("c4_resnet18s_w16.rot_fmnist_simclr", pretrained=True, global_pool="regular").num_features
+        128
+    """
+    if not pretrained:
+        architecture = name
+        if isinstance(name, str) and name in {*list_pretrained(), *read_index()}:
+            architecture = name.split(".", maxsplit=1)[0]
+        return backbones.create_model(architecture, **options)
+    if not isinstance(name, str):
+        raise TypeError(
+            f"name must be a string such as 'c4_resnet18s_w16.rot_fmnist_simclr'; got {name!r}. "
+            "list_models(pretrained=True) gives all names."
+        )
+    if unknown := sorted(set(options) - set(OPTIONS)):
+        raise TypeError(
+            f"with pretrained=True the options are {', '.join(OPTIONS)}; got {unknown[0]!r}, and the weights fix the "
+            "rest. Drop it."
+        )
+    if tagged := [known for known in list_pretrained() if known.split(".", maxsplit=1)[0] == name]:
+        if len(tagged) > 1:
+            raise ValueError(f"{name!r} has several sets of weights: {', '.join(tagged)}. Name one of them.")
+        name = tagged[0]
+    return load(name, **options)
+
+
+def list_models(pattern: str = "*", *, pretrained: bool = False) -> list[str]:
+    """The names of the registered architectures, or of the zoo's networks, that match a shell pattern, sorted.
+
+    Example:
+        >>> list_models("c4*resnet18s")
+        ['c4_resnet18s']
+        >>> "c4_resnet18s_w16.rot_fmnist_simclr" in list_models("c4*", pretrained=True)
+        True
+    """
+    return list_pretrained(pattern) if pretrained else backbones.list_models(pattern)

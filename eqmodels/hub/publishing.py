@@ -1,0 +1,186 @@
+"""From a folder of the zoo to a repository of the Hugging Face Hub, in one commit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub.errors import RevisionNotFoundError
+
+from eqmodels.hub.card import model_card, possible_twin, twin_of
+from eqmodels.hub.entries import RESULTS, entry_of, read_results
+from eqmodels.hub.picture import PICTURE, turns_picture
+from eqmodels.hub.verification import verify
+from eqmodels.remote import ZooEntry, check_repository, check_token, upload_sentence
+from eqmodels.remote.locating import FOLDERS
+from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config
+
+__all__ = ["Publication", "publication_files", "publish"]
+
+CARD, RECIPE = "README.md", "recipe.json"
+
+COPIED = (WEIGHTS, CONFIG, RESULTS)
+"""The files of a folder that are published, and that the others are made of."""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What was published, or would be.
+
+    Attributes:
+        entry: the line for the index, with the commit; its commit is None after a dry run.
+        tag: made of the sha256 of the weights.
+        tagged: the commit that the tag names, which brought these weights: an earlier one than that of the entry if
+            something else changed since. None after a dry run.
+        files: size in bytes and sha256 of every file, by its name.
+        changed: whether there is a new commit.
+    """
+
+    entry: ZooEntry
+    tag: str
+    tagged: str | None
+    files: dict[str, tuple[int, str]]
+    changed: bool
+
+
+def publication_files(folder: Path, repository: str) -> dict[str, bytes]:
+    """The content of every file of a repository, by its name: the folder's; and recipe, card and picture made of them.
+
+    Args:
+        folder: with config, weights and results, in which nobody writes meanwhile.
+        repository: on the Hub, as the card names it.
+
+    Raises:
+        StorageError: if a file is missing, damaged, or its results belong to other weights.
+        ValueError: if nothing was measured over the angles.
+        ModuleNotFoundError: if matplotlib, which draws the picture, is not installed.
+    """
+    contents = {CARD: model_card(folder, repository).encode()}
+    evaluation, twin = read_results(folder), twin_of(folder)
+    evaluations = {folder.name: evaluation} | ({} if twin is None else {twin.name: read_results(twin)})
+    contents[PICTURE] = turns_picture(evaluations)
+    recipe = read_config(folder / CONFIG)["pretraining"]
+    contents[RECIPE] = (json.dumps(recipe, indent=2) + "\n").encode()
+    try:
+        return contents | {name: (folder / name).read_bytes() for name in COPIED}
+    except OSError as error:
+        raise _unreadable(error) from error
+
+
+def publish(
+    folder: str | Path,
+    repository: str,
+    *,
+    private: bool = False,
+    dry_run: bool = False,
+    token: str | None = None,
+) -> Publication:
+    """Publishes a folder of the zoo: one commit, and a tag on it. Without a change, no new commit.
+
+    Everything is checked and made before the Hub is asked anything, of a copy, so that what is sent is what was
+    checked. A failure leaves the repository's last commit as it was.
+
+    Args:
+        folder: with config, weights and results, see `read_results`.
+        repository: ``organisation/name``; made if there is none.
+        private: whether a new repository is private; one that is public already is then left as it is.
+        dry_run: whether to stop before the Hub is asked anything.
+        token: None for the one that the Hub's client knows.
+
+    Raises:
+        StorageError: if the folder is not fit to be published, or the Hub refuses.
+        ValueError: if there is no such folder, the repository's name breaks the Hub's rules, the token cannot be one,
+            or nothing was measured over the angles.
+        ModuleNotFoundError: if matplotlib, which draws the picture, is not installed.
+    """
+    check_repository(repository)
+    if not dry_run:
+        check_token(token)
+    with _copy(Path(folder)) as copy:
+        report = verify(copy)
+        if not report.passed:
+            raise StorageError(f"{copy} is not fit to be published: {report.first_failure}")
+        contents, entry = publication_files(copy, repository), entry_of(copy, repository, None)
+    files = {name: (len(content), sha256(content).hexdigest()) for name, content in contents.items()}
+    tag = f"weights-{files[WEIGHTS][1][:12]}"
+    if dry_run:
+        return Publication(entry, tag, None, files, changed=True)
+    api = HfApi(token=token, library_name="eqmodels")
+    try:
+        api.create_repo(repository, private=private, exist_ok=True)
+        before, is_private = _head(api, repository)
+        if private and not is_private:
+            raise StorageError(
+                f"{repository} is there already, and public. Nothing was sent; make it private on the Hub, or leave "
+                "out private."
+            )
+        commit = _commit(api, repository, contents, before)
+        # A tag never moves: if the card alone changed, it stays with the commit that brought the weights.
+        api.create_tag(repository, tag=tag, revision=commit, exist_ok=True)
+        tagged = next(found.target_commit for found in api.list_repo_refs(repository).tags if found.name == tag)
+    except StorageError:
+        raise
+    # Transport libraries have errors of their own, which differ between versions of the client.
+    except Exception as error:
+        raise StorageError(upload_sentence(error, repository)) from error
+    return Publication(replace(entry, commit=commit), tag, tagged, files, changed=commit != before)
+
+
+@contextmanager
+def _copy(folder: Path) -> Iterator[Path]:
+    """A copy of a folder, and of its twin beside it, which nobody else writes into; errors name the folder itself.
+
+    Raises:
+        ValueError: if there is no such folder.
+        StorageError: if a file cannot be read.
+    """
+    folder = folder.resolve()
+    if not folder.is_dir():
+        near = next((str(zoo / folder.name) for zoo in FOLDERS if (zoo / folder.name / CONFIG).is_file()), "zoo/<name>")
+        raise ValueError(f"what is published is the path of a folder, and {str(folder)!r} is none. Pass {near}.")
+    twin = possible_twin(folder)
+    with TemporaryDirectory(prefix="eqmodels-") as place:
+        beside = Path(place).resolve()
+        try:
+            for original in (folder, *([twin] if twin else [])):
+                (beside / original.name).mkdir()
+                for name in COPIED:
+                    if (original / name).is_file():
+                        shutil.copyfile(original / name, beside / original.name / name)
+        except OSError as error:
+            raise _unreadable(error) from error
+        try:
+            yield beside / folder.name
+        except StorageError as error:
+            raise StorageError(str(error).replace(str(beside), str(folder.parent))) from error
+
+
+def _unreadable(error: OSError) -> StorageError:
+    return StorageError(
+        f"{error.filename} cannot be read ({error.strerror}), and is to be published too. Copy it there."
+    )
+
+
+def _head(api: HfApi, repository: str) -> tuple[str | None, bool]:
+    """The last commit of the main branch, None of an empty repository; and whether it is private."""
+    try:
+        info = api.model_info(repository)
+    except RevisionNotFoundError:  # just made, then
+        return None, True
+    return info.sha, bool(info.private)
+
+
+def _commit(api: HfApi, repository: str, contents: Mapping[str, bytes], parent: str | None) -> str:
+    """Commits the files; returns the commit, which is the old one if nothing changed."""
+    operations = [CommitOperationAdd(name, content) for name, content in contents.items()]
+    info = api.create_commit(
+        repository, operations, commit_message="Weights, results and card by eqmodels", parent_commit=parent
+    )
+    return info.oid
