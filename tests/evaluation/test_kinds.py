@@ -22,7 +22,7 @@ from eqmodels.training import PretrainConfig, Run, untrained
 
 
 def network(**values) -> Run:
-    config = PretrainConfig.from_dict({"model": "resnet18s_w4", "head": "linear", "batch_size": 8} | values)
+    config = PretrainConfig.of(**{"model": "resnet18s_w4", "head": "linear", "batch_size": 8} | values)
     return untrained(config, load_data("fashion_mnist_mini").at_most(20))
 
 
@@ -46,9 +46,9 @@ def moved() -> MovedFeatures:
 def run() -> Run:
     """A network whose head reads the turn off the first four of its 32 features."""
     run = network()
-    run.model.heads[0] = nn.Linear(32, 4, bias=False)
+    run.heads[0] = nn.Linear(32, 4, bias=False)
     with torch.no_grad():
-        run.model.heads[0].weight.copy_(torch.eye(32)[:4])
+        run.heads[0].weight.copy_(torch.eye(32)[:4])
     return run
 
 
@@ -64,7 +64,7 @@ def test_images_that_the_head_turns_back_rightly_have_the_features_of_upright_on
 
 def test_a_head_that_errs_turns_wrongly(run, moved):
     with torch.no_grad():
-        run.model.heads[0].weight.copy_(torch.eye(32)[[3, 0, 1, 2]])  # it says one quarter too many
+        run.heads[0].weight.copy_(torch.eye(32)[[3, 0, 1, 2]])  # it says one quarter too many
     kind = feature_kind(run, TURNED_BACK, moved)
     assert torch.equal(kind.train, moved.train[3])
     assert all(torch.equal(kind.test[g], moved.test[3]) for g in range(4))

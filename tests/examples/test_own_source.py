@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +96,7 @@ def test_pretraining_on_it_gives_the_weights_of_pretraining_in_memory(example, r
     config = tiny(data="frames", limit=32, coloured=True)
     run = pretrain(config, tmp_path / "ours", root=recording, quiet=True)
     data = coloured(at_most(in_memory(recording), 32), seed=0)
-    pretrain(replace(config, data="fashion_mnist_mini"), tmp_path / "theirs", data=data, quiet=True)
+    pretrain(config.replaced(data="fashion_mnist_mini"), tmp_path / "theirs", data=data, quiet=True)
     ours, theirs = (load_run(tmp_path / name).model.state_dict() for name in ("ours", "theirs"))
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)

@@ -11,11 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from eqmodels.hub.publish import publication_files
 from safetensors.torch import load as parse
 
 from eqmodels import Encoder, EqmodelsError
 from eqmodels.evaluation import evaluate
-from eqmodels.hub.publish import publication_files
 from eqmodels.training import Pretraining, Run, save_run
 from eqmodels.training.run import provenance
 from tests.hub_storage import User
@@ -42,7 +42,7 @@ def network(name: str = NAME, seed: int = 0) -> dict[str, bytes]:
             if value.dim() == 1:  # scales, shifts and statistics as after a training: all differ
                 value.uniform_(0.5, 1.5)
     row = {"epoch": 1, "loss": 1.25, "accuracy_rotation": 0.5}
-    run = Run(training.config, model, training.task, training.preprocessing, [row], provenance(data, 90.0, 1))
+    run = Run(training.config, model, training.preprocessing, [row], provenance(data, 90.0, 1))
     with TemporaryDirectory() as place:
         folder = Path(place)
         save_run(folder, run)
