@@ -91,6 +91,8 @@ def head_scores(
         test: held-out images, with the channels that the network takes.
         seed: of labels and augmentation.
     """
+    if not pretrained.task.components:
+        return (), None
     # Twice the same of a training without augmentation, so once.
     answers = {
         setting: _answers(pretrained, test, setting, seed)
