@@ -241,6 +241,7 @@ class Regular(Field):
         object.__setattr__(self, "group", PlanarGroup.parse(self.group))
         check_count("count", self.count, 0)
         if self.elements is not None:
+            object.__setattr__(self, "elements", tuple(self.elements))
             self.group.cosets(self.elements)  # raises if they are no subgroup
             if self.elements == tuple(self.group.elements):
                 object.__setattr__(self, "elements", None)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from eqmodels.cli.table import percent
-from eqmodels.data import LabelledImages
+from eqmodels.data import Source
 from eqmodels.evaluation import (
     ORBIT_MEAN,
     TURNED_BACK,
@@ -82,8 +82,8 @@ class DemoResult:
 
     twins: tuple[TwinResult, ...]
     learning: Learning
-    train: LabelledImages
-    test: LabelledImages
+    train: Source
+    test: Source
 
     def rows(self) -> Iterator[tuple[str, FeatureScores, float, int, float | None]]:
         """Name, scores, equivariance error, parameters and speed of every row of the table."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eqmodels.cli.images import with_channels
 from eqmodels.cli.table import percent, table
-from eqmodels.data import Split, list_data, load_data
+from eqmodels.data import Split, at_most, list_data, load_data
 from eqmodels.evaluation import EncoderEvaluation, SeedSummary, evaluate, over_seeds
 from eqmodels.evaluation.evaluating import CURVE_IMAGES, FRACTIONS
 from eqmodels.evaluation.seeds import check_seeds
@@ -117,7 +117,7 @@ def _measured(network: Run, arguments: argparse.Namespace) -> EncoderEvaluation:
     quick: bool = arguments.quick
     return evaluate(
         network,
-        with_channels(network, train.at_most(limit), "train"),
+        with_channels(network, at_most(train, limit), "train"),
         with_channels(network, test, "test"),
         seed=arguments.seed,
         report=lambda what: print(f"measuring {network.config.model}: {what}", file=sys.stderr, flush=True),

@@ -9,7 +9,7 @@ import re
 import torch
 
 from eqmodels.backbones import create_model
-from eqmodels.evaluation import equivariance_report
+from eqmodels.evaluation import equivariance_report, plot_equivariance
 
 __all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
 
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     report = equivariance_report(model, size=arguments.size, group=group, seed=arguments.seed, name=arguments.name)
     print(json.dumps(report.to_dict(), indent=2) if arguments.json else report)
     if arguments.plot:
-        report.plot(arguments.plot)
+        plot_equivariance([report], arguments.plot)
     return 0
 
 

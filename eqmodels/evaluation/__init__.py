@@ -2,9 +2,10 @@
 
 from eqmodels.evaluation.collapse import Collapse, effective_rank
 from eqmodels.evaluation.encoding import Encodable, encode
-from eqmodels.evaluation.equivariance import assert_equivariant, equivariance_report
+from eqmodels.evaluation.equivariance_assertion import assert_equivariant
+from eqmodels.evaluation.equivariance_measurement import equivariance_report
 from eqmodels.evaluation.equivariance_plot import plot_equivariance
-from eqmodels.evaluation.equivariance_report import AngleError, EquivarianceReport, LayerError
+from eqmodels.evaluation.equivariance_results import AngleError, EquivarianceReport, LayerError
 from eqmodels.evaluation.evaluating import evaluate
 from eqmodels.evaluation.few_labels import LabelEfficiency, label_efficiency
 from eqmodels.evaluation.kinds import CONTROLS, ORBIT_MEAN, TURNED_BACK, TURNED_PROBE, kinds_of

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from eqmodels.checks import check_count
-from eqmodels.heads import HeadName
+from eqmodels.heads import list_heads
 from eqmodels.storage import LARGEST_NUMBER, LONGEST_LOG
 from eqmodels.tasks import PRESETS
 from eqmodels.training.pitfalls import check_augmentation
@@ -24,7 +24,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "norm": ("batch", "layer"),
     "preset": PRESETS,
     "turn": ("auto", "always"),
-    "head": get_args(HeadName),
+    "head": tuple(list_heads()),
     "augment": get_args(AugmentationName),
     "optimiser": get_args(OptimiserName),
     "schedule": get_args(ScheduleName),
@@ -63,7 +63,7 @@ class PretrainConfig:
         data: the data set, see `load_data`.
         limit: number of training images, equally many of every class, the same for every `seed`; None for all.
         coloured: whether grey images get random colours that do not depend on the class (see
-            `LabelledImages.coloured`).
+            `eqmodels.data.coloured`).
         to_rgb: whether a grey channel is repeated three times.
         size: for ``image_folder``, the side of the images in pixels.
         epochs: passes over the training images, at most 100,000.
@@ -93,7 +93,7 @@ class PretrainConfig:
     norm: Literal["batch", "layer"] = "batch"
     task: str = "rotation"
     preset: Literal["paper", "fixed"] = "fixed"
-    head: HeadName = "equivariant"
+    head: str = "equivariant"
     head_hidden: int = 2048
     head_dropout: float = 0.0
     turn: Literal["auto", "always"] = "auto"

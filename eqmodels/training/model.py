@@ -5,10 +5,12 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
-from eqmodels.backbones import Encoder, create_model
+from eqmodels.backbones import Backbone, create_model
 from eqmodels.checks import check_count
-from eqmodels.heads import EquivariantHead, create_head
+from eqmodels.fields import Field, Regular, Scalars
+from eqmodels.heads import HEADS, EquivariantHead, create_head
 from eqmodels.objectives import ClassInformation
+from eqmodels.options import options_of
 from eqmodels.tasks import Task, create_task
 from eqmodels.training.config import PretrainConfig
 
@@ -28,7 +30,7 @@ class EsslModel(nn.Module):
     """
 
     def __init__(
-        self, backbone: Encoder, heads: list[nn.Module], class_information: ClassInformation | None = None
+        self, backbone: Backbone, heads: list[nn.Module], class_information: ClassInformation | None = None
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -106,21 +108,20 @@ def build_model(config: PretrainConfig, channels: int, num_classes: int = 0) -> 
     if config.head == "equivariant":
         check_count("head_hidden", config.head_hidden, backbone.group.order)
     features = backbone.feature_info[-1]["num_chs"]
+    options_of_head = {"hidden": config.head_hidden, "dropout": config.head_dropout}
+    options_of_head = {
+        name: options_of_head[name] for name in options_of(HEADS.find(config.head)) if name in options_of_head
+    }
     heads = [
-        create_head(
-            config.head,
-            group=backbone.group,
-            in_features=features,
-            num_labels=part.num_labels,
-            task_group=part.group,
-            elements=part.elements,
-            hidden=config.head_hidden,
-            dropout=config.head_dropout,
-        )
-        for part in task.components
+        create_head(config.head, backbone.map_field, _label_field(part), **options_of_head) for part in task.components
     ]
     if config.class_weight is None:
         return EsslModel(backbone, heads), task
     # Last, so that backbone and heads have the weights that they have without it.
     class_information = ClassInformation(features, num_classes, weight=config.class_weight, hidden=config.class_hidden)
     return EsslModel(backbone, heads, class_information), task
+
+
+def _label_field(task: Task) -> Field:
+    """How a task's labels change when the image moves."""
+    return Scalars(task.num_labels) if task.group is None else Regular(task.group, 1, task.elements)

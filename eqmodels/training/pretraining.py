@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float, Int
-from eqmodels.data import LabelledImages
+from eqmodels.data import Source
 from eqmodels.objectives import prediction_loss
 from eqmodels.objectives.prediction import predicted
 from eqmodels.objectives.randomness import Purpose, generator_for, seed_dropout
@@ -54,7 +54,7 @@ class Pretraining:
             single value, there are fewer images than in a batch, or a batch does not divide over the processes.
     """
 
-    def __init__(self, config: PretrainConfig, data: LabelledImages, world: World | None = None) -> None:
+    def __init__(self, config: PretrainConfig, data: Source, world: World | None = None) -> None:
         self.config, self.data, self.world = config, data, world or World()
         _check_batches(config, data, self.world)
         if config.class_weight is not None:
@@ -242,7 +242,7 @@ class Pretraining:
         return totals
 
 
-def _check_classes(weight: float, data: LabelledImages) -> None:
+def _check_classes(weight: float, data: Source) -> None:
     """Raises a `ValueError` unless the images are of at least two classes."""
     if len(present := data.labels.unique().tolist()) < 2:
         raise ValueError(
@@ -252,7 +252,7 @@ def _check_classes(weight: float, data: LabelledImages) -> None:
         )
 
 
-def _check_batches(config: PretrainConfig, data: LabelledImages, world: World) -> None:
+def _check_batches(config: PretrainConfig, data: Source, world: World) -> None:
     """Raises a `ValueError` unless there is a batch of images, and it divides over processes and parts."""
     parts = world.size * config.accumulate
     if config.batch_size % parts:
@@ -268,11 +268,11 @@ def _check_batches(config: PretrainConfig, data: LabelledImages, world: World) -
         )
 
 
-def _check_statistics(config: PretrainConfig, model: EsslModel, data: LabelledImages, world: World) -> None:
+def _check_statistics(config: PretrainConfig, model: EsslModel, data: Source, world: World) -> None:
     """Raises a `ValueError` if batch normalisation would see a single value of a field, which has no variance."""
     parts = world.size * config.accumulate
     # The last map is the smallest. A field has a value for every element of the group.
-    reduction, (height, width) = model.backbone.feature_info[-1]["reduction"], data.images.shape[-2:]
+    reduction, (height, width) = model.backbone.feature_info[-1]["reduction"], data.size
     pixels = math.ceil(height / reduction) * math.ceil(width / reduction)
     values = config.batch_size // parts * pixels * model.backbone.group.order
     normalised = any(isinstance(module, nn.BatchNorm2d) for module in model.modules())

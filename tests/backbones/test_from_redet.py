@@ -16,7 +16,7 @@ from eqmodels.backbones import RedetReport, SteerableResNet, from_redet
 from eqmodels.backbones.escnn_modules import import_escnn
 from eqmodels.backbones.escnn_weights import pair_kernels
 from eqmodels.evaluation import assert_equivariant
-from eqmodels.layers import FieldBatchNorm2d, SteerableConv2d, to_field_major, to_group_major
+from eqmodels.layers import FieldBatchNorm2d, SteerableConv2d
 
 BASIS = "_basisexpansion.block_expansion_('regular', 'regular').sampled_basis"
 STRIDED = [f"layer{stage}.0.{name}" for stage in (2, 3, 4) for name in ("conv2", "downsample.0")]
@@ -52,7 +52,7 @@ def redet_state(model: SteerableResNet, form: str = "coefficients") -> dict[str,
         elif isinstance(module, FieldBatchNorm2d):
             state |= {f"{layer}.batch_norm_[{order}].{key}": value for key, value in module.bn.state_dict().items()}
             state[f"{layer}.indices_{order}"] = torch.tensor([0, order * module.fields])
-    state["head.fc.weight"] = to_field_major(model.fc.weight, model.group)
+    state["head.fc.weight"] = model.map_field.to_escnn(model.fc.weight)
     state["head.fc.bias"] = model.fc.bias
     return {name: tensor.detach().clone() for name, tensor in state.items()}
 
@@ -268,7 +268,7 @@ def test_of_a_detector_only_the_backbone_is_mapped(small_state):
     assert "0 with a residual, 2 not mapped" in str(report)
     raw, _ = from_redet({f"backbone.{name}": tensor for name, tensor in state.items()} | classifier)
     assert raw.num_classes == 5
-    assert torch.equal(raw.fc.weight, to_group_major(classifier["head.fc.weight"], "c8"))
+    assert torch.equal(raw.fc.weight, raw.map_field.from_escnn(classifier["head.fc.weight"]))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])

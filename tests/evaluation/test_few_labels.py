@@ -8,9 +8,9 @@ import sys
 
 import pytest
 import torch
-from eqmodels.evaluation.few_labels import stratified_subset
 
 from eqmodels.evaluation import fit_linear_probe, label_efficiency
+from eqmodels.evaluation.few_labels import stratified_subset
 
 STRENGTHS = (1.0, 0.01)
 

@@ -6,10 +6,10 @@ import json
 from dataclasses import replace
 
 import pytest
-from tests.evaluation.test_evaluate import QUICK, striped, untrained
 
 from eqmodels.evaluation import estimate, evaluate, over_seeds
 from eqmodels.evaluation.seeds import check_seeds
+from tests.evaluation.test_evaluate import QUICK, striped, untrained
 
 
 @pytest.fixture(scope="module")

@@ -1,19 +1,13 @@
-"""What an equivariance measurement found: numbers, a readable table, JSON and a picture."""
+"""What an equivariance measurement found: numbers, a readable table and JSON."""
 
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eqmodels.evaluation.collapse import Collapse
 from eqmodels.groups import PlanarGroup
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-else:
-    Axes = object  # matplotlib is optional
 
 __all__ = ["AngleError", "EquivarianceReport", "LayerError"]
 
@@ -28,7 +22,8 @@ class LayerError:
         description: the element in words, such as ``"flip, then 90°"``.
         error: ``||f(g x) - rho(g) f(x)|| / ||f(x)||``, without unit.
         exact: whether the element permutes pixels; others also pay for interpolation.
-        fibre: the group whose regular fields the channels were taken for, or ``"no fibre"``.
+        fibre: the group whose regular fields the channels were taken for, or ``"no fibre"`` if the element moves pixels
+            alone.
     """
 
     layer: str
@@ -144,20 +139,6 @@ class EquivarianceReport:
                 key: None for key, value in entry.items() if isinstance(value, float) and not math.isfinite(value)
             }
         return content
-
-    def plot(self, target: str | os.PathLike[str] | Axes) -> None:
-        """Draws the curve; see `eqmodels.evaluation.plot_equivariance`.
-
-        Args:
-            target: the path of a picture file, or matplotlib axes.
-
-        Raises:
-            ModuleNotFoundError: if matplotlib is not installed.
-            ValueError: if the report has no curve.
-        """
-        from eqmodels.evaluation.equivariance_plot import plot_equivariance
-
-        plot_equivariance([self], target)
 
 
 def _table(errors: tuple[LayerError, ...], rows: int) -> list[str]:

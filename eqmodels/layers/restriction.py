@@ -1,4 +1,4 @@
-"""What a channel axis means, rearranged: restriction to a subgroup, and escnn's order of channels."""
+"""Restriction to a subgroup: regular fields of a group read as regular fields of one of its subgroups."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from torch import Tensor, fx, nn
 
 from eqmodels._shapes import Shaped
 from eqmodels.checks import check_fibre
+from eqmodels.fields import Field, Regular
 from eqmodels.groups import PlanarGroup
+from eqmodels.layers.declared import regular_field
 
-__all__ = ["Restrict", "to_field_major", "to_group_major"]
+__all__ = ["Restrict"]
 
 fx.wrap("check_fibre")
 
@@ -35,8 +37,16 @@ class Restrict(nn.Module):
         self.source, self.group = PlanarGroup.parse(group), PlanarGroup.parse(subgroup)
         self._order: tuple[int, ...] = tuple(self.source.restriction(self.group).flatten().tolist())
 
+    def output_field(self, field: Field) -> Field:
+        """Regular fields of the subgroup, ``|G| / |H|`` times as many.
+
+        Raises:
+            ValueError: if the input is of no regular fields of the group.
+        """
+        return Regular(self.group, regular_field(self, self.source, field).channels // self.group.order)
+
     def forward(self, features: Shaped[Tensor, "B C *space"]) -> Shaped[Tensor, "B C *space"]:
-        """See the class."""
+        """The channels, ordered by the rows and columns of `PlanarGroup.restriction`."""
         # Numbers and slices rather than an index tensor, which would be state to move, average and trace.
         fibre = check_fibre(features, self.source.order).chunk(self.source.order, 1)
         return torch.cat([fibre[h] for h in self._order], 1)
@@ -44,25 +54,3 @@ class Restrict(nn.Module):
     def extra_repr(self) -> str:
         """The arguments, for `print(model)`."""
         return f"{self.source} -> {self.group}"
-
-
-def to_field_major(features: Shaped[Tensor, "B C *space"], group: PlanarGroup | str) -> Shaped[Tensor, "B C *space"]:
-    """Channels ``h * F + c`` (this package's) reordered to ``c * |G| + h`` (escnn's).
-
-    Raises:
-        ValueError: if the channels are no whole fibres.
-    """
-    order = PlanarGroup.parse(group).order
-    reordered: Tensor = check_fibre(features, order).unflatten(1, (order, -1)).transpose(1, 2).flatten(1, 2)
-    return reordered
-
-
-def to_group_major(features: Shaped[Tensor, "B C *space"], group: PlanarGroup | str) -> Shaped[Tensor, "B C *space"]:
-    """Channels ``c * |G| + h`` (escnn's) reordered to ``h * F + c`` (this package's).
-
-    Raises:
-        ValueError: if the channels are no whole fibres.
-    """
-    order = PlanarGroup.parse(group).order
-    reordered: Tensor = check_fibre(features, order).unflatten(1, (-1, order)).transpose(1, 2).flatten(1, 2)
-    return reordered
