@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eqmodels.backbones.legacy import modern_name
+from eqmodels.backbones.names import current_name
 from eqmodels.evaluation import EncoderEvaluation, evaluate, over_seeds
 from tests.evaluation.test_evaluate import QUICK, striped, untrained
 
@@ -20,7 +20,7 @@ FORMER = sorted(RESULTS.glob("simclr/*/seed0/results.json"))
 def test_committed_results_load_with_todays_names_and_their_own_numbers(file):
     content = json.loads(file.read_text())["evaluation"]
     found = EncoderEvaluation.from_dict(content)
-    assert found.model == modern_name(content["model"]) == file.parts[-3].rpartition(".")[0]
+    assert found.model == current_name(content["model"]) == file.parts[-3].rpartition(".")[0]
     assert not found.circular_probes
     for scores, entry in zip(found.kinds, content["features"], strict=True):
         assert scores.kind == entry["features"]
