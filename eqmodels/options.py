@@ -86,7 +86,7 @@ def options_of(target: Callable[..., Any], *, without: Collection[str] = ()) -> 
         without: names to leave out.
     """
     signature = inspect.signature(target)
-    source = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+    source = target.__init__ if inspect.isclass(target) else target
     try:
         hints = get_type_hints(source)
     except (NameError, TypeError):  # names that exist for the type checker alone
