@@ -18,14 +18,14 @@ import torch
 from benchmarks.essl.grid import FOLDER, GRID, IMAGES, POOLED, RANDOM
 from benchmarks.essl.pooled import pool_instead_of_striding
 from eqmodels.data import load_data
-from eqmodels.evaluation import evaluate, poolings_of
+from eqmodels.evaluation import evaluate, kinds_of
 from eqmodels.storage import CONFIG, write_atomically
 from eqmodels.training import load_run, prepared_images, training_images, untrained
 
 RESULTS = "results.json"
 IN_FULL = ("simclr/*", "zoo/*")
 """The runs of which everything is measured."""
-FEATURES = ("regular", "invariant-3", "canonical")
+KINDS = ("regular", "invariant-3", "canonical")
 """What is measured of the others, without few labels and without angles."""
 
 
@@ -43,8 +43,8 @@ def measure(name: str, root: str | None) -> None:
     if any(fnmatch.fnmatch(name, pattern) for pattern in IN_FULL):
         result = evaluate(run, train, test)
     else:
-        features = [pooling for pooling in FEATURES if pooling in poolings_of(run)]
-        result = evaluate(run, train, test, features=features, fractions=(), curve_images=0)
+        kinds = [kind for kind in KINDS if kind in kinds_of(run)]
+        result = evaluate(run, train, test, kinds=kinds, fractions=(), curve_images=0)
     content = {
         "name": name,
         "config": config.to_dict(),

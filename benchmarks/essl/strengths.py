@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.essl.grid import FOLDER, GRID, IMAGES
 from eqmodels.data import load_data
-from eqmodels.evaluation import regular_features
+from eqmodels.evaluation import encode
 from eqmodels.measures import linear_probe
 from eqmodels.storage import CONFIG, WEIGHTS, write_atomically
 from eqmodels.training import load_run, prepared_images, training_images
@@ -39,7 +39,7 @@ def measure(name: str, root: str | None) -> dict[str, Any]:
     config, run = GRID[name], load_run(FOLDER / name)
     train = training_images(replace(config, limit=IMAGES), root)
     test = prepared_images(config, load_data(config.data, "test", root=root), "test")
-    fitted, held_out = (regular_features(run, data.pixels, len(data)) for data in (train, test))
+    fitted, held_out = (encode(run, data.pixels, len(data)) for data in (train, test))
     found: dict[str, Any] = {"name": name}
     usual = linear_probe.LogisticObjective
     for judged, objective in (("rough", usual), ("converged", _Converged)):

@@ -212,7 +212,7 @@ def zoo() -> str:
                 continue
             result = evaluation(file)
             for features in ZOO_FEATURES[config.head != "equivariant"]:
-                if features not in {one.features for one in result.features}:
+                if features not in {one.kind for one in result.kinds}:
                     yield [f"`{Path(name).name}`", features, *[ABSENT] * 6]
                     continue
                 found = result.of(features)

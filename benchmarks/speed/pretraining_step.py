@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 
 from benchmarks.speed._harness import THREADS, Row, Table, compare
-from eqmodels.data import LabelledImages, load_data
+from eqmodels.data import Source, load_data
 from eqmodels.training import PretrainConfig, Pretraining
 
 UPRIGHT, ONCE, COPIES = "upright", "turned once", "four turned copies"
@@ -22,7 +22,7 @@ STANDARD_ONCE, STANDARD_COPIES = "resnet18s_w16, turned once", "resnet18s_w16, f
 class FourCopies(Pretraining):
     """RotNet's protocol: every image at every turn in every step (Gidaris et al. 2018, arXiv 1803.07728)."""
 
-    def __init__(self, config: PretrainConfig, data: LabelledImages) -> None:
+    def __init__(self, config: PretrainConfig, data: Source) -> None:
         super().__init__(config, data)
         # Upright images to turn.
         self.strict = True

@@ -1,16 +1,20 @@
-"""Backbones, one file a family, behind the interface of `Encoder`."""
+"""Backbones: the protocol, the base class, the registry, and one file or folder a family, each of which registers itself."""
 
+from eqmodels.backbones.backbone import Backbone, create_model
 from eqmodels.backbones.convert import ConvertedLayer, RedetReport, from_redet, from_torchvision
-from eqmodels.backbones.encoder import Encoder, FeatureInfo
+from eqmodels.backbones.encoder import Encoder
 from eqmodels.backbones.escnn_resnet import EscnnResNet
 from eqmodels.backbones.escnn_weights import from_escnn, to_escnn
 from eqmodels.backbones.input_channels import with_channels
-from eqmodels.backbones.registry import create_model, list_models
+from eqmodels.backbones.network import FeatureInfo
+from eqmodels.backbones.registry import BACKBONES, list_models, register_backbone
 from eqmodels.backbones.resnet import SteerableResNet
 from eqmodels.backbones.standard_resnet import StandardResNet
 from eqmodels.backbones.wide_resnet import WideSteerableResNet
 
 __all__ = [
+    "BACKBONES",
+    "Backbone",
     "ConvertedLayer",
     "Encoder",
     "EscnnResNet",
@@ -24,6 +28,7 @@ __all__ = [
     "from_redet",
     "from_torchvision",
     "list_models",
+    "register_backbone",
     "to_escnn",
     "with_channels",
 ]

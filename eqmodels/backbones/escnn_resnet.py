@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import nn
 
-from eqmodels.backbones.encoder import Encoder
+from eqmodels.backbones.backbone import Backbone
 from eqmodels.backbones.escnn_modules import (
     EscnnBasicBlock,
     EscnnBottleneck,
@@ -16,8 +14,9 @@ from eqmodels.backbones.escnn_modules import (
     field_norm,
     import_escnn,
 )
-from eqmodels.backbones.resnet import resnet_plan
-from eqmodels.backbones.stages import NormName, default_kernel_size, field_count
+from eqmodels.backbones.registry import register_backbone
+from eqmodels.backbones.resnet import RESNETS, resnet_plan
+from eqmodels.backbones.stages import NormName, check_kernel_size, default_kernel_size, field_count
 from eqmodels.checks import check_count
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import BasisName, ExactDownsample2d, GlobalPoolMode, GroupPoolMode, OddSize2d
@@ -25,7 +24,8 @@ from eqmodels.layers import BasisName, ExactDownsample2d, GlobalPoolMode, GroupP
 __all__ = ["EscnnResNet"]
 
 
-class EscnnResNet(Encoder):
+@register_backbone(*RESNETS, backend="escnn")
+class EscnnResNet(Backbone):
     """`SteerableResNet` with the harmonic basis, built of escnn's `R2Conv`, `InnerBatchNorm` and `ReLU`.
 
     Each child takes and returns plain group-major tensors, so that features mean the same as in the native network (see
@@ -77,18 +77,13 @@ class EscnnResNet(Encoder):
     ) -> None:
         super().__init__(group, in_chans, num_classes)
         fields = field_count(self.group, width)
-        k = default_kernel_size(self.group) if kernel_size is None else kernel_size
+        k = check_kernel_size(kernel_size, self.group)
         native_block, depths, stem = resnet_plan(architecture)
         _check_options(k, basis, norm)
         escnn = import_escnn()
-        self.structure: dict[str, Any] = {
-            "architecture": architecture,
-            "group": self.group.name,
-            "width": width,
-            "kernel_size": k,
-            "basis": "harmonic",
-            "norm": "batch",
-        }
+        self.usual = {"kernel_size": default_kernel_size(self.group), "basis": "harmonic"}
+        self.structure |= {"kernel_size": k, "basis": "harmonic"}
+        del self.structure["initialize"]  # of weights that are drawn, not of layers
         block = EscnnBottleneck if native_block.expansion > 1 else EscnnBasicBlock
         small = stem == "small"
         images, regular = escnn.images(self.group, in_chans), escnn.regular(self.group, fields)
@@ -97,7 +92,7 @@ class EscnnResNet(Encoder):
             images, regular, k if small else 7, stride=1 if small else 2, initialize=initialize
         )
         layers |= {"bn": field_norm(regular), "relu": escnn.nn.ReLU(regular, inplace=True)}
-        self._add_stage("stem", EscnnStage(layers, images, self.group, fields, lifting=True), width, 1 if small else 2)
+        self.add_stage("stem", EscnnStage(layers, images, self.group, fields, lifting=True), width, 1 if small else 2)
         current = fields
         for index, depth in enumerate(depths):
             layers = {} if small or index > 0 else {"pool": OnTensor(ExactDownsample2d("max"))}
@@ -111,8 +106,8 @@ class EscnnResNet(Encoder):
                 current = stage_fields * native_block.expansion
             stage = EscnnStage(layers, in_type, self.group, current)
             reduction = 2**index * (1 if small else 4)
-            self._add_stage(f"layer{index + 1}", stage, current * self.group.order, reduction)
-        self._finish(global_pool, group_pool)
+            self.add_stage(f"layer{index + 1}", stage, current * self.group.order, reduction)
+        self.finish(global_pool, group_pool)
 
 
 def _check_options(kernel_size: int, basis: str | None, norm: str) -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
-from eqmodels.backbones.encoder import Encoder
+from eqmodels.backbones.backbone import Backbone
 from eqmodels.backbones.escnn_modules import EscnnConv2d
 from eqmodels.backbones.escnn_resnet import EscnnResNet
 from eqmodels.backbones.resnet import SteerableResNet
@@ -26,7 +26,7 @@ __all__ = ["from_escnn", "pair_kernels", "to_escnn"]
 TOLERANCE = 1e-5
 """The relative residual (float32 bases give 1e-7) above which two kernel spaces are not the same."""
 
-_E = TypeVar("_E", bound=Encoder)
+_E = TypeVar("_E", bound=Backbone)
 
 
 @torch.no_grad()
@@ -48,6 +48,11 @@ def to_escnn(model: SteerableResNet) -> EscnnResNet:
         raise ValueError(
             f"only kernels of the harmonic basis have a counterpart in escnn; this model's basis is "
             f"{model.structure['basis']!r}, whose space is larger. Build it with basis='harmonic'."
+        )
+    if model.structure["downsampling"] != "pool":
+        raise ValueError(
+            f"escnn's network halves maps by pooling; this model's downsampling is "
+            f"{model.structure['downsampling']!r}, whose convolutions stride. Build it with downsampling='pool'."
         )
     twin = _like(EscnnResNet(**_options(model), initialize=False), model)
     changes: dict[tuple[int, bool], Tensor] = {}
@@ -125,7 +130,8 @@ def _options(model: SteerableResNet | EscnnResNet) -> dict[str, Any]:
     """The constructor's arguments, those of pooling and classifier as they are now."""
     pool = model.global_pool
     current = {"in_chans": model.in_chans, "num_classes": model.num_classes}
-    return model.structure | current | {"global_pool": pool.mode, "group_pool": pool.fibre.mode}
+    structure = {name: value for name, value in model.structure.items() if name != "downsampling"}
+    return structure | current | {"global_pool": pool.mode, "group_pool": pool.fibre.mode}
 
 
 def _pairs(native: SteerableResNet, other: EscnnResNet) -> Iterator[tuple[SteerableConv2d, EscnnConv2d]]:
@@ -145,7 +151,7 @@ def _norms(native: SteerableResNet, other: EscnnResNet) -> Iterator[tuple[nn.Mod
             yield norm.bn, twin
 
 
-def _like(twin: _E, model: Encoder) -> _E:
+def _like(twin: _E, model: Backbone) -> _E:
     """`twin` with the pooling (a canonical one has weights), classifier, dtype, device and mode of `model`."""
     twin.global_pool = copy.deepcopy(model.global_pool)
     twin.fc = copy.deepcopy(model.fc)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from torch import Tensor
 
 from eqmodels._shapes import Float
-from eqmodels.backbones.encoder import Encoder
-from eqmodels.backbones.files import build_encoder, describe_encoder
+from eqmodels.backbones.describe import rebuilt
+from eqmodels.backbones.network import StagedNetwork
 from eqmodels.checks import check_count
 
 __all__ = ["adapt_channels", "adapted_state", "with_channels"]
+
+N = TypeVar("N", bound=StagedNetwork)
 
 
 def adapt_channels(weight: Float[Tensor, ...], axis: int, channels: int) -> Float[Tensor, ...]:
@@ -39,19 +42,24 @@ def adapted_state(state: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> 
     return adapted
 
 
-def with_channels(encoder: Encoder, in_chans: int) -> Encoder:
+def with_channels(encoder: N, in_chans: int) -> N:
     """A copy of an encoder for images of `in_chans` channels, its lifting filters adapted, equivariant as before.
 
     Raises:
         TypeError: if `in_chans` is not an integer.
-        ValueError: if it is below 1, or the encoder is not as `create_model` builds it.
+        ValueError: if it is below 1, or the encoder is not as its class builds it: with children exchanged.
     """
-    description = describe_encoder(encoder)
-    description["model_args"]["in_chans"] = check_count("in_chans", in_chans, 1)
-    adapted = build_encoder(description)
-    adapted.load_state_dict(adapted_state(encoder.state_dict(), adapted.state_dict()))
+    adapted = rebuilt(encoder, in_chans=check_count("in_chans", in_chans, 1))
+    state, own = encoder.state_dict(), adapted.state_dict()
+    if state.keys() != own.keys():
+        raise ValueError(
+            f"only networks as create_model builds them can be adapted; this {type(encoder).__name__} has other "
+            "layers. Adapt the network first, and exchange children then."
+        )
+    adapted.load_state_dict(adapted_state(state, own))
     reference = next(encoder.parameters())
     adapted.to(reference.device, reference.dtype).train(encoder.training)
+    adapted.set_grad_checkpointing(encoder.grad_checkpointing)
     if encoder.preprocessing is not None:
         adapted.preprocessing = encoder.preprocessing.with_channels(in_chans)
     return adapted

@@ -1,121 +1,209 @@
-"""Every model by its name: ``<group>_<architecture>[_w<width>]``, or ``<architecture>`` for the standard networks."""
+"""Architectures by their names: registered beside their classes, found, built and listed."""
 
 from __future__ import annotations
 
 import difflib
 import fnmatch
-import inspect
-import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from eqmodels.backbones.encoder import Encoder
-from eqmodels.backbones.escnn_resnet import EscnnResNet
-from eqmodels.backbones.resnet import RESNETS, SteerableResNet
-from eqmodels.backbones.standard_resnet import StandardResNet
-from eqmodels.backbones.wide_resnet import WIDE_RESNETS, WideSteerableResNet
+from eqmodels.backbones.names import ModelName, parse_name
+from eqmodels.backbones.network import StagedNetwork
+from eqmodels.options import check_options, options_of
+from eqmodels.registry import Registry, UnknownNameError
 
-__all__ = ["check_name", "create_model", "list_models"]
+__all__ = ["BACKBONES", "Architecture", "build", "check_name", "list_models", "register_backbone", "resolve"]
 
 GROUPS = ("c1", "c4", "d4", "c8", "d8")
 """The groups whose models are listed; other groups can be named too, as in ``c6_resnet18s_w96``."""
 
-_NAME = re.compile(
-    r"((?P<group>[cd][1-9][0-9]*)_)?"
-    rf"(?P<architecture>{'|'.join([*RESNETS, *WIDE_RESNETS])})"
-    r"(_w(?P<width>[1-9][0-9]*))?"
-)
+NATIVE = "native"
+
+Builder = Callable[..., StagedNetwork]
+B = TypeVar("B", bound=Builder)
+
+
+class Architecture:
+    """What is registered under one name: the class that builds it with a group, without one, and by each backend."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.builders: dict[tuple[bool, str], Builder] = {}
+
+    def __call__(self, group: str | None = None, *, backend: str = NATIVE, **options: Any) -> StagedNetwork:  # noqa: ANN401
+        """The network, with random weights."""
+        return self.builder(group is not None, backend)(**self.named(group, backend), **options)
+
+    def named(self, group: str | None, backend: str) -> dict[str, Any]:
+        """The arguments that the class takes of a name: the architecture, if it has several, and the group."""
+        known = options_of(self.builder(group is not None, backend))
+        return {k: v for k, v in {"architecture": self.name, "group": group}.items() if k in known and v is not None}
+
+    def builder(self, with_group: bool, backend: str = NATIVE) -> Builder:
+        """The class that builds it.
+
+        Raises:
+            ValueError: if there is none with (or without) a group, or by this backend.
+        """
+        if (found := self.builders.get((with_group, backend))) is not None:
+            return found
+        backends = sorted({own for _, own in self.builders})
+        if backend not in backends:
+            raise ValueError(
+                f"{self.name} has the backends {', '.join(map(repr, backends))}; got {backend!r}. Use {backends[0]!r}."
+            )
+        if with_group:
+            raise ValueError(
+                f"{self.name} has no group with backend={backend!r}; got one in the name. Use {self.name!r}."
+            )
+        way_out = f"Use 'c4_{self.name}', or 'c1_{self.name}' for the plain network."
+        raise ValueError(f"{self.name} with backend={backend!r} needs a group; the name has none. {way_out}")
+
+
+BACKBONES: Registry[Architecture] = Registry("backbone")
+"""Every architecture. Other distributions announce theirs as entry points of the group ``eqmodels.backbones``."""
+
+
+def register_backbone(*architectures: str, groups: bool = True, backend: str = NATIVE) -> Callable[[B], B]:
+    """Registers a class under the names of its architectures, so that ``c4_<architecture>_w16`` builds it.
+
+    The class is called with its options by name: `group` if it has groups, and `architecture` if it takes one.
+
+    Args:
+        *architectures: lower-case words, which a name may have between the group and its parts.
+        groups: whether names have a group in front.
+        backend: the word by which ``create_model(name, backend=...)`` chooses this class instead of another.
+
+    Raises:
+        ValueError: if a name is none, could be read as a group, or another class has it.
+
+    Example::
+
+        @register_backbone("one_layer")
+        class OneLayer(Backbone):
+            def __init__(self, group="c4", *, width=16, in_chans=3, num_classes=10):
+                super().__init__(group, in_chans, num_classes)
+                lifting = SteerableConv2d(group, in_chans, width // self.group.order, 3, lifting=True)
+                self.add_stage("stem", lifting, width, 1)
+                self.finish()
+
+
+        create_model("c4_one_layer_w8")
+    """
+
+    def add(target: B) -> B:
+        for name in architectures:
+            parsed = parse_name(name, architectures)
+            if parsed is None or parsed.group is not None or parsed.options or "-" in name:
+                raise ValueError(
+                    f"an architecture is named by lower-case words, digits and '_', without a group in front; got "
+                    f"{name!r}. Use, for instance, 'two_stage'."
+                )
+        for name in architectures:
+            _architecture(name).builders |= {(groups, backend): _checked(name, groups, backend, target)}
+        if isinstance(target, type) and issubclass(target, StagedNetwork):
+            # Of the class itself: a subclass that is not registered has no name.
+            target.architectures = (*vars(target).get("architectures", ()), *architectures)
+            target.backend = backend
+        return target
+
+    return add
+
+
+def _architecture(name: str) -> Architecture:
+    try:
+        return BACKBONES.find(name, plugins=False)
+    except UnknownNameError:
+        return BACKBONES.register(name)(Architecture(name))
+
+
+def _checked(name: str, groups: bool, backend: str, target: Builder) -> Builder:
+    """The class itself, unless another one has its place; a module that is imported anew replaces its own."""
+    there = _architecture(name).builders.get((groups, backend))
+    origins = [f"{getattr(one, '__module__', '?')}.{getattr(one, '__qualname__', one)}" for one in (there, target)]
+    if there is not None and origins[0] != origins[1]:
+        raise ValueError(
+            f"the backbone {name!r} is registered already, by {origins[0]}; got {origins[1]}. Choose another name."
+        )
+    return target
+
+
+def resolve(name: str, *, plugins: bool = True) -> tuple[ModelName, Architecture]:
+    """The parts of a name, and the architecture that it names.
+
+    Args:
+        name: of a network.
+        plugins: whether the module of another distribution may be imported for it; not for a name that stands in a
+            file.
+
+    Raises:
+        TypeError: if the name is no string.
+        ValueError: if it is unknown; gives the nearest ones.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string such as 'c4_resnet18s'; got {name!r}. list_models() gives all names.")
+    parsed = parse_name(name, BACKBONES.names())
+    if parsed is None:
+        nearest = difflib.get_close_matches(name[:200], list_models(), n=3, cutoff=0.0)
+        shown = repr(name if len(name) <= 80 else f"{name[:77]}...")
+        raise UnknownNameError(
+            f"no model is named {shown}; the nearest names are {', '.join(nearest)}. A name is "
+            "<group>_<architecture>[_<parts>][_w<width>]; list_models() gives all."
+        )
+    return parsed, BACKBONES.find(parsed.architecture, plugins=plugins)
+
+
+def build(name: str, *, plugins: bool = True, **options: Any) -> StagedNetwork:  # noqa: ANN401 (each class has its own)
+    """Builds a network by its name, with random weights, see `create_model`.
+
+    Args:
+        name: ``<group>_<architecture>[_<parts>][_w<width>]``.
+        plugins: whether the module of another distribution may be imported for it.
+        **options: of the class; and `backend`.
+
+    Raises:
+        TypeError: if the name is no string, or the network has no such option, or it is of another type.
+        ValueError: if the name is unknown, an option is given twice, or breaks its rule.
+    """
+    parsed, architecture = resolve(name, plugins=plugins)
+    backend = options.pop("backend", NATIVE)
+    builder = architecture.builder(parsed.group is not None, backend)
+    if twice := [option for option in parsed.options if option in options]:
+        raise ValueError(
+            f"the {twice[0]} is given twice, in the name {name!r} and as {twice[0]}={options[twice[0]]!r}; drop one."
+        )
+    subject = f"{name!r}" if backend == NATIVE else f"{name!r} with backend={backend!r}"
+    merged = check_options(builder, {**parsed.options, **options}, subject=subject, without=("architecture", "group"))
+    return builder(**architecture.named(parsed.group, backend), **merged)
+
+
+def check_name(name: str) -> None:
+    """Refuses what `build` has no network for, without building any.
+
+    Raises:
+        ValueError: if the name is unknown; gives the nearest ones.
+        TypeError: if it is no string, or a part stands for an option that the class does not have.
+    """
+    parsed, architecture = resolve(name)
+    builder = architecture.builder(parsed.group is not None)
+    check_options(builder, parsed.options, subject=f"{name!r}", without=("architecture", "group"))
 
 
 def list_models(pattern: str = "*") -> list[str]:
     """The names of the registered models that match a shell pattern, sorted.
 
+    Each architecture is listed with the groups C1, C4, D4, C8 and D8; those that other distributions announce too,
+    without importing them.
+
     Example:
         >>> list_models("*c4*resnet18s")
         ['c4_resnet18s']
     """
-    equivariant = [f"{group}_{architecture}" for group in GROUPS for architecture in [*RESNETS, *WIDE_RESNETS]]
-    return sorted(fnmatch.filter([*RESNETS, *equivariant], pattern))
-
-
-def create_model(name: str, **options: Any) -> Encoder:  # noqa: ANN401 (each family checks its own)
-    """Builds a network by its name, with random weights.
-
-    Args:
-        name: ``<group>_<architecture>[_w<width>]``, for instance ``"c4_resnet18s"`` or
-            ``"d4_wide_resnet16_8_w64"``; without a group the standard network (torchvision's). The width counts dense
-            channels of the first stage.
-        **options: arguments of `SteerableResNet`, `WideSteerableResNet` or `StandardResNet`: `in_chans`, `num_classes`,
-            `global_pool`, `basis`, ...; and ``backend="escnn"`` for a ResNet built of escnn's modules.
-
-    Raises:
-        ValueError: if the name is unknown (the nearest ones are given) or an option breaks its rule.
-        TypeError: if the name is no string, or the network does not have such an option.
-        ModuleNotFoundError: if ``backend="escnn"`` and escnn is not installed.
-
-    Example:
-        >>> model = create_model("c4_resnet18s_w16", num_classes=0, in_chans=1)
-        >>> model.num_features, str(model.group)
-        (32, 'C4')
-    """
-    match = _parsed(name)
-    if match["width"] is not None:
-        if "width" in options:
-            raise ValueError(
-                f"the width is given twice, in the name {name!r} and as width={options['width']}; drop one."
-            )
-        options["width"] = int(match["width"])
-    backend = options.pop("backend", "native")
-    if backend not in ("native", "escnn"):
-        raise ValueError(f"backend must be 'native' or 'escnn'; got {backend!r}. Use 'native'.")
-    architecture = match["architecture"]
-    arguments: tuple[str, ...] = (architecture,) if match["group"] is None else (architecture, match["group"])
-    family = _family(name, match["group"], architecture, backend)
-    known = [
-        parameter for parameter in inspect.signature(family).parameters if parameter not in ("architecture", "group")
-    ]
-    if unknown := sorted(set(options) - set(known)):
-        raise TypeError(f"{name!r} has no option {unknown[0]!r}; its options are {', '.join(known)}. Drop it.")
-    model: Encoder = family(*arguments, **options)
-    return model
-
-
-def check_name(name: str) -> None:
-    """Refuses what `create_model` has no network for, without building any.
-
-    Raises:
-        ValueError: if the name is unknown; gives the nearest ones.
-        TypeError: if it is no string.
-    """
-    match = _parsed(name)
-    _family(name, match["group"], match["architecture"], "native")
-
-
-def _parsed(name: str) -> re.Match[str]:
-    """The parts of a name: group, architecture and width."""
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a string such as 'c4_resnet18s'; got {name!r}. list_models() gives all names.")
-    match = _NAME.fullmatch(name)
-    if match is None:
-        nearest = difflib.get_close_matches(name, list_models(), n=3, cutoff=0.0)
-        raise ValueError(
-            f"no model is named {name!r}; the nearest names are {', '.join(nearest)}. "
-            "A name is <group>_<architecture>[_w<width>]; list_models() gives all."
-        )
-    return match
-
-
-def _family(name: str, group: str | None, architecture: str, backend: str) -> Callable[..., Encoder]:
-    """The class that builds the named network."""
-    is_resnet = architecture in RESNETS
-    if backend == "escnn":
-        if group is None or not is_resnet:
-            raise ValueError(
-                f"backend='escnn' builds the equivariant ResNets only; got {name!r}. Use, for instance, 'c4_resnet18s'."
-            )
-        return EscnnResNet
-    if group is not None:
-        return SteerableResNet if is_resnet else WideSteerableResNet
-    if not is_resnet:
-        raise ValueError(f"the wide ResNets need a group; got {name!r}. Use {f'c1_{name}'!r} for the plain network.")
-    return StandardResNet
+    names: list[str] = []
+    for name in BACKBONES.names():
+        try:
+            kinds = {groups for groups, _ in BACKBONES.find(name, plugins=False).builders}
+        except UnknownNameError:
+            kinds = {True}
+        names += [f"{group}_{name}" for group in GROUPS if True in kinds] + ([name] if False in kinds else [])
+    return sorted(fnmatch.filter(names, pattern))

@@ -6,14 +6,18 @@ Source: He et al. 2016, arXiv 1512.03385; the group convolutions: Cohen and Well
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Literal
 
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
-from eqmodels.backbones.encoder import Encoder
+from eqmodels.backbones.backbone import Backbone
+from eqmodels.backbones.registry import register_backbone
 from eqmodels.backbones.stages import (
     NormName,
     StemName,
+    check_kernel_size,
+    check_option,
     default_kernel_size,
     field_count,
     image_stem,
@@ -30,13 +34,17 @@ from eqmodels.layers import (
     default_basis,
 )
 
-__all__ = ["RESNETS", "RESNET_DEPTHS", "BasicBlock", "Bottleneck", "SteerableResNet", "resnet_plan"]
+__all__ = ["RESNETS", "RESNET_DEPTHS", "BasicBlock", "Bottleneck", "Downsampling", "SteerableResNet", "resnet_plan"]
+
+Downsampling = Literal["pool", "stride"]
+"""How a map is halved: a mean pooling before the convolution, exact at every size, or a stride of the convolution."""
 
 
 class BasicBlock(nn.Module):
     """Two k x k steerable convolutions and a shortcut; a block that halves the map pools it first, for both branches.
 
-    ``(B, |G| in_fields, H, W) -> (B, |G| fields, H', W')``.
+    ``(B, |G| in_fields, H, W) -> (B, |G| fields, H', W')``. With ``downsampling="stride"`` the first convolution and
+    that of the shortcut stride instead.
     """
 
     expansion = 1
@@ -51,20 +59,22 @@ class BasicBlock(nn.Module):
         kernel_size: int,
         basis: BasisName | None,
         norm: NormName,
+        downsampling: Downsampling = "pool",
     ) -> None:
         super().__init__()
         self.group = group
         self.in_field, self.out_field = Regular(group, in_fields), Regular(group, fields)
-        self.pool = ExactDownsample2d() if halve else nn.Identity()
-        self.conv1 = SteerableConv2d(group, in_fields, fields, kernel_size, bias=False, basis=basis)
+        stride = 2 if halve and downsampling == "stride" else 1
+        self.pool = ExactDownsample2d() if halve and stride == 1 else nn.Identity()
+        self.conv1 = _spatial(group, in_fields, fields, kernel_size, stride, basis)
         self.bn1 = make_norm(norm, group, fields)
         self.conv2 = SteerableConv2d(group, fields, fields, kernel_size, bias=False, basis=basis)
         self.bn2 = make_norm(norm, group, fields)
         self.relu = nn.ReLU(inplace=True)
-        self.downsample = _shortcut(group, in_fields, fields, norm) if in_fields != fields else nn.Identity()
+        self.downsample = _shortcut(group, in_fields, fields, norm, stride) if in_fields != fields else nn.Identity()
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
-        """The maps of both branches, added and activated."""
+        """The activated sum of residual and shortcut, ``(B, |G| in_fields, H, W) -> (B, |G| out_fields, H', W')``."""
         maps = self.pool(maps)
         residual = self.relu(self.bn1(self.conv1(maps)))
         residual = self.bn2(self.conv2(residual))
@@ -75,7 +85,8 @@ class BasicBlock(nn.Module):
 class Bottleneck(nn.Module):
     """A 1 x 1, a k x k and a widening 1 x 1 steerable convolution and a shortcut; pools before the middle one.
 
-    ``(B, |G| in_fields, H, W) -> (B, 4 |G| fields, H', W')``.
+    ``(B, |G| in_fields, H, W) -> (B, 4 |G| fields, H', W')``. With ``downsampling="stride"`` the middle convolution and
+    that of the shortcut stride instead.
     """
 
     expansion = 4
@@ -90,23 +101,26 @@ class Bottleneck(nn.Module):
         kernel_size: int,
         basis: BasisName | None,
         norm: NormName,
+        downsampling: Downsampling = "pool",
     ) -> None:
         super().__init__()
         self.group = group
         out_fields = fields * self.expansion
         self.in_field, self.out_field = Regular(group, in_fields), Regular(group, out_fields)
-        self.pool = ExactDownsample2d() if halve else nn.Identity()
+        stride = 2 if halve and downsampling == "stride" else 1
+        self.pool = ExactDownsample2d() if halve and stride == 1 else nn.Identity()
         self.conv1 = SteerableConv2d(group, in_fields, fields, 1, bias=False)
         self.bn1 = make_norm(norm, group, fields)
-        self.conv2 = SteerableConv2d(group, fields, fields, kernel_size, bias=False, basis=basis)
+        self.conv2 = _spatial(group, fields, fields, kernel_size, stride, basis)
         self.bn2 = make_norm(norm, group, fields)
         self.conv3 = SteerableConv2d(group, fields, out_fields, 1, bias=False)
         self.bn3 = make_norm(norm, group, out_fields)
         self.relu = nn.ReLU(inplace=True)
-        self.downsample = _shortcut(group, in_fields, out_fields, norm) if in_fields != out_fields else nn.Identity()
+        widens = in_fields != out_fields
+        self.downsample = _shortcut(group, in_fields, out_fields, norm, stride) if widens else nn.Identity()
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
-        """The maps of both branches, added and activated."""
+        """The activated sum of residual and shortcut, ``(B, |G| in_fields, H, W) -> (B, |G| out_fields, H', W')``."""
         residual = self.relu(self.bn1(self.conv1(maps)))
         residual = self.relu(self.bn2(self.conv2(self.pool(residual))))
         residual = self.bn3(self.conv3(residual))
@@ -114,8 +128,14 @@ class Bottleneck(nn.Module):
         return activated
 
 
-def _shortcut(group: PlanarGroup, in_fields: int, out_fields: int, norm: NormName) -> nn.Module:
-    conv = SteerableConv2d(group, in_fields, out_fields, 1, bias=False)
+def _spatial(
+    group: PlanarGroup, in_fields: int, out_fields: int, kernel_size: int, stride: int, basis: BasisName | None
+) -> SteerableConv2d:
+    return SteerableConv2d(group, in_fields, out_fields, kernel_size, stride=stride, bias=False, basis=basis)
+
+
+def _shortcut(group: PlanarGroup, in_fields: int, out_fields: int, norm: NormName, stride: int) -> nn.Module:
+    conv = SteerableConv2d(group, in_fields, out_fields, 1, stride=stride, bias=False)
     return nn.Sequential(conv, make_norm(norm, group, out_fields))
 
 
@@ -147,7 +167,8 @@ def resnet_plan(
     return block, depths, "small" if architecture.endswith("s") else "imagenet"
 
 
-class SteerableResNet(Encoder):
+@register_backbone(*RESNETS)
+class SteerableResNet(Backbone):
     """A ResNet whose every layer is a group convolution.
 
     With C1 it is the control: an ordinary convolutional network that differs from the C4 one in the group alone.
@@ -165,6 +186,8 @@ class SteerableResNet(Encoder):
         kernel_size: of the spatial convolutions; None for 3 (pixel groups) or 5 (the others).
         basis: ``"pixel"``, ``"harmonic"`` or None for the group's default.
         norm: ``"batch"`` or ``"layer"``.
+        downsampling: ``"pool"``, exact at every size, or ``"stride"``: convolutions of stride 2, as in torchvision's
+            network, exact where sides are 1 mod 32 (small stem: 1 mod 8) and refused elsewhere.
         pose_hidden: of a canonical pooling, dense channels of the hidden layer of what predicts the pose.
 
     Raises:
@@ -185,23 +208,20 @@ class SteerableResNet(Encoder):
         kernel_size: int | None = None,
         basis: BasisName | None = None,
         norm: NormName = "batch",
+        downsampling: Downsampling = "pool",
         pose_hidden: int = 2048,
     ) -> None:
         super().__init__(group, in_chans, num_classes)
         block, depths, stem = resnet_plan(architecture)
+        check_option("downsampling", downsampling, Downsampling)
+        pools = downsampling == "pool"
         fields = field_count(self.group, width)
-        k = default_kernel_size(self.group) if kernel_size is None else kernel_size
-        self.structure = {
-            "architecture": architecture,
-            "group": self.group.name,
-            "width": width,
-            "kernel_size": k,
-            "basis": default_basis(self.group) if basis is None else basis,
-            "norm": norm,
-        }
-        lifting, pool, reduction = image_stem(stem, self.group, in_chans, fields, k, basis)
+        k = check_kernel_size(kernel_size, self.group)
+        self.usual = {"kernel_size": default_kernel_size(self.group), "basis": default_basis(self.group)}
+        self.structure |= {"kernel_size": k, "basis": default_basis(self.group) if basis is None else basis}
+        lifting, pool, reduction = image_stem(stem, self.group, in_chans, fields, k, basis, every_size=pools)
         lifting |= {"bn": make_norm(norm, self.group, fields), "relu": nn.ReLU(inplace=True)}
-        self._add_stage("stem", nn.Sequential(lifting), width, reduction)
+        self.add_stage("stem", nn.Sequential(lifting), width, reduction)
         reduction *= 1 if isinstance(pool, nn.Identity) else 2
         current = fields
         for index, depth in enumerate(depths):
@@ -219,7 +239,8 @@ class SteerableResNet(Encoder):
                     kernel_size=k,
                     basis=basis,
                     norm=norm,
+                    downsampling=downsampling,
                 )
                 current = fields * 2**index * block.expansion
-            self._add_stage(f"layer{index + 1}", nn.Sequential(blocks), current * self.group.order, reduction)
-        self._finish(global_pool, group_pool, pose_hidden)
+            self.add_stage(f"layer{index + 1}", nn.Sequential(blocks), current * self.group.order, reduction)
+        self.finish(global_pool, group_pool, pose_hidden)

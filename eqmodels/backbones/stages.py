@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from torch import nn
 
+from eqmodels.checks import check_count
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import (
     BasisName,
@@ -18,7 +19,19 @@ from eqmodels.layers import (
     default_basis,
 )
 
-__all__ = ["NormName", "StemName", "check_option", "default_kernel_size", "field_count", "image_stem", "make_norm"]
+__all__ = [
+    "NormName",
+    "StemName",
+    "check_kernel_size",
+    "check_option",
+    "default_kernel_size",
+    "field_count",
+    "image_stem",
+    "make_norm",
+]
+
+LARGEST_KERNEL = 15
+"""Pixels along a side: the tables of a basis grow with the fourth power, also on the device `meta`."""
 
 NormName = Literal["batch", "layer"]
 StemName = Literal["small", "imagenet"]
@@ -50,6 +63,20 @@ def field_count(group: PlanarGroup, channels: int) -> int:
     return channels // group.order
 
 
+def check_kernel_size(kernel_size: int | None, group: PlanarGroup) -> int:
+    """The kernel size itself, or the group's default for None.
+
+    Raises:
+        TypeError: if it is no integer.
+        ValueError: if it is below 1 or above 15.
+    """
+    if kernel_size is None:
+        return default_kernel_size(group)
+    if check_count("kernel_size", kernel_size) > LARGEST_KERNEL:
+        raise ValueError(f"kernel_size must be at most {LARGEST_KERNEL}; got {kernel_size}. Use 3, 5 or 7.")
+    return kernel_size
+
+
 def default_kernel_size(group: PlanarGroup) -> int:
     """3 for groups that permute the pixels, else 5: a turned 3 x 3 kernel is too coarse for finer angles."""
     return 3 if default_basis(group) == "pixel" else 5
@@ -66,12 +93,28 @@ def make_norm(norm: NormName, group: PlanarGroup, fields: int) -> nn.Module:
 
 
 def image_stem(
-    stem: StemName, group: PlanarGroup, in_chans: int, fields: int, kernel_size: int, basis: BasisName | None
+    stem: StemName,
+    group: PlanarGroup,
+    in_chans: int,
+    fields: int,
+    kernel_size: int,
+    basis: BasisName | None,
+    *,
+    every_size: bool = True,
 ) -> tuple[OrderedDict[str, nn.Module], nn.Module, int]:
     """The lifting layers in front of the first stage.
 
     ``"small"`` (28 .. 64 pixels) is one lifting convolution; ``"imagenet"`` (96 ..) a 7 x 7 one of stride 2, made exact
     at every size by `OddSize2d` for the price of a two-pixel average, and a max-pooling that opens the first stage.
+
+    Args:
+        stem: ``"small"`` or ``"imagenet"``.
+        group: that images are lifted to.
+        in_chans: channels of the images.
+        fields: regular fields that the lifting convolution puts out.
+        kernel_size: of the small stem.
+        basis: of the kernels, see `SteerableConv2d`.
+        every_size: whether even sizes are made odd first; else the stride refuses them.
 
     Returns:
         The named layers, the pooling that the first stage starts with, and the reduction that the layers make.
@@ -84,4 +127,6 @@ def image_stem(
         conv = SteerableConv2d(group, in_chans, fields, kernel_size, bias=False, basis=basis, lifting=True)
         return OrderedDict(conv=conv), nn.Identity(), 1
     conv = SteerableConv2d(group, in_chans, fields, 7, stride=2, padding=3, bias=False, basis=basis, lifting=True)
-    return OrderedDict(odd=OddSize2d(), conv=conv), ExactDownsample2d("max"), 2
+    layers: OrderedDict[str, nn.Module] = OrderedDict(odd=OddSize2d()) if every_size else OrderedDict()
+    layers["conv"] = conv
+    return layers, ExactDownsample2d("max"), 2

@@ -10,15 +10,17 @@ from collections import OrderedDict
 from torch import nn
 from torchvision.models import resnet as torchvision_resnet
 
-from eqmodels.backbones.encoder import Encoder
-from eqmodels.backbones.resnet import resnet_plan
+from eqmodels.backbones.backbone import Backbone
+from eqmodels.backbones.registry import register_backbone
+from eqmodels.backbones.resnet import RESNETS, resnet_plan
 from eqmodels.backbones.stages import field_count
 from eqmodels.layers import GlobalPoolMode
 
 __all__ = ["StandardResNet"]
 
 
-class StandardResNet(Encoder):
+@register_backbone(*RESNETS, groups=False)
+class StandardResNet(Backbone):
     """torchvision's ResNet, at any width and with either stem.
 
     At width 64 with the ImageNet stem it computes what torchvision's network of the same name does (see
@@ -50,14 +52,13 @@ class StandardResNet(Encoder):
         super().__init__("c1", in_chans, num_classes)
         steerable_block, depths, stem = resnet_plan(architecture)
         field_count(self.group, width)
-        self.structure = {"architecture": architecture, "width": width}
         bottleneck = steerable_block.expansion > 1
         block = torchvision_resnet.Bottleneck if bottleneck else torchvision_resnet.BasicBlock
         small = stem == "small"
         conv = nn.Conv2d(in_chans, width, 3 if small else 7, 1 if small else 2, 1 if small else 3, bias=False)
         nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
         layers = OrderedDict(conv=conv, bn=nn.BatchNorm2d(width), relu=nn.ReLU(inplace=True))
-        self._add_stage("stem", nn.Sequential(layers), width, 1 if small else 2)
+        self.add_stage("stem", nn.Sequential(layers), width, 1 if small else 2)
         current = width
         for index, depth in enumerate(depths):
             blocks: OrderedDict[str, nn.Module] = OrderedDict()
@@ -74,8 +75,8 @@ class StandardResNet(Encoder):
             for module in stage.modules():
                 if isinstance(module, nn.Conv2d):
                     nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            self._add_stage(f"layer{index + 1}", stage, current, 2**index * (1 if small else 4))
-        self._finish(global_pool, "max")
+            self.add_stage(f"layer{index + 1}", stage, current, 2**index * (1 if small else 4))
+        self.finish(global_pool, "max")
 
 
 def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module | None:

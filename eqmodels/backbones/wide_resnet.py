@@ -12,12 +12,13 @@ from typing import Literal
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
-from eqmodels.backbones.encoder import Encoder
+from eqmodels.backbones.backbone import Backbone
+from eqmodels.backbones.registry import register_backbone
 from eqmodels.backbones.stages import (
     NormName,
     StemName,
+    check_kernel_size,
     check_option,
-    default_kernel_size,
     field_count,
     image_stem,
     make_norm,
@@ -75,7 +76,7 @@ class PreActivationBlock(nn.Module):
         self.downsample = SteerableConv2d(group, in_fields, fields, 1, bias=False) if self.projects else nn.Identity()
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
-        """The maps of both branches, added."""
+        """Residual and shortcut added, ``(B, |G| in_fields, H, W) -> (B, |G| fields, H', W')``."""
         activated = self.pool(self.relu(self.bn1(maps)))
         # As in the original: a projection sees the activated map, the identity the raw one.
         shortcut = self.downsample(activated) if self.projects else self.pool(maps)
@@ -84,7 +85,8 @@ class PreActivationBlock(nn.Module):
         return total
 
 
-class WideSteerableResNet(Encoder):
+@register_backbone(*WIDE_RESNETS)
+class WideSteerableResNet(Backbone):
     """A wide pre-activation ResNet of group convolutions: three stages, and `layer4` as the final norm and ReLU.
 
     Args:
@@ -134,28 +136,18 @@ class WideSteerableResNet(Encoder):
         depth, widening = WIDE_RESNETS[architecture]
         width = 16 * widening if width is None else width
         field_count(first, width)
-        self.structure = {
-            "architecture": architecture,
-            "group": first.name,
-            "width": width,
-            "restrict": None if restrict is None else [g.name for g in groups],
-            "dropout": dropout,
-            "stem": stem,
-            "kernel_size": kernel_size,
-            "basis": basis,
-            "norm": norm,
-        }
+        self.structure |= {"width": width, "restrict": None if restrict is None else [g.name for g in groups]}
         # The stem is `widening` times narrower than the first stage, as far as whole fields go.
         stem_fields = -(-width // (widening * first.order))
-        k = default_kernel_size(first) if kernel_size is None else kernel_size
+        k = check_kernel_size(kernel_size, first)
         lifting, pool, reduction = image_stem(stem, first, in_chans, stem_fields, k, basis)
-        self._add_stage("stem", nn.Sequential(lifting), stem_fields * first.order, reduction)
+        self.add_stage("stem", nn.Sequential(lifting), stem_fields * first.order, reduction)
         reduction *= 1 if isinstance(pool, nn.Identity) else 2
         previous, channels = first, stem_fields * first.order
         for index, stage_group in enumerate(groups):
             halve = index > 0
             reduction *= 2 if halve else 1
-            k = default_kernel_size(stage_group) if kernel_size is None else kernel_size
+            k = check_kernel_size(kernel_size, stage_group)
             blocks: OrderedDict[str, nn.Module] = OrderedDict()
             if index == 0 and not isinstance(pool, nn.Identity):
                 blocks["pool"] = pool
@@ -175,7 +167,7 @@ class WideSteerableResNet(Encoder):
                 )
                 channels = width * 2**index
             previous = stage_group
-            self._add_stage(f"layer{index + 1}", nn.Sequential(blocks), channels, reduction)
+            self.add_stage(f"layer{index + 1}", nn.Sequential(blocks), channels, reduction)
         final = OrderedDict(bn=make_norm(norm, self.group, channels // self.group.order), relu=nn.ReLU(inplace=True))
-        self._add_stage("layer4", nn.Sequential(final), channels, reduction)
-        self._finish(global_pool, group_pool, pose_hidden)
+        self.add_stage("layer4", nn.Sequential(final), channels, reduction)
+        self.finish(global_pool, group_pool, pose_hidden)

@@ -15,7 +15,7 @@ import torch
 
 from eqmodels.cli.demo_report import SHOWN, DemoResult, Learning, TwinResult, write_report
 from eqmodels.cli.table import percent, table
-from eqmodels.data import LabelledImages, load_data
+from eqmodels.data import Source, balanced_subset, load_data
 from eqmodels.evaluation import EncoderEvaluation, evaluate, images_per_second
 from eqmodels.export import to_plain
 from eqmodels.hub import load_pretrained
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         shown = SHOWN[twin.model.backbone.group.name]
         scores = evaluate(
-            twin, train, test, features=shown, knn=False, fractions=(), curve_images=CURVE_IMAGES, strengths=STRENGTHS
+            twin, train, test, kinds=shown, knn=False, fractions=(), curve_images=CURVE_IMAGES, strengths=STRENGTHS
         )
         results.append(TwinResult(name, twin, scores, speeds[name]))
     print(f"pretraining a tiny network for {arguments.seconds:.0f} s ...", file=sys.stderr, flush=True)
@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _speeds(twins: dict[str, Run], test: LabelledImages) -> dict[str, float]:
+def _speeds(twins: dict[str, Run], test: Source) -> dict[str, float]:
     """Images per second of the exported encoders."""
     networks = {name: to_plain(run.model.backbone, size=28, fold_batch_norm=True) for name, run in twins.items()}
     networks = {name: network.to(memory_format=torch.channels_last) for name, network in networks.items()}
@@ -92,21 +92,21 @@ def _speeds(twins: dict[str, Run], test: LabelledImages) -> dict[str, float]:
     return images_per_second(networks, images)
 
 
-def _learn(train: LabelledImages, test: LabelledImages, seconds: float) -> Learning:
+def _learn(train: Source, test: Source, seconds: float) -> Learning:
     """Pretrains a tiny network until the time is over, and measures it before and after."""
     config = PretrainConfig(model="c4_resnet18s_w8", batch_size=64, data=DATA)
     with torch.random.fork_rng(devices=[]):
         config = replace(config, epochs=_epochs(config, train, seconds))
         training = Pretraining(config, train)
 
-        few = train.balanced_subset(LEARNING_IMAGES)
+        few = balanced_subset(train, LEARNING_IMAGES)
 
         def scored() -> EncoderEvaluation:
             return evaluate(
                 snapshot(training),
                 few,
                 test,
-                features=SHOWN["c4"],
+                kinds=SHOWN["c4"],
                 knn=False,
                 fractions=(),
                 curve_images=0,
@@ -125,7 +125,7 @@ def _learn(train: LabelledImages, test: LabelledImages, seconds: float) -> Learn
     return Learning(config.model, spent, tuple(losses), config.batch_size, before, after)
 
 
-def _epochs(config: PretrainConfig, train: LabelledImages, seconds: float) -> int:
+def _epochs(config: PretrainConfig, train: Source, seconds: float) -> int:
     """How many epochs the time takes on this machine, so that the schedule ends with it, or in the epoch after."""
     trial = Pretraining(replace(config, epochs=TRIAL_STEPS), train)
     trial.network.train()
@@ -151,7 +151,7 @@ def _text(result: DemoResult) -> str:
     rows = [
         [
             name,
-            scores.features,
+            scores.kind,
             percent(scores.accuracy),
             percent(scores.turned),
             percent(scores.angle_worst),

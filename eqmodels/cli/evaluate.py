@@ -9,9 +9,9 @@ from pathlib import Path
 
 from eqmodels.cli.images import with_channels
 from eqmodels.cli.table import percent, table
-from eqmodels.data import Split, list_data, load_data
+from eqmodels.data import Split, at_most, list_data, load_data
 from eqmodels.evaluation import EncoderEvaluation, SeedSummary, evaluate, over_seeds
-from eqmodels.evaluation.encoder import CURVE_IMAGES, FRACTIONS
+from eqmodels.evaluation.evaluating import CURVE_IMAGES, FRACTIONS
 from eqmodels.evaluation.seeds import check_seeds
 from eqmodels.hub import load_pretrained
 from eqmodels.storage import prepare_folder, write_atomically
@@ -117,7 +117,7 @@ def _measured(network: Run, arguments: argparse.Namespace) -> EncoderEvaluation:
     quick: bool = arguments.quick
     return evaluate(
         network,
-        with_channels(network, train.at_most(limit), "train"),
+        with_channels(network, at_most(train, limit), "train"),
         with_channels(network, test, "test"),
         seed=arguments.seed,
         report=lambda what: print(f"measuring {network.config.model}: {what}", file=sys.stderr, flush=True),
@@ -131,7 +131,7 @@ def evaluation_text(result: EncoderEvaluation) -> str:
     """The result as tables."""
     rows = [
         [
-            scores.features,
+            scores.kind,
             str(scores.width),
             percent(scores.accuracy),
             percent(scores.turned),
@@ -141,7 +141,7 @@ def evaluation_text(result: EncoderEvaluation) -> str:
             *(percent(scores.labels[part].mean if part in scores.labels else None) for part in ("0.01", "0.1")),
             f"{scores.effective_rank:.1f}",
         ]
-        for scores in result.features
+        for scores in result.kinds
     ]
     header = ["features", "width", "upright", "turned", "angles", "worst", "kNN", "1% labels", "10%", "rank"]
     tasks = [
@@ -175,11 +175,11 @@ def summary_text(summary: SeedSummary) -> str:
     """Means and intervals as a table."""
     rows = [
         [
-            found.features,
+            found.kind,
             str(found.width),
             *("-" if value is None else value.as_percent() for value in (found.accuracy, found.turned, found.knn)),
         ]
-        for found in summary.features
+        for found in summary.kinds
     ]
     tasks = "; ".join(f"{task.task} {task.accuracy.as_percent()}" for task in summary.tasks)
     return (

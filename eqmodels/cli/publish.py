@@ -51,5 +51,5 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"\npublished {arguments.repo} at {result.entry.commit}; {result.tag} names {result.tagged}, as before")
     else:
         print(f"\nnothing changed: {arguments.repo} stays at {result.entry.commit}")
-    print(f"\nthe line for eqmodels/hub/zoo.json:\n{result.entry.line()}")
+    print(f"\nthe line for eqmodels/remote/zoo.json:\n{result.entry.line()}")
     return 0

@@ -13,7 +13,7 @@ from typing import Any
 
 from eqmodels.cli.images import with_channels
 from eqmodels.cli.table import percent, table
-from eqmodels.data import LabelledImages, list_data, load_data
+from eqmodels.data import Source, at_most, coloured, list_data, load_data
 from eqmodels.hub import load_pretrained
 from eqmodels.studies import (
     EncoderSynergy,
@@ -201,8 +201,8 @@ def _measure(arguments: argparse.Namespace) -> int:
     for name, network in [(name, load_pretrained(name)) for name in arguments.names]:
         data = arguments.data or network.config.data
         size = network.config.size if arguments.size is None and data == "image_folder" else arguments.size
-        images = load_data(data, "test", root=arguments.root, size=size)
-        seen = with_channels(network, images.at_most(limit), "test")
+        test = load_data(data, "test", root=arguments.root, size=size)
+        seen = with_channels(network, at_most(test, limit), "test")
         measured = encoder_synergy(network, seen, folds=folds, report=_reporter(name))
         found += [(name, one) for one in measured]
     if arguments.json:
@@ -228,7 +228,7 @@ def _reporter(name: str) -> Callable[[str], None]:
 
 def _rank(plan: SynergyPlan, arguments: argparse.Namespace) -> int:
     data = load_study_data(plan, arguments.root)
-    train, seen = (_coloured(images, plan, seed) for seed, images in enumerate((data.train, data.seen)))
+    train, seen = (_coloured(part, plan, seed) for seed, part in enumerate((data.train, data.seen)))
     ranks, impossible = rank_tasks(
         train,
         seen,
@@ -262,8 +262,8 @@ def _rank(plan: SynergyPlan, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _coloured(images: LabelledImages, plan: SynergyPlan, seed: int) -> LabelledImages:
-    return images.coloured(seed=seed) if plan.coloured else images
+def _coloured(source: Source, plan: SynergyPlan, seed: int) -> Source:
+    return coloured(source, seed=seed) if plan.coloured else source
 
 
 def _content(study: SynergyStudy) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import torch
 
-from eqmodels.backbones import Encoder
+from eqmodels.backbones import Backbone
 from eqmodels.export.plain import to_plain
 
 __all__ = ["to_onnx"]
@@ -21,7 +21,7 @@ OPSET = 18
 
 
 def to_onnx(
-    model: Encoder,
+    model: Backbone,
     path: str | os.PathLike[str],
     *,
     size: int | tuple[int, int] = 32,

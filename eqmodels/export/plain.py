@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils import skip_init
 
 from eqmodels._shapes import Float
-from eqmodels.backbones import Encoder
+from eqmodels.backbones import Backbone
 from eqmodels.backbones.escnn_resnet import EscnnResNet
 from eqmodels.backbones.escnn_weights import from_escnn
 from eqmodels.export.fold import fold_batch_norms
@@ -33,7 +33,7 @@ Size: TypeAlias = tuple[int, int]
 Sizes: TypeAlias = dict[nn.Module, Size]
 
 
-def to_plain(model: Encoder, *, size: int | tuple[int, int] = 32, fold_batch_norm: bool = False) -> nn.Sequential:
+def to_plain(model: Backbone, *, size: int | tuple[int, int] = 32, fold_batch_norm: bool = False) -> nn.Sequential:
     """The network as stock `torch.nn` modules with the same child names and, in eval mode, the same outputs.
 
     The result is an ``nn.Sequential`` of `stem`, `layer1` .. `layer4`, `global_pool` and `fc`, each of which can be
@@ -72,7 +72,7 @@ def to_plain(model: Encoder, *, size: int | tuple[int, int] = 32, fold_batch_nor
         >>> plain.get_submodule("layer1.0.conv1")
         Conv2d(16, 16, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), bias=False)
     """
-    if not isinstance(model, Encoder):
+    if not isinstance(model, Backbone):
         raise TypeError(
             f"model must be an encoder of this package; got a {type(model).__name__}. "
             "Export the encoder inside it, and put the result in its place."
@@ -104,7 +104,7 @@ def _pair(size: int | tuple[int, int]) -> Size:
     return pair[0], pair[1]
 
 
-def _pooled_sizes(model: Encoder, size: Size) -> Sizes:
+def _pooled_sizes(model: Backbone, size: Size) -> Sizes:
     """The size of the maps that every adaptive pooling meets, from one forward pass without data."""
     ghost = copy.deepcopy(model).eval().to("meta")
     met: dict[str, Size] = {}

@@ -1,13 +1,11 @@
-"""Pretrained encoders: the zoo and the Hugging Face Hub."""
+"""Pretrained networks: the zoo and the Hugging Face Hub, with their runs, results and cards."""
 
-from eqmodels.backbones import Encoder
-from eqmodels.hub.index import ZooEntry, entry_of, read_index
-from eqmodels.hub.load import create_model, list_models, load, load_folder_or_repository, load_pretrained
-from eqmodels.hub.publish import Publication, publish
-from eqmodels.hub.push import push_encoder
-from eqmodels.hub.source import list_pretrained, locate
+from eqmodels.hub.entries import entry_of
+from eqmodels.hub.loading import create_model, list_models, load, load_pretrained
+from eqmodels.hub.publishing import Publication, publish
 from eqmodels.hub.timm_models import register_timm
-from eqmodels.hub.verify import Check, Verification, verify
+from eqmodels.hub.verification import Check, Verification, verify
+from eqmodels.remote import ZooEntry, list_pretrained, locate, read_index
 
 __all__ = [
     "Check",
@@ -22,12 +20,7 @@ __all__ = [
     "load_pretrained",
     "locate",
     "publish",
-    "push_encoder",
     "read_index",
     "register_timm",
     "verify",
 ]
-
-
-Encoder.hub_loader = staticmethod(load_folder_or_repository)
-Encoder.hub_pusher = staticmethod(push_encoder)

@@ -10,11 +10,13 @@ from typing import Any
 import jinja2
 from huggingface_hub import EvalResult, ModelCardData
 
+from eqmodels.backbones.formats import read_network_config
 from eqmodels.evaluation import CONTROLS, TURNED_PROBE, EncoderEvaluation
 from eqmodels.groups import PlanarGroup
-from eqmodels.hub.index import ZooEntry, entry_of, read_results
+from eqmodels.hub.entries import entry_of, read_results
 from eqmodels.hub.picture import PICTURE
-from eqmodels.storage import CONFIG, StorageError, read_config, reason_of
+from eqmodels.remote import ZooEntry
+from eqmodels.storage import CONFIG, StorageError, reason_of
 from eqmodels.training import PretrainConfig, Run, load_run
 
 __all__ = ["exact_moves", "model_card", "possible_twin", "twin_of"]
@@ -52,7 +54,7 @@ def twin_of(folder: Path) -> Path | None:
     twin = possible_twin(folder)
     if twin is None or not (twin / CONFIG).is_file():
         return None
-    own, other = read_config(folder / CONFIG), read_config(twin / CONFIG)
+    own, other = read_network_config(folder / CONFIG), read_network_config(twin / CONFIG)
     recipes = [PretrainConfig().to_dict() | config.get("pretraining", {}) for config in (own, other)]
     different = {name for name in recipes[0] if recipes[0][name] != recipes[1].get(name)}
     alike = different <= {*OF_THE_NETWORK, *OF_THE_RUN}
@@ -69,7 +71,11 @@ def model_card(folder: Path, repository: str) -> str:
     Raises:
         StorageError: if the folder is not whole, has no results, or its results belong to other weights.
     """
-    evaluation, entry, config = read_results(folder), entry_of(folder, repository, None), read_config(folder / CONFIG)
+    evaluation, entry, config = (
+        read_results(folder),
+        entry_of(folder, repository, None),
+        read_network_config(folder / CONFIG),
+    )
     run = load_run(folder)
     twin = twin_of(folder)
     twins = {} if twin is None else {twin.name: read_results(twin)}
@@ -94,7 +100,7 @@ def _body(
     twins: Mapping[str, EncoderEvaluation],
     config: Mapping[str, Any],
 ) -> str:
-    encoder = run.encoder(config["model_args"]["global_pool"])
+    encoder = run.encoder(config["model_args"].get("global_pool", "invariant"))
     rows = [row for name, found in {entry.name: evaluation, **twins}.items() for row in _rows(name, found)]
     body: str = template.render(
         entry=entry,
@@ -146,14 +152,14 @@ def exact_moves(group: PlanarGroup) -> str:
 
 
 def _rows(name: str, evaluation: EncoderEvaluation) -> Iterator[list[str]]:
-    found = {scores.features: scores for scores in evaluation.features}
-    for features in SHOWN:
-        if (scores := found.get(features)) is not None:
+    found = {scores.kind: scores for scores in evaluation.kinds}
+    for kind in SHOWN:
+        if (scores := found.get(kind)) is not None:
             low, high = map(_percent, scores.interval)
             few = scores.labels.get("0.01")
             yield [
                 f"`{name}`",
-                features,
+                kind,
                 str(scores.width),
                 f"{evaluation.parameters:,}",
                 f"{_percent(scores.accuracy)} ({low} .. {high})",
@@ -172,11 +178,11 @@ def _metadata(entry: ZooEntry, evaluation: EncoderEvaluation) -> ModelCardData:
             dataset_name=evaluation.test[0],
             dataset_split="test",
             metric_type="accuracy",
-            metric_name=f"accuracy, {scores.features} features, {images} images",
+            metric_name=f"accuracy, {scores.kind} features, {images} images",
             metric_value=round(value, 4),
         )
-        for scores in evaluation.features
-        if scores.features in SHOWN
+        for scores in evaluation.kinds
+        if scores.kind in SHOWN
         for images, value in (("upright", scores.accuracy), ("turned", scores.turned))
     ]
     return ModelCardData(

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
-from torch import Tensor
-
 from eqmodels import backbones
-from eqmodels.backbones import Encoder
-from eqmodels.backbones.input_channels import adapted_state
+from eqmodels.backbones import Backbone
+from eqmodels.backbones.loading import encoder_state
 from eqmodels.backbones.registry import check_name
-from eqmodels.hub.index import read_index
+from eqmodels.remote import read_index
 
 __all__ = ["register_timm"]
 
@@ -69,32 +67,16 @@ def _is_ours(name: str) -> bool:
     return "_" in name
 
 
-def _entry(name: str) -> Callable[..., Encoder]:
+def _entry(name: str) -> Callable[..., Backbone]:
     from timm.models import build_model_with_cfg
 
-    def build(**options: Any) -> Encoder:  # noqa: ANN401
+    def build(**options: Any) -> Backbone:  # noqa: ANN401
         return backbones.create_model(name, **options)
 
-    def entry(pretrained: bool = False, **options: Any) -> Encoder:  # noqa: ANN401
-        model: Encoder = build_model_with_cfg(build, name, pretrained, pretrained_filter_fn=encoder_state, **options)
+    def entry(pretrained: bool = False, **options: Any) -> Backbone:  # noqa: ANN401
+        model: Backbone = build_model_with_cfg(build, name, pretrained, pretrained_filter_fn=encoder_state, **options)
         return model
 
     entry.__name__ = entry.__qualname__ = name
     entry.__module__ = ENTRIES
     return entry
-
-
-def encoder_state(state: Mapping[str, Tensor], encoder: Encoder) -> dict[str, Tensor]:
-    """The weights of an encoder out of a file of `eqmodels.load`: of a whole run, or of the encoder alone."""
-    own = encoder.state_dict()
-    renamed = {
-        name.removeprefix("backbone."): value
-        for name, value in state.items()
-        if not name.startswith(("heads.", "class_information."))
-    } | {
-        f"global_pool.pose.{tail}": value
-        for name, value in state.items()
-        for head, found, tail in (name.partition(".pose."),)
-        if found and head.startswith("heads.") and f"global_pool.pose.{tail}" in own
-    }
-    return adapted_state(renamed, own)

@@ -1,14 +1,16 @@
-"""The loss of every prediction: cross-entropy in nats."""
+"""The loss of every prediction, cross-entropy in nats, and when a prediction counts as right."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from eqmodels._shapes import Float, Int
+from eqmodels._shapes import Bool, Float, Int
 
-__all__ = ["prediction_loss"]
+__all__ = ["predicted", "prediction_loss"]
 
 
 def prediction_loss(logits: Float[Tensor, "B labels"], labels: Int[Tensor, " B"]) -> Float[Tensor, ""]:
@@ -21,3 +23,14 @@ def prediction_loss(logits: Float[Tensor, "B labels"], labels: Int[Tensor, " B"]
         labels: from 0.
     """
     return cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), labels)
+
+
+def predicted(logits: Float[Tensor, "B labels"], labels: Int[Tensor, " B"]) -> Bool[Tensor, " B"]:
+    """Whether the label's logit is above all others.
+
+    Not `argmax`, which gives ties to the first label: where images are not turned, all labels are the first one, and a
+    network that knows nothing, all its logits equal, would seem to know everything.
+    """
+    own = logits.gather(1, labels[:, None])
+    others = logits.scatter(1, labels[:, None], -math.inf)
+    return own[:, 0] > others.amax(1)

@@ -1,8 +1,10 @@
 """Files of a network: written whole or not at all, and checked before anything is built of them."""
 
 from eqmodels.storage.config import (
+    CHECKPOINT,
     CONFIG,
     FORMAT,
+    FORMATS,
     GOLDEN_SIDE,
     LARGEST_NUMBER,
     LONGEST_LOG,
@@ -15,8 +17,10 @@ from eqmodels.storage.network import fault_of, write_network
 from eqmodels.storage.weights import WEIGHTS, check_layout, pack_weights, read_layout, read_weights, sha256_of
 
 __all__ = [
+    "CHECKPOINT",
     "CONFIG",
     "FORMAT",
+    "FORMATS",
     "GOLDEN_SIDE",
     "LARGEST_NUMBER",
     "LONGEST_LOG",

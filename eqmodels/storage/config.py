@@ -15,8 +15,10 @@ from jsonschema.exceptions import best_match
 from eqmodels.storage.errors import StorageError, printable, reason_of
 
 __all__ = [
+    "CHECKPOINT",
     "CONFIG",
     "FORMAT",
+    "FORMATS",
     "GOLDEN_SIDE",
     "LARGEST_NUMBER",
     "LONGEST_LOG",
@@ -28,15 +30,22 @@ __all__ = [
 CONFIG = "config.json"
 """The name of the file in a folder of weights."""
 
-FORMAT = 2
-"""The version of the schema that this version of the package reads and writes."""
+CHECKPOINT = "checkpoint.pt"
+"""The name of the file in the folder of a run that is not done."""
+
+FORMAT = 3
+"""The version of the schema that this version of the package writes."""
+
+FORMATS = (2, 3)
+"""The versions that it reads."""
 
 LARGEST = 2**26
 """Bytes of a config: a log of 100,000 epochs and a million golden features fit."""
 
 LARGEST_FLOAT32 = 3.4e38
-LONGEST_WORD, LARGEST_NUMBER = 200, 2**32
-"""Of the arguments of a pretraining."""
+LONGEST_WORD, LARGEST_NUMBER, LARGEST_OPTION, DEEPEST, LONGEST_LIST = 200, 2**32, 1_000_000, 5, 1000
+"""Of the options of a network and of a pretraining: letters of a word, numbers of a pretraining, numbers among the
+options of a network, objects and lists inside each other, and entries of each."""
 
 LONGEST_LOG = 100_000
 """Rows of the log of a pretraining, one an epoch; the schema has the number too."""
@@ -79,11 +88,11 @@ def check_config(content: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 (an
         raise StorageError(f"{name} holds no object but a {type(content).__name__}. Fetch it again.")
     if "format" not in content:
         raise StorageError(f"{name} is no config of eqmodels, which has a format{_of_another_library(content)}.")
-    if content["format"] != FORMAT or isinstance(content["format"], bool):
+    if type(content["format"]) is not int or content["format"] not in FORMATS:
         written = repr(content["format"])[:40]
         raise StorageError(
-            f"{name} is of format {written}, and this version of eqmodels reads format {FORMAT}. Update eqmodels, or "
-            "fetch the weights again."
+            f"{name} is of format {written}, and this version of eqmodels reads the formats "
+            f"{' and '.join(map(str, FORMATS))}. Update eqmodels, or fetch the weights again."
         )
     if rule := broken_rule(content):
         raise StorageError(f"{name} breaks a rule {rule}. Nothing was built; fetch it again.")
@@ -117,25 +126,27 @@ def _broken_rules(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if not all(abs(value) <= LARGEST_FLOAT32 for value in golden.get(name, ())):
             yield "golden", f"{name} must be finite in float32"
     sides = [min(side, GOLDEN_SIDE) for side in (preprocessing or {"size": [32, 32]})["size"]]
-    if golden["size"] != sides:
-        yield "golden", f"the size must be {sides}, which follows from the preprocessing; got {golden['size']}"
-    pretraining, architecture = content.get("pretraining", {}), content["architecture"]
-    for name, value in pretraining.items():
-        if len(name) > LONGEST_WORD:
-            yield "pretraining", f"names must have at most {LONGEST_WORD} letters; {printable(repr(name))} has more"
-        elif isinstance(value, dict | list):
-            yield "pretraining", f"values must be words, numbers, true, false or null; {printable(repr(name))} is none"
-        elif isinstance(value, str) and len(value) > LONGEST_WORD:
-            yield "pretraining", f"words must have at most {LONGEST_WORD} letters; {printable(repr(name))} has more"
-        elif isinstance(value, int | float) and not abs(value) <= LARGEST_NUMBER:
-            yield "pretraining", f"numbers must be at most 2**32; {printable(repr(name))} is larger"
-    for name in ("model", "task", "data"):
-        if not isinstance(pretraining.get(name, ""), str):
-            yield "pretraining", f"{name} must be a name; got {pretraining[name]!r}"
-    # A name without a width stands for that with the usual one.
-    model = pretraining.get("model", architecture)
-    if model != architecture and not architecture.startswith(f"{model}_w"):
-        yield "pretraining", f"the model must be the architecture, {architecture!r}; got {model!r}"
+    if any(found > side for found, side in zip(golden["size"], sides, strict=True)):
+        yield "golden", f"the size must be at most {sides}, that of the preprocessing; got {golden['size']}"
+    for place, largest in (("model_args", LARGEST_OPTION), ("pretraining", LARGEST_NUMBER)):
+        if rule := _beyond(content.get(place, {}), largest, DEEPEST):
+            yield place, rule
+
+
+def _beyond(value: Any, largest: int, depth: int) -> str:  # noqa: ANN401
+    """The rule that a value of JSON breaks, if it is larger than any option needs to be; empty if it breaks none."""
+    if isinstance(value, dict | list):
+        if depth == 0:
+            return f"objects and lists must lie at most {DEEPEST} deep in each other"
+        if len(value) > LONGEST_LIST:
+            return f"objects and lists must have at most {LONGEST_LIST} entries; one has {len(value)}"
+        entries = [*value, *value.values()] if isinstance(value, dict) else value
+        return next(filter(None, (_beyond(entry, largest, depth - 1) for entry in entries)), "")
+    if isinstance(value, str) and len(value) > LONGEST_WORD:
+        return f"words must have at most {LONGEST_WORD} letters; {printable(repr(value))} has more"
+    if isinstance(value, int | float) and not abs(value) <= largest:
+        return f"numbers must be at most {largest}; {printable(repr(value))} is larger"
+    return ""
 
 
 def _refuse(word: str) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from eqmodels.data import LabelledImages
+from eqmodels.data import Source
 from eqmodels.evaluation import observe
 from eqmodels.measures import SynergyTerms, measure_synergy
 from eqmodels.training import PretrainConfig, Pretraining, snapshot
@@ -36,8 +36,8 @@ class TaskRank:
 
 
 def rank_tasks(
-    train: LabelledImages,
-    test: LabelledImages,
+    train: Source,
+    test: Source,
     tasks: Sequence[str],
     *,
     model: str,

@@ -141,6 +141,6 @@ def check_colour(task: str, images: Tensor, to_rgb: bool) -> None:
         return
     raise ValueError(
         f"{task} is a task about colour and needs images of 3 channels; got {images.shape[1]}. "
-        "Give them colours with LabelledImages.coloured() (--coloured), pass to_rgb=True (--to-rgb) to repeat a grey "
+        "Give them colours with eqmodels.data.coloured() (--coloured), pass to_rgb=True (--to-rgb) to repeat a grey "
         "channel three times, or choose a task such as 'rotation'."
     )

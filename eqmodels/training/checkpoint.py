@@ -13,16 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from eqmodels.storage import reason_of, write_atomically
+from eqmodels.storage import CHECKPOINT, reason_of, write_atomically
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import TrainingError, foreign_run
 from eqmodels.training.images import differing_images
 from eqmodels.training.log import Row
 
 __all__ = ["CHECKPOINT", "Progress", "open_checkpoint", "read_checkpoint", "restore", "save_checkpoint"]
-
-CHECKPOINT = "checkpoint.pt"
-"""The name of the checkpoint in a run's folder."""
 
 FORMAT = 1
 

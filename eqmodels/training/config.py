@@ -63,7 +63,7 @@ class PretrainConfig:
         data: the data set, see `load_data`.
         limit: number of training images, equally many of every class, the same for every `seed`; None for all.
         coloured: whether grey images get random colours that do not depend on the class (see
-            `LabelledImages.coloured`).
+            `eqmodels.data.coloured`).
         to_rgb: whether a grey channel is repeated three times.
         size: for ``image_folder``, the side of the images in pixels.
         epochs: passes over the training images, at most 100,000.

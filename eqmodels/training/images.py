@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from eqmodels.data import LabelledImages, Split, load_data
+from eqmodels.data import Source, Split, balanced_subset, coloured, load_data, statistics, to_rgb
 from eqmodels.training.config import PretrainConfig
 from eqmodels.transforms import Preprocessing
 
 __all__ = ["differing_images", "marks_of", "prepared_images", "preprocessing_of", "training_images"]
 
 
-def training_images(config: PretrainConfig, root: str | Path | None = None) -> LabelledImages:
+def training_images(config: PretrainConfig, root: str | Path | None = None) -> Source:
     """The training images of a config.
 
     Args:
@@ -26,11 +26,11 @@ def training_images(config: PretrainConfig, root: str | Path | None = None) -> L
     """
     data = load_data(config.data, "train", root=root, size=config.size)
     if config.limit is not None and config.limit != len(data):
-        data = data.balanced_subset(config.limit)
+        data = balanced_subset(data, config.limit)
     return prepared_images(config, data)
 
 
-def prepared_images(config: PretrainConfig, data: LabelledImages, split: Split = "train") -> LabelledImages:
+def prepared_images(config: PretrainConfig, data: Source, split: Split = "train") -> Source:
     """Images of a data set with the colours and channels that a config asks for.
 
     Args:
@@ -42,14 +42,14 @@ def prepared_images(config: PretrainConfig, data: LabelledImages, split: Split =
         ValueError: if images that have colours are to be coloured.
     """
     if config.coloured:
-        data = data.coloured(seed=2 * config.seed + (split == "test"))
-    return data.to_rgb() if config.to_rgb else data
+        data = coloured(data, seed=2 * config.seed + (split == "test"))
+    return to_rgb(data) if config.to_rgb else data
 
 
-def preprocessing_of(data: LabelledImages) -> Preprocessing:
+def preprocessing_of(data: Source) -> Preprocessing:
     """That of a network trained on such images."""
-    mean, deviation = data.statistics()
-    return Preprocessing(mean, deviation, (data.images.shape[-2], data.images.shape[-1]))
+    mean, deviation = statistics(data)
+    return Preprocessing(mean, deviation, data.size)
 
 
 def marks_of(number: int | None, preprocessing: Preprocessing) -> dict[str, object]:

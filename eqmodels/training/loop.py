@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from eqmodels.data import LabelledImages
+from eqmodels.data import Source
 from eqmodels.storage import CONFIG, claimed_folder
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.distributed import joined_world
@@ -29,7 +29,7 @@ def pretrain(
     folder: str | Path,
     *,
     root: str | Path | None = None,
-    data: LabelledImages | None = None,
+    data: Source | None = None,
     device: str | torch.device | None = None,
     checkpoint_seconds: float = 60.0,
     tensorboard: bool = False,
@@ -88,9 +88,7 @@ def pretrain(
         return finished
 
 
-def _finished_run(
-    config: PretrainConfig, folder: Path, data: LabelledImages | None, root: str | Path | None
-) -> Run | None:
+def _finished_run(config: PretrainConfig, folder: Path, data: Source | None, root: str | Path | None) -> Run | None:
     """The run that a folder holds, if it is done.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
-from eqmodels.backbones import Encoder, create_model
+from eqmodels.backbones import Backbone, create_model
 from eqmodels.checks import check_count
 from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.heads import HEADS, EquivariantHead, create_head
@@ -30,7 +30,7 @@ class EsslModel(nn.Module):
     """
 
     def __init__(
-        self, backbone: Encoder, heads: list[nn.Module], class_information: ClassInformation | None = None
+        self, backbone: Backbone, heads: list[nn.Module], class_information: ClassInformation | None = None
     ) -> None:
         super().__init__()
         self.backbone = backbone

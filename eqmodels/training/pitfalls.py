@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from eqmodels.data import LabelledImages
+from eqmodels.data import Source, has_colour
 from eqmodels.layers import FieldLayerNorm2d
 from eqmodels.tasks import Grayscale, Task, create_task, indistinct_labels
 from eqmodels.transforms import (
@@ -44,13 +44,13 @@ def check_augmentation(augment: AugmentationName, task_name: str) -> None:
         )
 
 
-def check_colours(task: Task, data: LabelledImages) -> None:
+def check_colours(task: Task, data: Source) -> None:
     """Refuses to ask whether the colour was taken out of images that have none.
 
     Raises:
         ValueError: if no image has a colour, and a task is about it.
     """
-    if any(isinstance(one, Grayscale) for one in task.components) and not data.has_colour:
+    if any(isinstance(one, Grayscale) for one in task.components) and not has_colour(data):
         raise ValueError(
             f"task={task.name!r} asks whether the colour was taken out of the image, and no image of {data.name} has "
             "any. Pass coloured=True (--coloured), or choose another task."

@@ -12,9 +12,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from eqmodels._shapes import Bool, Float, Int
-from eqmodels.data import LabelledImages
+from eqmodels._shapes import Float, Int
+from eqmodels.data import Source
 from eqmodels.objectives import prediction_loss
+from eqmodels.objectives.prediction import predicted
+from eqmodels.objectives.randomness import Purpose, generator_for, seed_dropout
 from eqmodels.training.checkpoint import Progress, read_checkpoint, restore, save_checkpoint
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.distributed import World
@@ -24,10 +26,9 @@ from eqmodels.training.log import Row, write_log
 from eqmodels.training.model import EsslModel, build_model, is_strict
 from eqmodels.training.optimisation import create_optimiser, learning_rate_at
 from eqmodels.training.pitfalls import check_colours, check_norms
-from eqmodels.training.randomness import Purpose, generator_for, seed_dropout
 from eqmodels.transforms import create_augmentation
 
-__all__ = ["Pretraining", "predicted"]
+__all__ = ["Pretraining"]
 
 
 class Pretraining:
@@ -53,7 +54,7 @@ class Pretraining:
             single value, there are fewer images than in a batch, or a batch does not divide over the processes.
     """
 
-    def __init__(self, config: PretrainConfig, data: LabelledImages, world: World | None = None) -> None:
+    def __init__(self, config: PretrainConfig, data: Source, world: World | None = None) -> None:
         self.config, self.data, self.world = config, data, world or World()
         _check_batches(config, data, self.world)
         if config.class_weight is not None:
@@ -241,18 +242,7 @@ class Pretraining:
         return totals
 
 
-def predicted(logits: Float[Tensor, "B labels"], labels: Int[Tensor, " B"]) -> Bool[Tensor, " B"]:
-    """Whether the label's logit is above all others.
-
-    Not `argmax`, which gives ties to the first label: where images are not turned, all labels are the first one, and a
-    network that knows nothing, all its logits equal, would seem to know everything.
-    """
-    own = logits.gather(1, labels[:, None])
-    others = logits.scatter(1, labels[:, None], -math.inf)
-    return own[:, 0] > others.amax(1)
-
-
-def _check_classes(weight: float, data: LabelledImages) -> None:
+def _check_classes(weight: float, data: Source) -> None:
     """Raises a `ValueError` unless the images are of at least two classes."""
     if len(present := data.labels.unique().tolist()) < 2:
         raise ValueError(
@@ -262,7 +252,7 @@ def _check_classes(weight: float, data: LabelledImages) -> None:
         )
 
 
-def _check_batches(config: PretrainConfig, data: LabelledImages, world: World) -> None:
+def _check_batches(config: PretrainConfig, data: Source, world: World) -> None:
     """Raises a `ValueError` unless there is a batch of images, and it divides over processes and parts."""
     parts = world.size * config.accumulate
     if config.batch_size % parts:
@@ -278,11 +268,11 @@ def _check_batches(config: PretrainConfig, data: LabelledImages, world: World) -
         )
 
 
-def _check_statistics(config: PretrainConfig, model: EsslModel, data: LabelledImages, world: World) -> None:
+def _check_statistics(config: PretrainConfig, model: EsslModel, data: Source, world: World) -> None:
     """Raises a `ValueError` if batch normalisation would see a single value of a field, which has no variance."""
     parts = world.size * config.accumulate
     # The last map is the smallest. A field has a value for every element of the group.
-    reduction, (height, width) = model.backbone.feature_info[-1]["reduction"], data.images.shape[-2:]
+    reduction, (height, width) = model.backbone.feature_info[-1]["reduction"], data.size
     pixels = math.ceil(height / reduction) * math.ceil(width / reduction)
     values = config.batch_size // parts * pixels * model.backbone.group.order
     normalised = any(isinstance(module, nn.BatchNorm2d) for module in model.modules())

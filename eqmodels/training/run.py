@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from eqmodels.backbones import Encoder
-from eqmodels.backbones.files import (
-    check_description,
-    check_golden,
-    describe_encoder,
-    golden_features,
-    preprocessing_from,
-)
-from eqmodels.data import LabelledImages
+from eqmodels.backbones import Backbone
+from eqmodels.backbones.describe import check_description, describe_network, preprocessing_from
+from eqmodels.backbones.formats import read_network_config
+from eqmodels.backbones.golden import check_golden, golden_features
+from eqmodels.data import Source
 from eqmodels.layers import GlobalPoolMode
+from eqmodels.objectives import ClassInformation
 from eqmodels.storage import (
     CONFIG,
     WEIGHTS,
@@ -28,7 +26,6 @@ from eqmodels.storage import (
     check_layout,
     fault_of,
     pack_weights,
-    read_config,
     read_layout,
     read_weights,
     reason_of,
@@ -68,7 +65,32 @@ class Run:
     provenance: dict[str, Any]
     sha256: str = ""
 
-    def encoder(self, global_pool: GlobalPoolMode = "invariant", *, num_classes: int = 0) -> Encoder:
+    @property
+    def name(self) -> str:
+        """The backbone's name."""
+        return self.config.model
+
+    @property
+    def heads(self) -> nn.ModuleList:
+        """One a component of the task, from regular features to its logits."""
+        return self.model.heads
+
+    @property
+    def class_information(self) -> ClassInformation | None:
+        """The class head; None if there is none."""
+        return self.model.class_information
+
+    @property
+    def pose(self) -> nn.Module | None:
+        """From regular features to one logit an element of the group; None if no head predicts the pose."""
+        return self.model.pose
+
+    @property
+    def augmentation(self) -> str:
+        """That of the training images, as `create_augmentation` takes it."""
+        return self.config.augment
+
+    def encoder(self, global_pool: GlobalPoolMode = "invariant", *, num_classes: int = 0) -> Backbone:
         """The backbone alone, a copy in eval mode: from normalised images to feature vectors.
 
         Args:
@@ -92,7 +114,7 @@ class Run:
             license_name: of the weights.
         """
         canonical = self.model.pose is not None and self.model.backbone.group.order > 1
-        return describe_encoder(self.encoder("canonical" if canonical else "invariant"), license_name=license_name)
+        return describe_network(self.encoder("canonical" if canonical else "invariant"), license_name=license_name)
 
     def content(self) -> dict[str, Any]:
         """What `save_run` writes into the config.
@@ -134,7 +156,7 @@ def save_run(folder: str | Path, run: Run) -> str:
     """Writes weights and config, both or none: a folder with a config is complete. Sets and returns the run's sha256.
 
     The tensors are those of `EsslModel`, ``backbone.``, ``heads.`` and, of a class head, ``class_information.``; the
-    config is that of the encoder (see `describe_encoder`) with ``pretraining``, ``log`` and ``provenance`` of the run.
+    config is that of the encoder (see `describe_network`) with ``pretraining``, ``log`` and ``provenance`` of the run.
 
     Raises:
         StorageError: if a weight is no finite number, or a file cannot be written.
@@ -156,7 +178,7 @@ def load_run(folder: str | Path) -> Run:
             f"{folder} holds no finished run: it needs {CONFIG} and {WEIGHTS}. Name a folder that eqmodels pretrain "
             "wrote, once it is done."
         )
-    content = read_config(folder / CONFIG)
+    content = read_network_config(folder / CONFIG)
     if "pretraining" not in content:
         raise StorageError(
             f"{folder} holds an encoder without the run that pretrained it. Use eqmodels.load({str(folder)!r})."
@@ -225,7 +247,7 @@ def load_unfinished(file: str | Path) -> Run:
     return Run(config, model.eval(), task, preprocessing, progress.log, {"unfinished": True, "epochs": progress.epoch})
 
 
-def provenance(data: LabelledImages, seconds: float, processes: int) -> dict[str, Any]:
+def provenance(data: Source, seconds: float, processes: int) -> dict[str, Any]:
     """Where weights come from: data, versions, machine and duration."""
     return {
         "data": {"name": data.name, "images": len(data), "channels": data.channels, "classes": list(data.classes)},

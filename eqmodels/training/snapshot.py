@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from eqmodels.data import LabelledImages
+from eqmodels.data import Source
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.pretraining import Pretraining
 from eqmodels.training.run import Run, provenance
@@ -20,7 +20,7 @@ def snapshot(training: Pretraining) -> Run:
     return Run(training.config, model, training.task, training.preprocessing, log, sources)
 
 
-def untrained(config: PretrainConfig, images: LabelledImages) -> Run:
+def untrained(config: PretrainConfig, images: Source) -> Run:
     """The network of a config as it is initialised: the control without any training.
 
     Args:

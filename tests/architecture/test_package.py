@@ -68,7 +68,7 @@ def test_the_wheel_holds_every_module_and_nothing_beside_the_package(wheel_files
 
 def test_the_wheel_holds_the_pretrained_networks_of_width_16(wheel_files):
     small = {folder.name for folder in (ROOT / "zoo").iterdir() if "_w16." in folder.name}
-    held = {Path(name).parent.name for name in wheel_files if name.startswith("eqmodels/hub/zoo/")}
+    held = {Path(name).parent.name for name in wheel_files if name.startswith("eqmodels/remote/zoo/")}
     assert (
         held == small >= {f"{model}_w16.rot_fmnist_simclr" for model in ("resnet18s", "c4_resnet18s", "d4_resnet18s")}
     )

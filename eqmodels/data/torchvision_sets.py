@@ -1,4 +1,9 @@
-"""Data sets by name: where their files are looked for, and torchvision's classes that read and download them."""
+"""Data sets that torchvision's classes read and download, and the folders where their files are looked for.
+
+Files are looked for in `search_folders`, in torchvision's layout or as a folder of gzipped files
+(``fashion-mnist/train-images-idx3-ubyte.gz``, as published); else torchvision downloads them, with progress, into the
+first of these folders that can be written; only complete downloads are kept.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,20 +22,17 @@ from torch import Tensor
 from torchvision import datasets
 from torchvision.datasets.utils import calculate_md5, extract_archive
 
-from eqmodels.data.folder import read_image_folder
-from eqmodels.data.images import LabelledImages
-from eqmodels.data.mini import read_fashion_mnist_mini
+from eqmodels.data.memory import LabelledImages
+from eqmodels.data.registry import Split, register_source
 
-__all__ = ["Split", "list_data", "load_data", "search_folders"]
-
-Split = Literal["train", "test"]
+__all__ = ["DEBIAN", "SETS", "TorchvisionSet", "search_folders"]
 
 DEBIAN = Path("/usr/share/datasets")
 """Where Debian's packages of data sets put their files."""
 
 
 @dataclass(frozen=True)
-class _Source:
+class TorchvisionSet:
     """How torchvision reads one data set: its class, the arguments of a split, and a folder of its raw files."""
 
     open: Any
@@ -40,61 +42,22 @@ class _Source:
 
 
 _TRAIN_FLAG = {"train": {"train": True}, "test": {"train": False}}
-_SOURCES = {
-    "fashion_mnist": _Source(datasets.FashionMNIST, _TRAIN_FLAG, ("fashion-mnist", "FashionMNIST/raw")),
-    "mnist": _Source(datasets.MNIST, _TRAIN_FLAG, ("mnist", "MNIST/raw")),
-    "cifar10": _Source(datasets.CIFAR10, _TRAIN_FLAG),
-    "cifar100": _Source(datasets.CIFAR100, _TRAIN_FLAG),
-    "stl10": _Source(datasets.STL10, {"train": {"split": "train"}, "test": {"split": "test"}}),
+SETS = {
+    "fashion_mnist": TorchvisionSet(datasets.FashionMNIST, _TRAIN_FLAG, ("fashion-mnist", "FashionMNIST/raw")),
+    "mnist": TorchvisionSet(datasets.MNIST, _TRAIN_FLAG, ("mnist", "MNIST/raw")),
+    "cifar10": TorchvisionSet(datasets.CIFAR10, _TRAIN_FLAG),
+    "cifar100": TorchvisionSet(datasets.CIFAR100, _TRAIN_FLAG),
+    "stl10": TorchvisionSet(datasets.STL10, {"train": {"split": "train"}, "test": {"split": "test"}}),
 }
 _STL10_CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 
 
-def list_data() -> list[str]:
-    """The names that `load_data` knows, sorted."""
-    return sorted([*_SOURCES, "fashion_mnist_mini", "image_folder"])
-
-
-def load_data(
-    name: str,
-    split: Split = "train",
-    *,
-    root: str | Path | None = None,
-    size: int | None = None,
-    download: bool = True,
-) -> LabelledImages:
-    """A data set in memory.
-
-    Files are looked for in `search_folders`, in torchvision's layout or as a folder of gzipped files
-    (``fashion-mnist/train-images-idx3-ubyte.gz``, as published); else torchvision downloads them, with progress, into
-    the first of these folders that can be written; only complete downloads are kept.
-
-    Args:
-        name: one of `list_data`; ``"fashion_mnist_mini"`` is part of the package.
-        split: ``"train"`` or ``"test"``.
-        root: a folder to look into first; for ``"image_folder"`` the folder of images itself.
-        size: for ``"image_folder"``, the side of the square that images are resized and cropped to.
-        download: whether to download what is not found.
+def _load(name: str, split: Split, root: str | Path | None, download: bool) -> LabelledImages:
+    """A data set of torchvision, in memory.
 
     Raises:
-        ValueError: if the name or the split is unknown, or `size` or `root` would be of no effect.
-        FileNotFoundError: if the files are nowhere, and could not be downloaded; says what was tried.
+        FileNotFoundError: if its files are nowhere, and could not be downloaded; says what was tried.
     """
-    if name not in list_data():
-        raise ValueError(f"data must be one of {', '.join(list_data())}; got {name!r}. Use 'fashion_mnist_mini'.")
-    if split not in ("train", "test"):
-        raise ValueError(f"split must be 'train' or 'test'; got {split!r}. Use 'train'.")
-    if size is not None and name != "image_folder":
-        raise ValueError(f"size is for image_folder only; got {size} for {name}. Leave it out (--size).")
-    if root is not None and name == "fashion_mnist_mini":
-        raise ValueError(
-            f"fashion_mnist_mini is part of the package and has no folder; got root={str(root)!r}. Leave it out "
-            "(--root), or name the data that lies there (--data fashion_mnist, --data image_folder)."
-        )
-    if name == "fashion_mnist_mini":
-        return read_fashion_mnist_mini(split)
-    if name == "image_folder":
-        return read_image_folder(root, split, size=size)
     tried: list[str] = []
     data = _find(name, split, search_folders(root), tried)
     if data is None and download:
@@ -105,6 +68,26 @@ def load_data(
         f"the files of {name} were not found; tried {'; '.join(tried)}. Name the folder that has them by root= "
         "(--root), or in the variable EQMODELS_DATA, or use fashion_mnist_mini, which is part of the package."
     )
+
+
+def _register(name: str) -> None:
+    @register_source(name)
+    def read(split: Split, *, root: str | Path | None = None, download: bool = True) -> LabelledImages:
+        """A data set that torchvision reads, in memory.
+
+        Args:
+            split: ``"train"`` or ``"test"``.
+            root: a folder to look into first, before ``$EQMODELS_DATA``, ``$TORCH_HOME/datasets`` and Debian's folder.
+            download: whether to download what is not found.
+
+        Raises:
+            FileNotFoundError: if its files are nowhere, and could not be downloaded; says what was tried.
+        """
+        return _load(name, split, root, download)
+
+
+for _name in SETS:
+    _register(_name)
 
 
 def search_folders(root: str | Path | None = None) -> list[Path]:
@@ -119,7 +102,7 @@ def search_folders(root: str | Path | None = None) -> list[Path]:
 
 def _find(name: str, split: Split, folders: list[Path], tried: list[str]) -> LabelledImages | None:
     """The data of the first folder that has it; what is wrong with the others is added to `tried`."""
-    source = _SOURCES[name]
+    source = SETS[name]
     for folder in folders:
         try:
             with _torchvision_root(folder, source) as prepared:
@@ -131,7 +114,7 @@ def _find(name: str, split: Split, folders: list[Path], tried: list[str]) -> Lab
 
 def _download(name: str, split: Split, folders: list[Path], tried: list[str]) -> LabelledImages | None:
     """The data downloaded into the first folder that can be written; what went wrong is added to `tried`."""
-    source = _SOURCES[name]
+    source = SETS[name]
     for folder in folders:
         try:
             # Some versions of torchvision print to standard output, which belongs to the program's results.
@@ -149,7 +132,7 @@ def _download(name: str, split: Split, folders: list[Path], tried: list[str]) ->
 
 
 @contextmanager
-def _torchvision_root(folder: Path, source: _Source) -> Iterator[Path]:
+def _torchvision_root(folder: Path, source: TorchvisionSet) -> Iterator[Path]:
     """The folder as torchvision lays it out: itself, or a temporary one into which gzipped files are unpacked."""
     archives = _archives(folder, source)
     if not archives or source.raw is None:
@@ -163,7 +146,7 @@ def _torchvision_root(folder: Path, source: _Source) -> Iterator[Path]:
         yield Path(temporary)
 
 
-def _archives(folder: Path, source: _Source) -> list[Path]:
+def _archives(folder: Path, source: TorchvisionSet) -> list[Path]:
     """The gzipped files of a data set in a folder, or in the one of its name therein; none if there are none.
 
     Raises:
@@ -173,7 +156,7 @@ def _archives(folder: Path, source: _Source) -> list[Path]:
         return []
     # Data sets have files of the same names: what lies in the folder of one is not another, nor is what was published
     # as another.
-    others = {name: other for name, other in _SOURCES.items() if other.raw and other is not source}
+    others = {name: other for name, other in SETS.items() if other.raw and other is not source}
     flat = [folder / source.raw[0], folder]
     if folder.name in {other.raw[0] for other in others.values() if other.raw}:
         flat = flat[:1]

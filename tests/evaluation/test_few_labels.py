@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from eqmodels.evaluation import fit_linear_probe, label_efficiency
-from eqmodels.evaluation.label_efficiency import stratified_subset
+from eqmodels.evaluation.few_labels import stratified_subset
 
 STRENGTHS = (1.0, 0.01)
 
@@ -65,7 +65,7 @@ def test_every_value_is_the_probe_on_its_subset():
 
 def test_every_subset_has_its_own_seed_and_the_given_options(monkeypatch):
     # The function hides the module of the same name.
-    module, calls = sys.modules["eqmodels.evaluation.label_efficiency"], []
+    module, calls = sys.modules["eqmodels.evaluation.few_labels"], []
 
     def recorded(*given, **options):
         calls.append(options)

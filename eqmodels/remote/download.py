@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from huggingface_hub import HfApi, get_hf_file_metadata, get_token, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-from eqmodels.hub.errors import cause_of, check_repository, check_token, download_sentence
+from eqmodels.remote.errors import cause_of, check_repository, check_token, download_sentence
 from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config, sha256_of
 
 __all__ = ["PICKLES", "Fetch"]

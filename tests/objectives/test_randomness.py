@@ -7,8 +7,8 @@ from itertools import combinations
 import pytest
 import torch
 
+from eqmodels.objectives.randomness import Purpose, generator_for, seed_dropout
 from eqmodels.training import Pretraining
-from eqmodels.training.randomness import Purpose, generator_for, seed_dropout
 from tests.training.runs import photos, tiny
 
 

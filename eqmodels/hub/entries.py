@@ -1,65 +1,21 @@
-"""The index of the zoo: one reviewed file that says what each pretrained network is and where it lies."""
+"""What becomes a line of the zoo's index: a folder of weights and what was measured of them."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from eqmodels.backbones.formats import read_network_config
 from eqmodels.evaluation import EncoderEvaluation
-from eqmodels.groups import PlanarGroup
-from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config, reason_of, sha256_of
+from eqmodels.remote import ZooEntry
+from eqmodels.storage import CONFIG, WEIGHTS, StorageError, reason_of, sha256_of
 from eqmodels.training import PretrainConfig
 
-__all__ = ["RESULTS", "ZooEntry", "entry_of", "read_index", "read_results"]
+__all__ = ["RESULTS", "entry_of", "read_results"]
 
 RESULTS = "results.json"
 """The name of the file in a folder of weights that holds what was measured of them."""
-
-
-@dataclass(frozen=True)
-class ZooEntry:
-    """One pretrained network.
-
-    Attributes:
-        name: ``<architecture>.<task>_<data>``.
-        repository: on the Hugging Face Hub, ``organisation/name``.
-        commit: of the repository, 40 hexadecimal digits; None if it is not published yet.
-        file: of the weights.
-        size: of the file, in bytes.
-        sha256: of the file.
-        license: of the weights, an SPDX identifier in lower case.
-        task: that it was pretrained by.
-        data: that it was pretrained on.
-        group: under which its features are equivariant; ``"c1"`` for none.
-        metrics: accuracies of linear probes from 0 to 1, by what was measured.
-    """
-
-    name: str
-    repository: str
-    commit: str | None
-    file: str
-    size: int
-    sha256: str
-    license: str
-    task: str
-    data: str
-    group: str
-    metrics: dict[str, float]
-
-    def line(self) -> str:
-        """The entry as a line of the index."""
-        return json.dumps(asdict(self))
-
-
-@cache
-def read_index() -> dict[str, ZooEntry]:
-    """All entries by name."""
-    content = json.loads((files("eqmodels.hub") / "zoo.json").read_text("utf-8"))
-    return {entry["name"]: ZooEntry(**entry) for entry in content}
 
 
 def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
@@ -73,7 +29,7 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
     Raises:
         StorageError: if a file is missing or is not what it should be.
     """
-    config = read_config(folder / CONFIG)
+    config = read_network_config(folder / CONFIG)
     if "pretraining" not in config or "license" not in config["pretrained_cfg"]:
         raise StorageError(
             f"{folder / CONFIG} does not say how the network was pretrained or under which license it is, and "
@@ -83,10 +39,9 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
     pretraining = PretrainConfig().to_dict() | config["pretraining"]
     sha256 = sha256_of(folder / WEIGHTS)
     metrics = {}
-    for scores in evaluation.features:
-        metrics[f"{scores.features}, upright"] = scores.accuracy
-        metrics[f"{scores.features}, turned"] = round(scores.turned, 4)
-    architecture = config["architecture"]
+    for scores in evaluation.kinds:
+        metrics[f"{scores.kind}, upright"] = scores.accuracy
+        metrics[f"{scores.kind}, turned"] = round(scores.turned, 4)
     return ZooEntry(
         name=folder.name,
         repository=repository,
@@ -97,7 +52,7 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
         license=config["pretrained_cfg"]["license"],
         task=pretraining["task"],
         data=pretraining["data"],
-        group=PlanarGroup.parse(architecture.split("_")[0]).name if "_resnet" in architecture else "c1",
+        group=config["group"],
         metrics=metrics,
     )
 

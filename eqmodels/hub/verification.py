@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eqmodels.backbones import Encoder
+from eqmodels.backbones import Backbone
+from eqmodels.backbones.formats import read_network_config
+from eqmodels.backbones.golden import fitting_size
 from eqmodels.evaluation import EquivarianceReport, equivariance_report
-from eqmodels.hub.index import RESULTS, read_results
-from eqmodels.hub.load import load
-from eqmodels.hub.source import locate
-from eqmodels.storage import CONFIG, WEIGHTS, EqmodelsError, read_config, read_layout, read_weights
+from eqmodels.hub.entries import RESULTS, read_results
+from eqmodels.hub.loading import load, load_pretrained
+from eqmodels.remote import locate
+from eqmodels.storage import CONFIG, WEIGHTS, EqmodelsError, read_layout, read_weights
 
 __all__ = ["Check", "Verification", "verify"]
 
@@ -107,7 +109,7 @@ def _checks(source: str | Path, options: dict[str, Any]) -> Iterator[_Found]:
     located = locate(source, extras=(RESULTS,), **options)
     folder = located.folder
     yield True, str(folder), None
-    config = read_config(folder / CONFIG)
+    config = read_network_config(folder / CONFIG)
     yield True, f"format {config['format']}, {config['architecture']}", None
     located.check()
     known = located.entry is not None
@@ -117,6 +119,8 @@ def _checks(source: str | Path, options: dict[str, Any]) -> Iterator[_Found]:
     read_weights(folder / WEIGHTS, config["sha256"])
     yield True, f"sha256 {config['sha256'][:12]}..., all values finite", None
     encoder = load(folder)
+    if "pretraining" in config:
+        load_pretrained(folder)
     yield True, "names and shapes are the network's, features of the fixed image are the stored ones", None
     if (folder / RESULTS).is_file():
         evaluation = read_results(folder)
@@ -126,12 +130,13 @@ def _checks(source: str | Path, options: dict[str, Any]) -> Iterator[_Found]:
     yield _equivariance(encoder)
 
 
-def _equivariance(encoder: Encoder) -> _Found:
+def _equivariance(encoder: Backbone) -> _Found:
     group = encoder.group
     if group.order == 1:
         return None, "the network has no group", None
     height, width = encoder.preprocessing.size if encoder.preprocessing else (32, 32)
-    report = equivariance_report(encoder, size=(min(height, LARGEST), min(width, LARGEST)))
+    size = fitting_size(encoder, (min(height, LARGEST), min(width, LARGEST)))
+    report = equivariance_report(encoder, size=size)
     if report.worst_exact is None:
         approximate = f"the error is {report.worst.error:.1e} at {report.worst.description}"
         found = f"no element of {group} but the identity permutes pixels, so none is to be exact; {approximate}"

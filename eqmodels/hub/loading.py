@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from eqmodels import backbones
-from eqmodels.backbones import Encoder
-from eqmodels.backbones.files import load_encoder
-from eqmodels.backbones.input_channels import with_channels
-from eqmodels.hub.index import read_index
-from eqmodels.hub.source import HUB, is_pretrained, list_pretrained, locate
+from eqmodels.backbones import Backbone
+from eqmodels.backbones.loading import load_as
 from eqmodels.layers import GlobalPoolMode
-from eqmodels.storage import CONFIG, read_config
-from eqmodels.training import CHECKPOINT, Run, load_run, load_unfinished
+from eqmodels.remote import is_pretrained, list_pretrained, locate, read_index
+from eqmodels.storage import CHECKPOINT, CONFIG
+from eqmodels.training import Run, load_run, load_unfinished
 
-__all__ = ["create_model", "list_models", "load", "load_folder_or_repository", "load_pretrained"]
+__all__ = ["create_model", "list_models", "load", "load_pretrained"]
 
 
 def load(
@@ -31,7 +29,7 @@ def load(
     cache_dir: str | Path | None = None,
     force_download: bool = False,
     local_files_only: bool = False,
-) -> Encoder:
+) -> Backbone:
     """A pretrained encoder in eval mode on the CPU; its files are checked before anything is built of them.
 
     Its images go through ``encoder.transform()``; how its output transforms, says ``encoder.describe_output()``.
@@ -63,33 +61,18 @@ def load(
         >>> encoder.global_pool.mode, encoder.num_classes
         ('canonical', 10)
     """
-    folder = locate(
+    return load_as(
+        Backbone,
         source,
+        num_classes=num_classes,
+        in_chans=in_chans,
+        global_pool=global_pool,
         revision=revision,
         token=token,
         cache_dir=cache_dir,
         force_download=force_download,
         local_files_only=local_files_only,
-    ).folder
-    config = read_config(folder / CONFIG)
-    if "pretraining" in config:
-        encoder = load_run(folder).encoder(config["model_args"]["global_pool"])
-    else:
-        encoder = load_encoder(folder, config)
-    saved = encoder.global_pool.mode
-    if global_pool not in (None, saved) and encoder.num_classes and num_classes is None:
-        raise ValueError(
-            f"the classifier of {source} was trained on {saved} features, and knows no others; got "
-            f"global_pool={global_pool!r}. Add num_classes={encoder.num_classes} for a fresh one, or num_classes=0 for "
-            "features."
-        )
-    if in_chans is not None and in_chans != encoder.in_chans:
-        encoder = with_channels(encoder, in_chans)
-    if global_pool not in (None, saved):
-        encoder.reset_classifier(num_classes or 0, global_pool)
-    elif num_classes is not None:
-        encoder.reset_classifier(num_classes)
-    return encoder.eval()
+    )
 
 
 def load_pretrained(
@@ -106,11 +89,12 @@ def load_pretrained(
     Args:
         source: as for `load`; also the folder of a run that is not done, of which the last checkpoint counts, or a
             checkpoint's file.
-        revision: as this and the rest for `load`.
-        token: see there.
-        cache_dir: see there.
-        force_download: see there.
-        local_files_only: see there.
+        revision: of a repository of the Hub: a commit, tag or branch; None for that of the source, else the main branch
+            or, for a name of the zoo, the commit of the index.
+        token: of the Hub; None for the one that the Hub's client knows, False for none.
+        cache_dir: where files of the Hub are kept; None for its standard cache.
+        force_download: whether to fetch files of the Hub that the cache has.
+        local_files_only: whether to ask the Hub nothing.
 
     Raises:
         StorageError: if the files cannot be had or are not what they should be.
@@ -138,29 +122,11 @@ def load_pretrained(
     return load_run(folder)
 
 
-def load_folder_or_repository(source: str | Path, **options: Any) -> Encoder:  # noqa: ANN401
-    """What `Encoder.from_pretrained` does: the Hub's mixin names folders and repositories alike.
-
-    A name of the zoo is the zoo's, what is a folder here is that folder, and the rest a repository.
-
-    Args:
-        source: as for `load`, or ``organisation/name``.
-        **options: of `load`.
-
-    Raises:
-        StorageError: as `load`.
-        ValueError: as `load`.
-        TypeError: as `load`.
-    """
-    known = not isinstance(source, str) or "/" not in source or source.startswith(HUB) or os.path.isdir(source)
-    return load(source if known else f"{HUB}{source}", **options)
-
-
 OPTIONS = tuple(name for name in inspect.signature(load).parameters if name != "source")
 """Of a network with pretrained weights."""
 
 
-def create_model(name: str, *, pretrained: bool = False, **options: Any) -> Encoder:  # noqa: ANN401
+def create_model(name: str, *, pretrained: bool = False, **options: Any) -> Backbone:  # noqa: ANN401
     """Builds a network by its name, with random or with pretrained weights.
 
     Args:

@@ -198,7 +198,23 @@ def refused(**changes):
             ValueError,
             "labels of made must name one of its 2 classes; got -1 .. 1. Number them from 0, and name every class.",
         ),
-        (lambda: made().subset([]), ValueError, "made has no images; got 0. Name a folder or a split that has some."),
+        (
+            refused(labels=torch.tensor([-1, 0]), classes=()),
+            ValueError,
+            "labels of made must all be -1, as it has no classes; got -1 .. 0. Number them from 0, and name "
+            "every class.",
+        ),
+        (
+            lambda: made().subset([]),
+            ValueError,
+            "a subset needs at least one image; got none of made. Choose some.",
+        ),
+        (
+            lambda: made(channels=2).to_grey(),
+            ValueError,
+            "only images of three channels become grey; made has 2. Choose the channels of the data, or a network that "
+            "takes all of them.",
+        ),
         (
             lambda: made(60).balanced_subset(64),
             ValueError,

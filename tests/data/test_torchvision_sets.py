@@ -1,27 +1,23 @@
-"""Data sets by name: where their files are looked for, and what is said if they are nowhere."""
+"""Data sets of torchvision: where their files are looked for, and what is said if they are nowhere."""
 
 from __future__ import annotations
 
 import dataclasses
 import gzip
 import hashlib
-import pickle
 import re
-import struct
 import urllib.error
 import urllib.request
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torchvision import datasets
 
-from eqmodels.data import list_data, load_data, search_folders, sources
+from eqmodels.data import load_data, search_folders, torchvision_sets
+from tests.data.files import COUNTS, idx_files, write_cifar, write_idx, write_stl10
 
 LAYOUTS = ("torchvision", "named", "flat")
-COUNTS = {"train": 6, "test": 4}
-PREFIX = {"train": "train", "test": "t10k"}
 
 
 @pytest.fixture(autouse=True)
@@ -34,35 +30,13 @@ def places(tmp_path, monkeypatch) -> dict[str, Path]:
     monkeypatch.setattr(urllib.request, "urlopen", no_network)
     monkeypatch.setenv("EQMODELS_DATA", str(tmp_path / "variable"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr(sources, "DEBIAN", tmp_path / "debian")
+    monkeypatch.setattr(torchvision_sets, "DEBIAN", tmp_path / "debian")
     return {
         "argument": tmp_path / "argument",
         "variable": tmp_path / "variable",
         "torch": tmp_path / "torch" / "datasets",
         "debian": tmp_path / "debian",
     }
-
-
-def idx_files(value: int = 0) -> dict[str, bytes]:
-    """The four files of (Fashion-)MNIST with a few constant images."""
-    files = {}
-    for split, count in COUNTS.items():
-        images = np.full((count, 28, 28), value, dtype=np.uint8).tobytes()
-        files[f"{PREFIX[split]}-images-idx3-ubyte"] = struct.pack(">4B3I", 0, 0, 8, 3, count, 28, 28) + images
-        labels = bytes(range(count))
-        files[f"{PREFIX[split]}-labels-idx1-ubyte"] = struct.pack(">4BI", 0, 0, 8, 1, count) + labels
-    return files
-
-
-def write_idx(folder: Path, layout: str, value: int = 0, *, name: str = "FashionMNIST") -> None:
-    flat = {"FashionMNIST": "fashion-mnist", "MNIST": "mnist"}[name]
-    place = folder / {"torchvision": f"{name}/raw", "named": flat, "flat": "."}[layout]
-    place.mkdir(parents=True, exist_ok=True)
-    for file, content in idx_files(value).items():
-        if layout == "torchvision":
-            (place / file).write_bytes(content)
-        else:
-            (place / f"{file}.gz").write_bytes(gzip.compress(content))
 
 
 def value_of(data) -> int:
@@ -104,8 +78,8 @@ def test_without_argument_and_variable_there_are_two_places(places, monkeypatch)
 
 
 def test_the_shipped_folder_is_debians():
-    assert dataclasses.is_dataclass(sources._SOURCES["fashion_mnist"])
-    assert sources._SOURCES["fashion_mnist"].raw[0] == "fashion-mnist"
+    assert dataclasses.is_dataclass(torchvision_sets.SETS["fashion_mnist"])
+    assert torchvision_sets.SETS["fashion_mnist"].raw[0] == "fashion-mnist"
 
 
 def test_reading_gzipped_files_leaves_nothing_beside_them(tmp_path):
@@ -181,27 +155,9 @@ def test_a_folder_that_cannot_be_read_is_passed_by_and_named(spoil, places):
 # The others of torchvision, with small files whose checksums its classes are told.
 
 
-def listed(folder: Path, content: dict[str, bytes]) -> list[list[str]]:
-    folder.mkdir(parents=True, exist_ok=True)
-    for file, data in content.items():
-        (folder / file).write_bytes(data)
-    return [[file, hashlib.md5(data, usedforsecurity=False).hexdigest()] for file, data in content.items()]
-
-
-@pytest.mark.parametrize(("name", "key", "classes"), [("cifar10", "labels", 10), ("cifar100", "fine_labels", 100)])
-def test_cifar_is_read(name, key, classes, tmp_path, monkeypatch):
-    base = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
-    rows = np.arange(3 * 32 * 32, dtype=np.int64).astype(np.uint8)
-    batch = {"data": np.stack([rows, rows + 1]), key: [classes - 1, 0]}
-    meta = {base.meta["key"]: [f"class {number}" for number in range(classes)]}
-    folder = tmp_path / base.base_folder
-    train, test, (labels,) = (
-        listed(folder, {file: pickle.dumps(content)})
-        for file, content in (("one", batch), ("two", batch), ("names", meta))
-    )
-    described = dict(zip(("filename", "md5"), labels, strict=True)) | {"key": base.meta["key"]}
-    small = type(base.__name__, (base,), {"train_list": train, "test_list": test, "meta": described})
-    monkeypatch.setitem(sources._SOURCES, name, dataclasses.replace(sources._SOURCES[name], open=small))
+@pytest.mark.parametrize(("name", "classes"), [("cifar10", 10), ("cifar100", 100)])
+def test_cifar_is_read(name, classes, tmp_path, monkeypatch):
+    rows = write_cifar(tmp_path, name, monkeypatch)
     for split in COUNTS:
         data = load_data(name, split, root=tmp_path, download=False)
         assert data.images.shape == (2, 3, 32, 32)
@@ -212,18 +168,7 @@ def test_cifar_is_read(name, key, classes, tmp_path, monkeypatch):
 
 
 def test_stl10_is_read(tmp_path, monkeypatch):
-    images = np.random.default_rng(0).integers(0, 256, (2, 3, 96, 96), dtype=np.uint8)
-    folder = tmp_path / datasets.STL10.base_folder
-    # Columns first, and classes from 1.
-    content = {"X": images.transpose(0, 1, 3, 2).tobytes(), "y": bytes([10, 1])}
-    names = "".join(f"class {number}\n" for number in range(10)).encode()
-    lists = {
-        f"{split}_list": listed(folder, {f"{split}_{kind}.bin": data for kind, data in content.items()})
-        for split in COUNTS
-    }
-    ((file, _),) = listed(folder, {"class_names.txt": names})
-    small = type("STL10", (datasets.STL10,), lists | {"class_names_file": file})
-    monkeypatch.setitem(sources._SOURCES, "stl10", dataclasses.replace(sources._SOURCES["stl10"], open=small))
+    images = write_stl10(tmp_path, monkeypatch)
     for split in COUNTS:
         data = load_data("stl10", split, root=tmp_path, download=False)
         assert torch.equal(data.images, torch.from_numpy(images))
@@ -328,45 +273,12 @@ def test_torchvision_is_asked_to_download_last_and_only_if_allowed(places, monke
         asked.append((root, download))
         raise RuntimeError("not here")
 
-    monkeypatch.setitem(sources._SOURCES, "cifar10", dataclasses.replace(sources._SOURCES["cifar10"], open=open_it))
+    monkeypatch.setitem(
+        torchvision_sets.SETS, "cifar10", dataclasses.replace(torchvision_sets.SETS["cifar10"], open=open_it)
+    )
     for download in (False, True):
         asked.clear()
         with pytest.raises(FileNotFoundError, match="the files of cifar10 were not found; tried"):
             load_data("cifar10", root=places["argument"], download=download)
         assert asked[:4] == [(str(place), False) for place in places.values()]
         assert [flag for _, flag in asked[4:]] == [True] * download
-
-
-# What is refused.
-
-
-def test_the_names():
-    names = ["cifar10", "cifar100", "fashion_mnist", "fashion_mnist_mini", "image_folder", "mnist", "stl10"]
-    assert list_data() == names
-    with pytest.raises(ValueError, match=rf"^data must be one of {', '.join(names)}; got 'imagenet'\. Use"):
-        load_data("imagenet")
-
-
-@pytest.mark.parametrize("name", ["fashion_mnist_mini", "mnist"])
-@pytest.mark.usefixtures("no_shape_checks")
-def test_an_unknown_split_is_refused(name):
-    with pytest.raises(ValueError, match=r"^split must be 'train' or 'test'; got 'valid'\. Use 'train'\.$"):
-        load_data(name, "valid")
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "message"),
-    [
-        ("fashion_mnist_mini", {"size": 32}, "size is for image_folder only; got 32 for fashion_mnist_mini. Leave it"),
-        ("mnist", {"size": 32}, "size is for image_folder only; got 32 for mnist. Leave it out (--size)."),
-        (
-            "fashion_mnist_mini",
-            {"root": "photos"},
-            "fashion_mnist_mini is part of the package and has no folder; got root='photos'. Leave it out (--root), or "
-            "name the data that lies there (--data fashion_mnist, --data image_folder).",
-        ),
-    ],
-)
-def test_an_option_of_no_effect_is_refused(name, options, message):
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
-        load_data(name, **options)

@@ -12,15 +12,14 @@ import torch
 from eqmodels.data import LabelledImages
 from eqmodels.evaluation import (
     EncoderEvaluation,
+    encode,
     evaluate,
     head_scores,
     over_seeds,
     pool_features,
     poolings_of,
-    regular_features,
 )
 from eqmodels.evaluation.kinds import CONTROLS
-from eqmodels.groups import PlanarGroup
 from eqmodels.training import PretrainConfig, Pretraining, Run
 
 
@@ -51,7 +50,7 @@ QUICK = {"knn": False, "fractions": (), "curve_images": 0, "strengths": (0.01,)}
 @pytest.mark.parametrize(("model", "elements"), [("c4_resnet18s_w8", 4), ("d4_resnet18s_w8", 8)])
 def test_invariant_and_canonical_features_do_not_care_how_the_image_is_turned(model, elements):
     scores = evaluate(untrained(model, "equivariant"), striped(60), striped(40, seed=1), **QUICK)
-    assert {entry.features for entry in scores.features} == set(poolings_of(untrained(model, "equivariant")))
+    assert {entry.kind for entry in scores.kinds} == set(poolings_of(untrained(model, "equivariant")))
     for name in ("invariant", "invariant-3", "canonical", "canonical-soft"):
         accuracies = scores.of(name).elements
         assert len(accuracies) == elements
@@ -68,7 +67,7 @@ def test_regular_features_do_care():
 
 def test_a_network_without_a_group_has_its_controls():
     scores = evaluate(untrained("resnet18s_w4", "mlp"), striped(60), striped(40, seed=1), **QUICK)
-    assert [entry.features for entry in scores.features] == ["regular", *CONTROLS]
+    assert [entry.kind for entry in scores.kinds] == ["regular", *CONTROLS]
     averaged = scores.of("orbit-mean")
     assert max(averaged.elements.values()) == min(averaged.elements.values())
     assert max(scores.equivariance_error.values()) > 0.01
@@ -84,10 +83,12 @@ def test_the_curve_repeats_itself_by_quarters_for_invariant_features():
         curve_images=20,
         strengths=(0.01,),
     ).of("canonical")
-    assert list(curve.angles) == [str(angle) for angle in range(0, 360, 15)]
+    assert list(curve.angles) == [f"{angle}° in a circle" for angle in range(0, 360, 15)]
+    assert [degrees for degrees, _ in curve.curve] == list(range(0, 360, 15))
+    accuracy = dict(curve.curve)
     for angle in range(0, 270, 15):
         # Bilinear sampling rounds differently by quadrant: one of the 20 images may change sides.
-        assert abs(curve.angles[str(angle)] - curve.angles[str(angle + 90)]) <= 0.05
+        assert abs(accuracy[angle] - accuracy[angle + 90]) <= 0.05
     assert curve.angle_worst == min(curve.angles.values())
     assert min(curve.angles.values()) <= curve.angle_mean <= max(curve.angles.values())
 
@@ -102,12 +103,12 @@ def test_everything_that_is_asked_for_is_measured_and_is_json():
         strengths=(1.0, 0.01),
     )
     content = json.loads(json.dumps(scores.to_dict(), allow_nan=False))
-    regular = next(entry for entry in content["features"] if entry["features"] == "regular")
+    regular = next(entry for entry in content["kinds"] if entry["kind"] == "regular")
     assert regular["width"] == 64
     assert set(regular["labels"]) == {"0.05", "1"}
     assert regular["labels"]["1"]["mean"] == regular["accuracy"]
     assert regular["knn"] > 0.5
-    assert "canonical" not in {entry["features"] for entry in content["features"]}
+    assert "canonical" not in {entry["kind"] for entry in content["kinds"]}
     assert content["tasks"][0]["training_accuracy"] is None
     assert EncoderEvaluation.from_dict(content).to_dict() == content
     assert content["config"] == untrained("c4_resnet18s_w8", "mlp").config.to_dict()
@@ -143,14 +144,14 @@ def test_the_same_images_give_the_same_numbers():
 
 def test_batches_do_not_change_features():
     run, images = untrained("c4_resnet18s_w8", "equivariant"), striped(11)
-    whole = regular_features(run, images.pixels, len(images))
-    parts = regular_features(run, images.pixels, len(images), batch_size=4)
+    whole = encode(run, images.pixels, len(images))
+    parts = encode(run, images.pixels, len(images), batch_size=4)
     torch.testing.assert_close(whole, parts)
     assert pool_features(run, whole, "all").shape[1] == 3 * 16 + 64 + 64
 
 
-@pytest.mark.parametrize("pooling", ["invariant", "canonical", "canonical-soft", "all"])
-def test_features_are_pooled_where_the_pose_is_and_come_back(pooling, monkeypatch):
+@pytest.mark.parametrize("pooling", ["canonical", "canonical-soft", "all"])
+def test_features_are_turned_back_where_the_pose_is_and_come_back(pooling, monkeypatch):
     """The device `meta` computes nothing, and refuses tensors of others as a GPU does."""
     run, back = untrained("c4_resnet18s_w8", "equivariant"), []
     run.model.to("meta")
@@ -169,15 +170,15 @@ def test_permuted_test_labels_choose_the_same_probes():
     """Nothing is chosen on the test images."""
     run, test = untrained("c4_resnet18s_w8", "equivariant"), striped(60, seed=1)
     kinds = ("regular", "invariant", "canonical")
-    options = QUICK | {"features": kinds, "fractions": (0.2,), "strengths": (1.0, 0.1, 0.01, 1e-3)}
+    options = QUICK | {"kinds": kinds, "fractions": (0.2,), "strengths": (1.0, 0.1, 0.01, 1e-3)}
     permuted = replace(test, labels=test.labels[torch.randperm(60)])
     given, other = (evaluate(run, striped(60), data, **options) for data in (test, permuted))
-    assert [entry.strength for entry in given.features] == [entry.strength for entry in other.features]
+    assert [entry.strength for entry in given.kinds] == [entry.strength for entry in other.kinds]
     assert given.of("regular").accuracy > other.of("regular").accuracy
     # A label's part of the images that are right is what the probe says of them, whatever their labels.
     flipped = replace(test, labels=1 - test.labels)
     opposite = evaluate(run, striped(60), flipped, **options)
-    for one, two in zip(given.features, opposite.features, strict=True):
+    for one, two in zip(given.kinds, opposite.kinds, strict=True):
         assert one.strength == two.strength
         assert one.accuracy == pytest.approx(1 - two.accuracy)
         for part, found in one.labels.items():
@@ -190,7 +191,7 @@ def test_ties_are_no_predictions():
     with torch.no_grad():
         for parameter in run.model.heads.parameters():
             parameter.zero_()
-    (scores,) = evaluate(run, striped(60), striped(20, seed=1), features=("invariant",), **QUICK).tasks
+    (scores,) = evaluate(run, striped(60), striped(20, seed=1), kinds=("invariant",), **QUICK).tasks
     assert (scores.accuracy, scores.augmented_accuracy) == (0, 0)
     assert scores.loss == pytest.approx(math.log(4))
 
@@ -212,7 +213,7 @@ def test_all_labels_are_a_fraction_too():
         ({"curve_images": 2.5}, TypeError, "curve_images must be an integer; got 2.5"),
         ({"strengths": ()}, ValueError, "strengths must be positive and finite"),
         ({"seed": -1}, ValueError, "seed must be at least 0; got -1"),
-        ({"features": ("canonic",)}, ValueError, "features of this network are regular, .*; got 'canonic'"),
+        ({"kinds": ("canonic",)}, ValueError, "kinds of features of this network are regular, .*; got 'canonic'"),
         ({"train": striped(60).subset(range(0, 60, 2))}, ValueError, "striped has 30, and none of 'spot'"),
         ({"train": striped(60, size=(12, 10))}, ValueError, "rotation turns images .* so they must be square"),
     ],
@@ -221,7 +222,7 @@ def test_what_cannot_be_measured_is_refused_before_anything_is(changes, error, s
     def never(*_, **__):
         raise AssertionError("features were computed")
 
-    monkeypatch.setattr("eqmodels.evaluation.encoder.regular_features", never)
+    monkeypatch.setattr("eqmodels.evaluation.probing.encode", never)
     options = {"train": striped(60), **changes}
     train = options.pop("train")
     test = striped(20, seed=1, size=(12, 10)) if train.images.shape[-1] == 10 else striped(20, seed=1)
@@ -233,7 +234,7 @@ def test_kinds_that_are_not_there_are_answered_by_those_that_are():
     scores = evaluate(untrained("c4_resnet18s_w8", "mlp"), striped(60), striped(20, seed=1), **QUICK)
     for measured in (scores, over_seeds([scores])):
         with pytest.raises(
-            KeyError, match="features must be one of regular, regular-half, invariant, invariant-3, all; got 'canon'"
+            KeyError, match="kind must be one of regular, regular-half, invariant, invariant-3, all; got 'canon'"
         ):
             measured.of("canon")
 
@@ -251,30 +252,11 @@ def test_an_unknown_pooling_is_refused_in_one_sentence():
         pool_features(run, torch.zeros(2, 64), "canonical")
 
 
-def test_eighths_of_a_turn_are_measured_of_their_group():
-    scores = evaluate(untrained("c8_resnet18s_w8", "equivariant"), striped(60), striped(40, seed=1), **QUICK)
-    assert scores.group == "C8"
-    invariant = scores.of("invariant")
-    assert list(invariant.elements) == ["0°", "45°", "90°", "135°", "180°", "225°", "270°", "315°"]
-    quarters = [invariant.elements[angle] for angle in ("90°", "180°", "270°")]
-    assert invariant.turned == pytest.approx(sum(quarters) / 3)
-    assert set(quarters) == {invariant.accuracy}
-    errors = scores.equivariance_error
-    assert max(errors[angle] for angle in ("90°", "180°", "270°")) < 1e-5 < errors["45°"]
-
-
-def test_a_wrong_group_is_measured_under_quarter_turns():
-    scores = evaluate(untrained("d2_resnet18s_w8", "mlp"), striped(60), striped(40, seed=1), **QUICK)
-    assert scores.group == str(PlanarGroup(4, True))
-    assert scores.equivariance_error["180°"] < 1e-5
-    assert scores.equivariance_error["90°"] > 0.01
-
-
 def test_without_augmentation_the_head_is_asked_once():
     run = untrained("resnet18s_w4", "mlp")
     plain = replace(run, config=replace(run.config, augment="none"))
     asked = []
-    run.model.register_forward_hook(lambda *_: asked.append(1))
+    run.model.heads[0].register_forward_hook(lambda *_: asked.append(1))
     (with_augmentation,), _ = head_scores(run, striped(40))
     twice = len(asked)
     (without,), _ = head_scores(plain, striped(40))

@@ -15,11 +15,11 @@ from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import RevisionNotFoundError
 
 from eqmodels.hub.card import model_card, possible_twin, twin_of
-from eqmodels.hub.errors import check_repository, check_token, upload_sentence
-from eqmodels.hub.index import RESULTS, ZooEntry, entry_of, read_results
+from eqmodels.hub.entries import RESULTS, entry_of, read_results
 from eqmodels.hub.picture import PICTURE, turns_picture
-from eqmodels.hub.source import FOLDERS
-from eqmodels.hub.verify import verify
+from eqmodels.hub.verification import verify
+from eqmodels.remote import ZooEntry, check_repository, check_token, upload_sentence
+from eqmodels.remote.locating import FOLDERS
 from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config
 
 __all__ = ["Publication", "publication_files", "publish"]

@@ -9,12 +9,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from eqmodels.hub.download import PICKLES, Fetch
-from eqmodels.hub.index import ZooEntry, read_index
-from eqmodels.storage import CONFIG, WEIGHTS, StorageError, printable, reason_of, sha256_of
-from eqmodels.training import CHECKPOINT
+from eqmodels.remote.download import PICKLES, Fetch
+from eqmodels.remote.index import ZooEntry, read_index
+from eqmodels.storage import CHECKPOINT, CONFIG, WEIGHTS, StorageError, printable, reason_of, sha256_of
 
-__all__ = ["FOLDERS", "HUB", "Source", "is_pretrained", "list_pretrained", "locate", "zoo_folders"]
+__all__ = ["FOLDERS", "HUB", "Located", "is_pretrained", "list_pretrained", "locate", "zoo_folders"]
 
 HUB = "hub:"
 """What a source on the Hub begins with."""
@@ -29,7 +28,7 @@ def zoo_folders(package: Path) -> tuple[Path, ...]:
         package: the folder ``eqmodels``. What lies beside it is a checkout only if this is eqmodels' own project;
             ``site-packages/zoo`` is another package's.
     """
-    project, embedded = package.parent / "pyproject.toml", package / "hub" / "zoo"
+    project, embedded = package.parent / "pyproject.toml", package / "remote" / "zoo"
     try:
         is_checkout = re.search(r'^name = "eqmodels"$', project.read_text("utf-8"), re.MULTILINE) is not None
     except (OSError, UnicodeDecodeError):
@@ -41,7 +40,7 @@ FOLDERS = zoo_folders(Path(__file__).parents[1])
 
 
 @dataclass(frozen=True)
-class Source:
+class Located:
     """Files of a pretrained network, on this machine.
 
     Attributes:
@@ -100,18 +99,19 @@ def locate(
     force_download: bool = False,
     local_files_only: bool = False,
     extras: tuple[str, ...] = (),
-) -> Source:
+) -> Located:
     """The folder of a network, fetched from the Hub if need be.
 
     Args:
         source: a name of the zoo, whose weights in a checkout or in the wheel come before any network; the path of a
             folder; or ``"hub:organisation/name[@revision]"``.
-        revision: as this and the rest for `Fetch`, for what is on the Hub.
-        token: see there.
-        cache_dir: see there.
-        force_download: see there.
-        local_files_only: see there.
-        extras: see there.
+        revision: of what is on the Hub: a commit, tag or branch; None for that of the source, else the main branch or,
+            for a name of the zoo, the commit of the index.
+        token: of the Hub; None for the one that the Hub's client knows, False for none.
+        cache_dir: where files of the Hub are kept; None for its standard cache.
+        force_download: whether to fetch files of the Hub that the cache has.
+        local_files_only: whether to ask the Hub nothing.
+        extras: names of more files to fetch, if the repository has them.
 
     Raises:
         StorageError: if the files cannot be had, or are not those of the index.
@@ -135,9 +135,9 @@ def locate(
                 f"the revision is given twice, in {printable(repr(name))} and as revision={printable(repr(revision))}; "
                 "drop one."
             )
-        return Source(fetched(repository, named if at else revision))
+        return Located(fetched(repository, named if at else revision))
     if not is_pretrained(source):
-        return Source(_folder(name, revision))
+        return Located(_folder(name, revision))
     entry, folder = read_index().get(name), _at_hand(name)
     pinned = None if entry is None else entry.commit
     if folder is not None:
@@ -150,7 +150,7 @@ def locate(
         )
     else:
         folder = fetched(entry.repository, pinned if revision is None else revision)
-    found = Source(folder, entry if revision in (None, pinned) else None)
+    found = Located(folder, entry if revision in (None, pinned) else None)
     found.check()
     return found
 

@@ -1,0 +1,26 @@
+"""The card of an encoder of one's own: what it puts out, and how it is loaded."""
+
+from __future__ import annotations
+
+from huggingface_hub import ModelCard, ModelCardData
+
+from eqmodels.backbones.describe import LICENSE
+from eqmodels.backbones.network import StagedNetwork
+
+__all__ = ["encoder_card"]
+
+
+def encoder_card(network: StagedNetwork, repository: str | None = None) -> ModelCard:
+    """A card that says what the network's outputs mean, with metadata for the Hub.
+
+    Args:
+        network: of any class.
+        repository: that the card's code loads, ``organisation/name``; None for the folder that the card lies in.
+    """
+    tags = ["eqmodels", "equivariant", network.group.name]
+    data = ModelCardData(library_name="eqmodels", license=LICENSE, pipeline_tag="image-feature-extraction", tags=tags)
+    source = "." if repository is None else f"hub:{repository}"
+    return ModelCard(
+        f"---\n{data.to_yaml()}\n---\n\n# {type(network).__name__}\n\n{network.describe_output()}\n\n"
+        f'```python\nimport eqmodels\n\nencoder = eqmodels.load("{source}")\n```\n'
+    )

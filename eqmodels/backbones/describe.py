@@ -1,0 +1,202 @@
+"""A network in words that a file holds: its name, its options, its fields, its images; all by its class alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from eqmodels.backbones.names import ModelName
+from eqmodels.backbones.network import StagedNetwork
+from eqmodels.options import options_of
+from eqmodels.storage import StorageError, printable
+from eqmodels.transforms import Preprocessing
+
+__all__ = [
+    "LICENSE",
+    "check_description",
+    "describe_network",
+    "description_of",
+    "name_of",
+    "preprocessing_from",
+    "rebuilt",
+]
+
+LICENSE = "mit"
+"""Of a network's weights, an SPDX identifier in lower case, as its config and its card say it."""
+
+N = TypeVar("N", bound=StagedNetwork)
+
+_NOTHING = "nothing"
+"""In the place of what a config does not have."""
+
+_OF_FORMAT_2 = ("architecture", "group", "map_field", "out_field", "model_args")
+"""What is said otherwise in format 2, or not at all: the network itself was built of what it says."""
+
+
+def describe_network(network: StagedNetwork, *, license_name: str = LICENSE) -> dict[str, Any]:
+    """The part of a config that says how to build a network, what its channels mean, and what its images go through.
+
+    The keys are timm's (``architecture``, ``num_classes``, ``num_features``, ``model_args``, ``pretrained_cfg``) and
+    ours: ``group``, ``map_field``, ``out_field`` and ``preprocessing``.
+
+    Args:
+        network: of a registered class.
+        license_name: of the weights, an SPDX identifier in lower case.
+
+    Raises:
+        ValueError: if the network is not as its class builds it, children were exchanged for instance, or its class is
+            not registered.
+    """
+    with torch.device("meta"):
+        state = rebuilt(network).state_dict() if type(network).__dict__.get("architectures") else {}
+    if {key: value.shape for key, value in state.items()} != {k: v.shape for k, v in network.state_dict().items()}:
+        raise ValueError(
+            f"only networks as create_model builds them can be written; this {type(network).__name__} has other "
+            "layers, or its class is not registered. Register the class with @register_backbone, and save exchanged "
+            "layers with torch.save."
+        )
+    return description_of(network, license_name)
+
+
+def description_of(network: StagedNetwork, license_name: str | None) -> dict[str, Any]:
+    """What `describe_network` gives, of a network as its class builds it, also on the meta device."""
+    name, structure = name_of(network), network.structure
+    out_field = network.out_field
+    backend = {} if network.backend == "native" else {"backend": network.backend}
+    rest = {k: v for k, v in structure.items() if k not in ("architecture", "group", *name.options)}
+    description = {
+        "architecture": str(name),
+        "group": network.group.name,
+        "map_field": str(network.map_field),
+        "out_field": None if out_field is None else str(out_field),
+        "num_classes": network.num_classes,
+        "num_features": network.num_features,
+        "model_args": {**backend, **rest, **_current(network)},
+        "pretrained_cfg": _timm_config(network, license_name),
+        "preprocessing": None if network.preprocessing is None else asdict(network.preprocessing),
+    }
+    # As it is read again: lists for tuples.
+    plain: dict[str, Any] = json.loads(json.dumps(description))
+    return plain
+
+
+def name_of(network: StagedNetwork) -> ModelName:
+    """The name that alone builds the network's layers, but for options that names have no part for.
+
+    Raises:
+        ValueError: if its class is not registered.
+    """
+    own = type(network).__dict__.get("architectures", ())
+    structure = network.structure
+    architecture = structure.get("architecture", own[0] if own else None)
+    if architecture is None:
+        raise ValueError(
+            f"a network has a name if its class is registered; {type(network).__name__} is not. Put "
+            "@register_backbone('...') in front of the class."
+        )
+    known = options_of(type(network))
+    options = {
+        option: value
+        for option, value in structure.items()
+        if ModelName.can_say(option, value)
+        and (option == "width" or value != network.usual.get(option, known[option].default))
+    }
+    return ModelName(architecture, structure.get("group"), options)
+
+
+def rebuilt(network: N, **changed: Any) -> N:  # noqa: ANN401
+    """The same network once more, with random weights and perhaps other options; nothing is known of its images.
+
+    Args:
+        network: of any class.
+        **changed: options of the class that are to be others.
+
+    Raises:
+        ValueError: if an option breaks its rule.
+    """
+    return type(network)(**{**network.structure, **_current(network), **changed})
+
+
+def _current(network: StagedNetwork) -> dict[str, Any]:
+    """Of the arguments, those that may have changed since the network was built: images, classes and pooling."""
+    pool = network.global_pool
+    current = {
+        "in_chans": network.in_chans,
+        "num_classes": network.num_classes,
+        "global_pool": pool.mode,
+        "group_pool": pool.fibre.mode,
+    }
+    if pool.is_canonical and hasattr(pool.pose, "hidden"):
+        current["pose_hidden"] = int(pool.pose.get_submodule("hidden").out_fields) * network.group.order  # type: ignore[arg-type]
+    return {name: value for name, value in current.items() if name in options_of(type(network))}
+
+
+def check_description(description: Mapping[str, Any], config: Mapping[str, Any], file: Path) -> None:
+    """Refuses a config that says something else of a network, to timm or to the Hub, than what is built of it.
+
+    Args:
+        description: of the network that is built, as `describe_network` gives it.
+        config: as it was read.
+        file: the config's, for the sentence.
+
+    Raises:
+        StorageError: if they differ; names the place.
+    """
+    skipped = _OF_FORMAT_2 if config["format"] == 2 else ()
+    for name, value in description.items():
+        if name in skipped:
+            continue
+        place, here, there = f"[{name!r}]", value, config[name]
+        if name == "model_args":  # what is left out stands for the default, of which the network was built
+            there = {**here, **there}
+        while here != there and isinstance(here, dict) and isinstance(there, dict):
+            key = next(key for key in {**here, **there} if here.get(key, _NOTHING) != there.get(key, _NOTHING))
+            place, here, there = f"{place}[{key!r}]", here.get(key, _NOTHING), there.get(key, _NOTHING)
+        if here != there:
+            raise StorageError(
+                f"{file} contradicts itself at {printable(place)}: the network that it describes has "
+                f"{printable(repr(here))}, and it says {printable(repr(there))}. Fetch it again."
+            )
+
+
+def preprocessing_from(content: Mapping[str, Any] | None) -> Preprocessing | None:
+    """What a config says of the images; None if it says nothing.
+
+    Raises:
+        ValueError: if there are not as many means as deviations.
+    """
+    if content is None:
+        return None
+    mean, deviation = (tuple(map(float, content[key])) for key in ("mean", "deviation"))
+    if len(mean) != len(deviation):
+        raise ValueError(f"preprocessing must have as many means as deviations; got {len(mean)} and {len(deviation)}.")
+    height, width = content["size"]
+    return Preprocessing(mean, deviation, (int(height), int(width)))
+
+
+def _timm_config(network: StagedNetwork, license_name: str | None) -> dict[str, Any]:
+    """What timm's `PretrainedCfg` knows of a network."""
+    preprocessing = network.preprocessing
+    content: dict[str, Any] = {
+        "num_classes": network.num_classes,
+        "classifier": "fc",
+        # Filters of an equivariant stem are no ordinary ones: timm must not adapt them itself.
+        "first_conv": None,
+    }
+    if license_name is not None:
+        content["license"] = license_name
+    if preprocessing is not None:
+        content |= {
+            "input_size": [network.in_chans, *preprocessing.size],
+            "fixed_input_size": False,
+            "interpolation": "bilinear",
+            "crop_pct": 1.0,
+            "mean": list(preprocessing.mean),
+            "std": list(preprocessing.deviation),
+        }
+    return content

@@ -1,0 +1,38 @@
+"""The config of a network's folder, of whatever format it is, in the words of today.
+
+Format 2 named networks otherwise: ``resnet18`` had the small stem, which stood beside the name; its group is the first
+part of the name. Format 3 says name, group and fields itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from eqmodels.backbones.names import current_name
+from eqmodels.storage import read_config
+
+__all__ = ["read_network_config"]
+
+
+def read_network_config(file: Path) -> dict[str, Any]:
+    """The content of a ``config.json``, checked, with the names of today.
+
+    Of format 2 the name and the group are translated; ``map_field`` and ``out_field`` are missing, since that format
+    did not say what channels mean.
+
+    Args:
+        file: of format 2 or 3.
+
+    Raises:
+        StorageError: if the file cannot be read, is of another format or breaks a rule; names the rule.
+    """
+    content = read_config(file)
+    if content["format"] != 2:
+        return content
+    arguments = dict(content["model_args"])
+    stem = arguments.pop("stem", None) if "wide_" not in content["architecture"] else None
+    name = current_name(content["architecture"], stem=stem)
+    first = name.partition("_")[0]
+    group = first if first[:1] in ("c", "d") and first[1:].isdecimal() else "c1"
+    return {**content, "architecture": name, "group": group, "model_args": arguments}

@@ -1,0 +1,140 @@
+"""Golden features: what a network computes of one fixed image, stored with its weights and compared when they load."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eqmodels._shapes import Float
+from eqmodels.backbones.network import StagedNetwork
+from eqmodels.storage import GOLDEN_SIDE, StorageError
+
+__all__ = ["check_golden", "fitting_size", "fixed_image", "golden_features"]
+
+GOLDEN_TOLERANCE, POOLED_TOLERANCE = 1e-4, 1e-3
+"""How far features of the fixed image may be from the stored ones, as a part of the largest; and so the pooled ones, in
+which a norm or the weights of poses magnify rounding errors."""
+
+DECIDED = 1e-3
+"""By how much the largest logit of the fixed image's pose must exceed the others, as a part of the largest."""
+
+
+def fixed_image(channels: int, size: tuple[int, int]) -> Float[Tensor, "1 C H W"]:
+    """An image without any symmetry, by a formula, so that it is the same everywhere; values in [0, 1]."""
+    c, y, x = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in (channels, *size)), indexing="ij")
+    waves = torch.sin(0.9 * y + 0.05 * y * x + c) + torch.cos(0.6 * x - 0.02 * x * x + 0.3 * y + 2 * c)
+    return (0.5 + 0.25 * waves).to(torch.float32)[None]
+
+
+@torch.no_grad()
+def fitting_size(network: StagedNetwork, size: tuple[int, int]) -> tuple[int, int]:
+    """The largest size, not above the given one along either axis, at which the network runs.
+
+    A network of exact strides takes sides of ``1 mod 32`` alone, or ``1 mod 8``; every other takes any.
+
+    Raises:
+        ValueError: if it runs at none; says why not at the given one.
+    """
+    try:
+        return _fitting_side(network, size[0]), _fitting_side(network, size[1])
+    except StopIteration as error:
+        raise ValueError(f"{type(network).__name__} runs at no square size up to {max(size)} pixels.") from error
+
+
+def _fitting_side(network: StagedNetwork, wanted: int) -> int:
+    ghost = copy.deepcopy(network).eval().to("meta")
+    dtype = next(ghost.parameters()).dtype
+
+    def runs(side: int) -> bool:
+        try:
+            ghost.forward_features(torch.empty(1, network.in_chans, side, side, dtype=dtype, device="meta"))
+        except ValueError:
+            return False
+        return True
+
+    return next(side for side in range(wanted, 0, -1) if runs(side))
+
+
+@torch.no_grad()
+def golden_features(network: StagedNetwork, *, pooled: bool = False) -> dict[str, Any]:
+    """The regular features of the fixed image, as the network sees it in eval mode in float32 on the CPU.
+
+    Args:
+        network: of any floating-point type, on any device, in any mode; it is left as it is.
+        pooled: whether to add what the network's poolings make of them. What `fc` does is fixed by its weights alone.
+
+    Raises:
+        StorageError: if one is no finite number.
+    """
+    height, width = network.preprocessing.size if network.preprocessing else (32, 32)
+    plain = copy.deepcopy(network).cpu().float().eval()
+    size = fitting_size(plain, (min(height, GOLDEN_SIDE), min(width, GOLDEN_SIDE)))
+    found = {"features": _features(plain, size)}
+    if pooled and _is_decided(plain, found["features"]):
+        found["pooled"] = _pooled(plain, found["features"])
+    if not all(values.isfinite().all() for values in found.values()):
+        raise StorageError("features of the fixed image are no finite numbers; nothing was written. Train again.")
+    return {"size": list(size), **{name: values.tolist() for name, values in found.items()}}
+
+
+@torch.no_grad()
+def check_golden(network: StagedNetwork, golden: Mapping[str, Any], name: str) -> None:
+    """Refuses a network in eval mode whose features of the fixed image are not the stored ones.
+
+    ``max |f - golden| <= 1e-4 max |golden|``; for the pooled ones, if they are stored, 1e-3.
+
+    Args:
+        network: in float32 on the CPU.
+        golden: as `golden_features` gave it.
+        name: of the file of weights, for the sentence.
+
+    Raises:
+        StorageError: if they differ.
+    """
+    height, width = map(int, golden["size"])
+    features = _features(network, (height, width))
+    _compare(features, golden["features"], GOLDEN_TOLERANCE, f"{name} gives features")
+    if "pooled" in golden:
+        _compare(_pooled(network, features), golden["pooled"], POOLED_TOLERANCE, f"{name} gives pooled features")
+
+
+def _compare(found: Float[Tensor, " F"], golden: Sequence[float], tolerance: float, subject: str) -> None:
+    stored = torch.tensor(golden, dtype=torch.float32)
+    if found.shape != stored.shape:
+        raise StorageError(f"{subject} of length {len(found)}, and {len(stored)} are stored with it. Fetch it again.")
+    distance, scale = float((found - stored).abs().max()), float(stored.abs().max())
+    # Not `distance > ...`: NaN is no match either.
+    if not distance <= tolerance * scale:
+        raise StorageError(
+            f"{subject} that differ from those stored with it by {distance:.2g}, more than {tolerance:g} of their "
+            f"largest, {scale:.2g}: the config was changed, or this version of PyTorch or this processor computes "
+            "otherwise. Fetch it again, or try another version of PyTorch."
+        )
+
+
+def _features(network: StagedNetwork, size: tuple[int, int]) -> Float[Tensor, " F"]:
+    images = fixed_image(network.in_chans, size)
+    if network.preprocessing is not None:
+        images = network.preprocessing.normalise(images)
+    maps: Tensor = network.forward_features(images)
+    return maps.mean((-2, -1))[0]
+
+
+def _pooled(network: StagedNetwork, features: Float[Tensor, " F"]) -> Float[Tensor, " P"]:
+    """What `global_pool` makes of features, and then what `group_pool` does, which stands behind some of its modes."""
+    maps = features[None, :, None, None]
+    return torch.cat([network.global_pool(maps), network.global_pool.fibre(features[None])], dim=1)[0]
+
+
+def _is_decided(network: StagedNetwork, features: Float[Tensor, " F"]) -> bool:
+    """Whether another processor finds the same pose of the fixed image too: its logits are no tie."""
+    pool = network.global_pool
+    if pool.mode != "canonical" or pool.group.order == 1:
+        return True
+    logits: Tensor = pool.pose(features[None])[0]
+    first, second = logits.topk(2).values
+    return bool(first - second > DECIDED * logits.abs().max())

@@ -1,0 +1,170 @@
+"""A network out of a folder, by the registry: checked before anything large is built, and never by an import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from eqmodels.backbones.describe import check_description, description_of, preprocessing_from
+from eqmodels.backbones.formats import read_network_config
+from eqmodels.backbones.golden import check_golden
+from eqmodels.backbones.input_channels import adapted_state, with_channels
+from eqmodels.backbones.network import StagedNetwork
+from eqmodels.backbones.registry import build, resolve
+from eqmodels.groups import PlanarGroup
+from eqmodels.layers import GlobalPoolMode
+from eqmodels.remote import locate
+from eqmodels.storage import CONFIG, WEIGHTS, StorageError, check_layout, read_layout, read_weights
+
+__all__ = ["build_described", "encoder_state", "load_as", "load_folder"]
+
+LARGEST_GROUP, WIDEST = 128, 9999
+"""Elements of a group and channels of a first stage that a file may ask for: tables grow with the square of the
+former, also on the device `meta`."""
+
+N = TypeVar("N", bound=StagedNetwork)
+V = TypeVar("V")
+
+
+def load_as(
+    kind: type[N],
+    source: str | Path,
+    *,
+    num_classes: int | None = None,
+    in_chans: int | None = None,
+    global_pool: GlobalPoolMode | None = None,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+    force_download: bool = False,
+    local_files_only: bool = False,
+) -> N:
+    """A pretrained network of a class, in eval mode on the CPU, strictly loaded and checked.
+
+    Args:
+        kind: the class, or one that it is derived from.
+        source: a name of the zoo; the path of a folder that `eqmodels pretrain` or ``save_pretrained`` wrote; or
+            ``"hub:organisation/name[@revision]"``. A name of the zoo comes before a folder of that name.
+        num_classes: outputs of a fresh classifier; 0 for features; None for what was saved.
+        in_chans: channels of the images, if they are not those of the training: filters are summed or repeated.
+        global_pool: how features are pooled, see `GlobalPool`; None for what was saved.
+        revision: of a repository of the Hub: a commit, tag or branch.
+        token: of the Hub; None for the one that the Hub's client knows, False for none.
+        cache_dir: where files of the Hub are kept; None for its standard cache.
+        force_download: whether to fetch files of the Hub that the cache has.
+        local_files_only: whether to ask the Hub nothing.
+
+    Raises:
+        StorageError: if the files cannot be had or are not what they should be; the sentence says which and why.
+        ValueError: if there is no such network, or an argument breaks its rule or does not apply.
+        TypeError: if the source is no name or path, a count is no integer, or the network is of another class.
+    """
+    folder = locate(
+        source,
+        revision=revision,
+        token=token,
+        cache_dir=cache_dir,
+        force_download=force_download,
+        local_files_only=local_files_only,
+    ).folder
+    network = load_folder(folder)
+    if not isinstance(network, kind):
+        raise TypeError(
+            f"{source} holds a {type(network).__name__}, not a {kind.__name__}. Use "
+            f"{type(network).__name__}.from_pretrained, or eqmodels.load."
+        )
+    saved = network.global_pool.mode
+    if global_pool not in (None, saved) and network.num_classes and num_classes is None:
+        raise ValueError(
+            f"the classifier of {source} was trained on {saved} features, and knows no others; got "
+            f"global_pool={global_pool!r}. Add num_classes={network.num_classes} for a fresh one, or num_classes=0 for "
+            "features."
+        )
+    if in_chans is not None and in_chans != network.in_chans:
+        network = with_channels(network, in_chans)
+    if global_pool not in (None, saved):
+        network.reset_classifier(num_classes or 0, global_pool)
+    elif num_classes is not None:
+        network.reset_classifier(num_classes)
+    return network.eval()
+
+
+def load_folder(folder: Path) -> StagedNetwork:
+    """The network in a folder that `save_network` or a pretraining run wrote, in eval mode on the CPU.
+
+    Of a run the backbone is taken, and the pose of the head that predicts it, if the config says that features are
+    turned back by it; what else the file holds is the run's.
+
+    Raises:
+        StorageError: if a file cannot be read, the config describes no network or contradicts itself, or the weights
+            are not those that it describes.
+    """
+    file, config = folder / WEIGHTS, read_network_config(folder / CONFIG)
+    layout = read_layout(file)
+    try:
+        with torch.device("meta"):
+            expected = build_described(config)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise StorageError(f"{folder / CONFIG} describes no network: {error} Nothing was built.") from error
+    check_description(description_of(expected, config["pretrained_cfg"].get("license")), config, folder / CONFIG)
+    own = expected.state_dict()
+    is_run = "pretraining" in config
+    check_layout(file, _of_encoder(layout, own) if is_run else layout, own)
+    state = read_weights(file, config["sha256"])
+    network = build_described(config)
+    network.load_state_dict(_of_encoder(state, own) if is_run else state)
+    network.eval()
+    check_golden(network, config["golden"], str(file))
+    return network
+
+
+def build_described(config: Mapping[str, Any]) -> StagedNetwork:
+    """A network with random weights as `describe_network` describes it. Nothing is imported for it.
+
+    Raises:
+        ValueError: if the description breaks a rule of the network, nothing is registered under its name (the sentence
+            names the distribution that has it), or it is too large.
+        TypeError: if the network has no such argument.
+    """
+    name, _ = resolve(config["architecture"], plugins=False)
+    order, width = PlanarGroup.parse(name.group or "c1").order, name.options.get("width", 1)
+    if order > LARGEST_GROUP or width > WIDEST:
+        raise ValueError(
+            f"a file may describe networks of at most {LARGEST_GROUP} group elements and {WIDEST} channels in the "
+            f"first stage; got {order} and {width}."
+        )
+    network = build(config["architecture"], plugins=False, **config["model_args"])
+    network.preprocessing = preprocessing_from(config["preprocessing"])
+    return network
+
+
+def encoder_state(state: Mapping[str, Tensor], encoder: StagedNetwork) -> dict[str, Tensor]:
+    """The weights of an encoder out of a file of a whole run, or of the encoder alone, its image channels adapted."""
+    own = encoder.state_dict()
+    return adapted_state(_of_encoder(state, own), own)
+
+
+def _of_encoder(entries: Mapping[str, V], own: Mapping[str, Tensor]) -> dict[str, V]:
+    """The entries of a file that are an encoder's, by its own names.
+
+    In the file of a run they are ``backbone.stem...`` and the pose of a head, ``heads.0.pose...``; that of an encoder
+    alone has no others.
+
+    Args:
+        entries: tensors, or what is known of them, by their names in the file.
+        own: the encoder's tensors.
+    """
+    if not any(name.startswith("backbone.") for name in entries):
+        return dict(entries)
+    return {
+        name.removeprefix("backbone."): value for name, value in entries.items() if name.startswith("backbone.")
+    } | {
+        f"global_pool.pose.{tail}": value
+        for name, value in entries.items()
+        for head, found, tail in (name.partition(".pose."),)
+        if found and head.startswith("heads.") and f"global_pool.pose.{tail}" in own
+    }

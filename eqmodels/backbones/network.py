@@ -1,0 +1,249 @@
+"""A network of stages, whatever they are built of: from images to maps, to features, to class scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypedDict
+
+import torch
+from torch import Tensor, nn
+from torchvision.transforms import v2
+
+from eqmodels._shapes import Float
+from eqmodels.backbones.checkpointing import recomputed
+from eqmodels.backbones.prose import output_prose
+from eqmodels.checks import check_count, check_images
+from eqmodels.fields import Field, Regular, Scalars
+from eqmodels.groups import PlanarGroup
+from eqmodels.layers import GlobalPool, GlobalPoolMode, GroupPoolMode, pose_predictor
+from eqmodels.transforms import Preprocessing
+
+__all__ = ["FeatureInfo", "StagedNetwork"]
+
+torch.fx.wrap("check_images")
+
+
+class FeatureInfo(TypedDict):
+    """One stage's output: its channels, how much smaller it is than the image, and the child that computes it."""
+
+    num_chs: int
+    reduction: int
+    module: str
+
+
+class StagedNetwork(nn.Module):
+    """Stages one behind the other, then `global_pool` and `fc`: what `Backbone` is but for its files.
+
+    Every child takes a tensor and returns a tensor, with nothing between them, so that
+    ``nn.Sequential(*network.children())`` is the same network. A subclass calls `__init__`, hands each stage to
+    `add_stage`, and ends with `finish`.
+
+    Args:
+        group: the group under which the output is equivariant (C1: none), or its name.
+        in_chans: channels of the images.
+        num_classes: outputs of `fc`; 0 if the features themselves are the output.
+
+    Attributes:
+        feature_info: channels, reduction and child of every stage, in order.
+        grad_checkpointing: whether stages are recomputed in the backward pass.
+        structure: the arguments that fix the layers, by name, what was left out at what stands for it.
+        usual: of `structure`, what arguments that were left out stand for, where that is not the signature's default.
+        preprocessing: what images went through in training; None if nothing is known of it.
+
+    Raises:
+        TypeError: if a count is not an integer.
+        ValueError: if a count is too small, or the group is none.
+    """
+
+    architectures: ClassVar[tuple[str, ...]] = ()
+    backend: ClassVar[str] = "native"
+    """What `register_backbone` has registered the class under."""
+
+    global_pool: GlobalPool
+    fc: nn.Module
+
+    def __init__(self, group: PlanarGroup | str, in_chans: int, num_classes: int) -> None:
+        super().__init__()
+        self.group = PlanarGroup.parse(group)
+        self.in_chans = check_count("in_chans", in_chans, 1)
+        self.num_classes = check_count("num_classes", num_classes, 0)
+        self.feature_info: list[FeatureInfo] = []
+        self.grad_checkpointing = False
+        self.structure: dict[str, Any] = {}
+        self.usual: dict[str, Any] = {}
+        self.preprocessing: Preprocessing | None = None
+
+    def add_stage(self, name: str, stage: nn.Module, channels: int, reduction: int) -> None:
+        """Adds a child and what it puts out: so many channels, so many times smaller than the image.
+
+        Args:
+            name: of the child.
+            stage: from maps (the first: from images) to maps.
+            channels: of the maps that it puts out.
+            reduction: how many times they are smaller than the image, along each axis.
+        """
+        self.add_module(name, stage)
+        self.feature_info.append({"num_chs": channels, "reduction": reduction, "module": name})
+
+    def finish(
+        self, global_pool: GlobalPoolMode = "invariant", group_pool: GroupPoolMode = "max", pose_hidden: int = 2048
+    ) -> None:
+        """Builds `global_pool` and `fc`, once the stages are there.
+
+        Args:
+            global_pool: how features are pooled, see `GlobalPool`.
+            group_pool: how the fibre is pooled, see `GroupPool`.
+            pose_hidden: of a canonical pooling, dense channels of the hidden layer of what predicts the pose.
+
+        Raises:
+            ValueError: if a mode is unknown.
+        """
+        channels = self.feature_info[-1]["num_chs"]
+        canonical = str(global_pool).startswith("canonical")
+        pose = pose_predictor(self.group, channels // self.group.order, pose_hidden) if canonical else None
+        self.global_pool = GlobalPool(self.group, global_pool, group_pool, pose=pose)
+        self.fc = self._classifier(self.num_classes)
+
+    def _classifier(self, num_classes: int) -> nn.Module:
+        return nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The names of the stages, in order."""
+        return tuple(info["module"] for info in self.feature_info)
+
+    @property
+    def num_features(self) -> int:
+        """The length of the pooled feature vector."""
+        return self.global_pool.num_features(self.feature_info[-1]["num_chs"])
+
+    @property
+    def map_field(self) -> Field:
+        """What the channels of the last feature map mean: regular fields of `group`."""
+        return Regular(self.group, self.feature_info[-1]["num_chs"] // self.group.order)
+
+    @property
+    def pooled_field(self) -> Field:
+        """What the pooled features mean."""
+        field, mode = self.map_field, self.global_pool.mode
+        if self.group.order == 1:  # no scalars: what turns they would not change under, nobody knows
+            return Regular(self.group, self.num_features)
+        invariant: Field = Scalars(field.channels if self.global_pool.is_canonical else self.num_features)
+        if mode == "invariant+regular":
+            return Scalars(self.num_features - field.channels) + field
+        return field if mode == "regular" else invariant
+
+    @property
+    def out_field(self) -> Field | None:
+        """What the output means: the pooled features, or the class scores, if these do not depend on the pose."""
+        features = self.pooled_field
+        if not self.num_classes:
+            return features
+        if self.group.order == 1:
+            return Regular(self.group, self.num_classes)
+        return Scalars(self.num_classes) if isinstance(features, Scalars) else None
+
+    def forward_features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F H2 W2"]:
+        """The last feature map, of the field `map_field`.
+
+        Raises:
+            TypeError: if the images are not floating point.
+            ValueError: if they do not have the shape ``(batch, in_chans, height, width)``.
+        """
+        maps = check_images(images, self.in_chans)
+        for name in self.stages:
+            stage = getattr(self, name)
+            keeps = not (self.grad_checkpointing and self.training and torch.is_grad_enabled())
+            maps = stage(maps) if keeps else recomputed(stage, maps)
+        return maps
+
+    def regular_features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
+        """The mean of the last feature map over space: vectors of the field `map_field`, which keep the pose.
+
+        Raises:
+            TypeError: if the images are not floating point.
+            ValueError: if they do not have the shape ``(batch, in_chans, height, width)``.
+        """
+        return self.forward_features(images).mean((-2, -1))
+
+    def forward_head(self, maps: Float[Tensor, "B F H W"], pre_logits: bool = False) -> Float[Tensor, "B N"]:
+        """Pooled features (`pre_logits`) or what `fc` makes of them, from a feature map."""
+        features: Tensor = self.global_pool(maps)
+        return features if pre_logits else self.fc(features)
+
+    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N"]:
+        """Class scores, or the pooled features if `num_classes` is 0.
+
+        Raises:
+            TypeError: if the images are not floating point.
+            ValueError: if they do not have the shape ``(batch, in_chans, height, width)``.
+        """
+        return self.forward_head(self.forward_features(images))
+
+    def get_classifier(self) -> nn.Module:
+        """The child `fc`: a ``Linear``, or an ``Identity`` if `num_classes` is 0."""
+        return self.fc
+
+    def reset_classifier(
+        self, num_classes: int, global_pool: GlobalPoolMode | None = None, *, pose: nn.Module | None = None
+    ) -> None:
+        """A fresh `fc` for another number of classes (0: features) and, if given, another pooling before it.
+
+        Args:
+            num_classes: outputs of the new `fc`.
+            global_pool: the new pooling; None keeps the old one.
+            pose: for a canonical pooling, what predicts the pose; None keeps the one that is there.
+
+        Raises:
+            TypeError: if `num_classes` is not an integer.
+            ValueError: if it is negative, the pooling unknown, canonical without anything that predicts the pose, or
+                another with it.
+        """
+        count = check_count("num_classes", num_classes, 0)
+        if global_pool is not None or pose is not None:
+            old = self.global_pool
+            known = getattr(old, "pose", None) if pose is None else pose
+            mode = old.mode if global_pool is None else global_pool
+            new = GlobalPool(self.group, mode, old.fibre.mode, pose=known)
+            if pose is not None and not new.is_canonical:
+                raise ValueError(
+                    f"pose is what a canonical pooling turns features back by; got one for global_pool={new.mode!r}. "
+                    "Add global_pool='canonical', or leave pose out."
+                )
+            self.global_pool = new
+        self.num_classes = count
+        reference = next(self.parameters())
+        self.fc = self._classifier(count).to(reference.device, reference.dtype)
+
+    def transform(self) -> v2.Compose:
+        """From a PIL image of any mode, or 8-bit pixels, to this network's input: upright, resized, normalised.
+
+        Raises:
+            ValueError: if nothing is known of the images it was trained on.
+        """
+        if self.preprocessing is None:
+            raise ValueError(
+                "transform is the preprocessing that belongs to pretrained weights; this network has none. Load it "
+                "with pretrained=True, or set encoder.preprocessing."
+            )
+        return self.preprocessing.transform()
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Trades time for memory: stages are recomputed in the backward pass, with the same losses and statistics."""
+        self.grad_checkpointing = enable
+
+    def describe_output(self) -> str:
+        """How maps, features and scores change when the image is turned, in one paragraph."""
+        scores = self.out_field if self.num_classes else None
+        return output_prose(self.map_field, self.pooled_field, scores, self.num_classes, self.global_pool)
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *arguments: Any) -> None:  # noqa: ANN401
+        # Called by every `load_state_dict`, of this module or of one that contains it, before any child has loaded.
+        own = {key: value for key, value in state_dict.items() if key.startswith(prefix) and isinstance(value, Tensor)}
+        broken = [key for key, value in own.items() if not value.is_meta and not value.isfinite().all()]
+        if broken:
+            raise ValueError(
+                f"weights must be finite; {len(broken)} of {len(own)} tensors hold NaN or infinity, the first is "
+                f"{broken[0]!r}. Nothing of the encoder was loaded: use a checkpoint from before the divergence."
+            )
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
