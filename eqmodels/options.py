@@ -10,7 +10,7 @@ import difflib
 import inspect
 import re
 import types
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -169,7 +169,9 @@ def _read(hint: Any) -> tuple[tuple[type, ...], tuple[Any, ...], bool]:  # noqa:
     plain = get_origin(hint) or hint
     if plain in _WORDS:
         return (plain,), (), False
-    if inspect.isclass(plain) and issubclass(plain, (list, tuple)):
+    if inspect.isclass(plain) and issubclass(plain, Mapping):
+        return (dict,), (), False
+    if inspect.isclass(plain) and issubclass(plain, Sequence):
         return (tuple,), (), False
     return (), (), False
 
