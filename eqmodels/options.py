@@ -10,7 +10,7 @@ import difflib
 import inspect
 import re
 import types
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -86,7 +86,7 @@ def options_of(target: Callable[..., Any], *, without: Collection[str] = ()) -> 
         without: names to leave out.
     """
     signature = inspect.signature(target)
-    source = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+    source = target.__init__ if inspect.isclass(target) else target
     try:
         hints = get_type_hints(source)
     except (NameError, TypeError):  # names that exist for the type checker alone
@@ -169,7 +169,9 @@ def _read(hint: Any) -> tuple[tuple[type, ...], tuple[Any, ...], bool]:  # noqa:
     plain = get_origin(hint) or hint
     if plain in _WORDS:
         return (plain,), (), False
-    if inspect.isclass(plain) and issubclass(plain, (list, tuple)):
+    if inspect.isclass(plain) and issubclass(plain, Mapping):
+        return (dict,), (), False
+    if inspect.isclass(plain) and issubclass(plain, Sequence):
         return (tuple,), (), False
     return (), (), False
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Float, Int
 from eqmodels.checks import check_count
+from eqmodels.fields import Scalars
 from eqmodels.heads import LinearHead, MLPHead
 from eqmodels.objectives.gradient import scale_gradient
 from eqmodels.objectives.prediction import prediction_loss
@@ -94,9 +95,9 @@ class ClassInformation(nn.Module):
         self.num_classes, self.weight = num_classes, _check_weight(weight)
         self.head: nn.Module
         if check_count("hidden", hidden, 0):
-            self.head = MLPHead(in_features, num_classes, hidden=hidden)
+            self.head = MLPHead(Scalars(in_features), Scalars(num_classes), hidden=hidden)
         else:
-            self.head = LinearHead(in_features, num_classes)
+            self.head = LinearHead(Scalars(in_features), Scalars(num_classes))
 
     def forward(self, features: Float[Tensor, "B in_features"]) -> Float[Tensor, "B num_classes"]:
         """Logits of the classes, whose gradient reaches the features `weight` times."""
