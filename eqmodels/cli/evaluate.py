@@ -80,14 +80,14 @@ def run(arguments: argparse.Namespace) -> int:
     device = usable_device(arguments.device)
     networks = [load_pretrained(name) for name in arguments.names]
     # Before anything is measured: it takes minutes a network.
-    check_seeds([network.config.to_dict() for network in networks], [network.sha256 for network in networks])
+    check_seeds([network.config.flat() for network in networks], [network.sha256 for network in networks])
     if arguments.output:
         prepare_folder(arguments.output.parent, option="--output")
     for name, network in zip(arguments.names, networks, strict=True):
-        done = network.provenance.get("epochs", network.config.epochs)
-        if done < network.config.epochs:
+        done = network.provenance.get("epochs", network.config.optimisation.epochs)
+        if done < (epochs := network.config.optimisation.epochs):
             print(
-                f"{name} is not done: measuring its checkpoint, after {done} of {network.config.epochs} epochs",
+                f"{name} is not done: measuring its checkpoint, after {done} of {epochs} epochs",
                 file=sys.stderr,
             )
         network.model.to(device)
@@ -106,8 +106,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _measured(network: Run, arguments: argparse.Namespace) -> EncoderEvaluation:
-    name, limit = arguments.data or network.config.data, arguments.limit
-    size = network.config.size if arguments.size is None and name == "image_folder" else arguments.size
+    name, limit = arguments.data or network.config.data.name, arguments.limit
+    trained = network.config.data.options.get("size") if name == "image_folder" else None
+    size = trained if arguments.size is None else arguments.size
     if size is not None and size < 1:
         raise ValueError(f"--size must be at least one pixel; got {size}. Pass, for instance, 64.")
     train, test = (load_data(name, split, root=arguments.root, size=size) for split in SPLITS)
@@ -120,7 +121,7 @@ def _measured(network: Run, arguments: argparse.Namespace) -> EncoderEvaluation:
         with_channels(network, at_most(train, limit), "train"),
         with_channels(network, test, "test"),
         seed=arguments.seed,
-        report=lambda what: print(f"measuring {network.config.model}: {what}", file=sys.stderr, flush=True),
+        report=lambda what: print(f"measuring {network.config.model.name}: {what}", file=sys.stderr, flush=True),
         knn=not quick,
         fractions=() if quick else FRACTIONS,
         curve_images=0 if quick else curve_images,

@@ -12,9 +12,7 @@ from torch import Tensor
 from eqmodels.data import Source
 from eqmodels.evaluation.encoding import Subject, normalised
 from eqmodels.evaluation.pretrained import Pretrained
-from eqmodels.objectives import prediction_loss
-from eqmodels.objectives.prediction import predicted
-from eqmodels.objectives.randomness import Purpose, generator_for
+from eqmodels.objectives import Purpose, generator_for, predicted, prediction_loss
 from eqmodels.transforms import create_augmentation
 
 __all__ = ["ClassScores", "TaskScores", "head_scores", "task_scores"]
