@@ -38,7 +38,7 @@ NUMBERS: dict[str, str] = {"k": "kernel_size", "w": "width"}
 
 _GROUP = re.compile(r"[cd][1-9][0-9]*")
 _NUMBER = re.compile(r"([a-z])([1-9][0-9]{0,8})")
-_OLD_RESNET = re.compile(r"(?P<before>([cd][1-9][0-9]*_)?resnet(18|34|50|101))(?P<after>_.*)?")
+_OLD_RESNET = re.compile(r"(?P<before>([cd][1-9][0-9]*_)?resnet(18|34|50))(?P<after>_.*)?")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -125,7 +124,7 @@ def head_scores(
 @torch.no_grad()
 def _answers(pretrained: Pretrained, test: Source, setting: str, seed: int) -> list[tuple[Tensor, Tensor]]:
     """Logits and labels of every head, the class head last, on images under an augmentation."""
-    task, augment = pretrained.task, create_augmentation(cast(Any, setting))
+    task, augment = pretrained.task, create_augmentation(setting)
     subject, class_information = Subject.of(pretrained), pretrained.class_information
     heads = [*pretrained.heads, *([] if class_information is None else [class_information.eval()])]
     repeats = task.num_labels if task.num_labels <= ALL_LABELS and len(task.components) == 1 else 1
