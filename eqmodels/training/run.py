@@ -15,6 +15,7 @@ from eqmodels.backbones import Backbone
 from eqmodels.backbones.describe import check_description, describe_network, preprocessing_from
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.golden import check_golden, golden_features
+from eqmodels.backbones.names import current_name
 from eqmodels.data import LabelledImages
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.storage import (
@@ -159,7 +160,7 @@ def load_run(folder: str | Path) -> Run:
     file = folder / WEIGHTS
     layout = read_layout(file)
     try:
-        config = PretrainConfig.from_dict(content["pretraining"])
+        config = PretrainConfig.from_dict(_renamed(content["pretraining"]))
         preprocessing = preprocessing_from(content["preprocessing"])
         if preprocessing is None:
             raise ValueError("a run has a preprocessing, and this one has none")
@@ -177,6 +178,11 @@ def load_run(folder: str | Path) -> Run:
     check_description(description, content, folder / CONFIG)
     check_golden(run.encoder(), content["golden"], str(file))
     return run
+
+
+def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A flat config, in which ``resnet18`` may have the small stem, with the names of today."""
+    return {**values, "model": current_name(values["model"])} if isinstance(values.get("model"), str) else {**values}
 
 
 def _num_classes(config: PretrainConfig, sources: Mapping[str, Any]) -> int:
