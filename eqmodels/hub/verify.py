@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from eqmodels.backbones import Encoder
+from eqmodels.errors import EqmodelsError
 from eqmodels.evaluation import EquivarianceReport, equivariance_report
 from eqmodels.hub.index import RESULTS, read_results
 from eqmodels.hub.load import load
 from eqmodels.hub.source import locate
-from eqmodels.storage import CONFIG, WEIGHTS, EqmodelsError, read_config, read_layout, read_weights
+from eqmodels.storage import CONFIG, WEIGHTS, read_config, read_layout, read_weights
 
 __all__ = ["Check", "Verification", "verify"]
 
