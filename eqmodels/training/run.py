@@ -199,7 +199,7 @@ def load_run(folder: str | Path) -> Run:
     file = folder / WEIGHTS
     layout = read_layout(file)
     try:
-        config = PretrainConfig.from_dict(_renamed(content["pretraining"]))
+        config = PretrainConfig.from_dict(content["pretraining"])
         preprocessing = preprocessing_from(content["preprocessing"])
         if preprocessing is None:
             raise ValueError("a run has a preprocessing, and this one has none")
