@@ -10,7 +10,7 @@ import difflib
 import inspect
 import re
 import types
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints, runtime_checkable
 
@@ -107,7 +107,7 @@ def options_of(target: Callable[..., Any], *, without: Collection[str] = ()) -> 
         without: names to leave out.
     """
     signature = inspect.signature(target)
-    source = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+    source = target.__init__ if inspect.isclass(target) else target
     try:
         hints = get_type_hints(source, include_extras=True)
     except (NameError, TypeError):  # names that exist for the type checker alone
@@ -190,8 +190,9 @@ def _read(hint: Any) -> tuple[tuple[type, ...], tuple[Any, ...], bool]:  # noqa:
     """Kinds, choices and whether None is allowed, of a type hint."""
     if get_origin(hint) is Annotated:
         plain, *notes = get_args(hint)
-        named = [name for note in notes if isinstance(note, _Named) for name in note.names()]
-        return ((), tuple(named), False) if named else _read(plain)
+        kinds, choices, optional = _read(plain)
+        named = tuple(name for note in notes if isinstance(note, _Named) for name in note.names())
+        return () if named else kinds, named or choices, optional
     if get_origin(hint) is Literal:
         values = get_args(hint)
         return (), tuple(value for value in values if value is not None), None in values
@@ -204,7 +205,9 @@ def _read(hint: Any) -> tuple[tuple[type, ...], tuple[Any, ...], bool]:  # noqa:
     plain = get_origin(hint) or hint
     if plain in _WORDS:
         return (plain,), (), False
-    if inspect.isclass(plain) and issubclass(plain, (list, tuple)):
+    if inspect.isclass(plain) and issubclass(plain, Mapping):
+        return (dict,), (), False
+    if inspect.isclass(plain) and issubclass(plain, Sequence):
         return (tuple,), (), False
     return (), (), False
 

@@ -1,8 +1,9 @@
 """Things that a word chooses: registered beside their code, in this package, in a user's file or in a distribution.
 
 One `Registry` a kind: backbones, tasks, heads, augmentations, data sources, objectives, optimisers. What another
-distribution has is declared by an entry point, ``puzzle = "their_package.puzzle"`` under ``[project.entry-points."eqmodels.tasks"]``;
-its module is imported when somebody asks for that name, and never because a file does.
+distribution has is declared by an entry point, ``puzzle = "their_package.puzzle"`` under
+``[project.entry-points."eqmodels.tasks"]``; its module is imported when somebody asks for that name, and never because
+a file does.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ class Registry(Generic[T]):
         return add
 
     def names(self, pattern: str = "*") -> list[str]:
-        """Names that match a shell pattern, sorted: those registered, and those that installed distributions announce."""
+        """Names that match a shell pattern, sorted: those registered, and those that distributions announce."""
         return sorted(fnmatch.filter({*self._found, *self._plugins()}, pattern))
 
     def find(self, name: str, *, plugins: bool = True) -> T:

@@ -1,6 +1,6 @@
 """Your own augmentation: images are made brighter or darker by a random power of their values.
 
-    eqmodels pretrain --import examples/own_augmentation.py --augment gamma
+eqmodels pretrain --import examples/own_augmentation.py --augment gamma
 """
 
 from __future__ import annotations

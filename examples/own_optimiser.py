@@ -1,6 +1,6 @@
 """Your own optimiser: Adam with Nesterov's momentum, and an option of its own.
 
-    eqmodels pretrain --import examples/own_optimiser.py --optimiser nadam --learning-rate 0.002 --momentum-decay 0.01
+eqmodels pretrain --import examples/own_optimiser.py --optimiser nadam --learning-rate 0.002 --momentum-decay 0.01
 """
 
 from __future__ import annotations

@@ -17,9 +17,8 @@ from eqmodels.hub import load_pretrained
 from eqmodels.storage import prepare_folder, write_atomically
 from eqmodels.training import Run, usable_device
 
-__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
-SUMMARY = "measure a pretrained encoder: probes of its features on upright and on turned images"
 DESCRIPTION = (
     "Trains linear probes on frozen features of upright training images and measures them on held-out images, upright "
     "and turned, for every way to pool the features; and how well the head predicts its task. Takes minutes: with "
@@ -162,13 +161,20 @@ def evaluation_text(result: EncoderEvaluation) -> str:
     task_header = ["task", "labels", "held-out", "augmented", "training", "loss (nats)"]
     dose = "" if head is None else "\n\nclass: its head, in brackets the dose of its gradient in the backbone."
     worst = max(result.equivariance_error.values())
+    circle = (
+        "of probes trained on images that were seen so too"
+        if result.circular_probes
+        else "of probes that were trained on whole images"
+    )
+    moves = "" if result.group == "C1" else f"an element of {result.group} or "
+    heads = f"\n\n{table(task_header, tasks)}{dose}" if tasks else ""
     return (
         f"{result.model}: {result.parameters:,} parameters, and {result.head_parameters:,} of the head. Probes were "
         f"trained on {result.train[1]:,} images of {result.train[0]}; accuracies in % on {result.test[1]:,} held-out "
-        f"ones.\n\n{table(header, rows)}\n\nturned: by 90, 180 and 270 degrees; angles, worst: every 15 degrees, seen "
-        f"through a circle; rank: effective rank.\n\n{table(task_header, tasks)}{dose}\n\nWhen the image moves by an "
-        f"element of {result.group}, regular features differ from the moved features (without a group: from what they "
-        f"were) by at most {worst:.1e} of their length."
+        f"ones.\n\n{table(header, rows)}\n\nturned: by 90, 180 and 270 degrees, whatever the group; angles, worst: "
+        f"every 15 degrees, seen through a circle, {circle}; rank: effective rank.{heads}\n\nWhen the image moves by "
+        f"{moves}a quarter turn, the encoder's own features differ from the moved features (where nothing is known of "
+        f"the motion: from what they were) by at most {worst:.1e} of their length."
     )
 
 

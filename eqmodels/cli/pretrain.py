@@ -18,9 +18,8 @@ from eqmodels.training import PretrainConfig, Run, pretrain
 from eqmodels.training.config import config_options, flat_fields
 from eqmodels.training.formats import nested
 
-__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
-SUMMARY = "pretrain an encoder by predicting what was done to the image"
 DESCRIPTION = (
     "Pretrains an encoder, by default without labels: images are turned (or flipped, cut into a puzzle, ...), and a "
     "head on the encoder's features predicts what was done. Writes a checkpoint, a log and, at the end, the weights "
@@ -131,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     config = config_of(arguments)
     folder = arguments.folder or Path("runs") / run_name(config)
-    result = _spoken(
+    result: Run = _spoken(
         arguments.names,
         lambda: pretrain(
             config,
@@ -159,7 +158,8 @@ def config_of(arguments: argparse.Namespace) -> PretrainConfig:
     """
     base = _recipe(arguments.recipe) if arguments.recipe else None
     given = {name: value for name in arguments.names if (value := getattr(arguments, name)) is not None}
-    return _spoken(arguments.names, lambda: PretrainConfig.of(base, **given))
+    config: PretrainConfig = _spoken(arguments.names, lambda: PretrainConfig.of(base, **given))
+    return config
 
 
 def _recipe(file: Path) -> Mapping[str, Any]:

@@ -6,11 +6,11 @@ import json
 
 import pytest
 import torch
-from eqmodels.hub.source import FOLDERS
 
 from eqmodels.data import load_data
 from eqmodels.evaluation import assert_equivariant
 from eqmodels.hub import list_pretrained, load_pretrained
+from eqmodels.remote.locating import FOLDERS
 from eqmodels.training import PretrainConfig
 
 NAMES = list_pretrained()
