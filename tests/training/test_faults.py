@@ -174,7 +174,7 @@ def test_a_config_that_does_not_fit_is_refused_and_nothing_is_left(tmp_path, cha
 
 
 def test_a_standard_network_has_no_layer_norm():
-    with pytest.raises(TypeError, match="^a pretraining of resnet18s_w8, prediction has no 'norm'; it has "):
+    with pytest.raises(TypeError, match=r"^a pretraining of resnet18s_w8, prediction has no 'norm'; it has "):
         tiny(model="resnet18s_w8", head="mlp", norm="layer")
 
 
