@@ -426,7 +426,8 @@ def _by_pose(
     features: Float[Tensor, "B C"], logits: Float[Tensor, "B G"], products: list[list[int]], *, soft: bool
 ) -> Float[Tensor, "B C"]:
     order = len(products)
-    candidates = features.unflatten(1, (order, -1))[:, products]
+    # Not [:, products]: the slice would fix the number of images in what PyTorch 2.6 exports.
+    candidates = features.unflatten(1, (order, -1))[..., products, :]
     logits = check_logits(logits, order)
     weights = logits.softmax(1) if soft else F.one_hot(logits.argmax(1), order).to(features.dtype)
     # One product a pose instead of a gather: no branch on values, so that it traces, exports and is differentiable.
