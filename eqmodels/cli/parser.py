@@ -51,7 +51,7 @@ class _CommandParser(_Parser):
     What `--import` names is imported before that, as it may register what the arguments choose from.
     """
 
-    def __init__(self, *, command: str, **options: Any) -> None:
+    def __init__(self, *, command: str, **options: Any) -> None:  # noqa: ANN401 (those of argparse)
         super().__init__(formatter_class=_HelpFormatter, **options)
         self.command = command
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -24,11 +23,9 @@ class Features(Dataset):
             return self.model(self.preprocessing(self.images[index])[None])[0]
 
 
-@pytest.mark.oldest
 def test_a_spawned_worker_computes_what_this_process_computes(randomised):
     model = randomised(create_model("c4_resnet18s_w4", in_chans=1)).eval()
-    features = Features(
-        model, Preprocessing(channels=1, size=16), torch.randint(256, (3, 1, 20, 16), dtype=torch.uint8)
-    )
+    transform = Transform(Preprocessing((0.5,), (0.25,), (16, 16)), channels=1)
+    features = Features(model, transform, torch.randint(256, (3, 1, 20, 16), dtype=torch.uint8))
     (computed,) = DataLoader(features, batch_size=3, num_workers=1, multiprocessing_context="spawn")
     torch.testing.assert_close(computed, torch.stack([features[index] for index in range(3)]))
