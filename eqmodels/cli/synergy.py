@@ -199,8 +199,9 @@ def _measure(arguments: argparse.Namespace) -> int:
     limit = DEFAULT.test_limit if arguments.test_limit is None else arguments.test_limit
     folds = DEFAULT.folds if arguments.folds is None else arguments.folds
     for name, network in [(name, load_pretrained(name)) for name in arguments.names]:
-        data = arguments.data or network.config.data
-        size = network.config.size if arguments.size is None and data == "image_folder" else arguments.size
+        data = arguments.data or network.config.data.name
+        trained = network.config.data.options.get("size") if data == "image_folder" else None
+        size = trained if arguments.size is None else arguments.size
         test = load_data(data, "test", root=arguments.root, size=size)
         seen = with_channels(network, at_most(test, limit), "test")
         measured = encoder_synergy(network, seen, folds=folds, report=_reporter(name))

@@ -98,6 +98,8 @@ class _Recorder:
         out_field = _out_field(module, in_field)
         if out_field is None or not isinstance(output, Tensor):
             return
+        if _is_stock(module) and output.shape[1:2] != (out_field.channels,):
+            return  # A Flatten of maps of several pixels: its rule says nothing of these.
         self.note(output, out_field)
         if isinstance(module, nn.Identity) or _is_container(module) or not self._is_movable(output):
             return
@@ -128,6 +130,11 @@ def _out_field(module: nn.Module, in_field: Field | None) -> Field | None:
 def _is_container(module: nn.Module) -> bool:
     """Whether it only calls its children, which are judged themselves."""
     return type(module).forward is nn.Sequential.forward
+
+
+def _is_stock(module: nn.Module) -> bool:
+    """Whether it declares nothing itself."""
+    return fixed_fields(module)[1] is None and not hasattr(type(module), "output_field")
 
 
 def _version(tensor: Tensor) -> int:

@@ -102,7 +102,8 @@ def assert_equivariant(
             f"{worst.motion.description} (element {worst.motion.element}) is {worst.error:.1e}, above {tolerance:.1e}, "
             f"for the field {worst.field}."
         )
-    if not spread > 100 * tolerance:
+    # Far above rounding; where a tolerance for interpolation is itself large, above that.
+    if not spread > max(tolerance, min(100 * tolerance, 1e-2)):
         raise AssertionError(
             f"the output of {subject} hardly depends on the image (relative spread {spread:.1e}), so its "
             "equivariance says nothing; try another seed, more channels or larger images."

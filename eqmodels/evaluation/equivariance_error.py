@@ -84,7 +84,7 @@ def relative_error(value: Tensor, expected: Tensor, original: Tensor) -> float:
     return difference / norm
 
 
-def tested_group(model: nn.Module, group: PlanarGroup | str | None, field: Field | None = None) -> PlanarGroup:
+def tested_group(model: nn.Module, group: PlanarGroup | str | None, field: Field | None) -> PlanarGroup:
     """The group to test with: the one that is asked for, else the network's, its output's or its last layer's.
 
     Args:

@@ -35,9 +35,9 @@ def equivariance_report(
     """How far a network, as it is, is from turning its features with the image.
 
     Every module whose output says how it transforms (declared, or for modules of others guessed, see
-    `eqmodels.evaluation.layer_fields`) is compared with every element of the group but the identity, the pooled features
-    and the final output among them. An element that the layer's own group does not have moves the pixels alone ("no
-    fibre"): so a network without a group, or one restricted to a subgroup along its depth, can be tested with any
+    `eqmodels.evaluation.layer_fields`) is compared with every element of the group but the identity, the pooled
+    features and the final output among them. An element that the layer's own group does not have moves the pixels alone
+    ("no fibre"): so a network without a group, or one restricted to a subgroup along its depth, can be tested with any
     group. Quarter turns and flips see the whole image; for other elements image and maps are masked by the inscribed
     circle.
 
@@ -68,7 +68,7 @@ def equivariance_report(
         >>> report.worst.error < 1e-12
         True
     """
-    tested = tested_group(model, group)
+    tested = tested_group(model, group, None)
     specimen = measuring_copy(model, dtype)
     images = images_for(model, size, batch, seed) if images is None else checked_images(images)
     images = images.to(device_of(model), dtype)

@@ -41,17 +41,20 @@ Visit = Callable[[str, Tensor, Field], None]
 """What is called with a layer's name, its output (which the next layer may overwrite) and its field."""
 
 
-def guessed_field(module: nn.Module, before: Field | None, inputs: tuple[object, ...], output: Tensor) -> Field | None:
+def guessed_field(
+    module: nn.Module, entered: Field | None, before: Field | None, inputs: tuple[object, ...], output: Tensor
+) -> Field | None:
     """The field of a module's output by the rule above; None if nothing is known of it.
 
     Args:
         module: the module that was called.
-        before: the field of the output of the module that ran before (for a container: last inside it).
+        entered: the field of what was computed last when it was called.
+        before: the field of what was computed last when it returned: of a container, inside it.
         inputs: its positional arguments.
         output: what it returned, ``(B, C)`` or ``(B, C, H, W)``.
     """
     channels = output.shape[1]
-    declared = _declared_field(module, before)
+    declared = _declared_field(module, entered)
     if declared is not None and declared.channels == channels:
         return declared
     group = getattr(module, "group", None)
@@ -84,7 +87,10 @@ def watch(model: nn.Module, images: Float[Tensor, "B C H W"], visit: Visit) -> N
     out. The hooks are gone when this returns.
     """
     watcher = _Watcher(visit, images)
-    handles = [module.register_forward_hook(partial(watcher.after, name)) for name, module in _layers(model)]
+    handles = []
+    for name, module in _layers(model):
+        handles.append(module.register_forward_pre_hook(watcher.before))
+        handles.append(module.register_forward_hook(partial(watcher.after, name)))
     try:
         model(images)
     finally:
@@ -99,14 +105,20 @@ class _Watcher:
         self.visit, self.batch = visit, len(images)
         self.current: Field | None = Scalars(images.shape[1])
         self.calls: Counter[str] = Counter()
+        self._entered: list[Field | None] = []
+
+    def before(self, *_: object) -> None:
+        """The hook of every module that is called."""
+        self._entered.append(self.current)
 
     def after(self, name: str, module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
         """The forward hook of the module with this name."""
+        entered = self._entered.pop()
         if not isinstance(output, Tensor) or not output.is_floating_point():
             return
         if output.dim() not in (2, 4) or len(output) != self.batch:
             return
-        self.current = guessed_field(module, self.current, inputs, output)
+        self.current = guessed_field(module, entered, self.current, inputs, output)
         self.calls[name] += 1
         if self.current is not None:
             count = self.calls[name]

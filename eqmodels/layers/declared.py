@@ -129,13 +129,13 @@ def _way_out(expected: PlanarGroup | None, field: Field) -> str:
 def _undeclared(module: nn.Module) -> ValueError:
     if hasattr(module, "out_field"):
         return ValueError(
-            f"{_shown(module)} declares no field of its output (out_field is {module.out_field}), as of scores that are "
-            "a learned function of the pose. Read its features instead, or pass out_field= to assert_equivariant."
+            f"{_shown(module)} declares no field of its output (out_field is {module.out_field}), as of scores that "
+            "are a learned function of the pose. Read its features instead, or pass out_field= to assert_equivariant."
         )
     return ValueError(
-        f"{_shown(module)} declares no field, so that nothing is known of what its channels mean. Give it the attribute "
-        "out_field (and in_field), or a method output_field(field), see eqmodels.fields; assert_equivariant takes "
-        "out_field=."
+        f"{_shown(module)} declares no field, so that nothing is known of what its channels mean. Give it the "
+        "attribute out_field (and in_field), or a method output_field(field), see eqmodels.fields; assert_equivariant "
+        "takes out_field=."
     )
 
 
@@ -152,7 +152,8 @@ def _keeps(module: nn.Module, field: Field) -> Field:
 
 
 def _flattens(module: nn.Module, field: Field) -> Field:
-    if (module.start_dim, module.end_dim) != (1, -1):
+    flatten = cast("nn.Flatten", module)
+    if (flatten.start_dim, flatten.end_dim) != (1, -1):
         raise _undeclared(module)
     return field
 

@@ -175,7 +175,7 @@ def test_the_interface_is_that_of_the_native_network():
     other.eval()
     images = torch.randn(2, 3, 64, 64)
     ours, theirs = images, images
-    for name, info in zip(native.STAGES, native.feature_info, strict=True):
+    for name, info in zip(native.stages, native.feature_info, strict=True):
         ours, theirs = getattr(native, name)(ours), getattr(other, name)(theirs)
         assert theirs.shape[1] == info["num_chs"]
         assert distance(theirs, ours) < 1e-5
