@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -102,3 +103,12 @@ def test_pretraining_on_it_gives_the_weights_of_pretraining_in_memory(example, r
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert run.provenance["data"]["images"] == 32
+
+
+def test_the_command_line_pretrains_on_it_with_its_option(recording, tmp_path):
+    options = ["--every", "2", "--model", "c4_resnet18s_w4", "--batch-size", "8", "--epochs", "1", "--quiet"]
+    command = [sys.executable, "-m", "eqmodels", "pretrain", "--import", str(FILE), "--data", "frames", *options]
+    command += ["--root", str(recording), "--folder", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert load_run(tmp_path / "run").provenance["data"]["images"] == COUNTS["train"] // 2
