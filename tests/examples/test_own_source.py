@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from eqmodels.data import (
     SOURCES,
@@ -25,8 +25,7 @@ from eqmodels.data import (
     to_rgb,
 )
 from eqmodels.options import options_of
-from eqmodels.training import load_run, pretrain
-from tests.training.runs import tiny
+from eqmodels.training import PretrainConfig, load_run, pretrain
 
 FILE = Path(__file__).parents[2] / "examples" / "own_source.py"
 COUNTS = {"train": 40, "test": 12}
@@ -95,11 +94,13 @@ def test_what_is_chosen_and_measured_of_it_is_as_in_memory(example, recording, c
 
 
 def test_pretraining_on_it_gives_the_weights_of_pretraining_in_memory(example, recording, tmp_path):
-    config = tiny(data="frames", limit=32, coloured=True)
+    config = PretrainConfig.of(
+        model="c4_resnet18s_w4", data="frames", limit=32, coloured=True, batch_size=8, epochs=1, warmup_epochs=0
+    )
     run = pretrain(config, tmp_path / "ours", root=recording, quiet=True)
     data = coloured(at_most(in_memory(recording), 32), seed=0)
-    pretrain(replace(config, data="fashion_mnist_mini"), tmp_path / "theirs", data=data, quiet=True)
-    ours, theirs = (load_run(tmp_path / name).model.state_dict() for name in ("ours", "theirs"))
+    pretrain(config, tmp_path / "theirs", data=data, quiet=True)
+    ours, theirs = (load_file(tmp_path / name / "model.safetensors") for name in ("ours", "theirs"))
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert run.provenance["data"]["images"] == 32
