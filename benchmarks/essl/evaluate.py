@@ -10,7 +10,6 @@ import argparse
 import fnmatch
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -34,11 +33,11 @@ def measure(name: str, root: str | None) -> None:
     folder = FOLDER / name
     config = RANDOM.get(name) or GRID[name]
     # However few images a pretraining of the tables saw, their probes see the same ones.
-    train = training_images(config if config.limit is None else replace(config, limit=IMAGES), root)
+    train = training_images(config if config.data.limit is None else config.replaced(limit=IMAGES), root)
     run = untrained(config, train) if name in RANDOM else load_run(folder)
     if name.startswith(POOLED):
-        pool_instead_of_striding(run.model.backbone)
-    test = prepared_images(config, load_data(config.data, "test", root=root), "test")
+        pool_instead_of_striding(run.backbone)
+    test = prepared_images(config, load_data(config.data.name, "test", root=root), "test")
     started = time.monotonic()
     if any(fnmatch.fnmatch(name, pattern) for pattern in IN_FULL):
         result = evaluate(run, train, test)
@@ -47,7 +46,7 @@ def measure(name: str, root: str | None) -> None:
         result = evaluate(run, train, test, kinds=kinds, fractions=(), curve_images=0)
     content = {
         "name": name,
-        "config": config.to_dict(),
+        "config": config.flat(),
         "provenance": run.provenance,
         "evaluation": result.to_dict(),
         "evaluation_seconds": round(time.monotonic() - started, 1),

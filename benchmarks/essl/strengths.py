@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -37,8 +36,8 @@ class _Converged(linear_probe.LogisticObjective):
 def measure(name: str, root: str | None) -> dict[str, Any]:
     """Strength and test accuracy of both probes of a run."""
     config, run = GRID[name], load_run(FOLDER / name)
-    train = training_images(replace(config, limit=IMAGES), root)
-    test = prepared_images(config, load_data(config.data, "test", root=root), "test")
+    train = training_images(config.replaced(limit=IMAGES), root)
+    test = prepared_images(config, load_data(config.data.name, "test", root=root), "test")
     fitted, held_out = (encode(run, data.pixels, len(data)) for data in (train, test))
     found: dict[str, Any] = {"name": name}
     usual = linear_probe.LogisticObjective

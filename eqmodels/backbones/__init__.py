@@ -5,6 +5,7 @@ from eqmodels.backbones.convert import ConvertedLayer, RedetReport, from_redet, 
 from eqmodels.backbones.encoder import Encoder
 from eqmodels.backbones.escnn_resnet import EscnnResNet
 from eqmodels.backbones.escnn_weights import from_escnn, to_escnn
+from eqmodels.backbones.foreign import as_encoder
 from eqmodels.backbones.input_channels import with_channels
 from eqmodels.backbones.network import FeatureInfo
 from eqmodels.backbones.registry import BACKBONES, list_models, register_backbone
@@ -23,6 +24,7 @@ __all__ = [
     "StandardResNet",
     "SteerableResNet",
     "WideSteerableResNet",
+    "as_encoder",
     "create_model",
     "from_escnn",
     "from_redet",

@@ -12,6 +12,7 @@ import copy
 import math
 import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -96,23 +97,31 @@ class EscnnConv2d(nn.Module):
         kernel_size: k, odd.
         stride: step along both axes.
         initialize: whether escnn draws the weights (its generalised He initialisation, slow); else they are zero.
+
+    On PyTorch's device ``meta`` it has the shape of its weights alone, and cannot be called.
     """
 
     def __init__(
         self, in_type: FieldType, out_type: FieldType, kernel_size: int, *, stride: int = 1, initialize: bool = True
     ) -> None:
         super().__init__()
-        self.conv = import_escnn().nn.R2Conv(
-            in_type,
-            out_type,
-            kernel_size,
-            padding=kernel_size // 2,
-            stride=stride,
-            bias=False,
-            sigma=None,
-            frequencies_cutoff=_cutoff,
-            initialize=initialize,
-        )
+        # Without memory only the shape of the weights is wanted: that of one pair of fields gives that of all.
+        ghost = torch.get_default_device().type == "meta"
+        pair = [_one_field(fields) if ghost else fields for fields in (in_type, out_type)]
+        with torch.device("cpu") if ghost else nullcontext():
+            self.conv = import_escnn().nn.R2Conv(
+                *pair,
+                kernel_size,
+                padding=kernel_size // 2,
+                stride=stride,
+                bias=False,
+                sigma=None,
+                frequencies_cutoff=_cutoff,
+                initialize=initialize and not ghost,
+            )
+        if ghost:
+            count = self.conv.weights.numel() * len(in_type.representations) * len(out_type.representations)
+            self.conv.weights = nn.Parameter(torch.empty(count, device="meta"))
         self.conv.train()  # Drops the buffer `filter`, in which there is nothing yet.
         for name, shared in list(self.conv.basisexpansion.named_children()):
             # escnn gives one basis to all layers of a process: casting or moving one network would do so to the others.
@@ -122,7 +131,7 @@ class EscnnConv2d(nn.Module):
             setattr(self.conv.basisexpansion, name, block)
 
     def train(self, mode: bool = True) -> EscnnConv2d:
-        """Sets the mode of this module alone, see the class."""
+        """Sets the mode of this module alone: the child `conv` stays in train mode, in which it stores no filter."""
         self.training = mode
         return self
 
@@ -134,8 +143,12 @@ class EscnnConv2d(nn.Module):
         return functions
 
     def forward(self, maps: GeometricTensor) -> GeometricTensor:
-        """The convolution of the maps."""
+        """The convolution of the filters that the weights give now."""
         return self.conv(maps)
+
+
+def _one_field(fields: FieldType) -> FieldType:
+    return type(fields)(fields.gspace, fields.representations[:1])
 
 
 def _cutoff(radius: float) -> float:
@@ -144,11 +157,13 @@ def _cutoff(radius: float) -> float:
 
 def field_norm(fields: FieldType) -> nn.Module:
     """The `InnerBatchNorm` of so many fields, whose constant indices are no part of the state dict."""
-    norm: nn.Module = import_escnn().nn.InnerBatchNorm(fields)
+    ghost = torch.get_default_device().type == "meta"
+    with torch.device("cpu") if ghost else nullcontext():
+        norm: nn.Module = import_escnn().nn.InnerBatchNorm(fields)
     for name, indices in list(norm.named_buffers(recurse=False)):
         delattr(norm, name)
         norm.register_buffer(name, indices, persistent=False)
-    return norm
+    return norm.to("meta") if ghost else norm
 
 
 class OnTensor(nn.Module):
@@ -159,7 +174,7 @@ class OnTensor(nn.Module):
         self.module = module
 
     def forward(self, maps: GeometricTensor) -> GeometricTensor:
-        """The module applied to the channels of the maps."""
+        """The module applied to the plain tensor, with the type of before."""
         return maps.type(self.module(maps.tensor))
 
 
@@ -181,7 +196,7 @@ class EscnnBasicBlock(nn.Module):
         self.downsample = _shortcut(wide, inner, initialize)
 
     def forward(self, maps: GeometricTensor) -> GeometricTensor:
-        """The maps of both branches, added and activated."""
+        """The activated sum of residual and shortcut."""
         maps = self.pool(maps)
         residual = self.relu(self.bn1(self.conv1(maps)))
         residual = self.bn2(self.conv2(residual))
@@ -213,7 +228,7 @@ class EscnnBottleneck(nn.Module):
         self.downsample = _shortcut(wide, out, initialize)
 
     def forward(self, maps: GeometricTensor) -> GeometricTensor:
-        """The maps of both branches, added and activated."""
+        """The activated sum of residual and shortcut."""
         residual = self.relu_inner(self.bn1(self.conv1(maps)))
         residual = self.relu_inner(self.bn2(self.conv2(self.pool(residual))))
         residual = self.bn3(self.conv3(residual))
@@ -256,7 +271,7 @@ class EscnnStage(nn.Module):
             self.add_module(name, layer)
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
-        """What the layers make of the maps."""
+        """The layers applied one after the other, between two permutations of the channels."""
         # escnn's norm views its input as one axis a field, which another memory format would forbid.
         plain = maps.contiguous(memory_format=torch.contiguous_format)
         fields = self.in_type(self.in_field.to_escnn(plain))

@@ -39,24 +39,23 @@ def fitting_size(network: StagedNetwork, size: tuple[int, int]) -> tuple[int, in
     Raises:
         ValueError: if it runs at none; says why not at the given one.
     """
+    own = copy.deepcopy(network).eval()
+    if _runs(own, size):
+        return size
+    ghost = own.to("meta")  # which computes shapes alone
+    sides = [next((side for side in range(wanted, 0, -1) if _runs(ghost, (side, side))), 0) for wanted in size]
+    if not all(sides):
+        raise ValueError(f"{type(network).__name__} runs at no square size up to {max(size)} pixels.")
+    return sides[0], sides[1]
+
+
+def _runs(network: StagedNetwork, size: tuple[int, int]) -> bool:
+    reference = next(network.parameters())
     try:
-        return _fitting_side(network, size[0]), _fitting_side(network, size[1])
-    except StopIteration as error:
-        raise ValueError(f"{type(network).__name__} runs at no square size up to {max(size)} pixels.") from error
-
-
-def _fitting_side(network: StagedNetwork, wanted: int) -> int:
-    ghost = copy.deepcopy(network).eval().to("meta")
-    dtype = next(ghost.parameters()).dtype
-
-    def runs(side: int) -> bool:
-        try:
-            ghost.forward_features(torch.empty(1, network.in_chans, side, side, dtype=dtype, device="meta"))
-        except ValueError:
-            return False
-        return True
-
-    return next(side for side in range(wanted, 0, -1) if runs(side))
+        network.forward_features(torch.zeros(1, network.in_chans, *size).to(reference))
+    except ValueError:
+        return False
+    return True
 
 
 @torch.no_grad()

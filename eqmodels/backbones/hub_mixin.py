@@ -121,7 +121,7 @@ class HubNetwork(StagedNetwork, PyTorchModelHubMixin, library_name="eqmodels", t
             return None
         return self.push_to_hub(repo_id or folder.name, **push_to_hub_kwargs)
 
-    def push_to_hub(
+    def push_to_hub(  # type: ignore[override]  # without a config of its own
         self,
         repo_id: str,
         *,

@@ -22,9 +22,9 @@ from eqmodels.storage import CONFIG, WEIGHTS, StorageError, check_layout, read_l
 
 __all__ = ["build_described", "encoder_state", "load_as", "load_folder"]
 
-LARGEST_GROUP, WIDEST = 128, 9999
-"""Elements of a group and channels of a first stage that a file may ask for: tables grow with the square of the
-former, also on the device `meta`."""
+LARGEST_GROUP, WIDEST, WIDEST_ELSEWHERE = 128, 9999, 1024
+"""Elements of a group and channels of a first stage that a file may ask for, of our own layers and of another backend's:
+tables grow with the square of the former, also on the device `meta`, and escnn lists every field."""
 
 N = TypeVar("N", bound=StagedNetwork)
 V = TypeVar("V")
@@ -132,9 +132,10 @@ def build_described(config: Mapping[str, Any]) -> StagedNetwork:
     """
     name, _ = resolve(config["architecture"], plugins=False)
     order, width = PlanarGroup.parse(name.group or "c1").order, name.options.get("width", 1)
-    if order > LARGEST_GROUP or width > WIDEST:
+    widest = WIDEST_ELSEWHERE if "backend" in config["model_args"] else WIDEST
+    if order > LARGEST_GROUP or width > widest:
         raise ValueError(
-            f"a file may describe networks of at most {LARGEST_GROUP} group elements and {WIDEST} channels in the "
+            f"a file may describe networks of at most {LARGEST_GROUP} group elements and {widest} channels in the "
             f"first stage; got {order} and {width}."
         )
     network = build(config["architecture"], plugins=False, **config["model_args"])

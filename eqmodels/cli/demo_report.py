@@ -56,7 +56,7 @@ class TwinResult:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of features that are shown."""
-        return SHOWN[self.run.model.backbone.group.name]
+        return SHOWN[self.run.backbone.group.name]
 
     @property
     def best(self) -> FeatureScores:
@@ -230,7 +230,7 @@ def _predictions(result: DemoResult) -> str:
             axes.set_title(f"{classes[label]}, {group.describe(g)}", fontsize=9)
             for line, twin in enumerate(result.twins):
                 answer = answers[twin.name, g][row]
-                text = f"{twin.run.config.model}: {classes[answer]}"
+                text = f"{twin.run.name}: {classes[answer]}"
                 colour = OKABE_ITO[2] if answer == label else OKABE_ITO[1]
                 axes.text(
                     0.5,

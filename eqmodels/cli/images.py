@@ -21,7 +21,7 @@ def with_channels(network: Run, data: Source, split: Split) -> Source:
     Raises:
         ValueError: if the images have other channels, and are not grey ones or coloured ones of the other kind.
     """
-    channels = network.model.backbone.in_chans
+    channels = network.backbone.in_chans
     if data.channels == 1:
         data = prepared_images(network.config, data, split)
     if data.channels == channels:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.backbones import Encoder
+from eqmodels.backbones.foreign import ForeignEncoder
 from eqmodels.evaluation.orbits import UPRIGHT, View
 from eqmodels.evaluation.pretrained import Pretrained
 from eqmodels.evaluation.specimen import device_of
@@ -62,7 +63,8 @@ class Subject:
         if isinstance(encoder, Subject):
             return encoder
         pose = turn = None
-        name = getattr(encoder, "__name__", type(encoder).__name__)
+        inner = encoder.network if isinstance(encoder, ForeignEncoder) else encoder
+        name = getattr(inner, "__name__", type(inner).__name__)
         heads: tuple[nn.Module, ...] = ()
         if isinstance(encoder, Pretrained):
             name, heads = encoder.name, tuple(encoder.heads)
@@ -112,7 +114,8 @@ class Subject:
 def _turn_head(pretrained: Pretrained) -> nn.Module | None:
     """The head that says by how many quarters an image is turned, its labels their number; None if there is none."""
     quarters = PlanarGroup(4)
-    parts = zip(pretrained.task.components, pretrained.heads, strict=True)
+    # Of an objective that predicts no task there are no heads.
+    parts = zip(pretrained.task.components, pretrained.heads, strict=False)
     return next(
         (head for part, head in parts if part.group == quarters and part.elements == tuple(quarters.elements)), None
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from eqmodels.backbones.legacy import modern_name
+from eqmodels.backbones.names import current_name
 from eqmodels.evaluation.orbits import Motion, View
 
 __all__ = ["FORMAT", "modern_content"]
@@ -38,14 +38,14 @@ def modern_content(content: Mapping[str, Any]) -> Mapping[str, Any]:
     modern = {name: value for name, value in content.items() if name not in ("format", "features")}
     modern |= {
         "format": FORMAT,
-        "model": modern_name(content["model"]),
+        "model": current_name(content["model"]),
         "group": match[1].upper() if (match := _GROUP.match(content["model"])) else "C1",
         "kinds": [_kind(entry) for entry in content["features"]],
         "equivariance_error": _by_view(content["equivariance_error"]),
         "circular_probes": False,
     }
     if isinstance(config := content.get("config"), Mapping) and isinstance(config.get("model"), str):
-        modern["config"] = {**config, "model": modern_name(config["model"])}
+        modern["config"] = {**config, "model": current_name(config["model"])}
     return modern
 
 

@@ -13,7 +13,7 @@ from eqmodels.evaluation.encoding import Subject, normalised
 from eqmodels.evaluation.pretrained import Pretrained
 from eqmodels.evaluation.task_scores import ALL_LABELS
 from eqmodels.measures import Observations
-from eqmodels.objectives.randomness import Purpose, generator_for
+from eqmodels.objectives import Purpose, generator_for
 from eqmodels.tasks import MultivariateTask, Task
 
 __all__ = ["observe"]

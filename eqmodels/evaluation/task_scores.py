@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -12,9 +11,7 @@ from torch import Tensor
 from eqmodels.data import Source
 from eqmodels.evaluation.encoding import Subject, normalised
 from eqmodels.evaluation.pretrained import Pretrained
-from eqmodels.objectives import prediction_loss
-from eqmodels.objectives.prediction import predicted
-from eqmodels.objectives.randomness import Purpose, generator_for
+from eqmodels.objectives import Purpose, generator_for, predicted, prediction_loss
 from eqmodels.transforms import create_augmentation
 
 __all__ = ["ClassScores", "TaskScores", "head_scores", "task_scores"]
@@ -84,7 +81,7 @@ def task_scores(pretrained: Pretrained, test: Source, seed: int = 0) -> tuple[Ta
 def head_scores(
     pretrained: Pretrained, test: Source, seed: int = 0
 ) -> tuple[tuple[TaskScores, ...], ClassScores | None]:
-    """Accuracy and loss of every head on held-out images: of the tasks, and of the class.
+    """Accuracy and loss of every head on held-out images: of the tasks, none without heads, and of the class.
 
     The latter are None if there is no class head, or if the images are of other classes than those it learned.
 
@@ -93,6 +90,8 @@ def head_scores(
         test: held-out images, with the channels that the network takes.
         seed: of labels and augmentation.
     """
+    if not list(pretrained.heads) and pretrained.class_information is None:
+        return (), None
     # Twice the same of a training without augmentation, so once.
     answers = {
         setting: _answers(pretrained, test, setting, seed)
@@ -110,10 +109,11 @@ def head_scores(
             else math.nan,
         }
 
-    parts = pretrained.task.components
+    heads = list(pretrained.heads)
+    parts = list(zip(pretrained.task.components, heads, strict=True)) if heads else []
     tasks = tuple(
         TaskScores(task=part.name, num_labels=part.num_labels, **scores(index, part.name))
-        for index, part in enumerate(parts)
+        for index, (part, _) in enumerate(parts)
     )
     head = pretrained.class_information
     if head is None or not _are_learned(pretrained, test):
@@ -124,7 +124,7 @@ def head_scores(
 @torch.no_grad()
 def _answers(pretrained: Pretrained, test: Source, setting: str, seed: int) -> list[tuple[Tensor, Tensor]]:
     """Logits and labels of every head, the class head last, on images under an augmentation."""
-    task, augment = pretrained.task, create_augmentation(cast(Any, setting))
+    task, augment = pretrained.task, create_augmentation(setting)
     subject, class_information = Subject.of(pretrained), pretrained.class_information
     heads = [*pretrained.heads, *([] if class_information is None else [class_information.eval()])]
     repeats = task.num_labels if task.num_labels <= ALL_LABELS and len(task.components) == 1 else 1
@@ -142,7 +142,8 @@ def _answers(pretrained: Pretrained, test: Source, setting: str, seed: int) -> l
             for collected, head in zip(logits_of, heads, strict=True):
                 collected.append(head(features).double().cpu())
             labels_of.append(labels.reshape(len(labels), -1))
-    targets = [*torch.cat(labels_of).unbind(1), *([] if class_information is None else [_repeated(test, repeats)])]
+    asked = torch.cat(labels_of).unbind(1) if len(heads) > (class_information is not None) else ()
+    targets = [*asked, *([] if class_information is None else [_repeated(test, repeats)])]
     return [(torch.cat(logits), own) for logits, own in zip(logits_of, targets, strict=True)]
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils import skip_init
 
+from eqmodels import checks
 from eqmodels._shapes import Float
 from eqmodels.backbones import Backbone
 from eqmodels.backbones.escnn_resnet import EscnnResNet
@@ -24,7 +25,6 @@ from eqmodels.layers import (
     OddSize2d,
     SteerableConv2d,
     SteerableLinear,
-    checks,
 )
 
 __all__ = ["to_plain"]

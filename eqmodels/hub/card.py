@@ -55,7 +55,7 @@ def twin_of(folder: Path) -> Path | None:
     if twin is None or not (twin / CONFIG).is_file():
         return None
     own, other = read_network_config(folder / CONFIG), read_network_config(twin / CONFIG)
-    recipes = [PretrainConfig().to_dict() | config.get("pretraining", {}) for config in (own, other)]
+    recipes = [PretrainConfig.from_dict(config.get("pretraining", {})).flat() for config in (own, other)]
     different = {name for name in recipes[0] if recipes[0][name] != recipes[1].get(name)}
     alike = different <= {*OF_THE_NETWORK, *OF_THE_RUN}
     return twin if alike and own["architecture"].partition("_")[2] == other["architecture"] else None
@@ -118,7 +118,7 @@ def _body(
         twin=bool(twins) or entry.group == "c1",
         task=evaluation.tasks[0],
         percent=_percent,
-        pretraining=run.config.to_dict(),
+        pretraining=run.config.flat(),
         provenance=run.provenance,
         data_licence=LICENCES.get(entry.data),
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 import torch
 
-__all__ = ["Purpose", "generator_for", "seed_dropout"]
+__all__ = ["Purpose", "Randomness", "generator_for", "seed_dropout"]
 
 
 class Purpose(IntEnum):
@@ -21,6 +22,29 @@ class Purpose(IntEnum):
     LABELS = 3
     NUISANCE = 4
     DROPOUT = 5
+
+
+@dataclass(frozen=True)
+class Randomness:
+    """The generators of one step of a run, by what they are for.
+
+    Attributes:
+        seed: of the run, below ``2**32``.
+        position: epoch and step, both from 0.
+        rank: number of this process, from 0.
+    """
+
+    seed: int
+    position: tuple[int, int] = (0, 0)
+    rank: int = 0
+
+    def generator(self, purpose: Purpose) -> torch.Generator:
+        """A new generator that is the same on every process: for what is drawn for the whole batch."""
+        return generator_for(self.seed, purpose, *self.position)
+
+    def own(self, purpose: Purpose) -> torch.Generator:
+        """A new generator of this process alone: for what each process draws for its share of the batch."""
+        return generator_for(self.seed, purpose, *self.position, self.rank)
 
 
 def generator_for(seed: int, purpose: Purpose, *position: int) -> torch.Generator:

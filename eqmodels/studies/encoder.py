@@ -64,5 +64,5 @@ def encoder_synergy(
         for family in (LinearFamily(), FilmFamily()):
             terms = measure_synergy(observations, family, folds=folds, seed=seed, report=report)
             sha256 = run.sha256 if pretrained else ""
-            found.append(EncoderSynergy(run.config.model, run.task.name, pretrained, sha256, terms))
+            found.append(EncoderSynergy(run.config.model.name, run.task.name, pretrained, sha256, terms))
     return tuple(found)

@@ -133,7 +133,7 @@ def _followed(
             if len(found) == training.progress.epoch:
                 found.append(terms_of(run))
                 write_atomically(folder / TERMS, json.dumps([terms.to_dict() for terms in found], indent=1) + "\n")
-            if training.progress.epoch == config.epochs:
+            if training.progress.epoch == config.optimisation.epochs:
                 return run, tuple(found)
             training.epoch()
             training.save(folder)

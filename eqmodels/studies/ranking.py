@@ -76,17 +76,15 @@ def rank_tasks(
     for task in tasks:
         report(task)
         try:
-            config = PretrainConfig.from_dict(
-                {
-                    "model": model,
-                    "head": "mlp",
-                    "head_hidden": 512,
-                    "task": task,
-                    "augment": augment,
-                    "epochs": epochs,
-                    "batch_size": min(batch_size, len(train)),
-                    "seed": seed,
-                }
+            config = PretrainConfig.of(
+                model=model,
+                head="mlp",
+                head_hidden=512,
+                task=task,
+                augment=augment,
+                epochs=epochs,
+                batch_size=min(batch_size, len(train)),
+                seed=seed,
             )
             with torch.random.fork_rng(devices=[]):
                 training = Pretraining(config, train)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,7 @@ from eqmodels.data import Source, Split, balanced_subset, coloured, load_data, s
 from eqmodels.training.config import PretrainConfig
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["differing_images", "marks_of", "prepared_images", "preprocessing_of", "training_images"]
+__all__ = ["differing_images", "label_marks", "marks_of", "prepared_images", "preprocessing_of", "training_images"]
 
 
 def training_images(config: PretrainConfig, root: str | Path | None = None) -> Source:
@@ -24,9 +25,10 @@ def training_images(config: PretrainConfig, root: str | Path | None = None) -> S
         ValueError: if the data set is unknown, or has fewer images than `limit`.
         FileNotFoundError: if its files are nowhere.
     """
-    data = load_data(config.data, "train", root=root, size=config.size)
-    if config.limit is not None and config.limit != len(data):
-        data = balanced_subset(data, config.limit)
+    chosen = config.data
+    data = load_data(chosen.name, "train", root=root, **chosen.options)
+    if chosen.limit is not None and chosen.limit != len(data):
+        data = balanced_subset(data, chosen.limit)
     return prepared_images(config, data)
 
 
@@ -41,9 +43,9 @@ def prepared_images(config: PretrainConfig, data: Source, split: Split = "train"
     Raises:
         ValueError: if images that have colours are to be coloured.
     """
-    if config.coloured:
-        data = coloured(data, seed=2 * config.seed + (split == "test"))
-    return to_rgb(data) if config.to_rgb else data
+    if config.data.coloured:
+        data = coloured(data, seed=2 * config.run.seed + (split == "test"))
+    return to_rgb(data) if config.data.to_rgb else data
 
 
 def preprocessing_of(data: Source) -> Preprocessing:
@@ -55,6 +57,12 @@ def preprocessing_of(data: Source) -> Preprocessing:
 def marks_of(number: int | None, preprocessing: Preprocessing) -> dict[str, object]:
     """What tells so many images of such a preprocessing from others."""
     return {"number": number, **asdict(preprocessing)}
+
+
+def label_marks(data: Source) -> dict[str, object]:
+    """What tells the labels of images from others."""
+    digest = hashlib.sha256(data.labels.long().contiguous().numpy().tobytes()).hexdigest()
+    return {"classes": len(data.classes), "labels": digest[:16]}
 
 
 def differing_images(there: Mapping[str, object], here: Mapping[str, object]) -> dict[str, tuple[object, object]]:

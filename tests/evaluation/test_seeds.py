@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from eqmodels.evaluation import estimate, evaluate, over_seeds
+from eqmodels.evaluation.seeds import check_seeds
 from tests.evaluation.test_evaluate import QUICK, striped, untrained
 
 
@@ -63,12 +64,12 @@ def test_few_labels_are_averaged_by_fraction(one):
 
 def test_a_summary_of_one_seed_is_valid_json(one):
     content = json.loads(json.dumps(over_seeds([one]).to_dict(), allow_nan=False))
-    assert content["features"][0]["accuracy"]["low"] is None
-    assert content["features"][0]["accuracy"]["mean"] == one.features[0].accuracy
+    assert content["kinds"][0]["accuracy"]["low"] is None
+    assert content["kinds"][0]["accuracy"]["mean"] == one.kinds[0].accuracy
 
 
 def test_what_is_not_alike_is_refused_in_one_sentence(one):
-    other = replace(one, features=one.features[:1])
+    other = replace(one, kinds=one.kinds[:1])
     elsewhere = replace(one, test=("others", 40))
     for evaluations in ([], [one, other], [one, elsewhere], [one, replace(one, model="another")]):
         with pytest.raises(ValueError, match="evaluations must be of one model"):
@@ -98,3 +99,14 @@ def test_what_differs_in_more_than_the_seed_is_not_averaged(one, changes):
         ValueError, match=f"must differ in the seed alone; got {name}={one.config[name]!r} and {value!r}"
     ):
         over_seeds([one, other])
+
+
+def test_the_seed_is_found_in_a_config_of_parts_too():
+    def config(seed, epochs=3):
+        return {"format": 2, "model": {"name": "c4", "options": {}}, "run": {"seed": seed, "epochs": epochs}}
+
+    check_seeds([config(0), config(1), None], [])
+    with pytest.raises(ValueError, match="differ in the seed alone; got epochs=3 and 4"):
+        check_seeds([config(0), config(1, epochs=4)], [])
+    with pytest.raises(ValueError, match="got seed=1 2 times"):
+        check_seeds([config(1), config(1)], [])

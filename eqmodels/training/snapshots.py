@@ -13,11 +13,11 @@ __all__ = ["snapshot", "untrained"]
 
 
 def snapshot(training: Pretraining) -> Run:
-    """The network in eval mode, with its task and log; it is the pretraining's own, not a copy."""
+    """The network in eval mode, with its objective and log; it is the pretraining's own, not a copy."""
     seconds = sum((row["seconds"] for row in training.progress.log), 0.0)
     sources = provenance(training.data, seconds, training.world.size)
     model, log = training.model.eval(), training.progress.log
-    return Run(training.config, model, training.task, training.preprocessing, log, sources)
+    return Run(training.config, model, training.preprocessing, log, sources)
 
 
 def untrained(config: PretrainConfig, images: Source) -> Run:
