@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks._sections import write_section
-from eqmodels.data import load_data
+from eqmodels.data import balanced_subset, load_data
 from eqmodels.hub import load_pretrained
 from eqmodels.measures import BayesianNetwork, SynergyTerms, additive, pose_cue, style_leak, two_poses
 from eqmodels.measures.theorems import Finding, check_statements, describe
@@ -132,10 +132,10 @@ def sections() -> dict[str, str]:
 
 def measure_zoo(names: Sequence[str], root: str | None) -> None:
     """Measures networks of the zoo on held-out images."""
-    images = load_data("fashion_mnist", "test", root=root).balanced_subset(IMAGES)
+    test = balanced_subset(load_data("fashion_mnist", "test", root=root), IMAGES)
     found = []
     for name in names:
-        found += [{"name": name} | one.to_dict() for one in encoder_synergy(load_pretrained(name), images, folds=FOLDS)]
+        found += [{"name": name} | one.to_dict() for one in encoder_synergy(load_pretrained(name), test, folds=FOLDS)]
     write_atomically(ZOO, json.dumps(found, indent=1) + "\n")
 
 

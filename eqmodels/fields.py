@@ -233,7 +233,7 @@ class Regular(Field):
         True
     """
 
-    group: PlanarGroup  # type: ignore[assignment]
+    group: PlanarGroup
     count: int
     elements: tuple[int, ...] | None = None
 
@@ -241,6 +241,7 @@ class Regular(Field):
         object.__setattr__(self, "group", PlanarGroup.parse(self.group))
         check_count("count", self.count, 0)
         if self.elements is not None:
+            object.__setattr__(self, "elements", tuple(self.elements))
             self.group.cosets(self.elements)  # raises if they are no subgroup
             if self.elements == tuple(self.group.elements):
                 object.__setattr__(self, "elements", None)
@@ -352,7 +353,8 @@ class Sum(Field):
         Raises:
             ValueError: if the features have another number of channels.
         """
-        return check_field(features, self).split([part.channels for part in self.parts], 1)
+        parts: tuple[Tensor, ...] = check_field(features, self).split([part.channels for part in self.parts], 1)
+        return parts
 
     def transform(
         self, group: PlanarGroup, g: int, features: Shaped[Tensor, "B C *space"]

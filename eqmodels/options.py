@@ -10,11 +10,19 @@ import difflib
 import inspect
 import re
 import types
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints, runtime_checkable
 
 __all__ = ["REQUIRED", "Option", "check_options", "documented", "options_of"]
+
+
+@runtime_checkable
+class _Named(Protocol):
+    """A registry: what has names to choose from. ``Annotated[str, TASKS]`` is the hint of an argument that is one."""
+
+    def names(self) -> list[str]:
+        """The names to choose from."""
 
 
 class _Required:
@@ -86,9 +94,9 @@ def options_of(target: Callable[..., Any], *, without: Collection[str] = ()) -> 
         without: names to leave out.
     """
     signature = inspect.signature(target)
-    source = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+    source = target.__init__ if inspect.isclass(target) else target
     try:
-        hints = get_type_hints(source)
+        hints = get_type_hints(source, include_extras=True)
     except (NameError, TypeError):  # names that exist for the type checker alone
         hints = {}
     texts = documented(target)
@@ -106,12 +114,16 @@ def options_of(target: Callable[..., Any], *, without: Collection[str] = ()) -> 
 
 
 def check_options(
-    target: Callable[..., Any], values: Mapping[str, Any], *, subject: str, without: Collection[str] = ()
+    target: Callable[..., Any] | Mapping[str, Option],
+    values: Mapping[str, Any],
+    *,
+    subject: str,
+    without: Collection[str] = (),
 ) -> dict[str, Any]:
     """The values themselves, if the class or function has such options and they are of their types.
 
     Args:
-        target: a class or a function.
+        target: a class or a function, or its options if they are at hand.
         values: of its options, by name.
         subject: what the sentence calls it, such as ``"task 'jigsaw'"``.
         without: options that it has, and that are not to be given here.
@@ -120,7 +132,7 @@ def check_options(
         TypeError: if there is no such option (gives the nearest), one is missing, or a value is of another type.
         ValueError: if a value is none of the choices.
     """
-    known = options_of(target, without=without)
+    known = target if isinstance(target, Mapping) else options_of(target, without=without)
     for name, value in values.items():
         if name not in known:
             nearest = difflib.get_close_matches(str(name)[:200], known, n=1)
@@ -157,6 +169,10 @@ def _plain(text: str) -> str:
 
 def _read(hint: Any) -> tuple[tuple[type, ...], tuple[Any, ...], bool]:  # noqa: ANN401
     """Kinds, choices and whether None is allowed, of a type hint."""
+    if get_origin(hint) is Annotated:
+        plain, *notes = get_args(hint)
+        named = [name for note in notes if isinstance(note, _Named) for name in note.names()]
+        return ((), tuple(named), False) if named else _read(plain)
     if get_origin(hint) is Literal:
         values = get_args(hint)
         return (), tuple(value for value in values if value is not None), None in values
@@ -169,7 +185,9 @@ def _read(hint: Any) -> tuple[tuple[type, ...], tuple[Any, ...], bool]:  # noqa:
     plain = get_origin(hint) or hint
     if plain in _WORDS:
         return (plain,), (), False
-    if inspect.isclass(plain) and issubclass(plain, (list, tuple)):
+    if inspect.isclass(plain) and issubclass(plain, Mapping):
+        return (dict,), (), False
+    if inspect.isclass(plain) and issubclass(plain, Sequence):
         return (tuple,), (), False
     return (), (), False
 

@@ -1,8 +1,9 @@
 """Things that a word chooses: registered beside their code, in this package, in a user's file or in a distribution.
 
 One `Registry` a kind: backbones, tasks, heads, augmentations, data sources, objectives, optimisers. What another
-distribution has is declared by an entry point, ``puzzle = "their_package.puzzle"`` under ``[project.entry-points."eqmodels.tasks"]``;
-its module is imported when somebody asks for that name, and never because a file does.
+distribution has is declared by an entry point, ``puzzle = "their_package.puzzle"`` under
+``[project.entry-points."eqmodels.tasks"]``; its module is imported when somebody asks for that name, and never because
+a file does.
 """
 
 from __future__ import annotations
@@ -10,14 +11,29 @@ from __future__ import annotations
 import difflib
 import fnmatch
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Registry", "UnknownNameError"]
+__all__ = ["Registry", "UnknownNameError", "without_imports"]
 
 T = TypeVar("T", bound=Callable[..., Any])
 R = TypeVar("R", bound=Callable[..., Any])
+
+
+_MAY_IMPORT: ContextVar[bool] = ContextVar("may_import", default=True)
+
+
+@contextmanager
+def without_imports() -> Iterator[None]:
+    """A context in which no name causes an import, whatever it is looked up for: for all names that stand in a file."""
+    token = _MAY_IMPORT.set(False)
+    try:
+        yield
+    finally:
+        _MAY_IMPORT.reset(token)
 
 
 class UnknownNameError(ValueError):
@@ -78,7 +94,7 @@ class Registry(Generic[T]):
         return add
 
     def names(self, pattern: str = "*") -> list[str]:
-        """Names that match a shell pattern, sorted: those registered, and those that installed distributions announce."""
+        """Names that match a shell pattern, sorted: those registered, and those that distributions announce."""
         return sorted(fnmatch.filter({*self._found, *self._plugins()}, pattern))
 
     def find(self, name: str, *, plugins: bool = True) -> T:
@@ -87,7 +103,7 @@ class Registry(Generic[T]):
         Args:
             name: as it was registered.
             plugins: whether the module of another distribution may be imported for it; not for a name that stands in
-                a file.
+                a file (see `without_imports` too).
 
         Raises:
             TypeError: if the name is no string.
@@ -96,7 +112,7 @@ class Registry(Generic[T]):
         if not isinstance(name, str):
             raise TypeError(f"{self.kind} must be a name, such as {self._example()!r}; got {name!r}.")
         if name not in self._found and (plugin := self._plugins().get(name)) is not None:
-            if not plugins:
+            if not (plugins and _MAY_IMPORT.get()):
                 raise UnknownNameError(
                     f"the {self.kind} {name!r} is of the distribution {_distribution(plugin)}, and no file of weights "
                     f"or config causes an import. Import {plugin.module} first (--import {plugin.module})."

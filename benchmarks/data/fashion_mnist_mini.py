@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eqmodels.data import LabelledImages, Split, load_data
+from eqmodels.data import LabelledImages, Split, balanced_subset, in_memory, load_data
 
 SEED = 0
 COUNTS: dict[Split, int] = {"train": 6000, "test": 2000}
@@ -34,9 +34,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the subset goes (default: the package)")
     arguments = parser.parse_args()
     for split, count in COUNTS.items():
-        subset = load_data("fashion_mnist", split, root=arguments.root).balanced_subset(count, seed=SEED)
+        subset = balanced_subset(load_data("fashion_mnist", split, root=arguments.root), count, seed=SEED)
         file = arguments.folder / f"{split}.npz"
-        write(subset, file)
+        write(in_memory(subset), file)
         print(f"{file}: {len(subset)} images, {file.stat().st_size / 1e6:.2f} MB")
 
 

@@ -10,7 +10,6 @@ import argparse
 import fnmatch
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,14 +17,14 @@ import torch
 from benchmarks.essl.grid import FOLDER, GRID, IMAGES, POOLED, RANDOM
 from benchmarks.essl.pooled import pool_instead_of_striding
 from eqmodels.data import load_data
-from eqmodels.evaluation import evaluate, poolings_of
+from eqmodels.evaluation import evaluate, kinds_of
 from eqmodels.storage import CONFIG, write_atomically
 from eqmodels.training import load_run, prepared_images, training_images, untrained
 
 RESULTS = "results.json"
 IN_FULL = ("simclr/*", "zoo/*")
 """The runs of which everything is measured."""
-FEATURES = ("regular", "invariant-3", "canonical")
+KINDS = ("regular", "invariant-3", "canonical")
 """What is measured of the others, without few labels and without angles."""
 
 
@@ -34,20 +33,20 @@ def measure(name: str, root: str | None) -> None:
     folder = FOLDER / name
     config = RANDOM.get(name) or GRID[name]
     # However few images a pretraining of the tables saw, their probes see the same ones.
-    train = training_images(config if config.limit is None else replace(config, limit=IMAGES), root)
+    train = training_images(config if config.data.limit is None else config.replaced(limit=IMAGES), root)
     run = untrained(config, train) if name in RANDOM else load_run(folder)
     if name.startswith(POOLED):
-        pool_instead_of_striding(run.model.backbone)
-    test = prepared_images(config, load_data(config.data, "test", root=root), "test")
+        pool_instead_of_striding(run.backbone)
+    test = prepared_images(config, load_data(config.data.name, "test", root=root), "test")
     started = time.monotonic()
     if any(fnmatch.fnmatch(name, pattern) for pattern in IN_FULL):
         result = evaluate(run, train, test)
     else:
-        features = [pooling for pooling in FEATURES if pooling in poolings_of(run)]
-        result = evaluate(run, train, test, features=features, fractions=(), curve_images=0)
+        kinds = [kind for kind in KINDS if kind in kinds_of(run)]
+        result = evaluate(run, train, test, kinds=kinds, fractions=(), curve_images=0)
     content = {
         "name": name,
-        "config": config.to_dict(),
+        "config": config.flat(),
         "provenance": run.provenance,
         "evaluation": result.to_dict(),
         "evaluation_seconds": round(time.monotonic() - started, 1),

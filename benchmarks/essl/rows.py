@@ -64,7 +64,7 @@ def feature(name: str, score: str = "accuracy") -> Read:
     """Reads a score of one kind of features; None if the row does not have the kind."""
 
     def read(found: SeedSummary) -> Estimate | None:
-        value: Estimate | None = next((getattr(one, score) for one in found.features if one.features == name), None)
+        value: Estimate | None = next((getattr(one, score) for one in found.kinds if one.kind == name), None)
         return value
 
     return read
@@ -92,12 +92,12 @@ def parameters(row: str) -> str:
     return MISSING if found is None else f"{found.parameters / 1e3:,.0f}k"
 
 
-def width_of(row: str, features: str) -> str:
+def width_of(row: str, kind: str) -> str:
     """How many features there are of a kind."""
     found = summary(row)
     if found is None:
         return MISSING
-    return next((f"{one.width}" for one in found.features if one.features == features), ABSENT)
+    return next((f"{one.width}" for one in found.kinds if one.kind == kind), ABSENT)
 
 
 def is_planned(row: str) -> bool:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
 from typing import Any
 
 import torch
 
 from benchmarks.essl.grid import FOLDER, GRID, IMAGES
 from eqmodels.data import load_data
-from eqmodels.evaluation import regular_features
+from eqmodels.evaluation import encode
 from eqmodels.measures import linear_probe
 from eqmodels.storage import CONFIG, WEIGHTS, write_atomically
 from eqmodels.training import load_run, prepared_images, training_images
@@ -37,9 +36,9 @@ class _Converged(linear_probe.LogisticObjective):
 def measure(name: str, root: str | None) -> dict[str, Any]:
     """Strength and test accuracy of both probes of a run."""
     config, run = GRID[name], load_run(FOLDER / name)
-    train = training_images(replace(config, limit=IMAGES), root)
-    test = prepared_images(config, load_data(config.data, "test", root=root), "test")
-    fitted, held_out = (regular_features(run, data.pixels, len(data)) for data in (train, test))
+    train = training_images(config.replaced(limit=IMAGES), root)
+    test = prepared_images(config, load_data(config.data.name, "test", root=root), "test")
+    fitted, held_out = (encode(run, data.pixels, len(data)) for data in (train, test))
     found: dict[str, Any] = {"name": name}
     usual = linear_probe.LogisticObjective
     for judged, objective in (("rough", usual), ("converged", _Converged)):

@@ -211,8 +211,8 @@ def zoo() -> str:
                 yield [f"`{Path(name).name}`", *[MISSING] * 7]
                 continue
             result = evaluation(file)
-            for features in ZOO_FEATURES[config.head != "equivariant"]:
-                if features not in {one.features for one in result.features}:
+            for features in ZOO_FEATURES[config.objective.options["head"] != "equivariant"]:
+                if features not in {one.kind for one in result.kinds}:
                     yield [f"`{Path(name).name}`", features, *[ABSENT] * 6]
                     continue
                 found = result.of(features)

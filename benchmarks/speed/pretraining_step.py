@@ -6,35 +6,48 @@ python -m benchmarks.speed.pretraining_step [--rounds 15] [--threads 1]
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 
 from benchmarks.speed._harness import THREADS, Row, Table, compare
-from eqmodels.data import LabelledImages, load_data
+from eqmodels.backbones import Backbone
+from eqmodels.data import load_data
+from eqmodels.objectives import Batch, Prediction, Randomness, register_objective
 from eqmodels.training import PretrainConfig, Pretraining
 
 UPRIGHT, ONCE, COPIES = "upright", "turned once", "four turned copies"
 STANDARD_ONCE, STANDARD_COPIES = "resnet18s_w16, turned once", "resnet18s_w16, four copies"
 
 
-class FourCopies(Pretraining):
-    """RotNet's protocol: every image at every turn in every step (Gidaris et al. 2018, arXiv 1803.07728)."""
+@register_objective("rotnet")
+class FourCopies(Prediction):
+    """RotNet's protocol: every image at every turn in every step (Gidaris et al. 2018, arXiv 1803.07728).
 
-    def __init__(self, config: PretrainConfig, data: LabelledImages) -> None:
-        super().__init__(config, data)
+    Args:
+        backbone: the encoder that is pretrained.
+        num_classes: of the images; not used.
+        head: on the features.
+    """
+
+    def __init__(self, backbone: Backbone, num_classes: int = 0, *, head: str = "equivariant") -> None:
+        super().__init__(backbone, num_classes, head=head)
         # Upright images to turn.
         self.strict = True
 
-    def batch(self, epoch: int, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """Nothing is refused."""
+
+    def views(self, batch: Batch, randomness: Randomness) -> tuple[torch.Tensor, torch.Tensor]:
         """All turns of the images of a step."""
-        images, _ = super().batch(epoch, step)
+        images, _ = super().views(batch, randomness)
         group = self.task.group
         assert group is not None
         turned = [group.act(g, images) for g in self.task.elements]
         labels = torch.arange(len(turned)).repeat_interleave(len(images))
-        return torch.cat(turned).contiguous(memory_format=self.format), labels
+        return torch.cat(turned), labels[:, None]
 
 
 def endless(run: Pretraining) -> Callable[[], None]:
@@ -59,14 +72,14 @@ def main() -> None:
     data = load_data("fashion_mnist_mini")
     rows: list[Row] = []
     for batch in (32, 128):
-        ours = PretrainConfig(model="c4_resnet18s_w16", batch_size=batch)
-        standard = replace(ours, model="resnet18s_w16", head="mlp")
+        ours = PretrainConfig.of(model="c4_resnet18s_w16", batch_size=batch)
+        standard = PretrainConfig.of(model="resnet18s_w16", batch_size=batch, head="mlp")
         steps = {
             UPRIGHT: endless(Pretraining(ours, data)),
-            ONCE: endless(Pretraining(replace(ours, turn="always"), data)),
-            COPIES: endless(FourCopies(ours, data)),
+            ONCE: endless(Pretraining(ours.replaced(turn="always"), data)),
+            COPIES: endless(Pretraining(ours.replaced(objective="rotnet"), data)),
             STANDARD_ONCE: endless(Pretraining(standard, data)),
-            STANDARD_COPIES: endless(FourCopies(standard, data)),
+            STANDARD_COPIES: endless(Pretraining(standard.replaced(objective="rotnet", head="mlp"), data)),
         }
         rows += compare(f"batch {batch}, bf16", steps, reference=UPRIGHT, rounds=arguments.rounds)
     Table.of(

@@ -20,8 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
+from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.groups import PlanarGroup
-from eqmodels.layers import ExactDownsample2d, to_field_major, to_group_major
+from eqmodels.layers import ExactDownsample2d
 
 __all__ = ["EscnnBasicBlock", "EscnnBottleneck", "EscnnConv2d", "EscnnStage", "OnTensor", "field_norm", "import_escnn"]
 
@@ -249,14 +250,23 @@ class EscnnStage(nn.Module):
         layers: named modules that take and return a `GeometricTensor`; they become children of the stage.
         in_type: escnn's type of the input.
         group: the group.
+        fields: regular fields of the output.
         lifting: whether the input is an image, which has no fibre.
     """
 
     def __init__(
-        self, layers: Mapping[str, nn.Module], in_type: FieldType, group: PlanarGroup, *, lifting: bool = False
+        self,
+        layers: Mapping[str, nn.Module],
+        in_type: FieldType,
+        group: PlanarGroup,
+        fields: int,
+        *,
+        lifting: bool = False,
     ) -> None:
         super().__init__()
-        self.in_type, self.group, self.lifting = in_type, group, lifting
+        self.in_type, self.group = in_type, group
+        self.in_field: Field = Scalars(in_type.size) if lifting else Regular(group, in_type.size // group.order)
+        self.out_field = Regular(group, fields)
         for name, layer in layers.items():
             self.add_module(name, layer)
 
@@ -264,7 +274,7 @@ class EscnnStage(nn.Module):
         """The layers applied one after the other, between two permutations of the channels."""
         # escnn's norm views its input as one axis a field, which another memory format would forbid.
         plain = maps.contiguous(memory_format=torch.contiguous_format)
-        fields = self.in_type(plain if self.lifting else to_field_major(plain, self.group))
+        fields = self.in_type(self.in_field.to_escnn(plain))
         for layer in self.children():
             fields = layer(fields)
-        return to_group_major(fields.tensor, self.group)
+        return self.out_field.from_escnn(fields.tensor)

@@ -92,7 +92,7 @@ class EscnnResNet(Backbone):
             images, regular, k if small else 7, stride=1 if small else 2, initialize=initialize
         )
         layers |= {"bn": field_norm(regular), "relu": escnn.nn.ReLU(regular, inplace=True)}
-        self.add_stage("stem", EscnnStage(layers, images, self.group, lifting=True), width, 1 if small else 2)
+        self.add_stage("stem", EscnnStage(layers, images, self.group, fields, lifting=True), width, 1 if small else 2)
         current = fields
         for index, depth in enumerate(depths):
             layers = {} if small or index > 0 else {"pool": OnTensor(ExactDownsample2d("max"))}
@@ -104,7 +104,7 @@ class EscnnResNet(Backbone):
                     self.group, current, stage_fields, halve=halve, kernel_size=k, initialize=initialize
                 )
                 current = stage_fields * native_block.expansion
-            stage = EscnnStage(layers, in_type, self.group)
+            stage = EscnnStage(layers, in_type, self.group, current)
             reduction = 2**index * (1 if small else 4)
             self.add_stage(f"layer{index + 1}", stage, current * self.group.order, reduction)
         self.finish(global_pool, group_pool)

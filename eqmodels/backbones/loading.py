@@ -16,7 +16,7 @@ from eqmodels.backbones.input_channels import adapted_state, with_channels
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.backbones.registry import build, resolve
 from eqmodels.layers import GlobalPoolMode
-from eqmodels.remote import HUB, locate
+from eqmodels.remote import locate
 from eqmodels.storage import CONFIG, WEIGHTS, StorageError, check_layout, read_layout, read_weights
 
 __all__ = ["build_described", "encoder_state", "load_as", "load_folder"]

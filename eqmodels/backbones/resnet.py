@@ -23,6 +23,7 @@ from eqmodels.backbones.stages import (
     image_stem,
     make_norm,
 )
+from eqmodels.fields import Regular
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import (
     BasisName,
@@ -62,6 +63,7 @@ class BasicBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.group = group
+        self.in_field, self.out_field = Regular(group, in_fields), Regular(group, fields)
         stride = 2 if halve and downsampling == "stride" else 1
         self.pool = ExactDownsample2d() if halve and stride == 1 else nn.Identity()
         self.conv1 = _spatial(group, in_fields, fields, kernel_size, stride, basis)
@@ -104,6 +106,7 @@ class Bottleneck(nn.Module):
         super().__init__()
         self.group = group
         out_fields = fields * self.expansion
+        self.in_field, self.out_field = Regular(group, in_fields), Regular(group, out_fields)
         stride = 2 if halve and downsampling == "stride" else 1
         self.pool = ExactDownsample2d() if halve and stride == 1 else nn.Identity()
         self.conv1 = SteerableConv2d(group, in_fields, fields, 1, bias=False)

@@ -23,6 +23,7 @@ from eqmodels.backbones.stages import (
     image_stem,
     make_norm,
 )
+from eqmodels.fields import Regular
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import (
     BasisName,
@@ -63,6 +64,7 @@ class PreActivationBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.group = group
+        self.in_field, self.out_field = Regular(group, in_fields), Regular(group, fields)
         self.projects = in_fields != fields
         self.bn1 = make_norm(norm, group, in_fields)
         self.relu = nn.ReLU(inplace=True)

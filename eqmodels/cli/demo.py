@@ -8,21 +8,20 @@ import json
 import math
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from eqmodels.cli.demo_report import SHOWN, DemoResult, Learning, TwinResult, write_report
 from eqmodels.cli.table import percent, table
-from eqmodels.data import LabelledImages, load_data
+from eqmodels.data import Source, balanced_subset, load_data
 from eqmodels.evaluation import EncoderEvaluation, evaluate, images_per_second
 from eqmodels.export import to_plain
 from eqmodels.hub import load_pretrained
 from eqmodels.storage import LONGEST_LOG, prepare_folder
 from eqmodels.training import PretrainConfig, Pretraining, Run, snapshot
 
-__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
 EQUIVARIANT, STANDARD = "c4_resnet18s_w16.rot_fmnist_simclr", "resnet18s_w16.rot_fmnist_simclr"
 DATA = "fashion_mnist_mini"
@@ -35,7 +34,6 @@ TRIAL_STEPS = 20
 STRENGTHS = (1.0, 0.1, 0.01, 1e-3, 1e-4)
 """Of the probes' penalty: the weaker ones that `evaluate` tries by default are for more images than there are here."""
 
-SUMMARY = "see what equivariance buys: a pretrained equivariant encoder beside its ResNet twin"
 DESCRIPTION = (
     f"On {DATA}, the images that are part of the package: loads {EQUIVARIANT} and {STANDARD}, measures both on upright "
     "and on turned images, pretrains a tiny equivariant network for a minute, prints one table and writes a page with "
@@ -68,9 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
     results = []
     for name, twin in twins.items():
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        shown = SHOWN[twin.model.backbone.group.name]
+        shown = SHOWN[twin.backbone.group.name]
         scores = evaluate(
-            twin, train, test, features=shown, knn=False, fractions=(), curve_images=CURVE_IMAGES, strengths=STRENGTHS
+            twin, train, test, kinds=shown, knn=False, fractions=(), curve_images=CURVE_IMAGES, strengths=STRENGTHS
         )
         results.append(TwinResult(name, twin, scores, speeds[name]))
     print(f"pretraining a tiny network for {arguments.seconds:.0f} s ...", file=sys.stderr, flush=True)
@@ -84,29 +82,29 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _speeds(twins: dict[str, Run], test: LabelledImages) -> dict[str, float]:
+def _speeds(twins: dict[str, Run], test: Source) -> dict[str, float]:
     """Images per second of the exported encoders."""
-    networks = {name: to_plain(run.model.backbone, size=28, fold_batch_norm=True) for name, run in twins.items()}
+    networks = {name: to_plain(run.backbone, size=28, fold_batch_norm=True) for name, run in twins.items()}
     networks = {name: network.to(memory_format=torch.channels_last) for name, network in networks.items()}
     images = test.pixels(slice(0, 64)).contiguous(memory_format=torch.channels_last)
     return images_per_second(networks, images)
 
 
-def _learn(train: LabelledImages, test: LabelledImages, seconds: float) -> Learning:
+def _learn(train: Source, test: Source, seconds: float) -> Learning:
     """Pretrains a tiny network until the time is over, and measures it before and after."""
-    config = PretrainConfig(model="c4_resnet18s_w8", batch_size=64, data=DATA)
+    config = PretrainConfig.of(model="c4_resnet18s_w8", batch_size=64, data=DATA)
     with torch.random.fork_rng(devices=[]):
-        config = replace(config, epochs=_epochs(config, train, seconds))
+        config = config.replaced(epochs=_epochs(config, train, seconds))
         training = Pretraining(config, train)
 
-        few = train.balanced_subset(LEARNING_IMAGES)
+        few = balanced_subset(train, LEARNING_IMAGES)
 
         def scored() -> EncoderEvaluation:
             return evaluate(
                 snapshot(training),
                 few,
                 test,
-                features=SHOWN["c4"],
+                kinds=SHOWN["c4"],
                 knn=False,
                 fractions=(),
                 curve_images=0,
@@ -118,16 +116,18 @@ def _learn(train: LabelledImages, test: LabelledImages, seconds: float) -> Learn
         training.network.train()
         started = time.monotonic()
         # One step at least: without any there is no loss to show.
-        while not losses or (time.monotonic() - started < seconds and training.progress.epoch < config.epochs):
+        while not losses or (
+            time.monotonic() - started < seconds and training.progress.epoch < config.optimisation.epochs
+        ):
             losses.append(_step(training))
         spent = time.monotonic() - started
         after = scored()
-    return Learning(config.model, spent, tuple(losses), config.batch_size, before, after)
+    return Learning(config.model.name, spent, tuple(losses), config.optimisation.batch_size, before, after)
 
 
-def _epochs(config: PretrainConfig, train: LabelledImages, seconds: float) -> int:
+def _epochs(config: PretrainConfig, train: Source, seconds: float) -> int:
     """How many epochs the time takes on this machine, so that the schedule ends with it, or in the epoch after."""
-    trial = Pretraining(replace(config, epochs=TRIAL_STEPS), train)
+    trial = Pretraining(config.replaced(epochs=TRIAL_STEPS), train)
     trial.network.train()
     _step(trial)
     started = time.monotonic()
@@ -139,9 +139,9 @@ def _epochs(config: PretrainConfig, train: LabelledImages, seconds: float) -> in
 
 def _step(training: Pretraining) -> float:
     """Takes one step, and ends the epoch if it was the last one; its loss in nats."""
-    counted = training.progress.loss
+    counted = training.progress.counts.losses.get("loss", 0.0)
     training.step()
-    loss = (training.progress.loss - counted) / training.config.batch_size
+    loss = (training.progress.counts.losses["loss"] - counted) / training.config.optimisation.batch_size
     if training.progress.step == training.steps_per_epoch:
         training.end_epoch()
     return loss
@@ -151,7 +151,7 @@ def _text(result: DemoResult) -> str:
     rows = [
         [
             name,
-            scores.features,
+            scores.kind,
             percent(scores.accuracy),
             percent(scores.turned),
             percent(scores.angle_worst),

@@ -15,15 +15,15 @@ import torch
 from torch import Tensor
 
 from eqmodels.cli.table import percent
-from eqmodels.data import LabelledImages
+from eqmodels.data import Source
 from eqmodels.evaluation import (
     ORBIT_MEAN,
     TURNED_BACK,
     EncoderEvaluation,
     FeatureScores,
+    encode,
     fit_linear_probe,
     pool_features,
-    regular_features,
 )
 from eqmodels.evaluation.colours import OKABE_ITO
 from eqmodels.groups import PlanarGroup
@@ -54,14 +54,14 @@ class TwinResult:
         return max(self.scores.equivariance_error.values())
 
     @property
-    def features(self) -> tuple[str, ...]:
+    def kinds(self) -> tuple[str, ...]:
         """The kinds of features that are shown."""
-        return SHOWN[self.run.model.backbone.group.name]
+        return SHOWN[self.run.backbone.group.name]
 
     @property
     def best(self) -> FeatureScores:
         """The features to compare with: canonical ones, if there are any, else what a ResNet gives."""
-        return self.scores.of("canonical" if "canonical" in self.features else "regular")
+        return self.scores.of("canonical" if "canonical" in self.kinds else "regular")
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,14 @@ class DemoResult:
 
     twins: tuple[TwinResult, ...]
     learning: Learning
-    train: LabelledImages
-    test: LabelledImages
+    train: Source
+    test: Source
 
     def rows(self) -> Iterator[tuple[str, FeatureScores, float, int, float | None]]:
         """Name, scores, equivariance error, parameters and speed of every row of the table."""
         for twin in self.twins:
-            for features in twin.features:
-                yield twin.name, twin.scores.of(features), twin.error, twin.scores.parameters, twin.speed
+            for kind in twin.kinds:
+                yield twin.name, twin.scores.of(kind), twin.error, twin.scores.parameters, twin.speed
         learning = self.learning
         for when, scores in (("before", learning.before), ("after", learning.after)):
             error = max(scores.equivariance_error.values())
@@ -177,11 +177,11 @@ def _angles(result: DemoResult) -> str:
     axes = figure.subplots()
     colours = iter(OKABE_ITO)
     for twin in result.twins:
-        for features in (name for name in twin.features if name not in UNDRAWN):
-            curve = twin.scores.of(features).angles
-            angles, values = [*map(int, curve), 360], [100 * value for value in curve.values()]
+        for kind in (name for name in twin.kinds if name not in UNDRAWN):
+            curve = twin.scores.of(kind).curve
+            angles, values = [*(degrees for degrees, _ in curve), 360], [100 * accuracy for _, accuracy in curve]
             style = "-" if twin is result.twins[0] else "--"
-            label = f"{twin.run.config.model}, {features}"
+            label = f"{twin.scores.model}, {kind}"
             axes.plot(angles, [*values, values[0]], style, color=next(colours), label=label)
     axes.set(xlabel="angle of the test image, degrees", ylabel="accuracy of the linear probe, %", ylim=(0, 100))
     axes.set_xticks(range(0, 361, 45))
@@ -212,13 +212,13 @@ def _predictions(result: DemoResult) -> str:
     images, labels = result.test.pixels(torch.tensor(chosen)), result.test.labels[chosen]
     answers = {}
     for twin in result.twins:
-        kind = twin.best.features
-        regular = regular_features(twin.run, result.train.pixels, len(result.train))
+        kind = twin.best.kind
+        regular = encode(twin.run, result.train.pixels, len(result.train))
         probe = fit_linear_probe(
             pool_features(twin.run, regular, kind), result.train.labels, strengths=(twin.best.strength,)
         )
         for g in group.elements:
-            turned = regular_features(twin.run, partial(_turned, group, g, images), len(images))
+            turned = encode(twin.run, partial(_turned, group, g, images), len(images))
             answers[twin.name, g] = probe.predict(pool_features(twin.run, turned, kind)).tolist()
     figure = _figure(8.0, 11.0)
     figure.get_layout_engine().set(h_pad=0.12)
@@ -230,7 +230,7 @@ def _predictions(result: DemoResult) -> str:
             axes.set_title(f"{classes[label]}, {group.describe(g)}", fontsize=9)
             for line, twin in enumerate(result.twins):
                 answer = answers[twin.name, g][row]
-                text = f"{twin.run.config.model}: {classes[answer]}"
+                text = f"{twin.run.name}: {classes[answer]}"
                 colour = OKABE_ITO[2] if answer == label else OKABE_ITO[1]
                 axes.text(
                     0.5,

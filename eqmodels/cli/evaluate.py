@@ -9,17 +9,16 @@ from pathlib import Path
 
 from eqmodels.cli.images import with_channels
 from eqmodels.cli.table import percent, table
-from eqmodels.data import Split, list_data, load_data
+from eqmodels.data import Split, at_most, list_data, load_data
 from eqmodels.evaluation import EncoderEvaluation, SeedSummary, evaluate, over_seeds
-from eqmodels.evaluation.encoder import CURVE_IMAGES, FRACTIONS
+from eqmodels.evaluation.evaluating import CURVE_IMAGES, FRACTIONS
 from eqmodels.evaluation.seeds import check_seeds
 from eqmodels.hub import load_pretrained
 from eqmodels.storage import prepare_folder, write_atomically
 from eqmodels.training import Run, usable_device
 
-__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
-SUMMARY = "measure a pretrained encoder: probes of its features on upright and on turned images"
 DESCRIPTION = (
     "Trains linear probes on frozen features of upright training images and measures them on held-out images, upright "
     "and turned, for every way to pool the features; and how well the head predicts its task. Takes minutes: with "
@@ -80,14 +79,14 @@ def run(arguments: argparse.Namespace) -> int:
     device = usable_device(arguments.device)
     networks = [load_pretrained(name) for name in arguments.names]
     # Before anything is measured: it takes minutes a network.
-    check_seeds([network.config.to_dict() for network in networks], [network.sha256 for network in networks])
+    check_seeds([network.config.flat() for network in networks], [network.sha256 for network in networks])
     if arguments.output:
         prepare_folder(arguments.output.parent, option="--output")
     for name, network in zip(arguments.names, networks, strict=True):
-        done = network.provenance.get("epochs", network.config.epochs)
-        if done < network.config.epochs:
+        done = network.provenance.get("epochs", network.config.optimisation.epochs)
+        if done < (epochs := network.config.optimisation.epochs):
             print(
-                f"{name} is not done: measuring its checkpoint, after {done} of {network.config.epochs} epochs",
+                f"{name} is not done: measuring its checkpoint, after {done} of {epochs} epochs",
                 file=sys.stderr,
             )
         network.model.to(device)
@@ -106,8 +105,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _measured(network: Run, arguments: argparse.Namespace) -> EncoderEvaluation:
-    name, limit = arguments.data or network.config.data, arguments.limit
-    size = network.config.size if arguments.size is None and name == "image_folder" else arguments.size
+    name, limit = arguments.data or network.config.data.name, arguments.limit
+    trained = network.config.data.options.get("size") if name == "image_folder" else None
+    size = trained if arguments.size is None else arguments.size
     if size is not None and size < 1:
         raise ValueError(f"--size must be at least one pixel; got {size}. Pass, for instance, 64.")
     train, test = (load_data(name, split, root=arguments.root, size=size) for split in SPLITS)
@@ -117,10 +117,10 @@ def _measured(network: Run, arguments: argparse.Namespace) -> EncoderEvaluation:
     quick: bool = arguments.quick
     return evaluate(
         network,
-        with_channels(network, train.at_most(limit), "train"),
+        with_channels(network, at_most(train, limit), "train"),
         with_channels(network, test, "test"),
         seed=arguments.seed,
-        report=lambda what: print(f"measuring {network.config.model}: {what}", file=sys.stderr, flush=True),
+        report=lambda what: print(f"measuring {network.config.model.name}: {what}", file=sys.stderr, flush=True),
         knn=not quick,
         fractions=() if quick else FRACTIONS,
         curve_images=0 if quick else curve_images,
@@ -131,7 +131,7 @@ def evaluation_text(result: EncoderEvaluation) -> str:
     """The result as tables."""
     rows = [
         [
-            scores.features,
+            scores.kind,
             str(scores.width),
             percent(scores.accuracy),
             percent(scores.turned),
@@ -141,7 +141,7 @@ def evaluation_text(result: EncoderEvaluation) -> str:
             *(percent(scores.labels[part].mean if part in scores.labels else None) for part in ("0.01", "0.1")),
             f"{scores.effective_rank:.1f}",
         ]
-        for scores in result.features
+        for scores in result.kinds
     ]
     header = ["features", "width", "upright", "turned", "angles", "worst", "kNN", "1% labels", "10%", "rank"]
     tasks = [
@@ -161,13 +161,20 @@ def evaluation_text(result: EncoderEvaluation) -> str:
     task_header = ["task", "labels", "held-out", "augmented", "training", "loss (nats)"]
     dose = "" if head is None else "\n\nclass: its head, in brackets the dose of its gradient in the backbone."
     worst = max(result.equivariance_error.values())
+    circle = (
+        "of probes trained on images that were seen so too"
+        if result.circular_probes
+        else "of probes that were trained on whole images"
+    )
+    moves = "" if result.group == "C1" else f"an element of {result.group} or "
+    heads = f"\n\n{table(task_header, tasks)}{dose}" if tasks else ""
     return (
         f"{result.model}: {result.parameters:,} parameters, and {result.head_parameters:,} of the head. Probes were "
         f"trained on {result.train[1]:,} images of {result.train[0]}; accuracies in % on {result.test[1]:,} held-out "
-        f"ones.\n\n{table(header, rows)}\n\nturned: by 90, 180 and 270 degrees; angles, worst: every 15 degrees, seen "
-        f"through a circle; rank: effective rank.\n\n{table(task_header, tasks)}{dose}\n\nWhen the image moves by an "
-        f"element of {result.group}, regular features differ from the moved features (without a group: from what they "
-        f"were) by at most {worst:.1e} of their length."
+        f"ones.\n\n{table(header, rows)}\n\nturned: by 90, 180 and 270 degrees, whatever the group; angles, worst: "
+        f"every 15 degrees, seen through a circle, {circle}; rank: effective rank.{heads}\n\nWhen the image moves by "
+        f"{moves}a quarter turn, the encoder's own features differ from the moved features (where nothing is known of "
+        f"the motion: from what they were) by at most {worst:.1e} of their length."
     )
 
 
@@ -175,11 +182,11 @@ def summary_text(summary: SeedSummary) -> str:
     """Means and intervals as a table."""
     rows = [
         [
-            found.features,
+            found.kind,
             str(found.width),
             *("-" if value is None else value.as_percent() for value in (found.accuracy, found.turned, found.knn)),
         ]
-        for found in summary.features
+        for found in summary.kinds
     ]
     tasks = "; ".join(f"{task.task} {task.accuracy.as_percent()}" for task in summary.tasks)
     return (

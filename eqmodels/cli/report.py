@@ -9,11 +9,10 @@ import re
 import torch
 
 from eqmodels.backbones import create_model
-from eqmodels.evaluation import equivariance_report
+from eqmodels.evaluation import equivariance_report, plot_equivariance
 
-__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
-SUMMARY = "measure how exactly a model turns its features with the image"
 DESCRIPTION = (
     "Builds a model with random weights and measures, layer by layer, how far it is from being equivariant: 1e-15 is "
     "rounding, 1 is no relation at all."
@@ -46,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     report = equivariance_report(model, size=arguments.size, group=group, seed=arguments.seed, name=arguments.name)
     print(json.dumps(report.to_dict(), indent=2) if arguments.json else report)
     if arguments.plot:
-        report.plot(arguments.plot)
+        plot_equivariance([report], arguments.plot)
     return 0
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from eqmodels.cli.images import with_channels
 from eqmodels.cli.table import percent, table
-from eqmodels.data import LabelledImages, list_data, load_data
+from eqmodels.data import Source, at_most, coloured, list_data, load_data
 from eqmodels.hub import load_pretrained
 from eqmodels.studies import (
     EncoderSynergy,
@@ -28,9 +28,8 @@ from eqmodels.studies import (
 )
 from eqmodels.studies.tables import interval
 
-__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
-SUMMARY = "measure how the class and the transformation help each other, or rank transformations for your images"
 DESCRIPTION = (
     "Pretrains networks over tasks, augmentations and backbones, and measures on held-out images what their features "
     "know of the transformation, what the class would add to that (the synergy), and what the linear probe gained. "
@@ -152,7 +151,7 @@ def _check_taken(arguments: argparse.Namespace, mode: str) -> None:
         ValueError: if an option was given that is not of the mode.
     """
     words, taken = TAKEN[mode]
-    known = {"names", "run", mode, *taken}
+    known = {"command", "imports", "names", "run", mode, *taken}
     if dropped := [name for name, value in vars(arguments).items() if value is not None and name not in known]:
         raise ValueError(
             f"{words} takes {_options(taken)}; got {_options(dropped)} too. Leave out what it does not take."
@@ -199,10 +198,11 @@ def _measure(arguments: argparse.Namespace) -> int:
     limit = DEFAULT.test_limit if arguments.test_limit is None else arguments.test_limit
     folds = DEFAULT.folds if arguments.folds is None else arguments.folds
     for name, network in [(name, load_pretrained(name)) for name in arguments.names]:
-        data = arguments.data or network.config.data
-        size = network.config.size if arguments.size is None and data == "image_folder" else arguments.size
-        images = load_data(data, "test", root=arguments.root, size=size)
-        seen = with_channels(network, images.at_most(limit), "test")
+        data = arguments.data or network.config.data.name
+        trained = network.config.data.options.get("size") if data == "image_folder" else None
+        size = trained if arguments.size is None else arguments.size
+        test = load_data(data, "test", root=arguments.root, size=size)
+        seen = with_channels(network, at_most(test, limit), "test")
         measured = encoder_synergy(network, seen, folds=folds, report=_reporter(name))
         found += [(name, one) for one in measured]
     if arguments.json:
@@ -228,7 +228,7 @@ def _reporter(name: str) -> Callable[[str], None]:
 
 def _rank(plan: SynergyPlan, arguments: argparse.Namespace) -> int:
     data = load_study_data(plan, arguments.root)
-    train, seen = (_coloured(images, plan, seed) for seed, images in enumerate((data.train, data.seen)))
+    train, seen = (_coloured(part, plan, seed) for seed, part in enumerate((data.train, data.seen)))
     ranks, impossible = rank_tasks(
         train,
         seen,
@@ -262,8 +262,8 @@ def _rank(plan: SynergyPlan, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _coloured(images: LabelledImages, plan: SynergyPlan, seed: int) -> LabelledImages:
-    return images.coloured(seed=seed) if plan.coloured else images
+def _coloured(source: Source, plan: SynergyPlan, seed: int) -> Source:
+    return coloured(source, seed=seed) if plan.coloured else source
 
 
 def _content(study: SynergyStudy) -> dict[str, Any]:

@@ -1,7 +1,38 @@
-"""Data sets in memory: images, labels and the names of the classes."""
+"""Images, labels and the names of the classes: the protocol of a source, those in the package, and views of any."""
 
-from eqmodels.data.images import LabelledImages
-from eqmodels.data.source import Source
-from eqmodels.data.sources import Split, list_data, load_data, search_folders
+from eqmodels.data.channels import has_colour, to_grey, to_rgb
+from eqmodels.data.colours import coloured
+from eqmodels.data.loading import list_data, load_data
+from eqmodels.data.memory import LabelledImages, in_memory
+from eqmodels.data.pixel_statistics import statistics
+from eqmodels.data.registry import SOURCES, Split, register_source
+from eqmodels.data.source import Source, check_source, in_parts, is_labelled, numbers_of
+from eqmodels.data.subsets import Subset, at_most, balanced_subset, subset
+from eqmodels.data.torchvision_sets import search_folders
+from eqmodels.data.view import View
 
-__all__ = ["LabelledImages", "Source", "Split", "list_data", "load_data", "search_folders"]
+__all__ = [
+    "SOURCES",
+    "LabelledImages",
+    "Source",
+    "Split",
+    "Subset",
+    "View",
+    "at_most",
+    "balanced_subset",
+    "check_source",
+    "coloured",
+    "has_colour",
+    "in_memory",
+    "in_parts",
+    "is_labelled",
+    "list_data",
+    "load_data",
+    "numbers_of",
+    "register_source",
+    "search_folders",
+    "statistics",
+    "subset",
+    "to_grey",
+    "to_rgb",
+]

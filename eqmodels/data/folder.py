@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 from torchvision.transforms import v2
 
-from eqmodels.data.images import LabelledImages
+from eqmodels.data.memory import LabelledImages
+from eqmodels.data.registry import Split, register_source
 from eqmodels.storage import reason_of
 from eqmodels.transforms import Pixels
 
@@ -23,7 +24,8 @@ TEST_EVERY = 5
 """Without the splits ``train`` and ``test``, every fifth image of each class, by the order of names, is for testing."""
 
 
-def read_image_folder(root: str | Path | None, split: str, *, size: int | None = None) -> LabelledImages:
+@register_source("image_folder")
+def read_image_folder(split: Split, *, root: str | Path | None = None, size: int | None = None) -> LabelledImages:
     """Images of a directory ``root/class/*.png``, or ``root/train/class/*.png`` and ``root/test/class/*.png``.
 
     Images become upright and RGB, as `Pixels` has it; the shorter side is resized to `size` and the centre cropped.
@@ -33,9 +35,10 @@ def read_image_folder(root: str | Path | None, split: str, *, size: int | None =
     they are classes like the others.
 
     Args:
-        root: the directory.
         split: ``"train"`` or ``"test"``; without splits of their own every fifth image of a class is for testing.
-        size: side of the squares in pixels; None keeps the images, which must then have one size.
+        root: the directory.
+        size: side in pixels of the squares that images are resized and cropped to; None keeps the images, which must
+            then have one size.
 
     Raises:
         FileNotFoundError: if the directory does not exist or has no images in folders.
@@ -47,8 +50,28 @@ def read_image_folder(root: str | Path | None, split: str, *, size: int | None =
     if size is not None and size < 1:
         raise ValueError(f"size must be at least one pixel; got {size}. Pass, for instance, 64 (--size 64).")
     base = Path(root).expanduser()
-    own_splits = _has_splits(base)
-    folder = base / split if own_splits else base
+    files, classes = _listed(base, split)
+    steps: list[nn.Module] = [Pixels(3)]
+    if size is not None:
+        steps += [v2.Resize(size, antialias=True), v2.CenterCrop(size)]
+    pixels = v2.Compose(steps)
+    images = [_read(path, pixels) for path, _ in files]
+    if len(shapes := {tuple(image.shape) for image in images}) > 1:
+        raise ValueError(
+            f"images of {_folder_of(base, split)} must have one size; got {len(shapes)}, such as {sorted(shapes)[:2]}. "
+            "Pass size=, for instance 64 (--size 64)."
+        )
+    labels = torch.tensor([label for _, label in files])
+    return LabelledImages(f"image_folder:{base.name}", torch.stack(images), labels, classes)
+
+
+def _listed(base: Path, split: Split) -> tuple[list[tuple[str, int]], tuple[str, ...]]:
+    """The files of a split with the numbers of their classes, by the order of classes and names; and all classes.
+
+    Raises:
+        FileNotFoundError: if the directory does not exist or has no images in folders.
+    """
+    own_splits, folder = _has_splits(base), _folder_of(base, split)
     if not folder.is_dir():
         raise FileNotFoundError(
             f"image_folder reads a folder with one folder of images a class; {folder} is none. "
@@ -69,18 +92,11 @@ def read_image_folder(root: str | Path | None, split: str, *, size: int | None =
             f"{folder} has no images in folders for split={split!r}. Add some as class/name.png, at least "
             f"{TEST_EVERY} a class, or folders train and test with such folders."
         )
-    steps: list[nn.Module] = [Pixels(3)]
-    if size is not None:
-        steps += [v2.Resize(size, antialias=True), v2.CenterCrop(size)]
-    pixels = v2.Compose(steps)
-    images = [_read(path, pixels) for path, _ in chosen]
-    if len(shapes := {tuple(image.shape) for image in images}) > 1:
-        raise ValueError(
-            f"images of {folder} must have one size; got {len(shapes)}, such as {sorted(shapes)[:2]}. "
-            "Pass size=, for instance 64 (--size 64)."
-        )
-    labels = torch.tensor([label for _, label in chosen])
-    return LabelledImages(f"image_folder:{base.name}", torch.stack(images), labels, tuple(classes))
+    return chosen, tuple(classes)
+
+
+def _folder_of(base: Path, split: Split) -> Path:
+    return base / split if _has_splits(base) else base
 
 
 def _has_splits(base: Path) -> bool:

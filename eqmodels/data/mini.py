@@ -6,20 +6,35 @@ Source: Xiao et al. 2017, arXiv 1708.07747; MIT licence, beside the file.
 from __future__ import annotations
 
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from eqmodels.data.images import LabelledImages
+from eqmodels.data.memory import LabelledImages
+from eqmodels.data.registry import Split, register_source
 
 __all__ = ["read_fashion_mnist_mini"]
 
 
-def read_fashion_mnist_mini(split: str) -> LabelledImages:
-    """6,000 training and 2,000 test images of Fashion-MNIST, balanced over the ten classes.
+@register_source("fashion_mnist_mini")
+def read_fashion_mnist_mini(split: Split, *, root: str | Path | None = None) -> LabelledImages:
+    """6,000 training and 2,000 test images of Fashion-MNIST, balanced over the ten classes, in memory.
 
     They were chosen from the splits of the same name by `benchmarks/data/fashion_mnist_mini.py`.
+
+    Args:
+        split: ``"train"`` or ``"test"``.
+        root: none: the files are part of the package.
+
+    Raises:
+        ValueError: if `root` is given.
     """
+    if root is not None:
+        raise ValueError(
+            f"fashion_mnist_mini is part of the package and has no folder; got root={str(root)!r}. Leave it out "
+            "(--root), or name the data that lies there (--data fashion_mnist, --data image_folder)."
+        )
     file = resources.files("eqmodels.data") / "fashion_mnist_mini" / f"{split}.npz"
     with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
         images, labels, classes = arrays["images"], arrays["labels"], arrays["classes"]

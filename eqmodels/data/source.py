@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
 
-__all__ = ["Source"]
+__all__ = ["Source", "check_labels", "check_source", "in_parts", "is_labelled", "numbers_of"]
+
+PART = 2**20
+"""Pixels, of all channels, that are read at once: 4 MB, which stay in the processor's cache."""
 
 
 @runtime_checkable
 class Source(Protocol):
     """Images of one size, by their number, and what is known of them.
 
+    Whether they lie in memory, in files or nowhere until they are asked for is the source's own affair. Where nobody
+    labelled them there are labels nevertheless, all -1, and no classes: so that subsets and columns of labels need not
+    ask, while who needs classes does (`is_labelled`).
+
     Attributes:
         name: what the data set is called.
         channels: of the images.
         size: height and width of the images in pixels.
-        labels: the class of each image, int64; all -1 where nobody labelled them.
+        labels: ``(N,)``, the class of each image, int64; all -1 where nobody labelled them.
         classes: the name of each class; empty where nobody labelled them.
     """
 
@@ -47,4 +56,95 @@ class Source(Protocol):
         """Number of images."""
 
     def pixels(self, indices: Tensor | slice) -> Float[Tensor, "B C H W"]:
-        """The chosen images as float32 in [0, 1]."""
+        """The images of such numbers, int64 in any order and also repeated, or of a slice, as float32 in [0, 1]."""
+
+
+def is_labelled(source: Source) -> bool:
+    """Whether the images have classes; either all of a source have one, or none."""
+    return bool(source.classes)
+
+
+def numbers_of(indices: Tensor | slice, count: int) -> Int[Tensor, " B"]:
+    """The numbers of the images that are asked for, for sources that read image by image.
+
+    Args:
+        indices: numbers, of which negative ones count from the end; True and False for each image; or a slice.
+        count: how many images there are.
+
+    Raises:
+        IndexError: if there is no image of such a number.
+    """
+    if isinstance(indices, slice):
+        return torch.arange(*indices.indices(count))
+    if indices.dtype == torch.bool and len(indices) == count:
+        return indices.nonzero()[:, 0]
+    numbers = torch.where(indices < 0, indices + count, indices).long()
+    if numbers.numel() and not 0 <= int(numbers.min()) <= int(numbers.max()) < count:
+        raise IndexError(
+            f"images are numbered 0 .. {count - 1}; got {int(indices.min())} .. {int(indices.max())}. "
+            "Ask for numbers below the length of the data."
+        )
+    return numbers
+
+
+def in_parts(source: Source) -> Iterator[tuple[slice, Float[Tensor, "B C H W"]]]:
+    """All images in their order, as many at once as take 4 MB, with the slice of their numbers."""
+    height, width = source.size
+    count = max(1, PART // (source.channels * height * width))
+    for start in range(0, len(source), count):
+        part = slice(start, min(start + count, len(source)))
+        yield part, source.pixels(part)
+
+
+def check_source(source: object, name: str = "the source") -> Source:
+    """The object itself, if it is a source and its first image and its labels are what it says.
+
+    Args:
+        source: anything.
+        name: what sentences call it.
+
+    Raises:
+        TypeError: if it lacks an attribute or a method of `Source`, or pixels or labels are of another type.
+        ValueError: if it has no images, or they, or the labels, are not as `Source` says.
+    """
+    members = ("name", "channels", "size", "labels", "classes", "__len__", "pixels")
+    if not isinstance(source, Source):
+        lacking = ", ".join(member for member in members if not hasattr(source, member))
+        raise TypeError(
+            f"{name} must be a Source, with {', '.join(members)}; got {type(source).__name__} without {lacking}. "
+            "See eqmodels.data.Source."
+        )
+    if not len(source):
+        raise ValueError(f"{name} must have images; got none. Name a folder or a split that has some.")
+    check_labels(source, name)
+    first, shape = source.pixels(slice(0, 1)), (1, source.channels, *source.size)
+    if first.dtype != torch.float32:
+        raise TypeError(f"pixels of {name} must be float32 in [0, 1]; got {first.dtype}. Scale them so.")
+    if tuple(first.shape) != shape or not 0 <= float(first.min()) <= float(first.max()) <= 1:
+        raise ValueError(
+            f"the first image of {name} must be {shape}, in [0, 1], as its channels and size say; got "
+            f"{tuple(first.shape)} from {float(first.min()):.4g} to {float(first.max()):.4g}. Correct pixels."
+        )
+    return source
+
+
+def check_labels(source: Source, name: str) -> None:
+    """Refuses labels that are not one number an image, of a class or all -1.
+
+    Raises:
+        TypeError: if they are no int64.
+        ValueError: if they are not as many as images, or name no class.
+    """
+    labels, count = source.labels, len(source.classes)
+    if labels.dtype != torch.int64:
+        raise TypeError(f"labels of {name} must be int64; got {labels.dtype}. Convert them with .long().")
+    if tuple(labels.shape) != (len(source),):
+        raise ValueError(
+            f"labels of {name} must be {(len(source),)}, one an image; got {tuple(labels.shape)}. Give each image one."
+        )
+    least, most = int(labels.min()), int(labels.max())
+    if not (0 <= least <= most < count if count else least == most == -1):
+        rule = f"name one of its {count} classes" if count else "all be -1, as it has no classes"
+        raise ValueError(
+            f"labels of {name} must {rule}; got {least} .. {most}. Number them from 0, and name every class."
+        )

@@ -1,15 +1,19 @@
-"""Evaluation: a network in, a dataclass of numbers out."""
+"""Evaluation: any encoder in, a dataclass of numbers out."""
 
 from eqmodels.evaluation.collapse import Collapse, effective_rank
-from eqmodels.evaluation.encoder import evaluate
-from eqmodels.evaluation.equivariance import assert_equivariant, equivariance_report
+from eqmodels.evaluation.encoding import Encodable, encode
+from eqmodels.evaluation.equivariance_assertion import assert_equivariant
+from eqmodels.evaluation.equivariance_measurement import equivariance_report
 from eqmodels.evaluation.equivariance_plot import plot_equivariance
-from eqmodels.evaluation.equivariance_report import AngleError, EquivarianceReport, LayerError
-from eqmodels.evaluation.features import POOLINGS, pool_features, poolings_of, regular_features
-from eqmodels.evaluation.kinds import CONTROLS, ORBIT_MEAN, TURNED_BACK, TURNED_PROBE
+from eqmodels.evaluation.equivariance_results import AngleError, EquivarianceReport, LayerError
+from eqmodels.evaluation.evaluating import evaluate
+from eqmodels.evaluation.few_labels import LabelEfficiency, label_efficiency
+from eqmodels.evaluation.kinds import CONTROLS, ORBIT_MEAN, TURNED_BACK, TURNED_PROBE, kinds_of
 from eqmodels.evaluation.knn import knn_accuracy
-from eqmodels.evaluation.label_efficiency import LabelEfficiency, label_efficiency
-from eqmodels.evaluation.observe import observe
+from eqmodels.evaluation.observing import observe
+from eqmodels.evaluation.orbits import Motion, Orbits, View
+from eqmodels.evaluation.poolings import POOLINGS, pool_features, poolings_of
+from eqmodels.evaluation.pretrained import Pretrained
 from eqmodels.evaluation.scores import EncoderEvaluation, FeatureScores
 from eqmodels.evaluation.seeds import FeatureSummary, SeedSummary, TaskSummary, over_seeds
 from eqmodels.evaluation.specimen import randomise, smooth_images
@@ -27,6 +31,7 @@ __all__ = [
     "AngleError",
     "ClassScores",
     "Collapse",
+    "Encodable",
     "EncoderEvaluation",
     "EquivarianceReport",
     "Estimate",
@@ -35,17 +40,23 @@ __all__ = [
     "LabelEfficiency",
     "LayerError",
     "LinearProbe",
+    "Motion",
+    "Orbits",
+    "Pretrained",
     "SeedSummary",
     "TaskScores",
     "TaskSummary",
+    "View",
     "assert_equivariant",
     "effective_rank",
+    "encode",
     "equivariance_report",
     "estimate",
     "evaluate",
     "fit_linear_probe",
     "head_scores",
     "images_per_second",
+    "kinds_of",
     "knn_accuracy",
     "label_efficiency",
     "observe",
@@ -55,7 +66,6 @@ __all__ = [
     "poolings_of",
     "proportion_interval",
     "randomise",
-    "regular_features",
     "smooth_images",
     "task_scores",
 ]

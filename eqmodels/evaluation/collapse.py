@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
-from eqmodels.evaluation.fibres import Fibre
+from eqmodels.fields import Field
 
 __all__ = ["Collapse", "effective_rank", "measure_collapse", "relative_spread"]
 
@@ -33,13 +33,13 @@ class Collapse:
     between_images: float
 
 
-def measure_collapse(maps: Float[Tensor, "B F *space"], fibre: Fibre) -> Collapse:
-    """How much the features depend on the image: see `Collapse`; NaN if they are not finite."""
+def measure_collapse(maps: Float[Tensor, "B F *space"], field: Field) -> Collapse:
+    """How much features of a field depend on the image, as `Collapse` has it; NaN if they are not finite."""
     # Half precision has neither the distances nor the range.
     maps, channels = maps.double(), maps.shape[1]
     if not maps.isfinite().all():
         return Collapse(math.nan, channels, math.nan, math.nan)
-    invariants = fibre.invariants(maps)
+    invariants = field.invariants(maps.flatten(2).mean(2) if maps.dim() > 2 else maps)
     mean_distance = float(torch.cdist(invariants, invariants).square().sum()) / (len(maps) * (len(maps) - 1))
     mean_square = float(invariants.square().sum()) / len(maps)
     vectors = _deviations(maps).flatten(2).movedim(1, -1).flatten(0, -2) if maps.dim() > 2 else _deviations(maps)

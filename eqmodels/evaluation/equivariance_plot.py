@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from eqmodels.evaluation.colours import OKABE_ITO
-from eqmodels.evaluation.equivariance_report import EquivarianceReport
+from eqmodels.evaluation.equivariance_results import EquivarianceReport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float, Int
-from eqmodels.evaluation.features import pool_features, poolings_of
-from eqmodels.groups import PlanarGroup
-from eqmodels.training import Run
+from eqmodels.evaluation.encoding import Encodable, Subject
+from eqmodels.evaluation.orbits import View
+from eqmodels.evaluation.poolings import ROWS, pool_features, poolings_of
+from eqmodels.evaluation.specimen import device_of
 
-__all__ = [
-    "CONTROLS",
-    "ORBIT_MEAN",
-    "TURNED_BACK",
-    "TURNED_PROBE",
-    "FeatureKind",
-    "MovedFeatures",
-    "feature_kind",
-    "kinds_of",
-]
+__all__ = ["CONTROLS", "ORBIT_MEAN", "TURNED_BACK", "TURNED_PROBE", "FeatureKind", "feature_kind", "kinds_of"]
 
 ORBIT_MEAN, TURNED_BACK, TURNED_PROBE = "orbit-mean", "turned back by head", "regular, turned probe"
 CONTROLS: dict[str, str] = {
@@ -34,105 +27,102 @@ CONTROLS: dict[str, str] = {
 Source of the second: Kaba et al. 2023, arXiv 2211.06489, where a network that is equivariant says how to turn back.
 """
 
-
-@dataclass(frozen=True)
-class MovedFeatures:
-    """Regular features of images that were moved.
-
-    Attributes:
-        train: of the training images, by quarter turns; the upright ones, 0, at least.
-        test: of the test images, by the element of the test group.
-        curve: of some test images, by the angle in degrees.
-    """
-
-    train: dict[int, Float[Tensor, "N C"]]
-    test: dict[int, Float[Tensor, "M C"]]
-    curve: dict[int, Float[Tensor, "K C"]]
+Copies = Mapping[View, Tensor]
+"""An encoder's features of the same images in several views."""
 
 
-@dataclass(frozen=True)
-class FeatureKind:
-    """One kind of features.
+class FeatureKind(ABC):
+    """One kind of features, made of the encoder's own.
 
     Attributes:
         name: of the kind.
-        train: of the training images, as many copies of them one after the other.
-        test: of the test images, by element.
-        curve: of the images of the curve, by angle in degrees.
-        copies: how often every training image is there.
+        needs_quarters: whether the features of an image are made of those of its four turned copies.
+        copies: how often every training image of the probe is there.
     """
 
     name: str
-    train: Float[Tensor, "N F"]
-    test: dict[int, Float[Tensor, "M F"]]
-    curve: dict[int, Float[Tensor, "K F"]]
-    copies: int = 1
+    needs_quarters = False
+    copies = 1
+
+    @abstractmethod
+    def of(self, copies: Copies, view: View) -> Float[Tensor, "N F"]:
+        """The features of images in a view.
+
+        Args:
+            copies: the encoder's features in that view; in the other three quarter turns of it too, if it needs them.
+            view: which.
+        """
+
+    def train(self, copies: Copies, view: View) -> Float[Tensor, "N F"]:
+        """Those that the probe is trained on, of training images that are upright in this view: `copies` of each."""
+        return self.of(copies, view)
 
 
-def kinds_of(run: Run) -> tuple[str, ...]:
-    """The kinds of features that a network has: its poolings, and without a group the controls."""
-    if run.model.backbone.group.order > 1:
-        return poolings_of(run)
-    controls = (name for name in CONTROLS if name != TURNED_BACK or _rotation_head(run) is not None)
-    return (*poolings_of(run), *controls)
+class _Pooled(FeatureKind):
+    """Features pooled by one of `POOLINGS`."""
+
+    def __init__(self, subject: Subject, name: str) -> None:
+        self.subject, self.name = subject, name
+
+    def of(self, copies: Copies, view: View) -> Float[Tensor, "N F"]:
+        """The pooled features of this view."""
+        return pool_features(self.subject, copies[view], self.name)
 
 
-def feature_kind(run: Run, name: str, moved: MovedFeatures) -> FeatureKind:
-    """One of the kinds that `kinds_of` names.
+class _OrbitMean(FeatureKind):
+    name, needs_quarters = ORBIT_MEAN, True
 
-    Args:
-        run: the network.
-        name: of the kind.
-        moved: regular features of all that is scored; of the training images, for a control, in all four turns.
-    """
+    def of(self, copies: Copies, view: View) -> Float[Tensor, "N F"]:
+        """The mean over the four turned copies, bit for bit the same for all four."""
+        orbit = sorted((view.turned(number) for number in range(4)), key=lambda turned: turned.motion.turn)
+        return torch.stack([copies[turned] for turned in orbit]).mean(0)
+
+
+class _TurnedProbe(FeatureKind):
+    name, needs_quarters, copies = TURNED_PROBE, True, 4
+
+    def of(self, copies: Copies, view: View) -> Float[Tensor, "N F"]:
+        """The features as they are."""
+        return copies[view]
+
+    def train(self, copies: Copies, view: View) -> Float[Tensor, "N F"]:
+        """Those of all four turned copies, one copy of all images after the other."""
+        return torch.cat([copies[view.turned(number)] for number in range(4)])
+
+
+class _TurnedBack(FeatureKind):
+    name, needs_quarters = TURNED_BACK, True
+
+    def __init__(self, head: nn.Module) -> None:
+        self.head = head
+
+    def of(self, copies: Copies, view: View) -> Float[Tensor, "N F"]:
+        """Of every image, the features of the copy that the head takes for the upright one."""
+        quarters = self._quarters(copies[view])
+        orbit = torch.stack([copies[view.turned(-number)] for number in range(4)], 1)
+        return orbit[torch.arange(len(quarters)), quarters]
+
+    @torch.no_grad()
+    def _quarters(self, features: Float[Tensor, "N C"]) -> Int[Tensor, " N"]:
+        """By how many quarters the head takes images to be turned."""
+        device = device_of(self.head)
+        return torch.cat([self.head(part.to(device)).argmax(1).cpu() for part in features.split(ROWS)])
+
+
+def kinds_of(encoder: Encodable | Subject) -> tuple[str, ...]:
+    """The kinds of features that an encoder has: its poolings; where no group acts on them, the controls."""
+    subject = Subject.of(encoder)
+    if subject.has_fibres:
+        return poolings_of(subject)
+    return (*poolings_of(subject), *(name for name in CONTROLS if name != TURNED_BACK or subject.turn is not None))
+
+
+def feature_kind(subject: Subject, name: str) -> FeatureKind:
+    """One of the kinds that `kinds_of` names."""
     if name == ORBIT_MEAN:
-        # Once for all four turns of an image, so that they are equal bit for bit.
-        means = [torch.stack(list(part.values())).mean(0) for part in (moved.train, moved.test)]
-        curve = {angle: torch.stack(_orbit(moved.curve, angle, 90)).mean(0) for angle in moved.curve}
-        return FeatureKind(name, means[0], dict.fromkeys(moved.test, means[1]), curve)
+        return _OrbitMean()
     if name == TURNED_PROBE:
-        return FeatureKind(name, torch.cat(list(moved.train.values())), moved.test, moved.curve, len(moved.train))
-    if name == TURNED_BACK:
-        back = (
-            _turned_back(run, moved.train, 1)[0],
-            _turned_back(run, moved.test, 1),
-            _turned_back(run, moved.curve, 90),
-        )
-        return FeatureKind(name, *back)
-    pooled = {g: pool_features(run, regular, name) for g, regular in moved.test.items()}
-    curve = {angle: pool_features(run, regular, name) for angle, regular in moved.curve.items()}
-    return FeatureKind(name, pool_features(run, moved.train[0], name), pooled, curve)
-
-
-def _rotation_head(run: Run) -> nn.Module | None:
-    """The head that says by how many quarters an image is turned, its labels their number; None if there is none."""
-    quarters = PlanarGroup(4)
-    parts = zip(run.task.components, run.model.heads, strict=True)
-    return next(
-        (head for part, head in parts if part.group == quarters and part.elements == tuple(quarters.elements)), None
-    )
-
-
-def _orbit(copies: dict[int, Tensor], turn: int, quarter: int) -> list[Tensor]:
-    """The copies of the images that are turned back from `turn` by no, one, two and three quarters."""
-    return [copies[(turn - number * quarter) % (4 * quarter)] for number in range(4)]
-
-
-def _turned_back(run: Run, copies: dict[int, Tensor], quarter: int) -> dict[int, Tensor]:
-    """Of the images in every turn, the features of the copy that the head takes for the upright one."""
-    head = _rotation_head(run)
-    assert head is not None
-    return {turn: _chosen(_quarters(head, copies[turn]), _orbit(copies, turn, quarter)) for turn in copies}
-
-
-@torch.no_grad()
-def _quarters(head: nn.Module, features: Float[Tensor, "N C"]) -> Int[Tensor, " N"]:
-    """By how many quarters the head takes images to be turned."""
-    device = next(head.parameters()).device
-    # In parts, as its hidden layer is wide.
-    return torch.cat([head(part.to(device)).argmax(1).cpu() for part in features.split(4096)])
-
-
-def _chosen(numbers: Int[Tensor, " N"], orbit: list[Float[Tensor, "N F"]]) -> Float[Tensor, "N F"]:
-    """Of every image the features of the copy with its number."""
-    return torch.stack(orbit, 1)[torch.arange(len(numbers)), numbers]
+        return _TurnedProbe()
+    if name == TURNED_BACK and subject.turn is not None:
+        return _TurnedBack(subject.turn)
+    return _Pooled(subject, name)

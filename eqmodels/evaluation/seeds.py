@@ -18,7 +18,7 @@ class FeatureSummary:
     """One kind of features over several seeds; accuracies are from 0 to 1, see `FeatureScores`.
 
     Attributes:
-        features: which.
+        kind: which.
         width: their number.
         accuracy: of the linear probe on upright images.
         turned: of the same probe on images turned by quarters.
@@ -31,7 +31,7 @@ class FeatureSummary:
         effective_rank: of the features.
     """
 
-    features: str
+    kind: str
     width: int
     accuracy: Estimate
     turned: Estimate
@@ -73,27 +73,27 @@ class SeedSummary:
         model: the backbone's name.
         seeds: number of networks.
         parameters: of the backbone.
-        features: one entry a kind of features.
+        kinds: one entry a kind of features.
         tasks: one entry a head.
     """
 
     model: str
     seeds: int
     parameters: int
-    features: tuple[FeatureSummary, ...]
+    kinds: tuple[FeatureSummary, ...]
     tasks: tuple[TaskSummary, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """All numbers by name, ready for JSON; intervals of one seed, which are unknown, as None."""
         return {name: finite(value) for name, value in asdict(self).items()}
 
-    def of(self, features: str) -> FeatureSummary:
+    def of(self, kind: str) -> FeatureSummary:
         """The summary of one kind of features.
 
         Raises:
             KeyError: if there is none; names those that there are.
         """
-        return entry_of(self.features, features)
+        return entry_of(self.kinds, kind)
 
 
 def check_seeds(configs: Sequence[Mapping[str, Any] | None], digests: Sequence[str]) -> None:
@@ -112,18 +112,27 @@ def check_seeds(configs: Sequence[Mapping[str, Any] | None], digests: Sequence[s
             f"networks must differ in the seed, as the interval is over seeds; got the weights {twice[0][:12]}... "
             f"{known.count(twice[0])} times. Name each run once."
         )
-    first, *others = [config for config in configs if config is not None] or [{}]
+    first, *others = [_flat(config) for config in configs if config is not None] or [{}]
     for other in others:
-        names = sorted(name for name in {*first, *other} - {"seed"} if first.get(name) != other.get(name))
+        names = sorted(name for name in {*first, *other} if first.get(name) != other.get(name) and name[-1] != "seed")
         if names:
-            shown = ", ".join(f"{name}={first.get(name)!r} and {other.get(name)!r}" for name in names)
+            shown = ", ".join(f"{name[-1]}={first.get(name)!r} and {other.get(name)!r}" for name in names)
             raise ValueError(f"networks must differ in the seed alone; got {shown}. Summarise each kind for itself.")
-    seeds = [config.get("seed") for config in (first, *others)]
+    seeds = [next((value for name, value in one.items() if name[-1] == "seed"), None) for one in (first, *others)]
     if others and (again := [seed for seed in seeds if seeds.count(seed) > 1]):
         raise ValueError(
             f"networks must differ in the seed, as the interval is over seeds; got seed={again[0]} "
             f"{seeds.count(again[0])} times. Train them with other seeds, or name one of them."
         )
+
+
+def _flat(config: Mapping[str, Any], inside: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """The values of a config by the path to them, whether it has parts or is flat."""
+    found: dict[tuple[str, ...], Any] = {}
+    for name, value in config.items():
+        path = (*inside, name)
+        found |= _flat(value, path) if isinstance(value, Mapping) else {path: value}
+    return found
 
 
 def over_seeds(evaluations: Sequence[EncoderEvaluation]) -> SeedSummary:
@@ -136,27 +145,28 @@ def over_seeds(evaluations: Sequence[EncoderEvaluation]) -> SeedSummary:
         ValueError: if there is none, they are of different models, images, features or tasks, or not trainings of one
             config with different seeds (see `check_seeds`).
     """
-    kinds = {
+    shapes = {
         (
-            (one.model, one.parameters, one.train, one.test),
-            tuple((scores.features, tuple(scores.labels)) for scores in one.features),
+            (one.model, one.parameters, one.train, one.test, one.circular_probes),
+            tuple((scores.kind, tuple(scores.labels)) for scores in one.kinds),
             tuple((task.task, task.num_labels) for task in one.tasks),
         )
         for one in evaluations
     }
-    if len(kinds) != 1:
+    if len(shapes) != 1:
         raise ValueError(
-            f"evaluations must be of one model on the same images, with the same features and tasks, at least one; got "
-            f"{len(kinds)} kinds of {len(evaluations)}. Summarise each model for itself."
+            f"evaluations must be of one model on the same images, with the same kinds of features and tasks, measured "
+            f"alike, at least one; got {len(shapes)} sorts of {len(evaluations)}. Summarise each model for itself, and "
+            "measure those anew that were measured before probes were trained through the circle."
         )
-    (((model, parameters, _, _), features, tasks),) = kinds
+    (((model, parameters, *_), kinds, tasks),) = shapes
     check_seeds([one.config for one in evaluations], [one.sha256 for one in evaluations])
 
     def feature_summary(index: int) -> FeatureSummary:
-        scores = [one.features[index] for one in evaluations]
-        name, fractions = features[index]
+        scores = [one.kinds[index] for one in evaluations]
+        name, fractions = kinds[index]
         return FeatureSummary(
-            features=name,
+            kind=name,
             width=scores[0].width,
             accuracy=estimate(entry.accuracy for entry in scores),
             turned=estimate(entry.turned for entry in scores),
@@ -185,7 +195,7 @@ def over_seeds(evaluations: Sequence[EncoderEvaluation]) -> SeedSummary:
         model=model,
         seeds=len(evaluations),
         parameters=parameters,
-        features=tuple(map(feature_summary, range(len(features)))),
+        kinds=tuple(map(feature_summary, range(len(kinds)))),
         tasks=tuple(map(task_summary, range(len(tasks)))),
     )
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
+from eqmodels.layers.declared import fixed_fields
 
 __all__ = ["checked_images", "device_of", "images_for", "measuring_copy", "randomise", "smooth_images"]
 
@@ -94,8 +95,10 @@ def checked_images(images: Tensor) -> Tensor:
 
 
 def _image_channels(model: nn.Module) -> int:
-    """`in_chans` of an encoder, else the input channels of the first layer that has any, else 3."""
-    stated = [getattr(model, "in_chans", None), *(getattr(module, "in_channels", None) for module in model.modules())]
+    """Of the declared input field, else the input channels of the first layer that has any, else 3."""
+    declared = fixed_fields(model)[0]
+    own = getattr(model, "in_chans", None) if declared is None else declared.channels
+    stated = [own, *(getattr(module, "in_channels", None) for module in model.modules())]
     return next((channels for channels in stated if isinstance(channels, int)), 3)
 
 

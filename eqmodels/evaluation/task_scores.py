@@ -8,17 +8,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from eqmodels.data import LabelledImages
-from eqmodels.objectives import prediction_loss
-from eqmodels.training import Run
-from eqmodels.training.pretraining import predicted
-from eqmodels.training.randomness import Purpose, generator_for
+from eqmodels.data import Source
+from eqmodels.evaluation.encoding import Subject, normalised
+from eqmodels.evaluation.pretrained import Pretrained
+from eqmodels.objectives import Purpose, generator_for, predicted, prediction_loss
 from eqmodels.transforms import create_augmentation
 
 __all__ = ["ClassScores", "TaskScores", "head_scores", "task_scores"]
 
 ALL_LABELS = 8
 """Tasks of at most so many labels are asked with every label of every image, others with one random label an image."""
+BATCH = 500
+"""Images at a time: each batch draws from generators of its own."""
 
 
 @dataclass(frozen=True)
@@ -66,72 +67,98 @@ class ClassScores:
     training_accuracy: float
 
 
-def task_scores(run: Run, test: LabelledImages, seed: int = 0) -> tuple[TaskScores, ...]:
-    """Accuracy and loss of the head of every task on held-out images, see `head_scores`."""
-    return head_scores(run, test, seed)[0]
+def task_scores(pretrained: Pretrained, test: Source, seed: int = 0) -> tuple[TaskScores, ...]:
+    """Accuracy and loss of the head of every task on held-out images, as the first part of `head_scores`.
+
+    Args:
+        pretrained: the network, its heads and their task.
+        test: held-out images, with the channels that the network takes.
+        seed: of labels and augmentation.
+    """
+    return head_scores(pretrained, test, seed)[0]
 
 
-@torch.no_grad()
-def head_scores(run: Run, test: LabelledImages, seed: int = 0) -> tuple[tuple[TaskScores, ...], ClassScores | None]:
-    """Accuracy and loss of every head of a run on held-out images: of the tasks, and of the class.
+def head_scores(
+    pretrained: Pretrained, test: Source, seed: int = 0
+) -> tuple[tuple[TaskScores, ...], ClassScores | None]:
+    """Accuracy and loss of every head on held-out images: of the tasks, none without heads, and of the class.
 
     The latter are None if there is no class head, or if the images are of other classes than those it learned.
 
     Args:
-        run: the network and its task.
+        pretrained: the network, its heads and their task.
         test: held-out images, with the channels that the network takes.
         seed: of labels and augmentation.
     """
-    parts, task = run.task.components, run.task
-    device = next(run.model.parameters()).device
-    repeats = task.num_labels if task.num_labels <= ALL_LABELS and len(parts) == 1 else 1
-    results: dict[str, list[list[Tensor]]] = {}
-    # Twice the same of a run without augmentation, so once.
-    for setting in dict.fromkeys(("none", run.config.augment)):
-        augment = create_augmentation(setting)
-        logits_of: list[list[Tensor]] = [[] for _ in range(len(parts) + (run.model.class_information is not None))]
-        labels_of: list[Tensor] = []
-        for repeat in range(repeats):
-            for batch, start in enumerate(range(0, len(test), 500)):
-                images = test.pixels(slice(start, start + 500))
-                position = (batch, repeat)
-                drawn = task.sample(len(images), generator_for(seed, Purpose.LABELS, *position))
-                labels = torch.full_like(drawn, repeat) if repeats > 1 else drawn
-                images = augment(images, generator_for(seed, Purpose.AUGMENTATION, *position))
-                images = task.apply(images, labels, generator_for(seed, Purpose.NUISANCE, *position))
-                images = run.preprocessing.normalise(images.to(device)).contiguous(memory_format=torch.channels_last)
-                for collected, logits in zip(logits_of, run.model(images), strict=True):
-                    collected.append(logits.double().cpu())
-                labels_of.append(labels.reshape(len(labels), -1))
-        results[setting] = [[torch.cat(logits) for logits in logits_of], list(torch.cat(labels_of).unbind(1))]
-        results[setting][1].append(test.labels.long().repeat(repeats))
+    if not list(pretrained.heads) and pretrained.class_information is None:
+        return (), None
+    # Twice the same of a training without augmentation, so once.
+    answers = {
+        setting: _answers(pretrained, test, setting, seed)
+        for setting in dict.fromkeys(("none", pretrained.augmentation))
+    }
 
     def scores(index: int, name: str) -> dict[str, float]:
+        logits, labels = answers["none"][index]
         return {
-            "accuracy": _accuracy(results["none"], index),
-            "loss": float(prediction_loss(results["none"][0][index], results["none"][1][index])),
-            "augmented_accuracy": _accuracy(results[run.config.augment], index),
-            "training_accuracy": float(run.log[-1].get(f"accuracy_{name}", math.nan)) if run.log else math.nan,
+            "accuracy": _accuracy(logits, labels),
+            "loss": float(prediction_loss(logits, labels)),
+            "augmented_accuracy": _accuracy(*answers[pretrained.augmentation][index]),
+            "training_accuracy": float(pretrained.log[-1].get(f"accuracy_{name}", math.nan))
+            if pretrained.log
+            else math.nan,
         }
 
+    heads = list(pretrained.heads)
+    parts = list(zip(pretrained.task.components, heads, strict=True)) if heads else []
     tasks = tuple(
         TaskScores(task=part.name, num_labels=part.num_labels, **scores(index, part.name))
-        for index, part in enumerate(parts)
+        for index, (part, _) in enumerate(parts)
     )
-    head = run.model.class_information
-    if head is None or not _are_learned(run, test):
+    head = pretrained.class_information
+    if head is None or not _are_learned(pretrained, test):
         return tasks, None
     return tasks, ClassScores(weight=head.weight, num_classes=head.num_classes, **scores(len(parts), "class"))
 
 
-def _are_learned(run: Run, test: LabelledImages) -> bool:
+@torch.no_grad()
+def _answers(pretrained: Pretrained, test: Source, setting: str, seed: int) -> list[tuple[Tensor, Tensor]]:
+    """Logits and labels of every head, the class head last, on images under an augmentation."""
+    task, augment = pretrained.task, create_augmentation(setting)
+    subject, class_information = Subject.of(pretrained), pretrained.class_information
+    heads = [*pretrained.heads, *([] if class_information is None else [class_information.eval()])]
+    repeats = task.num_labels if task.num_labels <= ALL_LABELS and len(task.components) == 1 else 1
+    logits_of: list[list[Tensor]] = [[] for _ in heads]
+    labels_of: list[Tensor] = []
+    for repeat in range(repeats):
+        for batch, start in enumerate(range(0, len(test), BATCH)):
+            images = test.pixels(slice(start, start + BATCH))
+            position = (batch, repeat)
+            drawn = task.sample(len(images), generator_for(seed, Purpose.LABELS, *position))
+            labels = torch.full_like(drawn, repeat) if repeats > 1 else drawn
+            images = augment(images, generator_for(seed, Purpose.AUGMENTATION, *position))
+            images = task.apply(images, labels, generator_for(seed, Purpose.NUISANCE, *position))
+            features = subject.encode(normalised(images, subject.preprocessing, subject.device))
+            for collected, head in zip(logits_of, heads, strict=True):
+                collected.append(head(features).double().cpu())
+            labels_of.append(labels.reshape(len(labels), -1))
+    asked = torch.cat(labels_of).unbind(1) if len(heads) > (class_information is not None) else ()
+    targets = [*asked, *([] if class_information is None else [_repeated(test, repeats)])]
+    return [(torch.cat(logits), own) for logits, own in zip(logits_of, targets, strict=True)]
+
+
+def _repeated(test: Source, repeats: int) -> Tensor:
+    """The classes of all images, once a label that they are asked with."""
+    return test.labels.long().repeat(repeats)
+
+
+def _are_learned(pretrained: Pretrained, test: Source) -> bool:
     """Whether a class head's classes are those of the images: by name if the run says, else by their number."""
-    head, data = run.model.class_information, run.provenance.get("data", {})
+    head, data = pretrained.class_information, pretrained.provenance.get("data", {})
     if head is None or len(test.classes) != head.num_classes:
         return False
     return list(data.get("classes", test.classes)) == list(test.classes)
 
 
-def _accuracy(result: list[list[Tensor]], index: int) -> float:
-    logits, labels = result
-    return float(predicted(logits[index], labels[index]).double().mean())
+def _accuracy(logits: Tensor, labels: Tensor) -> float:
+    return float(predicted(logits, labels).double().mean())

@@ -5,12 +5,14 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
-from eqmodels.groups import PlanarGroup
+from eqmodels.fields import Field, Regular
+from eqmodels.heads.registry import HEADS
 from eqmodels.layers import pose_predictor
 
 __all__ = ["EquivariantHead"]
 
 
+@HEADS.register("equivariant")
 class EquivariantHead(nn.Module):
     """Predicts which element of a subgroup moved the image, by logits that permute when the image moves.
 
@@ -21,44 +23,47 @@ class EquivariantHead(nn.Module):
     image needs to be turned in training.
 
     Args:
-        group: the backbone's group, or its name.
-        fields: regular fields of the features.
-        task_group: the group that the task's transformations belong to.
-        elements: the task's transformations as elements of `task_group`; a subgroup, the identity first. None for all.
+        in_field: of the features: regular fields of the backbone's group.
+        label_field: one regular field of the task's group, or of the elements in it that are the task's
+            transformations.
         hidden: dense channels of the hidden layer.
 
     Attributes:
+        out_field: the label field: the logits of the moved image are the moved logits.
         pose: from regular features to one logit an element of `group`; what canonical pooling needs.
         cosets: the elements of `group` that count for each label, the label's own first.
 
     Raises:
-        ValueError: if the backbone's group does not contain the task's transformations.
+        TypeError: if `hidden` is not an integer.
+        ValueError: if the features are not regular, the labels no transformations of a group, or the backbone's group
+            does not contain these; or if `hidden` is below the order of the group.
     """
 
-    def __init__(
-        self,
-        group: PlanarGroup | str,
-        fields: int,
-        task_group: PlanarGroup | str,
-        elements: tuple[int, ...] | None = None,
-        *,
-        hidden: int = 2048,
-    ) -> None:
+    def __init__(self, in_field: Field, label_field: Field, *, hidden: int = 2048) -> None:
         super().__init__()
-        self.group, task_group = PlanarGroup.parse(group), PlanarGroup.parse(task_group)
+        if not isinstance(label_field, Regular) or label_field.count != 1:
+            raise ValueError(
+                "an equivariant head predicts an element of a planar group, and this task is no action of one. "
+                "Use head='mlp', or a task such as 'rotation'."
+            )
+        if not isinstance(in_field, Regular) or in_field.elements is not None:
+            raise ValueError(
+                f"an equivariant head reads regular features of a group; got the field {in_field}. "
+                "Use the features of global_pool='regular'."
+            )
+        self.group, task_group = in_field.group, label_field.group
         if not self.group.contains(task_group):
             raise ValueError(
                 f"an equivariant head needs a backbone whose group contains the task's, {task_group}; got one of "
                 f"{self.group}. Use head='mlp', or a {task_group.name}_ backbone."
             )
-        chosen = tuple(task_group.elements) if elements is None else elements
-        self.cosets: list[list[int]] = self.group.cosets(
-            tuple(self.group.embed(task_group, h) for h in chosen)
-        ).tolist()
-        self.pose = pose_predictor(self.group, fields, hidden)
+        self.in_field, self.out_field = in_field, label_field
+        elements = tuple(self.group.embed(task_group, h) for h in label_field.rows)
+        self.cosets: list[list[int]] = self.group.cosets(elements).tolist()
+        self.pose = pose_predictor(self.group, in_field.count, hidden)
 
     def forward(self, features: Float[Tensor, "B C"]) -> Float[Tensor, "B labels"]:
-        """See the class."""
+        """``logit_h`` of every label, in the order of the rows of the label field."""
         logits: Tensor = self.pose(features)
         return logits[:, self.cosets].logsumexp(2)
 

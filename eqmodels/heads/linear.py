@@ -5,16 +5,32 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
+from eqmodels.checks import check_count
+from eqmodels.fields import Field
+from eqmodels.heads.registry import HEADS
 
 __all__ = ["LinearHead"]
 
 
+@HEADS.register("linear")
 class LinearHead(nn.Linear):
-    """Logits as a linear function of the features: ``(B, in_features) -> (B, num_labels)``."""
+    """Logits as a linear function of the features: ``(B, in_field.channels) -> (B, label_field.channels)``.
 
-    def __init__(self, in_features: int, num_labels: int) -> None:
-        super().__init__(in_features, num_labels)
+    Args:
+        in_field: of the features.
+        label_field: of the labels; what they mean is learned, so that only their number counts.
+
+    Attributes:
+        out_field: None: the logits are a learned function of the features, and of the pose if these are.
+
+    Raises:
+        ValueError: if there are no features, or no labels.
+    """
+
+    def __init__(self, in_field: Field, label_field: Field) -> None:
+        super().__init__(check_count("in_features", in_field.channels), check_count("num_labels", label_field.channels))
+        self.in_field, self.out_field = in_field, None
 
     def forward(self, features: Float[Tensor, "B in_features"]) -> Float[Tensor, "B num_labels"]:
-        """See the class."""
+        """The logits."""
         return super().forward(features)

@@ -7,32 +7,39 @@ from collections import OrderedDict
 from torch import nn
 
 from eqmodels.checks import check_count
+from eqmodels.fields import Field
+from eqmodels.heads.registry import HEADS
 
 __all__ = ["MLPHead"]
 
 
+@HEADS.register("mlp")
 class MLPHead(nn.Sequential):
-    """Logits by a perceptron with one hidden layer: ``(B, in_features) -> (B, num_labels)``.
+    """Logits by a perceptron with one hidden layer: ``(B, in_field.channels) -> (B, label_field.channels)``.
 
     Args:
-        in_features: length of the feature vectors.
-        num_labels: number of labels.
+        in_field: of the features.
+        label_field: of the labels; what they mean is learned, so that only their number counts.
         hidden: width of the hidden layer.
         dropout: probability of zeroing a hidden unit.
 
+    Attributes:
+        out_field: None: the logits are a learned function of the features, and of the pose if these are.
+
     Raises:
-        TypeError: if a count is not an integer.
-        ValueError: if it is below 1, or `dropout` is no probability.
+        TypeError: if `hidden` is not an integer.
+        ValueError: if it is below 1, `dropout` is no probability, or there are no features, or no labels.
 
     Source: Wang et al. 2024, arXiv 2411.06508, with a hidden layer of 2048.
     """
 
-    def __init__(self, in_features: int, num_labels: int, *, hidden: int = 2048, dropout: float = 0.0) -> None:
+    def __init__(self, in_field: Field, label_field: Field, *, hidden: int = 2048, dropout: float = 0.0) -> None:
         super().__init__(
             OrderedDict(
-                hidden=nn.Linear(check_count("in_features", in_features), check_count("hidden", hidden)),
+                hidden=nn.Linear(check_count("in_features", in_field.channels), check_count("hidden", hidden)),
                 relu=nn.ReLU(inplace=True),
                 drop=nn.Dropout(dropout),
-                logits=nn.Linear(hidden, check_count("num_labels", num_labels)),
+                logits=nn.Linear(hidden, check_count("num_labels", label_field.channels)),
             )
         )
+        self.in_field, self.out_field = in_field, None

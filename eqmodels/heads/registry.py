@@ -1,63 +1,53 @@
-"""Prediction heads by name."""
+"""Prediction heads by name, from the features of a backbone to the logits of a task."""
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 
-from eqmodels.groups import PlanarGroup
-from eqmodels.heads.equivariant import EquivariantHead
-from eqmodels.heads.linear import LinearHead
-from eqmodels.heads.mlp import MLPHead
+from eqmodels.fields import Field
+from eqmodels.options import check_options
+from eqmodels.registry import Registry
 
-__all__ = ["HeadName", "create_head"]
+__all__ = ["HEADS", "create_head", "list_heads"]
 
-HeadName = Literal["linear", "mlp", "equivariant"]
+HEADS: Registry[Callable[..., nn.Module]] = Registry("head")
+"""Classes and functions ``(in_field, label_field, **options)`` that build a head, by name."""
 
 
-def create_head(
-    name: HeadName,
-    *,
-    group: PlanarGroup | str,
-    in_features: int,
-    num_labels: int,
-    task_group: PlanarGroup | None = None,
-    elements: tuple[int, ...] | None = None,
-    hidden: int = 2048,
-    dropout: float = 0.0,
-) -> nn.Module:
-    """A prediction head ``(B, in_features) -> (B, num_labels)`` on the regular features of a backbone.
+def list_heads(pattern: str = "*") -> list[str]:
+    """The names of the heads that match a shell pattern, sorted.
+
+    Example:
+        >>> list_heads()
+        ['equivariant', 'linear', 'mlp']
+    """
+    return HEADS.names(pattern)
+
+
+def create_head(name: str, in_field: Field, label_field: Field, **options: Any) -> nn.Module:  # noqa: ANN401
+    """A prediction head ``(B, in_field.channels) -> (B, label_field.channels)``, with random weights.
 
     Args:
-        name: ``"linear"``, ``"mlp"`` or ``"equivariant"``.
-        group: the backbone's group.
-        in_features: channels of the features, ``|G| fields``.
-        num_labels: labels of the task.
-        task_group: of an equivariant head, the group of the task's transformations.
-        elements: of an equivariant head, the task's transformations as elements of `task_group`; None for all.
-        hidden: dense channels of the hidden layer, if there is one.
-        dropout: in the hidden layer of ``"mlp"``.
+        name: of the head, one of `list_heads`.
+        in_field: of the features, for instance an encoder's regular ones.
+        label_field: how the labels change when the image moves: one regular field of a group task's group (or of its
+            elements in it), scalars of any other task.
+        **options: of the head.
 
     Raises:
-        ValueError: if the name is unknown, or an equivariant head is asked for a task that is no action of a subgroup
-            of the backbone's group, or for features that are no whole fibres.
+        ValueError: if the name is unknown, an option breaks its rule, or the head does not fit features and labels.
+        TypeError: if the head has no such option, or its value is of another type.
+
+    Example:
+        >>> from eqmodels.fields import Regular, Scalars
+        >>> create_head("equivariant", Regular("c4", 8), Regular("c4", 1), hidden=16).out_field
+        Regular(group=PlanarGroup(rotations=4, reflections=False), count=1, elements=None)
+        >>> create_head("linear", Regular("c4", 8), Scalars(24))
+        LinearHead(in_features=32, out_features=24, bias=True)
     """
-    group = PlanarGroup.parse(group)
-    if name == "linear":
-        return LinearHead(in_features, num_labels)
-    if name == "mlp":
-        return MLPHead(in_features, num_labels, hidden=hidden, dropout=dropout)
-    if name != "equivariant":
-        raise ValueError(f"head must be one of {', '.join(get_args(HeadName))}; got {name!r}. Use 'mlp'.")
-    if task_group is None:
-        raise ValueError(
-            "an equivariant head predicts an element of a planar group, and this task is no action of one. "
-            "Use head='mlp', or a task such as 'rotation'."
-        )
-    if in_features % group.order:
-        raise ValueError(
-            f"an equivariant head reads regular features of {group}, a multiple of {group.order}; got in_features="
-            f"{in_features}. Use the features of global_pool='regular'."
-        )
-    return EquivariantHead(group, in_features // group.order, task_group, elements, hidden=hidden)
+    build = HEADS.find(name)
+    check_options(build, options, subject=f"head {name!r}", without=("in_field", "label_field"))
+    return build(in_field, label_field, **options)

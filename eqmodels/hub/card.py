@@ -10,8 +10,8 @@ from typing import Any
 import jinja2
 from huggingface_hub import EvalResult, ModelCardData
 
-from eqmodels.evaluation import CONTROLS, TURNED_PROBE, EncoderEvaluation
 from eqmodels.backbones.formats import read_network_config
+from eqmodels.evaluation import CONTROLS, TURNED_PROBE, EncoderEvaluation
 from eqmodels.groups import PlanarGroup
 from eqmodels.hub.entries import entry_of, read_results
 from eqmodels.hub.picture import PICTURE
@@ -55,7 +55,7 @@ def twin_of(folder: Path) -> Path | None:
     if twin is None or not (twin / CONFIG).is_file():
         return None
     own, other = read_network_config(folder / CONFIG), read_network_config(twin / CONFIG)
-    recipes = [PretrainConfig().to_dict() | config.get("pretraining", {}) for config in (own, other)]
+    recipes = [PretrainConfig.from_dict(config.get("pretraining", {})).flat() for config in (own, other)]
     different = {name for name in recipes[0] if recipes[0][name] != recipes[1].get(name)}
     alike = different <= {*OF_THE_NETWORK, *OF_THE_RUN}
     return twin if alike and own["architecture"].partition("_")[2] == other["architecture"] else None
@@ -118,7 +118,7 @@ def _body(
         twin=bool(twins) or entry.group == "c1",
         task=evaluation.tasks[0],
         percent=_percent,
-        pretraining=run.config.to_dict(),
+        pretraining=run.config.flat(),
         provenance=run.provenance,
         data_licence=LICENCES.get(entry.data),
     )
@@ -152,14 +152,14 @@ def exact_moves(group: PlanarGroup) -> str:
 
 
 def _rows(name: str, evaluation: EncoderEvaluation) -> Iterator[list[str]]:
-    found = {scores.features: scores for scores in evaluation.features}
-    for features in SHOWN:
-        if (scores := found.get(features)) is not None:
+    found = {scores.kind: scores for scores in evaluation.kinds}
+    for kind in SHOWN:
+        if (scores := found.get(kind)) is not None:
             low, high = map(_percent, scores.interval)
             few = scores.labels.get("0.01")
             yield [
                 f"`{name}`",
-                features,
+                kind,
                 str(scores.width),
                 f"{evaluation.parameters:,}",
                 f"{_percent(scores.accuracy)} ({low} .. {high})",
@@ -178,11 +178,11 @@ def _metadata(entry: ZooEntry, evaluation: EncoderEvaluation) -> ModelCardData:
             dataset_name=evaluation.test[0],
             dataset_split="test",
             metric_type="accuracy",
-            metric_name=f"accuracy, {scores.features} features, {images} images",
+            metric_name=f"accuracy, {scores.kind} features, {images} images",
             metric_value=round(value, 4),
         )
-        for scores in evaluation.features
-        if scores.features in SHOWN
+        for scores in evaluation.kinds
+        if scores.kind in SHOWN
         for images, value in (("upright", scores.accuracy), ("turned", scores.turned))
     ]
     return ModelCardData(

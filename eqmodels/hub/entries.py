@@ -36,12 +36,12 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
             "the index and the card tell of it. Publish a run of eqmodels pretrain; other encoders have push_to_hub."
         )
     evaluation = read_results(folder)
-    pretraining = PretrainConfig().to_dict() | config["pretraining"]
+    pretraining = PretrainConfig.from_dict(config["pretraining"]).flat()
     sha256 = sha256_of(folder / WEIGHTS)
     metrics = {}
-    for scores in evaluation.features:
-        metrics[f"{scores.features}, upright"] = scores.accuracy
-        metrics[f"{scores.features}, turned"] = round(scores.turned, 4)
+    for scores in evaluation.kinds:
+        metrics[f"{scores.kind}, upright"] = scores.accuracy
+        metrics[f"{scores.kind}, turned"] = round(scores.turned, 4)
     return ZooEntry(
         name=folder.name,
         repository=repository,

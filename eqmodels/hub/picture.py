@@ -36,12 +36,12 @@ def turns_picture(evaluations: dict[str, EncoderEvaluation]) -> bytes:
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     for line, (name, evaluation) in zip(("-", "--", ":"), evaluations.items(), strict=False):
-        for colour, features in zip(OKABE_ITO, CURVES, strict=False):
-            scores = next((one for one in evaluation.features if one.features == features and one.angles), None)
+        for colour, kind in zip(OKABE_ITO, CURVES, strict=False):
+            scores = next((one for one in evaluation.kinds if one.kind == kind and one.angles), None)
             if scores is not None:
-                angles = [*map(float, scores.angles), 360.0]
-                accuracies = [100 * value for value in scores.angles.values()]
-                label = f"{name.split('.')[0]}, {features}"
+                angles = [*(degrees for degrees, _ in scores.curve), 360.0]
+                accuracies = [100 * accuracy for _, accuracy in scores.curve]
+                label = f"{name.split('.')[0]}, {kind}"
                 axes.plot(angles, [*accuracies, accuracies[0]], line, color=colour, label=label)
     if not axes.lines:
         raise ValueError("nothing was measured over the angles; run eqmodels evaluate without --quick.")

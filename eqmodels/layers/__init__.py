@@ -1,8 +1,8 @@
-"""Steerable layers on plain tensors."""
+"""Steerable layers on plain tensors; each declares the field of its output."""
 
 from eqmodels.layers.basis import BasisName, default_basis, scalar_basis
-from eqmodels.layers.channels import Restrict, to_field_major, to_group_major
 from eqmodels.layers.conv import PaddingMode, SteerableConv2d
+from eqmodels.layers.declared import output_field
 from eqmodels.layers.filters import SteerableFilters
 from eqmodels.layers.linear import SteerableLinear
 from eqmodels.layers.norm import FieldBatchNorm2d, FieldDropout2d, FieldLayerNorm2d
@@ -15,6 +15,7 @@ from eqmodels.layers.pool import (
     OddSize2d,
 )
 from eqmodels.layers.pose import pose_predictor
+from eqmodels.layers.restriction import Restrict
 
 __all__ = [
     "BasisName",
@@ -33,8 +34,7 @@ __all__ = [
     "SteerableFilters",
     "SteerableLinear",
     "default_basis",
+    "output_field",
     "pose_predictor",
     "scalar_basis",
-    "to_field_major",
-    "to_group_major",
 ]

@@ -56,7 +56,7 @@ class SteerableConv2d(SteerableFilters):
     Example:
         >>> lift = SteerableConv2d("c4", 3, 8, 3, lifting=True)
         >>> images = torch.randn(2, 3, 9, 9)
-        >>> turned = lift.group.act_on_fields(1, lift(images))
+        >>> turned = lift.out_field.act(lift.group, 1, lift(images))
         >>> torch.allclose(lift(lift.group.act(1, images)), turned, atol=1e-5)
         True
     """
@@ -99,7 +99,7 @@ class SteerableConv2d(SteerableFilters):
         self._mirrored = (-2, -1) if self.group.rotations % 2 == 0 else (-1,) if self.group.reflections else ()
 
     def forward(self, maps: Float[Tensor, "B in_channels H W"]) -> Float[Tensor, "B out_channels H2 W2"]:
-        """See the class."""
+        """``out_g(x)`` of the class: one convolution with the expanded filters, at every output pixel."""
         maps = check_channels(maps, self.in_channels, 4)
         if self.stride > 1 and self._mirrored:
             maps = check_strided_size(

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Float, Int
 from eqmodels.checks import check_count
+from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.basis import BasisName, default_basis, pixel_sources, scalar_basis
+from eqmodels.layers.declared import expect_field
 
 __all__ = ["SteerableFilters"]
 
@@ -81,6 +83,25 @@ class SteerableFilters(nn.Module):
     def out_channels(self) -> int:
         """Channels of the output, ``|G| out_fields``."""
         return self.group.order * self.out_fields
+
+    @property
+    def in_field(self) -> Field:
+        """Scalars if lifting, else regular fields of the group."""
+        return Scalars(self.in_fields) if self.lifting else Regular(self.group, self.in_fields)
+
+    @property
+    def out_field(self) -> Field:
+        """Regular fields of the group."""
+        return Regular(self.group, self.out_fields)
+
+    def output_field(self, field: Field) -> Field:
+        """`out_field`, for an input of `in_field`.
+
+        Raises:
+            ValueError: if the input is of another field.
+        """
+        expect_field(self, self.in_field, field)
+        return self.out_field
 
     def reset_parameters(self) -> None:
         """Draws the weight afresh; a bias starts at zero."""

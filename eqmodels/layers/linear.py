@@ -36,7 +36,8 @@ class SteerableLinear(SteerableFilters):
         >>> linear = SteerableLinear("d4", 4, 2)
         >>> x = torch.randn(5, 32)
         >>> g, d4 = 6, linear.group
-        >>> torch.allclose(linear(d4.permute_fibre(g, x)), d4.permute_fibre(g, linear(x)), atol=1e-6)
+        >>> moved = linear.out_field.transform(d4, g, linear(x))
+        >>> torch.allclose(linear(linear.in_field.transform(d4, g, x)), moved, atol=1e-6)
         True
     """
 
@@ -44,6 +45,6 @@ class SteerableLinear(SteerableFilters):
         super().__init__(group, in_fields, out_fields, bias=bias)
 
     def forward(self, features: Float[Tensor, "B in_channels"]) -> Float[Tensor, "B out_channels"]:
-        """See the class."""
+        """``out_g`` of the class: one matrix product with the expanded weight."""
         features = check_channels(features, self.in_channels, 2)
         return F.linear(features, self.expanded().flatten(1), self.expanded_bias())

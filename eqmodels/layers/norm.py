@@ -8,8 +8,10 @@ from torch.nn import functional as F
 
 from eqmodels._shapes import Float
 from eqmodels.checks import check_channels, check_count, check_fibre
+from eqmodels.fields import Field, Regular
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.batch_norm import field_batch_norm
+from eqmodels.layers.declared import expect_field, regular_field
 
 __all__ = ["FieldBatchNorm2d", "FieldDropout2d", "FieldLayerNorm2d"]
 
@@ -44,8 +46,27 @@ class FieldBatchNorm2d(nn.Module):
         self.group, self.fields = PlanarGroup.parse(group), check_count("fields", fields)
         self.bn = nn.BatchNorm2d(fields, eps=eps, momentum=momentum)
 
+    @property
+    def in_field(self) -> Field:
+        """Regular fields of the group."""
+        return Regular(self.group, self.fields)
+
+    @property
+    def out_field(self) -> Field:
+        """That of the input."""
+        return self.in_field
+
+    def output_field(self, field: Field) -> Field:
+        """`out_field`, for an input of `in_field`.
+
+        Raises:
+            ValueError: if the input is of another field.
+        """
+        expect_field(self, self.in_field, field)
+        return self.out_field
+
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """See the class."""
+        """Maps normalised by the statistics of the batch (train mode) or the running ones (eval mode)."""
         maps = check_channels(maps, self.group.order * self.fields, 4)
         if self._on_cpu_kernels(maps):
             return field_batch_norm(maps, self.bn)
@@ -94,8 +115,27 @@ class FieldLayerNorm2d(nn.Module):
         self.weight = nn.Parameter(torch.ones(fields))
         self.bias = nn.Parameter(torch.zeros(fields))
 
+    @property
+    def in_field(self) -> Field:
+        """Regular fields of the group."""
+        return Regular(self.group, self.fields)
+
+    @property
+    def out_field(self) -> Field:
+        """That of the input."""
+        return self.in_field
+
+    def output_field(self, field: Field) -> Field:
+        """`out_field`, for an input of `in_field`.
+
+        Raises:
+            ValueError: if the input is of another field.
+        """
+        expect_field(self, self.in_field, field)
+        return self.out_field
+
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """See the class."""
+        """Maps normalised over all channels of each pixel."""
         order = self.group.order
         pixels = check_channels(maps, order * self.fields, 4).permute(0, 2, 3, 1)
         shape = (order * self.fields,)
@@ -130,8 +170,16 @@ class FieldDropout2d(nn.Module):
         # A module, so that a trace follows its mode.
         self.drop = nn.Dropout3d(p)
 
+    def output_field(self, field: Field) -> Field:
+        """That of the input; in train mode the law holds in distribution, as each call draws its mask.
+
+        Raises:
+            ValueError: if the input is of no regular fields of the group.
+        """
+        return regular_field(self, self.group, field)
+
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """See the class."""
+        """Maps with some fields zeroed (train mode), or as they are (eval mode)."""
         # Fields become channels and the fibre a third axis of space, so that a channel dropped is a field dropped.
         fields = check_fibre(maps, self.group.order).unflatten(1, (self.group.order, -1)).transpose(1, 2)
         dropped: Tensor = self.drop(fields)

@@ -10,8 +10,9 @@ from torch.nn import functional as F
 
 from eqmodels._shapes import Float
 from eqmodels.checks import check_fibre
-from eqmodels.fields import turn_back
+from eqmodels.fields import Field, Regular, Scalars, turn_back
 from eqmodels.groups import PlanarGroup
+from eqmodels.layers.declared import check_permuted, regular_field
 
 __all__ = ["ExactDownsample2d", "GlobalPool", "GlobalPoolMode", "GroupPool", "GroupPoolMode", "OddSize2d"]
 
@@ -41,8 +42,16 @@ class ExactDownsample2d(nn.Module):
             raise ValueError(f"mode must be 'mean' or 'max'; got {mode!r}. Use 'mean'.")
         self.mode = mode
 
+    def output_field(self, field: Field) -> Field:
+        """That of the input, whose channels are pooled one by one.
+
+        Raises:
+            ValueError: if it is the maximum, and elements of the field may mix channels.
+        """
+        return check_permuted(self, field) if self.mode == "max" else field
+
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H2 W2"]:
-        """See the class."""
+        """Maps of half the size, odd ones rounded up."""
         size = ((maps.shape[-2] + 1) // 2, (maps.shape[-1] + 1) // 2)
         if self.mode == "mean":
             return F.adaptive_avg_pool2d(maps, size)
@@ -60,8 +69,12 @@ class OddSize2d(nn.Module):
     (stride 1), an odd one is left as it is.
     """
 
+    def output_field(self, field: Field) -> Field:
+        """That of the input, whose channels are averaged one by one."""
+        return field
+
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H2 W2"]:
-        """See the class."""
+        """Maps of odd sizes."""
         # Adaptive bins are {i, i + 1} when one pixel is to go and {i} when none is: no branch on the shape.
         size = ((maps.shape[-2] + 1) // 2 * 2 - 1, (maps.shape[-1] + 1) // 2 * 2 - 1)
         return F.adaptive_avg_pool2d(maps, size)
@@ -86,8 +99,17 @@ class GroupPool(nn.Module):
             raise ValueError(f"mode must be one of {', '.join(get_args(GroupPoolMode))}; got {mode!r}. Use 'max'.")
         self.group, self.mode = PlanarGroup.parse(group), mode
 
+    def output_field(self, field: Field) -> Field:
+        """One scalar a field; under the trivial group, where nothing is pooled, the input's field.
+
+        Raises:
+            ValueError: if the input is of no regular fields of the group.
+        """
+        regular = regular_field(self, self.group, field)
+        return regular if self.group.order == 1 else Scalars(regular.count)
+
     def forward(self, features: Float[Tensor, "B C *space"]) -> Float[Tensor, "B F *space"]:
-        """See the class."""
+        """The maximum, the mean or the norm over each fibre."""
         fibre: Tensor = check_fibre(features, self.group.order).unflatten(1, (self.group.order, -1))
         if self.mode == "max":
             return fibre.amax(1)
@@ -154,8 +176,24 @@ class GlobalPool(nn.Module):
         invariant = channels // self.group.order
         return {"invariant": invariant, "invariant+regular": invariant + channels}.get(self.mode, channels)
 
+    def output_field(self, field: Field) -> Field:
+        """Scalars, regular fields, or scalars and then regular fields, as the mode says.
+
+        Under the trivial group nothing is claimed: features of every mode are regular fields of it.
+
+        Raises:
+            ValueError: if the input is of no regular fields of the group.
+        """
+        regular = regular_field(self, self.group, field)
+        if self.group.order == 1:
+            return Regular(self.group, self.num_features(regular.channels))
+        if self.is_canonical:
+            return Scalars(regular.channels)
+        invariant = Scalars(regular.count)
+        return {"invariant": invariant, "regular": regular}.get(self.mode, invariant + regular)
+
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
-        """See the class."""
+        """The feature vectors of the mode."""
         regular = maps.mean((-2, -1))
         if self.mode == "regular":
             return regular

@@ -1,7 +1,35 @@
-"""What is minimised: losses in nats, and interventions on their gradients."""
+"""What is minimised: objectives, their losses in nats, and interventions on their gradients."""
 
 from eqmodels.objectives.class_information import ClassInformation, class_information_loss
 from eqmodels.objectives.gradient import scale_gradient
-from eqmodels.objectives.prediction import prediction_loss
+from eqmodels.objectives.losses import predicted, prediction_loss
+from eqmodels.objectives.network import Network
+from eqmodels.objectives.objective import Batch, Frozen, Objective, Term
+from eqmodels.objectives.prediction import Prediction, is_strict
+from eqmodels.objectives.randomness import Purpose, Randomness, generator_for, seed_dropout
+from eqmodels.objectives.registry import OBJECTIVES, create_objective, objective_options, register_objective
+from eqmodels.objectives.relative import RelativePrediction
 
-__all__ = ["ClassInformation", "class_information_loss", "prediction_loss", "scale_gradient"]
+__all__ = [
+    "OBJECTIVES",
+    "Batch",
+    "ClassInformation",
+    "Frozen",
+    "Network",
+    "Objective",
+    "Prediction",
+    "Purpose",
+    "Randomness",
+    "RelativePrediction",
+    "Term",
+    "class_information_loss",
+    "create_objective",
+    "generator_for",
+    "is_strict",
+    "objective_options",
+    "predicted",
+    "prediction_loss",
+    "register_objective",
+    "scale_gradient",
+    "seed_dropout",
+]

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Float, Int
 from eqmodels.checks import check_count
+from eqmodels.fields import Scalars
 from eqmodels.heads import LinearHead, MLPHead
 from eqmodels.objectives.gradient import scale_gradient
-from eqmodels.objectives.prediction import prediction_loss
+from eqmodels.objectives.losses import prediction_loss
 
-__all__ = ["ClassInformation", "class_information_loss"]
+__all__ = ["ClassInformation", "check_weight", "class_information_loss"]
 
 
 def class_information_loss(
@@ -53,7 +54,7 @@ def class_information_loss(
             f"class information needs one label an image; got {len(features)} images and labels of the shape "
             f"{tuple(labels.shape)}. Pass the labels of the same batch."
         )
-    logits = head(scale_gradient(features, _check_weight(weight)))
+    logits = head(scale_gradient(features, check_weight("weight", weight)))
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < logits.shape[1]:
         raise ValueError(
             f"labels must lie in 0 .. {logits.shape[1] - 1}, the classes of the head; got {int(labels.min())} .. "
@@ -91,12 +92,12 @@ class ClassInformation(nn.Module):
                 f"num_classes must be at least 2, as a single class holds no information; got {num_classes}. Use "
                 "images of several classes, or no class head."
             )
-        self.num_classes, self.weight = num_classes, _check_weight(weight)
+        self.num_classes, self.weight = num_classes, check_weight("weight", weight)
         self.head: nn.Module
         if check_count("hidden", hidden, 0):
-            self.head = MLPHead(in_features, num_classes, hidden=hidden)
+            self.head = MLPHead(Scalars(in_features), Scalars(num_classes), hidden=hidden)
         else:
-            self.head = LinearHead(in_features, num_classes)
+            self.head = LinearHead(Scalars(in_features), Scalars(num_classes))
 
     def forward(self, features: Float[Tensor, "B in_features"]) -> Float[Tensor, "B num_classes"]:
         """Logits of the classes, whose gradient reaches the features `weight` times."""
@@ -112,11 +113,19 @@ class ClassInformation(nn.Module):
         return f"weight={self.weight:g}"
 
 
-def _check_weight(weight: float) -> float:
-    """The weight itself, if it is a finite number."""
+def check_weight(name: str, weight: float) -> float:
+    """The weight itself, if it is a finite number.
+
+    Args:
+        name: of the argument, for the sentence.
+        weight: of class information.
+
+    Raises:
+        ValueError: if it is not.
+    """
     if not math.isfinite(weight):
         raise ValueError(
-            f"weight must be a finite number; got {weight}. Pass 0.5 to add class information, 0 to observe it or -9 "
+            f"{name} must be a finite number; got {weight}. Pass 0.5 to add class information, 0 to observe it or -9 "
             "to eliminate it."
         )
     return weight

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from eqmodels.data import LabelledImages
+from eqmodels.data import Source
 from eqmodels.evaluation import observe
 from eqmodels.measures import FilmFamily, LinearFamily, SynergyTerms, measure_synergy
 from eqmodels.training import Run, untrained
@@ -39,7 +39,7 @@ class EncoderSynergy:
 
 def encoder_synergy(
     run: Run,
-    images: LabelledImages,
+    images: Source,
     *,
     folds: int = 5,
     seed: int = 0,
@@ -64,5 +64,5 @@ def encoder_synergy(
         for family in (LinearFamily(), FilmFamily()):
             terms = measure_synergy(observations, family, folds=folds, seed=seed, report=report)
             sha256 = run.sha256 if pretrained else ""
-            found.append(EncoderSynergy(run.config.model, run.task.name, pretrained, sha256, terms))
+            found.append(EncoderSynergy(run.config.model.name, run.task.name, pretrained, sha256, terms))
     return tuple(found)

@@ -84,7 +84,7 @@ def correlations(points: tuple[GridPoint, ...]) -> dict[str, Estimate]:
     Raises:
         ValueError: if there are fewer than three cells.
     """
-    gains, tasks = [point.gain for point in points], [point.cell.config.task for point in points]
+    gains, tasks = [point.gain for point in points], [point.cell.task for point in points]
     return {
         name: rank_correlation([predictor(point) for point in points], gains, groups=tasks)
         for name, predictor in PREDICTORS.items()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from eqmodels.data import LabelledImages
-from eqmodels.evaluation import head_scores, observe, regular_features
+from eqmodels.data import Source
+from eqmodels.evaluation import encode, head_scores, observe
 from eqmodels.measures import FilmFamily, SynergyTerms, fit_linear_probe, measure_synergy
 from eqmodels.storage import prepare_folder, write_atomically
 from eqmodels.studies.plan import Cell
@@ -35,11 +35,11 @@ class StudyData:
         seen: the part of `test` on which information and heads are measured.
     """
 
-    train: LabelledImages
-    test: LabelledImages
-    seen: LabelledImages
+    train: Source
+    test: Source
+    seen: Source
 
-    def of(self, config: PretrainConfig) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
+    def of(self, config: PretrainConfig) -> tuple[Source, Source, Source]:
         """The three with the colours of a config."""
         return (
             prepared_images(config, self.train),
@@ -111,14 +111,14 @@ def measure_cell(
     return result
 
 
-def _probe(run: Run, train: LabelledImages, test: LabelledImages) -> float:
+def _probe(run: Run, train: Source, test: Source) -> float:
     """Accuracy of the linear probe of regular features on upright images."""
-    features = [regular_features(run, images.pixels, len(images)) for images in (train, test)]
+    features = [encode(run, images.pixels, len(images)) for images in (train, test)]
     return fit_linear_probe(features[0], train.labels, validation_fraction=0.2).accuracy(features[1], test.labels)
 
 
 def _followed(
-    config: PretrainConfig, folder: Path, train: LabelledImages, terms_of: Callable[[Run], SynergyTerms]
+    config: PretrainConfig, folder: Path, train: Source, terms_of: Callable[[Run], SynergyTerms]
 ) -> tuple[Run, tuple[SynergyTerms, ...]]:
     """Trains a network and measures it before the first epoch and after each."""
     prepare_folder(folder)
@@ -133,7 +133,7 @@ def _followed(
             if len(found) == training.progress.epoch:
                 found.append(terms_of(run))
                 write_atomically(folder / TERMS, json.dumps([terms.to_dict() for terms in found], indent=1) + "\n")
-            if training.progress.epoch == config.epochs:
+            if training.progress.epoch == config.optimisation.epochs:
                 return run, tuple(found)
             training.epoch()
             training.save(folder)

@@ -68,8 +68,8 @@ def _calibration(study: SynergyStudy) -> Figure:
 
 def _bars(points: tuple[GridPoint, ...]) -> Figure:
     """One panel a backbone, one bar a task and augmentation, the same of random initialisation beside it."""
-    backbones = list(dict.fromkeys(point.cell.config.model for point in points))
-    rows = {name: [point for point in points if point.cell.config.model == name] for name in backbones}
+    backbones = list(dict.fromkeys(point.cell.model for point in points))
+    rows = {name: [point for point in points if point.cell.model == name] for name in backbones}
     figure = _figure(9.0, 0.9 + sum(0.35 * len(found) + 0.8 for found in rows.values()))
     heights = [len(found) + 1.5 for found in rows.values()]
     panels = figure.subplots(len(backbones), 1, squeeze=False, height_ratios=heights, sharex=True)[:, 0]
@@ -82,7 +82,7 @@ def _bars(points: tuple[GridPoint, ...]) -> Figure:
                     label = WORDS[term] if row == 0 and alpha == 1 else None
                     axes.barh(row + shift, width, 0.36, left=left, color=colour, alpha=alpha, label=label)
                     left += width
-        names = [f"{point.cell.config.task}, {point.cell.config.augment}" for point in found]
+        names = [f"{point.cell.task}, {point.cell.augment}" for point in found]
         axes.set_yticks(range(len(found)), names, fontsize=7)
         axes.invert_yaxis()
         axes.set_title(f"{backbone} (below, pale: as initialised)", fontsize=9)
@@ -96,20 +96,19 @@ def _scatter(points: tuple[GridPoint, ...]) -> Figure:
     """The synergy before a long training against the gain of it: with the class, and with one that is predicted."""
     figure = _figure(10.0, 7.0)
     panels = figure.subplots(2, 2, sharey=True)
-    tasks = list(dict.fromkeys(point.cell.config.task for point in points))
-    augments = list(dict.fromkeys(point.cell.config.augment for point in points))
+    tasks = list(dict.fromkeys(point.cell.task for point in points))
+    augments = list(dict.fromkeys(point.cell.augment for point in points))
     terms = {"unlocked": "the class", "usable": "a predicted class"}
     moments = {"random": "as initialised", "brief": "after one epoch"}
     for row, (term, words) in zip(panels, terms.items(), strict=True):
         for axes, (moment, when) in zip(row, moments.items(), strict=True):
             for point in points:
-                config = point.cell.config
                 measured: CellResult = getattr(point, moment)
                 axes.scatter(
                     measured.terms[0].normalised(term),
                     100 * point.gain,
-                    marker=MARKERS[augments.index(config.augment) % len(MARKERS)],
-                    color=f"C{tasks.index(config.task)}",
+                    marker=MARKERS[augments.index(point.cell.augment) % len(MARKERS)],
+                    color=f"C{tasks.index(point.cell.task)}",
                     s=22,
                 )
             axes.axhline(0, color="grey", linewidth=0.8, zorder=0)
@@ -137,7 +136,7 @@ def _epochs(study: SynergyStudy) -> Figure:
             axes.plot([value.mean for value in values], color=colour, label=words[term])
             low, high = [value.low for value in values], [value.high for value in values]
             axes.fill_between(range(len(values)), low, high, color=colour, alpha=0.2, linewidth=0)
-        axes.set(xlabel="epoch", title=f"{cell.config.model}, rotation, {cell.config.augment}")
+        axes.set(xlabel="epoch", title=f"{cell.model}, rotation, {cell.augment}")
     panels[0].set_ylabel("nats")
     figure.legend(
         *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8
@@ -147,7 +146,7 @@ def _epochs(study: SynergyStudy) -> Figure:
 
 def _doses(study: SynergyStudy) -> Figure:
     found = sorted(
-        ((cell.config.class_weight or 0.0, result) for cell, result in study.cells.items() if cell.kind == "dose"),
+        ((cell.class_weight, result) for cell, result in study.cells.items() if cell.kind == "dose"),
         key=lambda pair: pair[0],
     )
     figure = _figure(6.0, 4.0)

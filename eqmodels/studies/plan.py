@@ -41,6 +41,26 @@ class Cell:
     kind: Kind
     config: PretrainConfig
 
+    @property
+    def model(self) -> str:
+        """The backbone's name."""
+        return self.config.model.name
+
+    @property
+    def task(self) -> str:
+        """What is predicted."""
+        return str(self.config.objective.options["task"])
+
+    @property
+    def augment(self) -> str:
+        """The augmentation before the task."""
+        return str(self.config.objective.options["augment"])
+
+    @property
+    def class_weight(self) -> float:
+        """The dose of class information; 0 without a class head."""
+        return float(self.config.objective.options["class_weight"] or 0.0)
+
 
 @dataclass(frozen=True)
 class SynergyPlan:
@@ -130,7 +150,7 @@ class SynergyPlan:
 
     def classifier_of(self, cell: Cell) -> str:
         """The name of the cell with the classifier for a cell."""
-        return f"classifier/{cell.config.task}"
+        return f"classifier/{cell.task}"
 
     def source_of(self, cell: Cell) -> str:
         """The name of the cell with the network that a cell of the kind ``film`` measures once more."""
@@ -161,13 +181,13 @@ class SynergyPlan:
             "head_hidden": 512,
             "class_hidden": 512,
             "data": self.data,
-            "size": self.size,
+            **({} if self.size is None else {"size": self.size}),
             "coloured": self.coloured,
             "limit": self.limit,
             "epochs": self.epochs,
             "batch_size": self.batch_size,
         }
-        return PretrainConfig.from_dict(common | values)
+        return PretrainConfig.of(**common | values)
 
     def _classifiers(self) -> Iterator[Cell]:
         # Doses, epochs and groups are of rotation, whether the grid asks it or not.
@@ -220,7 +240,7 @@ class SynergyPlan:
     def _film(self) -> Iterator[Cell]:
         # These predictors take twice as long. As it is initialised a network has the most synergy.
         for cell in self._random():
-            if (cell.config.model, cell.config.seed) == (self.models[0], self.seeds[0]):
+            if (cell.model, cell.config.run.seed) == (self.models[0], self.seeds[0]):
                 yield Cell(f"film/{cell.name}", "film", cell.config)
 
     def _epochs(self) -> Iterator[Cell]:

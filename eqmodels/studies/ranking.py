@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from eqmodels.data import LabelledImages
+from eqmodels.data import Source
 from eqmodels.evaluation import observe
 from eqmodels.measures import SynergyTerms, measure_synergy
 from eqmodels.training import PretrainConfig, Pretraining, snapshot
@@ -36,8 +36,8 @@ class TaskRank:
 
 
 def rank_tasks(
-    train: LabelledImages,
-    test: LabelledImages,
+    train: Source,
+    test: Source,
     tasks: Sequence[str],
     *,
     model: str,
@@ -76,17 +76,15 @@ def rank_tasks(
     for task in tasks:
         report(task)
         try:
-            config = PretrainConfig.from_dict(
-                {
-                    "model": model,
-                    "head": "mlp",
-                    "head_hidden": 512,
-                    "task": task,
-                    "augment": augment,
-                    "epochs": epochs,
-                    "batch_size": min(batch_size, len(train)),
-                    "seed": seed,
-                }
+            config = PretrainConfig.of(
+                model=model,
+                head="mlp",
+                head_hidden=512,
+                task=task,
+                augment=augment,
+                epochs=epochs,
+                batch_size=min(batch_size, len(train)),
+                seed=seed,
             )
             with torch.random.fork_rng(devices=[]):
                 training = Pretraining(config, train)

@@ -12,6 +12,7 @@ from typing import Any
 from eqmodels.measures import SynergyTerms
 from eqmodels.storage import StorageError
 from eqmodels.studies.plan import Cell
+from eqmodels.training import PretrainConfig
 
 __all__ = ["RESULT", "CellResult", "read_result"]
 
@@ -75,7 +76,7 @@ def read_result(folder: Path, cell: Cell) -> CellResult | None:
         found = CellResult.from_dict(json.loads(file.read_text()))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise StorageError(f"{file} cannot be read ({error}). Delete it, and it is measured again.") from None
-    if found.config != cell.config.to_dict():
+    if PretrainConfig.from_dict(found.config) != cell.config:
         raise StorageError(
             f"{file} is of another config than this study's {cell.name}. Choose another --folder, or the options of "
             "the study that it holds."

@@ -11,7 +11,7 @@ from typing import NoReturn
 import torch
 from tqdm import tqdm
 
-from eqmodels.data import load_data
+from eqmodels.data import at_most, balanced_subset, load_data
 from eqmodels.measures import Estimate
 from eqmodels.storage import StorageError, prepare_folder, write_atomically
 from eqmodels.studies.calibration import Calibration, calibrate
@@ -48,8 +48,8 @@ def load_study_data(plan: SynergyPlan, root: str | Path | None = None) -> StudyD
         FileNotFoundError: if its files are nowhere.
     """
     train, test = (load_data(plan.data, split, root=root, size=plan.size) for split in ("train", "test"))
-    train = train if plan.limit in (None, len(train)) else train.balanced_subset(plan.limit)
-    return StudyData(train, test, test.at_most(plan.test_limit))
+    train = train if plan.limit in (None, len(train)) else balanced_subset(train, plan.limit)
+    return StudyData(train, test, at_most(test, plan.test_limit))
 
 
 def run_study(

@@ -63,12 +63,12 @@ def _grid(points: Sequence[GridPoint]) -> StudyTable:
     header += ["null", "usable", "by the class", "random", "probe, %", "gain"]
     rows = []
     for point in points:
-        config, terms, random = point.cell.config, point.pretrained.terms[0], point.random.terms[0]
+        cell, terms, random = point.cell, point.pretrained.terms[0], point.random.terms[0]
         rows.append(
             [
-                config.model,
-                config.augment,
-                config.task,
+                cell.model,
+                cell.augment,
+                cell.task,
                 f"{math.log(terms.num_labels):.3f}",
                 *(interval(value) for value in (terms.known, terms.unlocked, terms.irreducible)),
                 interval(terms.permuted_classes),
@@ -93,12 +93,12 @@ def _groups(study: SynergyStudy, points: Sequence[GridPoint]) -> StudyTable:
     models = {*study.plan.models, *study.plan.groups}
     rows = []
     for point in points:
-        config, terms = point.cell.config, point.pretrained.terms[0]
-        if config.task == "rotation" and config.model in models:
+        cell, terms = point.cell, point.pretrained.terms[0]
+        if cell.task == "rotation" and cell.model in models:
             rows.append(
                 [
-                    config.model,
-                    config.augment,
+                    cell.model,
+                    cell.augment,
                     *(interval(value) for value in (terms.known, terms.unlocked, terms.class_unlocked)),
                     f"{100 * point.pretrained.task_accuracy:.1f}",
                     f"{100 * point.pretrained.probe:.1f}",
@@ -116,7 +116,7 @@ def _doses(study: SynergyStudy) -> StudyTable:
             terms = result.terms[0]
             rows.append(
                 [
-                    f"{cell.config.class_weight:g}",
+                    f"{cell.class_weight:g}",
                     f"{100 * result.task_training_accuracy:.1f}",
                     f"{100 * result.task_accuracy:.1f}",
                     f"{100 * result.class_accuracy:.1f}",
@@ -141,7 +141,7 @@ def _families(study: SynergyStudy) -> StudyTable:
             terms = result.terms[0]
             rows.append(
                 [
-                    cell.config.task,
+                    cell.task,
                     terms.family,
                     *(interval(value) for value in (terms.known, terms.unlocked, terms.class_unlocked)),
                     interval(terms.permuted_classes),
@@ -155,7 +155,7 @@ def _families(study: SynergyStudy) -> StudyTable:
 def _epochs(study: SynergyStudy) -> StudyTable:
     rows = [
         [
-            cell.config.model,
+            cell.model,
             str(epoch),
             *(interval(value) for value in (terms.known, terms.unlocked, terms.irreducible)),
             *(interval(value) for value in (terms.class_known, terms.class_unlocked)),

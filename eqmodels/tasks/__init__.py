@@ -2,16 +2,18 @@
 
 from eqmodels.tasks.blur import Blur, BlurLevel
 from eqmodels.tasks.colour import ColourInversion, Grayscale
+from eqmodels.tasks.creation import create_task, list_tasks
 from eqmodels.tasks.geometric import FineRotation, GroupTask
 from eqmodels.tasks.jigsaw import Jigsaw
 from eqmodels.tasks.multivariate import MultivariateTask, indistinct_labels
 from eqmodels.tasks.none import NoTask
-from eqmodels.tasks.registry import PRESETS, Preset, create_task, list_tasks
-from eqmodels.tasks.relative import RelativePrediction, RelativeTarget, relative_target
+from eqmodels.tasks.registry import PRESETS, TASKS, Preset, register_task
+from eqmodels.tasks.relative import RelativeTarget, relative_target
 from eqmodels.tasks.task import Task
 
 __all__ = [
     "PRESETS",
+    "TASKS",
     "Blur",
     "BlurLevel",
     "ColourInversion",
@@ -22,11 +24,11 @@ __all__ = [
     "MultivariateTask",
     "NoTask",
     "Preset",
-    "RelativePrediction",
     "RelativeTarget",
     "Task",
     "create_task",
     "indistinct_labels",
     "list_tasks",
+    "register_task",
     "relative_target",
 ]

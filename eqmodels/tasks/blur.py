@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float, Int
+from eqmodels.tasks.registry import Preset, register_task
 from eqmodels.tasks.task import Task
 
 __all__ = ["BLUR_BY_KERNEL", "BLUR_BY_SIGMA", "Blur", "BlurLevel"]
@@ -108,6 +109,17 @@ class Blur(Task):
     ) -> Float[Tensor, "B C H W"]:
         """See `Task.transform`."""
         return self.apply(images, torch.full((len(images),), label, device="cpu"), generator)
+
+
+@register_task("blur")
+def preset_blur(*, preset: Preset = "fixed") -> Blur:
+    """The blur of a preset.
+
+    Args:
+        preset: ``"fixed"`` for one sigma a label (`BLUR_BY_SIGMA`), ``"paper"`` for random sigmas and kernels of
+            three sizes (`BLUR_BY_KERNEL`).
+    """
+    return Blur(BLUR_BY_KERNEL if preset == "paper" else BLUR_BY_SIGMA)
 
 
 def gaussian_kernels(

@@ -7,6 +7,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as v2
 
 from eqmodels._shapes import Float
+from eqmodels.tasks.registry import register_task
 from eqmodels.tasks.task import Task, check_colour
 
 __all__ = ["ColourInversion", "Grayscale"]
@@ -28,6 +29,7 @@ class _ColourTask(Task):
         return images.repeat(1, 3, 1, 1) if images.shape[1] == 1 else images
 
 
+@register_task("grayscale")
 class Grayscale(_ColourTask):
     """Is the colour taken out of the image? Label 0: as it is; label 1: its luma, in all three channels.
 
@@ -54,6 +56,7 @@ class Grayscale(_ColourTask):
         return grey
 
 
+@register_task("colour_inversion")
 class ColourInversion(_ColourTask):
     """Is the image a negative? Label 0: as it is; label 1: ``1 - x``.
 

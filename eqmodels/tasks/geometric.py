@@ -8,9 +8,10 @@ from torch.nn import functional as F
 
 from eqmodels._shapes import Float
 from eqmodels.groups import PlanarGroup
+from eqmodels.tasks.registry import register_task
 from eqmodels.tasks.task import Task
 
-__all__ = ["FineRotation", "GroupTask", "horizontal_flip", "rotation", "vertical_flip"]
+__all__ = ["FineRotation", "GroupTask", "dihedral", "horizontal_flip", "rotation", "vertical_flip"]
 
 
 class GroupTask(Task):
@@ -62,11 +63,13 @@ class GroupTask(Task):
         return self.group.act(g, images, circular=self.circular)
 
 
+@register_task("horizontal_flip")
 def horizontal_flip() -> GroupTask:
     """Is the image flipped left to right? Two labels."""
     return GroupTask("horizontal_flip", "d1")
 
 
+@register_task("vertical_flip")
 def vertical_flip() -> GroupTask:
     """Is the image flipped upside down? Two labels, a subgroup of D2: its flip is a left-right flip and a half turn."""
     d2 = PlanarGroup.parse("d2")
@@ -74,12 +77,22 @@ def vertical_flip() -> GroupTask:
     return GroupTask("vertical_flip", d2, (d2.identity, upside_down))
 
 
-def rotation() -> GroupTask:
-    """By how many quarter turns is the image turned? Four labels.
+@register_task("rotation")
+def rotation(*, number: int | None = None) -> GroupTask:
+    """By how many quarter turns is the image turned? Four labels; or by which multiple of 360 / `number` degrees.
+
+    Args:
+        number: of angles, for a `FineRotation`; None for quarter turns of the whole image.
 
     Source: Gidaris et al. 2018, arXiv 1803.07728.
     """
-    return GroupTask("rotation", "c4")
+    return GroupTask("rotation", "c4") if number is None else FineRotation(number)
+
+
+@register_task("dihedral")
+def dihedral() -> GroupTask:
+    """By which of the eight quarter turns and flips is the image moved?"""
+    return GroupTask("dihedral", "d4")
 
 
 class FineRotation(GroupTask):

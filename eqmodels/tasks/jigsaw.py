@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Bool, Float, Int
+from eqmodels.tasks.registry import Preset, register_task
 from eqmodels.tasks.task import Task
 
 __all__ = ["PERMUTATIONS", "Jigsaw"]
@@ -104,6 +105,16 @@ class Jigsaw(Task):
     ) -> Float[Tensor, "B C H W"]:
         """See `Task.transform`."""
         return self.apply(images, torch.full((len(images),), label, device="cpu"), generator)
+
+
+@register_task("jigsaw")
+def preset_jigsaw(*, preset: Preset = "fixed") -> Jigsaw:
+    """The jigsaw of a preset.
+
+    Args:
+        preset: ``"fixed"`` for tiles with gaps and jitter, ``"paper"`` for tiles that touch.
+    """
+    return Jigsaw(gap=0) if preset == "paper" else Jigsaw()
 
 
 def _along(

@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
+from eqmodels.tasks.registry import register_task
 from eqmodels.tasks.task import Task
 
 __all__ = ["NoTask"]
 
 
+@register_task("none")
 class NoTask(Task):
     """One label, the images as they are: there is nothing to predict, and ``log(num_labels)`` is 0."""
 

@@ -1,4 +1,4 @@
-"""Relative prediction: what changed from one view of an image to another."""
+"""What relative prediction asks for: what changed from one view of an image to another."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Bool, Float
-from eqmodels.transforms import Augmentation, ViewParameters
+from eqmodels.transforms import ViewParameters
 
-__all__ = ["RelativePrediction", "RelativeTarget", "relative_target"]
+__all__ = ["RelativeTarget", "relative_target"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,43 +64,6 @@ def relative_target(first: ViewParameters, second: ViewParameters) -> RelativeTa
         hue=second.colour[:, 3] - first.colour[:, 3],
         flip=first.flipped ^ second.flipped,
     )
-
-
-class RelativePrediction:
-    """Two augmented views of every image, and what changed from the first to the second.
-
-    The uniform numbers of an augmentation take the place of labels. What is to be predicted, a `RelativeTarget`, has
-    `num_numbers` numbers for a regression, and a flip of `num_labels` labels.
-
-    Args:
-        augmentation: of the views.
-    """
-
-    num_numbers = 8
-    num_labels = 2
-
-    def __init__(self, augmentation: Augmentation) -> None:
-        self.augmentation = augmentation
-
-    def sample(self, batch: int, generator: torch.Generator | None = None) -> Float[Tensor, "B 2 numbers"]:
-        """Uniform numbers for the two views of so many images, see `Augmentation.draw`."""
-        uniforms = self.augmentation.draw(2 * batch, generator)
-        return uniforms.reshape(batch, 2, self.augmentation.numbers)
-
-    def apply(
-        self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B 2 numbers"]
-    ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B C H W"]]:
-        """The first and the second view of every image."""
-        return self.augmentation.apply(images, uniforms[:, 0]), self.augmentation.apply(images, uniforms[:, 1])
-
-    def target(self, uniforms: Float[Tensor, "B 2 numbers"], height: int, width: int) -> RelativeTarget:
-        """What changes from the first view to the second, of images of the given size.
-
-        Raises:
-            ValueError: if the augmentation took all of a colour's strength away (a factor of 0 has no logarithm).
-        """
-        first, second = (self.augmentation.view(uniforms[:, i], height, width) for i in (0, 1))
-        return relative_target(first, second)
 
 
 def _centre(view: ViewParameters) -> Float[Tensor, "B 2"]:

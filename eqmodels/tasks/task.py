@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
+from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.groups import PlanarGroup
 
 __all__ = ["Task", "check_colour", "check_images"]
@@ -38,6 +39,11 @@ class Task(ABC):
     def components(self) -> tuple[Task, ...]:
         """The tasks that have a label, and a head, of their own: itself, unless it is made of several."""
         return (self,)
+
+    @property
+    def label_field(self) -> Field:
+        """What the logits of a head for this task mean: one an element of the group, which permute, or scalars."""
+        return Scalars(self.num_labels) if self.group is None else Regular(self.group, 1, self.elements)
 
     def sample(self, batch: int, generator: torch.Generator | None = None) -> Int[Tensor, " B *tasks"]:
         """Uniform labels, one an image.
@@ -141,6 +147,6 @@ def check_colour(task: str, images: Tensor, to_rgb: bool) -> None:
         return
     raise ValueError(
         f"{task} is a task about colour and needs images of 3 channels; got {images.shape[1]}. "
-        "Give them colours with LabelledImages.coloured() (--coloured), pass to_rgb=True (--to-rgb) to repeat a grey "
+        "Give them colours with eqmodels.data.coloured() (--coloured), pass to_rgb=True (--to-rgb) to repeat a grey "
         "channel three times, or choose a task such as 'rotation'."
     )

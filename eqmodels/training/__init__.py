@@ -5,9 +5,11 @@ from eqmodels.training.config import PretrainConfig
 from eqmodels.training.distributed import usable_device
 from eqmodels.training.errors import TrainingError
 from eqmodels.training.images import prepared_images, training_images
+from eqmodels.training.learner import Learner, build_learner
 from eqmodels.training.log import LOG
 from eqmodels.training.loop import pretrain
-from eqmodels.training.model import EsslModel, build_model
+from eqmodels.training.optimisers import OPTIMISERS, register_optimiser
+from eqmodels.training.parts import DataConfig, ModelConfig, ObjectiveConfig, OptimisationConfig, Options, RunConfig
 from eqmodels.training.pretraining import Pretraining
 from eqmodels.training.run import (
     Run,
@@ -16,22 +18,30 @@ from eqmodels.training.run import (
     provenance,
     save_run,
 )
-from eqmodels.training.snapshot import snapshot, untrained
+from eqmodels.training.snapshots import snapshot, untrained
 
 __all__ = [
     "CHECKPOINT",
     "LOG",
-    "EsslModel",
+    "OPTIMISERS",
+    "DataConfig",
+    "Learner",
+    "ModelConfig",
+    "ObjectiveConfig",
+    "OptimisationConfig",
+    "Options",
     "PretrainConfig",
     "Pretraining",
     "Run",
+    "RunConfig",
     "TrainingError",
-    "build_model",
+    "build_learner",
     "load_run",
     "load_unfinished",
     "prepared_images",
     "pretrain",
     "provenance",
+    "register_optimiser",
     "save_run",
     "snapshot",
     "training_images",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -11,17 +12,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from eqmodels.objectives import Objective, Prediction
 from eqmodels.storage import CHECKPOINT, reason_of, write_atomically
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import TrainingError, foreign_run
 from eqmodels.training.images import differing_images
+from eqmodels.training.learner import Learner
 from eqmodels.training.log import Row
+from eqmodels.training.terms import Counts
 
-__all__ = ["CHECKPOINT", "Progress", "open_checkpoint", "read_checkpoint", "restore", "save_checkpoint"]
+__all__ = [
+    "CHECKPOINT",
+    "Progress",
+    "open_checkpoint",
+    "progress_of",
+    "read_checkpoint",
+    "restore",
+    "save_checkpoint",
+]
 
-FORMAT = 1
+FORMAT, FIRST_FORMAT = 2, 1
+"""Of checkpoints: what is written, and what is read too."""
 
 
 @dataclass
@@ -31,21 +44,14 @@ class Progress:
     Attributes:
         epoch: the epoch that the next step belongs to, from 0.
         step: the number of that step within the epoch, from 0.
-        loss: sum over the epoch's images so far of their losses, in nats.
-        class_loss: the same of the class head's loss; 0 without one.
-        correct: number of the epoch's labels predicted so far, a task; the last is that of the class head, if there is
-            one.
-        seen: number of the epoch's images so far.
+        counts: what was counted of the epoch's images so far.
         seconds: duration of the epoch so far.
         log: one row for every epoch that is done.
     """
 
     epoch: int = 0
     step: int = 0
-    loss: float = 0.0
-    class_loss: float = 0.0
-    correct: list[int] = field(default_factory=list)
-    seen: int = 0
+    counts: Counts = field(default_factory=Counts)
     seconds: float = 0.0
     log: list[Row] = field(default_factory=list)
 
@@ -55,7 +61,7 @@ def save_checkpoint(
     config: PretrainConfig,
     images: Mapping[str, Any],
     progress: Progress,
-    model: nn.Module,
+    model: Learner,
     optimiser: torch.optim.Optimizer,
 ) -> None:
     """Writes weights, optimiser, progress, random state, config and what identifies the images, atomically.
@@ -76,7 +82,7 @@ def save_checkpoint(
         "format": FORMAT,
         "config": config.to_dict(),
         "images": dict(images),
-        "progress": _written(progress, config),
+        "progress": vars(progress) | {"counts": vars(progress.counts)},
         "model": state,
         "optimiser": optimiser.state_dict(),
         # What is random in a run is a function of the seed and of the progress; this is for what else draws numbers.
@@ -84,14 +90,6 @@ def save_checkpoint(
     }
     torch.save(content, buffer)
     write_atomically(folder / CHECKPOINT, buffer.getvalue())
-
-
-def _written(progress: Progress, config: PretrainConfig) -> dict[str, Any]:
-    """The progress by name; without a class head it has no loss of one, so that earlier versions read it."""
-    values = dict(vars(progress))
-    if config.class_weight is None:
-        del values["class_loss"]
-    return values
 
 
 def open_checkpoint(file: Path) -> tuple[dict[str, Any], PretrainConfig]:
@@ -110,11 +108,13 @@ def open_checkpoint(file: Path) -> tuple[dict[str, Any], PretrainConfig]:
         is_foreign = isinstance(error, pickle.UnpicklingError) and "Weights only" in str(error)
         reason = "it holds more than tensors and numbers, and could run any code" if is_foreign else reason_of(error)
         raise TrainingError(f"{file} cannot be read ({reason}). Delete it to start the run again.") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise TrainingError(f"{file} is no checkpoint of format {FORMAT}. Choose another folder (--folder).")
+    if not isinstance(content, dict) or content.get("format") not in (FIRST_FORMAT, FORMAT):
+        raise TrainingError(
+            f"{file} is no checkpoint of format {FIRST_FORMAT} or {FORMAT}. Choose another folder (--folder)."
+        )
     try:
         return content, PretrainConfig.from_dict(content["config"])
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise TrainingError(f"{file} was written by another version: {error} Choose another folder.") from error
 
 
@@ -134,7 +134,31 @@ def read_checkpoint(folder: Path, config: PretrainConfig, images: Mapping[str, A
     return content
 
 
-def restore(content: Mapping[str, Any], model: nn.Module, optimiser: torch.optim.Optimizer) -> Progress:
+def progress_of(content: Mapping[str, Any], objective: Objective) -> Progress:
+    """The progress that a checkpoint holds, of either format.
+
+    Args:
+        content: of the checkpoint.
+        objective: of the run; the first format counted by position, and there was `Prediction` alone.
+
+    Raises:
+        KeyError, TypeError, ValueError: if it holds none.
+    """
+    values = dict(content["progress"])
+    if content["format"] == FORMAT:
+        return Progress(**values | {"counts": Counts(**values["counts"])})
+    counts = Counts(seen=values.pop("seen"))
+    loss, class_loss, correct = values.pop("loss"), values.pop("class_loss", 0.0), values.pop("correct")
+    if correct:
+        assert isinstance(objective, Prediction)
+        separate = {} if objective.class_information is None else {"class": class_loss}
+        counts.losses = {"loss": loss, **{f"{name}_loss": total for name, total in separate.items()}}
+        names = [*(part.name for part in objective.task.components), *separate]
+        counts.correct = dict(zip(names, correct, strict=True))
+    return Progress(**values, counts=counts)
+
+
+def restore(content: Mapping[str, Any], model: Learner, optimiser: torch.optim.Optimizer) -> Progress:
     """Puts model, optimiser and random state where a checkpoint has them, and returns its progress.
 
     Raises:
@@ -142,11 +166,23 @@ def restore(content: Mapping[str, Any], model: nn.Module, optimiser: torch.optim
     """
     try:
         model.load_state_dict(content["model"])
-        optimiser.load_state_dict(content["optimiser"])
+        optimiser.load_state_dict(_optimiser_state(content, optimiser))
         torch.set_rng_state(content["random_state"])
-        return Progress(**content["progress"])
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        return progress_of(content, model.objective)
+    except (KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise TrainingError(
             f"the checkpoint belongs to another network ({reason_of(error)}). Nothing was changed; choose another "
             "folder (--folder)."
         ) from error
+
+
+def _optimiser_state(content: Mapping[str, Any], optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+    """The optimiser's state of a checkpoint; the first format had all parameters in one group, in the same order."""
+    state: dict[str, Any] = content["optimiser"]
+    if content["format"] == FORMAT:
+        return state
+    (whole,) = state["param_groups"]
+    ends = itertools.accumulate(len(group["params"]) for group in optimiser.param_groups)
+    starts = [0, *ends]
+    groups = [whole | {"params": whole["params"][i:j]} for i, j in itertools.pairwise(starts)]
+    return {"state": state["state"], "param_groups": groups}

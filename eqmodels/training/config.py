@@ -1,40 +1,45 @@
-"""Everything that decides a pretraining run, in one frozen object."""
+"""Everything that decides a pretraining run, in one frozen object of five parts.
+
+No library for dataclasses, command lines and validation together (jsonargparse, tyro, pydantic, cattrs) is used. What
+they offer is a schema that is known when a class is written; here the options of a part are those of whatever its name
+chooses from a registry that users add to, types and defaults are signatures, helps are docstrings, and every rule
+answers in a sentence with a way out. `eqmodels.options` reads signatures and docstrings in 200 lines; a library would
+be a dependency more, and its errors and subclass mechanisms would have to be rewritten for all this.
+"""
 
 from __future__ import annotations
 
-import math
+import contextlib
+import difflib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field, fields
+from typing import Any
 
-from eqmodels.checks import check_count
-from eqmodels.heads import HeadName
-from eqmodels.storage import LARGEST_NUMBER, LONGEST_LOG
-from eqmodels.tasks import PRESETS
-from eqmodels.training.pitfalls import check_augmentation
-from eqmodels.transforms import AugmentationName
+from eqmodels.objectives import OBJECTIVES, objective_options
+from eqmodels.options import Option, options_of
+from eqmodels.registry import without_imports
+from eqmodels.training.formats import FORMAT, nested
+from eqmodels.training.models import model_options
+from eqmodels.training.optimisers import OPTIMISERS, optimiser_options
+from eqmodels.training.parts import (
+    DataConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    OptimisationConfig,
+    Options,
+    RunConfig,
+    data_options,
+)
 
-__all__ = ["CHOICES", "OptimiserName", "PrecisionName", "PretrainConfig", "ScheduleName"]
+__all__ = ["PretrainConfig", "config_options", "flat_fields"]
 
-OptimiserName = Literal["sgd", "adamw"]
-ScheduleName = Literal["cosine", "multistep"]
-PrecisionName = Literal["float32", "bfloat16"]
-
-CHOICES: dict[str, tuple[str, ...]] = {
-    "norm": ("batch", "layer"),
-    "preset": PRESETS,
-    "turn": ("auto", "always"),
-    "head": get_args(HeadName),
-    "augment": get_args(AugmentationName),
-    "optimiser": get_args(OptimiserName),
-    "schedule": get_args(ScheduleName),
-    "precision": get_args(PrecisionName),
+PART_TYPES: dict[str, type] = {
+    "model": ModelConfig,
+    "data": DataConfig,
+    "objective": ObjectiveConfig,
+    "optimisation": OptimisationConfig,
+    "run": RunConfig,
 }
-"""The values of a config that are one of a few words."""
-
-ADDED_LATER = ("class_weight", "class_hidden")
-"""Values that configs are written without at their default: files, and the names of folders that are made of a config,
-are those of before, and earlier versions read them."""
 
 
 @dataclass(frozen=True)
@@ -43,171 +48,167 @@ class PretrainConfig:
 
     (On as many threads and processes: a sum depends, in its last bits, on how it is cut into parts.)
 
-    The folder that holds the data is not part of it, nor the folder of the run.
+    The folder that holds the data is not part of it, nor the folder of the run. No number may be above ``2**32``, which
+    is the largest that a file of a finished run holds.
 
     Args:
-        model: the backbone's name, see `create_model`.
-        norm: the backbone's normalisation, ``"batch"`` or ``"layer"``; the standard networks have the former only.
-        task: the task's name, see `create_task`.
-        preset: of the task, ``"paper"`` or ``"fixed"``.
-        head: ``"linear"``, ``"mlp"`` or ``"equivariant"``.
-        head_hidden: dense channels of the head's hidden layer.
-        head_dropout: dropout in the hidden layer of ``"mlp"``.
-        turn: ``"auto"`` leaves images unturned where an equivariant head makes turned ones superfluous, and there is no
-            class head; ``"always"`` turns them.
-        class_weight: of a head that predicts the class, the dose of its gradient that reaches the backbone: above 0
-            adds class information, 0 observes it, below 0 eliminates it (see `class_information_loss`); None for no
-            class head. Classes are used here and by `limit`, and nowhere else.
-        class_hidden: channels of the class head's hidden layer; 0 for a linear one.
-        augment: ``"none"``, ``"crop_flip"`` or ``"simclr"``, see `create_augmentation`.
-        data: the data set, see `load_data`.
-        limit: number of training images, equally many of every class, the same for every `seed`; None for all.
-        coloured: whether grey images get random colours that do not depend on the class (see
-            `LabelledImages.coloured`).
-        to_rgb: whether a grey channel is repeated three times.
-        size: for ``image_folder``, the side of the images in pixels.
-        epochs: passes over the training images, at most 100,000.
-        batch_size: images of one step, over all processes and accumulated parts; a last, smaller batch is left out.
-        accumulate: parts that a step's images are cut into on each process, to save memory.
-        optimiser: ``"sgd"`` (Nesterov, momentum 0.9) or ``"adamw"``.
-        learning_rate: the largest.
-        final_learning_rate: of ``"cosine"``, what it falls to.
-        schedule: ``"cosine"``, or ``"multistep"``: times 0.2 after 30, 60 and 80% of the steps.
-        warmup_epochs: of linear growth from 0, at the start, at most `epochs`; with ``epochs=1`` and the default, of
-            all there is.
-        weight_decay: L2 penalty (``"sgd"``) or decoupled decay (``"adamw"``).
-        clip_norm: largest norm of the gradient, a finite number; None for no clipping.
-        precision: ``"bfloat16"`` runs the networks under autocast; weights are always float32.
-        channels_last: memory format of images and filters.
-        compile: whether to run through `torch.compile`.
-        seed: of weights, order, augmentation, labels, dropout and the colours of `coloured`, below ``2**32``.
+        model: the backbone and its options.
+        data: the training images.
+        objective: what the network is pretrained for, and its options.
+        optimisation: how long, in which steps, by which rule.
+        run: how it is computed, and from which seed.
 
-    No number may be above ``2**32``, which is the largest that a file of a finished run holds.
-
-    Raises:
-        TypeError: if a count is not an integer, another number no number, or a switch neither True nor False.
-        ValueError: if a value breaks its rule, or the augmentation hides what the task did; the sentence names it.
+    Example:
+        >>> config = PretrainConfig.of(model="c4_resnet18s_w16", task="rotation", epochs=5, kernel_size=5)
+        >>> config.model.options["kernel_size"], config.objective.options["task"], config.optimisation.epochs
+        (5, 'rotation', 5)
     """
 
-    model: str = "c4_resnet18s_w16"
-    norm: Literal["batch", "layer"] = "batch"
-    task: str = "rotation"
-    preset: Literal["paper", "fixed"] = "fixed"
-    head: HeadName = "equivariant"
-    head_hidden: int = 2048
-    head_dropout: float = 0.0
-    turn: Literal["auto", "always"] = "auto"
-    class_weight: float | None = None
-    class_hidden: int = 2048
-    augment: AugmentationName = "simclr"
-    data: str = "fashion_mnist_mini"
-    limit: int | None = None
-    coloured: bool = False
-    to_rgb: bool = False
-    size: int | None = None
-    epochs: int = 15
-    batch_size: int = 128
-    accumulate: int = 1
-    optimiser: OptimiserName = "sgd"
-    learning_rate: float = 0.05
-    final_learning_rate: float = 0.0
-    schedule: ScheduleName = "cosine"
-    warmup_epochs: float = 1.0
-    weight_decay: float = 5e-4
-    clip_norm: float | None = None
-    precision: PrecisionName = "bfloat16"
-    channels_last: bool = True
-    compile: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        self._check_types()
-        if self.seed >= 2**32:
-            raise ValueError(f"seed must be below 2**32; got {self.seed}. Pass 0.")
-        if self.batch_size % self.accumulate:
-            raise ValueError(
-                f"batch_size must be a multiple of accumulate; got {self.batch_size} and {self.accumulate}. "
-                f"Pass batch_size={self.accumulate * max(self.batch_size // self.accumulate, 1)}."
-            )
-        for name in ("learning_rate", "weight_decay", "warmup_epochs"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(
-                    f"{name} must be a finite number of at least 0; got {getattr(self, name)}. "
-                    f"Pass {getattr(type(self), name)}."
-                )
-        if self.warmup_epochs > self.epochs:
-            raise ValueError(
-                f"warmup_epochs must be at most epochs, or learning_rate is never reached; got {self.warmup_epochs} "
-                f"and {self.epochs}. Pass warmup_epochs={self.epochs}, or more epochs."
-            )
-        if not 0 <= self.final_learning_rate <= self.learning_rate:
-            raise ValueError(
-                f"final_learning_rate must lie between 0 and learning_rate; got {self.final_learning_rate}. Pass 0."
-            )
-        if not 0 <= self.head_dropout < 1:
-            raise ValueError(f"head_dropout must be at least 0 and below 1; got {self.head_dropout}. Pass 0.")
-        if self.class_weight is not None and not math.isfinite(self.class_weight):
-            raise ValueError(
-                f"class_weight must be a finite number; got {self.class_weight}. Pass 0.5 to add class information, -9 "
-                "to eliminate it, or leave it out for no class head."
-            )
-        if self.clip_norm is not None and not 0 < self.clip_norm < float("inf"):
-            raise ValueError(
-                f"clip_norm must be a positive finite number; got {self.clip_norm}. Pass 1, or leave it out."
-            )
-        self._check_largest()
-        for name, allowed in CHOICES.items():
-            if (value := getattr(self, name)) not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {value!r}. Use {allowed[0]!r}.")
-        check_augmentation(self.augment, self.task)
-
-    def _check_types(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("accumulate", 1), ("head_hidden", 1), ("seed", 0)):
-            check_count(name, getattr(self, name), least)
-        check_count("class_hidden", self.class_hidden, 0)
-        for name in ("limit", "size"):
-            if getattr(self, name) is not None:
-                check_count(name, getattr(self, name))
-        reals = ("learning_rate", "final_learning_rate", "weight_decay", "warmup_epochs", "head_dropout")
-        for name in (*reals, "clip_norm", "class_weight"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) and not (name not in reals and value is None):
-                raise TypeError(f"{name} must be a number; got {value!r}. Pass {getattr(type(self), name)}.")
-        for name in ("coloured", "to_rgb", "channels_last", "compile"):
-            if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"{name} must be True or False; got {getattr(self, name)!r}.")
-
-    def _check_largest(self) -> None:
-        """What could not be written when the run is done is refused before it starts."""
-        if self.epochs > LONGEST_LOG:
-            raise ValueError(f"epochs must be at most {LONGEST_LOG}; got {self.epochs}. Pass {LONGEST_LOG} or less.")
-        for name, value in asdict(self).items():
-            if isinstance(value, int | float) and abs(value) > LARGEST_NUMBER:
-                raise ValueError(f"{name} must be at most 2**32; got {value}. Pass {getattr(type(self), name)}.")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The values by name, ready for JSON; of `ADDED_LATER` only those that are not the default."""
-        values = asdict(self)
-        return {
-            name: values[name]
-            for name in values
-            if name not in ADDED_LATER or values[name] != getattr(PretrainConfig, name)
-        }
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    optimisation: OptimisationConfig = field(default_factory=OptimisationConfig)
+    run: RunConfig = field(default_factory=RunConfig)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> PretrainConfig:
-        """The config of such values; those that are left out have their defaults.
+    def of(cls, base: Mapping[str, Any] | None = None, /, **values: Any) -> PretrainConfig:  # noqa: ANN401
+        """A config of values side by side, each brought to the part that has it.
+
+        ``model``, ``data``, ``objective`` and ``optimiser`` are names; all else is a field of a part, or an option of
+        the model, the data, the objective or the optimiser that is named.
+
+        Args:
+            base: a config as a file has it, of any format, whose values hold where none is given here; None for the
+                defaults. Where another objective, data set or optimiser is named, the options of the base's are left.
+            **values: by name.
 
         Raises:
-            ValueError: if a name is unknown or a value breaks its rule.
+            TypeError: if nothing has such a name (gives the nearest), or a value is of a wrong type.
+            ValueError: if a value breaks its rule, a name is unknown, or several parts have an option of the name.
+        """
+        for name, registry in (("objective", OBJECTIVES), ("optimiser", OPTIMISERS)):
+            if name in values:
+                registry.find(values[name])
+        # What stands in a file causes no import; what somebody passed has been looked up by now.
+        with contextlib.nullcontext() if base is None else without_imports():
+            return _built(_merged({part: {} for part in PART_TYPES} if base is None else nested(base), values))
+
+    def replaced(self, **values: Any) -> PretrainConfig:  # noqa: ANN401
+        """The same config with other values, see `of`.
+
+        Raises:
+            TypeError, ValueError: as `of`.
+        """
+        return type(self).of(self.to_dict(), **values)
+
+    def flat(self) -> dict[str, Any]:
+        """All values side by side, by the names that `of` takes; options at their defaults too, but for the model's."""
+        values: dict[str, Any] = {}
+        for part in PART_TYPES:
+            for one in fields(chosen := getattr(self, part)):
+                if one.name == "options":
+                    values |= chosen.options.to_dict()
+                else:
+                    values[_flat_name(part, one.name)] = getattr(chosen, one.name)
+        return values
+
+    def to_dict(self) -> dict[str, Any]:
+        """The parts by name and the format, ready for JSON."""
+        content: dict[str, Any] = {"format": FORMAT}
+        for part in PART_TYPES:
+            values = {one.name: getattr(getattr(self, part), one.name) for one in fields(getattr(self, part))}
+            content[part] = {
+                name: value.to_dict() if isinstance(value, Options) else value for name, value in values.items()
+            }
+        return content
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> PretrainConfig:
+        """The config that `to_dict` wrote, or that an earlier version wrote flat; what is left out has its default.
+
+        Nothing is imported because of it: what it names must be registered already.
+
+        Raises:
+            ValueError: if a name is unknown, a value breaks its rule, or the format is another.
             TypeError: if a value is of a wrong type.
         """
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise ValueError(f"a pretraining config has no {unknown[0]!r}; it has {', '.join(sorted(known))}.")
-        return cls(**values)
+        with without_imports():
+            return _built(nested(content))
 
     def differences(self, other: PretrainConfig) -> dict[str, tuple[Any, Any]]:
-        """The values that differ, own and other's, by name."""
-        own, others = asdict(self), asdict(other)
-        return {name: (own[name], others[name]) for name in own if own[name] != others[name]}
+        """The values that differ, own and other's, by their flat names; None for an option that one does not have."""
+        own, others = self.flat(), other.flat()
+        names = dict.fromkeys((*own, *others))
+        return {name: (own.get(name), others.get(name)) for name in names if own.get(name) != others.get(name)}
+
+
+def flat_fields() -> dict[str, tuple[str, str, Option]]:
+    """The values that every config has, by their flat names: part, field and what is known of it."""
+    return {
+        _flat_name(part, name): (part, name, option)
+        for part, kind in PART_TYPES.items()
+        for name, option in options_of(kind, without=("options",)).items()
+    }
+
+
+def config_options(values: Mapping[str, Any]) -> dict[str, dict[str, Option]]:
+    """The options beside these that a config has, by part: those of the model, objective, data and optimiser named.
+
+    Args:
+        values: flat; those that are missing have their defaults.
+
+    Raises:
+        ValueError: if a name is unknown.
+    """
+    chosen = {name: values.get(name, option.default) for name, (_, _, option) in flat_fields().items()}
+    return {
+        "model": model_options(chosen["model"], backend=values.get("backend")),
+        "data": data_options(chosen["data"]),
+        "objective": objective_options(chosen["objective"]),
+        "optimisation": optimiser_options(chosen["optimiser"]),
+    }
+
+
+def _flat_name(part: str, name: str) -> str:
+    return part if name == "name" else name
+
+
+def _merged(parts: dict[str, dict[str, Any]], values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The parts with flat values in their places."""
+    fixed, rest = flat_fields(), dict(values)
+    for name in [name for name in values if name in fixed]:
+        part, own, option = fixed[name]
+        names_options = own == "name" or name == "optimiser"
+        if names_options and part != "model" and parts[part].get(own, option.default) != rest[name]:
+            parts[part]["options"] = {}
+        parts[part][own] = rest.pop(name)
+    named = {_flat_name(part, own): value for part, chosen in parts.items() for own, value in chosen.items()}
+    owners = config_options(named | parts["model"].get("options", {}) | rest) if rest else {}
+    for name, value in rest.items():
+        having = [part for part, options in owners.items() if name in options]
+        if len(having) > 1:
+            raise ValueError(
+                f"{name} is an option of the {' and of the '.join(having)}, and one word cannot be both; got "
+                f"{value!r}. Pass PretrainConfig its parts, such as {PART_TYPES[having[0]].__name__}."
+            )
+        if not having:
+            everything = [*fixed, *(option for options in owners.values() for option in options)]
+            nearest = difflib.get_close_matches(name, everything, n=1) or everything[:1]
+            chosen = ", ".join(str(named.get(part, fixed[part][2].default)) for part in ("model", "objective"))
+            raise TypeError(
+                f"a pretraining of {chosen} has no {name!r}; it has {', '.join(sorted(everything))}. Use "
+                f"{nearest[0]!r}, or drop it."
+            )
+        parts[having[0]].setdefault("options", {})[name] = value
+    return parts
+
+
+def _built(parts: Mapping[str, Mapping[str, Any]]) -> PretrainConfig:
+    """The config of such parts."""
+    built = {}
+    for part, kind in PART_TYPES.items():
+        known = [one.name for one in fields(kind)]
+        if unknown := sorted(set(parts[part]) - set(known)):
+            raise TypeError(f"the {part} of a pretraining config has no {unknown[0]!r}; it has {', '.join(known)}.")
+        built[part] = kind(**parts[part])
+    return PretrainConfig(**built)

@@ -44,20 +44,26 @@ class World:
         """Whether batch statistics are those of all processes: on GPUs, where PyTorch synchronises them."""
         return self.size > 1 and self.device.type == "cuda"
 
-    def share(self, batch: Tensor) -> Tensor:
-        """The rows of a global batch that this process computes; all processes together have each row once."""
-        return batch.chunk(self.size)[self.rank] if self.size > 1 else batch
+    def rows(self, size: int) -> slice:
+        """The rows of a global batch that this process computes; all processes together have each row once.
+
+        Args:
+            size: images of the global batch, a multiple of the number of processes.
+        """
+        own = size // self.size
+        return slice(self.rank * own, (self.rank + 1) * own)
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum over all processes, on each of them; it may change the argument."""
+        """The sum over all processes, on each of them; of one process, the values themselves, where they are."""
         if self.size > 1:
+            values = values.to(self.device)
             distributed.all_reduce(values)
         return values
 
     def barrier(self) -> None:
         """Waits for all processes."""
         if self.size > 1:
-            self.sum(torch.zeros(1, device=self.device)).item()
+            self.sum(torch.zeros(1)).item()
 
     def from_writer(self, function: Callable[[], T]) -> T:
         """What the function gives on the writer, on every process; the others wait and do not call it.

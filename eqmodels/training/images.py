@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from eqmodels.data import LabelledImages, Split, load_data
+from eqmodels.data import Source, Split, balanced_subset, coloured, load_data, statistics, to_rgb
 from eqmodels.training.config import PretrainConfig
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["differing_images", "marks_of", "prepared_images", "preprocessing_of", "training_images"]
+__all__ = ["differing_images", "label_marks", "marks_of", "prepared_images", "preprocessing_of", "training_images"]
 
 
-def training_images(config: PretrainConfig, root: str | Path | None = None) -> LabelledImages:
+def training_images(config: PretrainConfig, root: str | Path | None = None) -> Source:
     """The training images of a config.
 
     Args:
@@ -24,13 +25,14 @@ def training_images(config: PretrainConfig, root: str | Path | None = None) -> L
         ValueError: if the data set is unknown, or has fewer images than `limit`.
         FileNotFoundError: if its files are nowhere.
     """
-    data = load_data(config.data, "train", root=root, size=config.size)
-    if config.limit is not None and config.limit != len(data):
-        data = data.balanced_subset(config.limit)
+    chosen = config.data
+    data = load_data(chosen.name, "train", root=root, **chosen.options)
+    if chosen.limit is not None and chosen.limit != len(data):
+        data = balanced_subset(data, chosen.limit)
     return prepared_images(config, data)
 
 
-def prepared_images(config: PretrainConfig, data: LabelledImages, split: Split = "train") -> LabelledImages:
+def prepared_images(config: PretrainConfig, data: Source, split: Split = "train") -> Source:
     """Images of a data set with the colours and channels that a config asks for.
 
     Args:
@@ -41,20 +43,26 @@ def prepared_images(config: PretrainConfig, data: LabelledImages, split: Split =
     Raises:
         ValueError: if images that have colours are to be coloured.
     """
-    if config.coloured:
-        data = data.coloured(seed=2 * config.seed + (split == "test"))
-    return data.to_rgb() if config.to_rgb else data
+    if config.data.coloured:
+        data = coloured(data, seed=2 * config.run.seed + (split == "test"))
+    return to_rgb(data) if config.data.to_rgb else data
 
 
-def preprocessing_of(data: LabelledImages) -> Preprocessing:
+def preprocessing_of(data: Source) -> Preprocessing:
     """That of a network trained on such images."""
-    mean, deviation = data.statistics()
-    return Preprocessing(mean, deviation, (data.images.shape[-2], data.images.shape[-1]))
+    mean, deviation = statistics(data)
+    return Preprocessing(mean, deviation, data.size)
 
 
 def marks_of(number: int | None, preprocessing: Preprocessing) -> dict[str, object]:
     """What tells so many images of such a preprocessing from others."""
     return {"number": number, **asdict(preprocessing)}
+
+
+def label_marks(data: Source) -> dict[str, object]:
+    """What tells the labels of images from others."""
+    digest = hashlib.sha256(data.labels.long().contiguous().numpy().tobytes()).hexdigest()
+    return {"classes": len(data.classes), "labels": digest[:16]}
 
 
 def differing_images(there: Mapping[str, object], here: Mapping[str, object]) -> dict[str, tuple[object, object]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from eqmodels.data import LabelledImages
+from eqmodels.data import Source
 from eqmodels.storage import CONFIG, claimed_folder
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.distributed import joined_world
@@ -19,7 +19,7 @@ from eqmodels.training.interrupt import Interrupt
 from eqmodels.training.log import check_tensorboard, tensorboard_rows
 from eqmodels.training.pretraining import Pretraining
 from eqmodels.training.run import Run, check_savable, load_run, save_run
-from eqmodels.training.snapshot import snapshot
+from eqmodels.training.snapshots import snapshot
 
 __all__ = ["pretrain"]
 
@@ -29,7 +29,7 @@ def pretrain(
     folder: str | Path,
     *,
     root: str | Path | None = None,
-    data: LabelledImages | None = None,
+    data: Source | None = None,
     device: str | torch.device | None = None,
     checkpoint_seconds: float = 60.0,
     tensorboard: bool = False,
@@ -88,9 +88,7 @@ def pretrain(
         return finished
 
 
-def _finished_run(
-    config: PretrainConfig, folder: Path, data: LabelledImages | None, root: str | Path | None
-) -> Run | None:
+def _finished_run(config: PretrainConfig, folder: Path, data: Source | None, root: str | Path | None) -> Run | None:
     """The run that a folder holds, if it is done.
 
     Raises:
@@ -102,7 +100,7 @@ def _finished_run(
         return None
     run = load_run(folder)
     differences = run.config.differences(config)
-    if data is None and config.data == "image_folder" and not differences:
+    if data is None and config.data.name == "image_folder" and not differences:
         data = training_images(config, root)
     if data is not None:
         differences |= differing_images(run.image_marks(), marks_of(len(data), preprocessing_of(data)))
@@ -113,14 +111,14 @@ def _finished_run(
 
 def _train(run: Pretraining, folder: Path, checkpoint_seconds: float, *, tensorboard: bool, quiet: bool) -> None:
     """All steps that are left, with a checkpoint now and then and after every epoch."""
-    config, world, steps = run.config, run.world, run.steps_per_epoch
+    world, steps, epochs = run.world, run.steps_per_epoch, run.config.optimisation.epochs
     run.network.train()
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(
             tqdm(
-                total=config.epochs * steps,
+                total=epochs * steps,
                 initial=run.progress.epoch * steps + run.progress.step,
-                desc=config.model,
+                desc=run.config.model.name,
                 unit="step",
                 disable=quiet or not world.is_writer,
             )
@@ -129,7 +127,7 @@ def _train(run: Pretraining, folder: Path, checkpoint_seconds: float, *, tensorb
         add_row = stack.enter_context(rows) if rows else None
         interrupt = stack.enter_context(Interrupt())
         saved = time.monotonic()
-        while run.progress.epoch < config.epochs:
+        while run.progress.epoch < epochs:
             started = time.monotonic()
             run.step()
             now = time.monotonic()
@@ -137,7 +135,7 @@ def _train(run: Pretraining, folder: Path, checkpoint_seconds: float, *, tensorb
             bar.update()
             # All processes stop or save at the same step: whichever wants to, says so to all.
             wishes = torch.tensor([interrupt.requested, now - saved >= checkpoint_seconds], dtype=torch.int64)
-            stop, due = world.sum(wishes.to(world.device)).tolist()
+            stop, due = world.sum(wishes).tolist()
             done = run.progress.step == steps
             if done:
                 row = run.end_epoch()

@@ -1,14 +1,14 @@
-"""The optimiser and the learning rate of every step."""
+"""The optimiser of a config, and the learning rate of every step."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from typing import Any
 
 import torch
-from torch import nn
 
-from eqmodels.training.config import PretrainConfig
+from eqmodels.training.optimisers import OPTIMISERS
+from eqmodels.training.parts import OptimisationConfig
 
 __all__ = ["create_optimiser", "learning_rate_at"]
 
@@ -16,16 +16,13 @@ MILESTONES, DECAY = (30, 60, 80), 0.2
 """Per cent of the steps: epochs 60, 120 and 160 of 200, Wang et al. 2024, arXiv 2411.06508."""
 
 
-def create_optimiser(config: PretrainConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+def create_optimiser(config: OptimisationConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
     """The optimiser of a config; `learning_rate_at` sets its rate before every step."""
-    if config.optimiser == "adamw":
-        return torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
-    return torch.optim.SGD(
-        parameters, lr=config.learning_rate, momentum=0.9, nesterov=True, weight_decay=config.weight_decay
-    )
+    make = OPTIMISERS.find(config.optimiser)
+    return make(groups, learning_rate=config.learning_rate, weight_decay=config.weight_decay, **config.options)
 
 
-def learning_rate_at(config: PretrainConfig, step: int, steps_per_epoch: int) -> float:
+def learning_rate_at(config: OptimisationConfig, step: int, steps_per_epoch: int) -> float:
     """The learning rate of a step, a pure function of its number.
 
     With ``W`` steps of warm-up and ``T`` in all, it is ``learning_rate (step + 1) / W`` before step W. After it,

@@ -2,59 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import nn
 
-from eqmodels.data import LabelledImages
+from eqmodels.backbones import Backbone
+from eqmodels.data import Source
 from eqmodels.layers import FieldLayerNorm2d
-from eqmodels.tasks import Grayscale, Task, create_task, indistinct_labels
-from eqmodels.transforms import (
-    Augmentation,
-    AugmentationName,
-    Compose,
-    RandomGrayscale,
-    RandomHorizontalFlip,
-    create_augmentation,
-)
+from eqmodels.training.distributed import World
+from eqmodels.training.parts import OptimisationConfig
 
-__all__ = ["check_augmentation", "check_colours", "check_norms"]
-
-
-def check_augmentation(augment: AugmentationName, task_name: str) -> None:
-    """Refuses an augmentation after which nobody can tell what the task did.
-
-    A left-right flip before the task is one more factor of what moved the image, and is nobody's label: two labels must
-    not become each other by it.
-
-    Raises:
-        ValueError: if the labels are hidden, or the task is unknown.
-    """
-    parts, task = _parts(create_augmentation(augment)), create_task(task_name)
-    tasks = task.components
-    flips = any(isinstance(part, RandomHorizontalFlip) for part in parts)
-    if flips and (pair := indistinct_labels(tasks, flipped=True)) is not None:
-        first, second = (" and ".join(map(str, labels)) for labels in pair)
-        raise ValueError(
-            f"augment={augment!r} flips every other image before the task, so that nobody can tell the labels {first} "
-            f"of task={task_name!r} from {second}. Pass augment='none', or leave a flip out of the task."
-        )
-    if any(isinstance(part, RandomGrayscale) for part in parts) and any(isinstance(one, Grayscale) for one in tasks):
-        raise ValueError(
-            f"augment={augment!r} makes images grey before the task, so that nobody can tell what task={task_name!r} "
-            "made grey. Pass augment='none' or augment='crop_flip'."
-        )
-
-
-def check_colours(task: Task, data: LabelledImages) -> None:
-    """Refuses to ask whether the colour was taken out of images that have none.
-
-    Raises:
-        ValueError: if no image has a colour, and a task is about it.
-    """
-    if any(isinstance(one, Grayscale) for one in task.components) and not data.has_colour:
-        raise ValueError(
-            f"task={task.name!r} asks whether the colour was taken out of the image, and no image of {data.name} has "
-            "any. Pass coloured=True (--coloured), or choose another task."
-        )
+__all__ = ["check_batches", "check_norms", "check_statistics"]
 
 
 def check_norms(name: str, model: nn.Module) -> None:
@@ -77,8 +35,48 @@ def check_norms(name: str, model: nn.Module) -> None:
         )
 
 
-def _parts(augmentation: Augmentation) -> list[Augmentation]:
-    """The augmentations that one is made of."""
-    if not isinstance(augmentation, Compose):
-        return [augmentation]
-    return [part for whole in augmentation.parts for part in _parts(whole)]
+def check_batches(config: OptimisationConfig, data: Source, world: World) -> None:
+    """Refuses a batch that does not divide over processes and parts, and fewer images than a batch.
+
+    Raises:
+        ValueError: if it is such.
+    """
+    parts = world.size * config.accumulate
+    if config.batch_size % parts:
+        raise ValueError(
+            f"batch_size must be a multiple of processes x accumulate, {world.size} x {config.accumulate}; got "
+            f"{config.batch_size}. Pass batch_size={parts * max(config.batch_size // parts, 1)}."
+        )
+    if len(data) < config.batch_size:
+        way_out = f"Pass batch_size={len(data) // parts * parts}" if len(data) >= parts else "Collect more"
+        raise ValueError(
+            f"a step needs batch_size={config.batch_size} images; {data.name} has {len(data)}. {way_out}, or use "
+            "another data set."
+        )
+
+
+def check_statistics(name: str, backbone: Backbone, data: Source, config: OptimisationConfig, world: World) -> None:
+    """Refuses batch normalisation of a single value of a field, which has no variance.
+
+    Args:
+        name: of the backbone.
+        backbone: the network.
+        data: the images.
+        config: how a batch is cut.
+        world: the processes that share it.
+
+    Raises:
+        ValueError: if there would be one.
+    """
+    parts = world.size * config.accumulate
+    # The last map is the smallest. A field has a value for every element of the group.
+    reduction, (height, width) = backbone.feature_info[-1]["reduction"], data.size
+    pixels = math.ceil(height / reduction) * math.ceil(width / reduction)
+    values = config.batch_size // parts * pixels * backbone.group.order
+    normalised = any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules())
+    if values == 1 and normalised and not world.shares_statistics:
+        raise ValueError(
+            f"batch normalisation needs more than one value of a channel; model={name!r} makes one pixel of "
+            f"{height}x{width}, and batch_size={config.batch_size} is one image at a time of processes x accumulate, "
+            f"{world.size} x {config.accumulate}. Pass batch_size={2 * parts}, or larger images."
+        )

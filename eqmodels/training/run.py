@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from eqmodels.backbones import Backbone
 from eqmodels.backbones.describe import check_description, describe_network, preprocessing_from
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.golden import check_golden, golden_features
-from eqmodels.backbones.names import current_name
-from eqmodels.data import LabelledImages
+from eqmodels.data import Source
 from eqmodels.layers import GlobalPoolMode
+from eqmodels.objectives import ClassInformation, Objective, Prediction
 from eqmodels.storage import (
     CONFIG,
     WEIGHTS,
@@ -30,13 +31,13 @@ from eqmodels.storage import (
     reason_of,
     write_network,
 )
-from eqmodels.tasks import Task
-from eqmodels.training.checkpoint import Progress, open_checkpoint
+from eqmodels.tasks import NoTask, Task
+from eqmodels.training.checkpoint import open_checkpoint, progress_of
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import TrainingError
 from eqmodels.training.images import marks_of
+from eqmodels.training.learner import Learner, build_learner
 from eqmodels.training.log import Row
-from eqmodels.training.model import EsslModel, build_model
 from eqmodels.transforms import Preprocessing
 
 __all__ = ["Run", "check_savable", "load_run", "load_unfinished", "provenance", "save_run"]
@@ -48,8 +49,7 @@ class Run:
 
     Attributes:
         config: of the run.
-        model: backbone and heads, in eval mode.
-        task: what the heads predict.
+        model: network and objective, in eval mode.
         preprocessing: what images go through first.
         log: one row an epoch.
         provenance: versions, machine, duration and data of the training.
@@ -57,12 +57,51 @@ class Run:
     """
 
     config: PretrainConfig
-    model: EsslModel
-    task: Task
+    model: Learner
     preprocessing: Preprocessing
     log: list[Row]
     provenance: dict[str, Any]
     sha256: str = ""
+
+    @property
+    def backbone(self) -> Backbone:
+        """The encoder that was pretrained; it is the run's own, not a copy."""
+        return self.model.backbone
+
+    @property
+    def objective(self) -> Objective:
+        """What it was pretrained for, with the modules that learned beside it."""
+        return self.model.objective
+
+    @property
+    def pose(self) -> nn.Module | None:
+        """What predicts the pose of regular features, for canonical ones; None if nothing does."""
+        return self.objective.pose
+
+    @property
+    def task(self) -> Task:
+        """What the heads predict, `NoTask` of an objective that is no prediction."""
+        return self.objective.task if isinstance(self.objective, Prediction) else NoTask()
+
+    @property
+    def heads(self) -> nn.ModuleList:
+        """The heads of a prediction, one a component of the task; none of another objective."""
+        return self.objective.heads if isinstance(self.objective, Prediction) else nn.ModuleList()
+
+    @property
+    def class_information(self) -> ClassInformation | None:
+        """The class head of a prediction; None for none."""
+        return self.objective.class_information if isinstance(self.objective, Prediction) else None
+
+    @property
+    def name(self) -> str:
+        """The backbone's name."""
+        return self.config.model.name
+
+    @property
+    def augmentation(self) -> str:
+        """That of the training images, as `create_augmentation` takes it; ``"none"`` of an objective without one."""
+        return str(self.config.objective.options.get("augment", "none"))
 
     def encoder(self, global_pool: GlobalPoolMode = "invariant", *, num_classes: int = 0) -> Backbone:
         """The backbone alone, a copy in eval mode: from normalised images to feature vectors.
@@ -76,7 +115,7 @@ class Run:
         """
         encoder, pose = copy.deepcopy(self.model.backbone), None
         if global_pool.startswith("canonical"):
-            pose = copy.deepcopy(self.model.pose)
+            pose = copy.deepcopy(self.pose)
         encoder.reset_classifier(num_classes, global_pool, pose=pose)
         encoder.preprocessing = self.preprocessing
         return encoder.eval()
@@ -87,7 +126,7 @@ class Run:
         Args:
             license_name: of the weights.
         """
-        canonical = self.model.pose is not None and self.model.backbone.group.order > 1
+        canonical = self.pose is not None and self.backbone.group.order > 1
         return describe_network(self.encoder("canonical" if canonical else "invariant"), license_name=license_name)
 
     def content(self) -> dict[str, Any]:
@@ -129,7 +168,7 @@ def check_savable(run: Run) -> None:
 def save_run(folder: str | Path, run: Run) -> str:
     """Writes weights and config, both or none: a folder with a config is complete. Sets and returns the run's sha256.
 
-    The tensors are those of `EsslModel`, ``backbone.``, ``heads.`` and, of a class head, ``class_information.``; the
+    The tensors are those of `Learner`: ``backbone.`` and, of a prediction, ``heads.`` and ``class_information.``; the
     config is that of the encoder (see `describe_network`) with ``pretraining``, ``log`` and ``provenance`` of the run.
 
     Raises:
@@ -160,43 +199,30 @@ def load_run(folder: str | Path) -> Run:
     file = folder / WEIGHTS
     layout = read_layout(file)
     try:
-        config = PretrainConfig.from_dict(_renamed(content["pretraining"]))
+        config = PretrainConfig.from_dict(content["pretraining"])
         preprocessing = preprocessing_from(content["preprocessing"])
         if preprocessing is None:
             raise ValueError("a run has a preprocessing, and this one has none")
-        num_classes = _num_classes(config, content["provenance"])
+        num_classes = _num_classes(content["provenance"])
         with torch.device("meta"):
-            expected, _ = build_model(config, len(preprocessing.mean), num_classes)
+            expected = build_learner(config, preprocessing, num_classes)
     except (ValueError, TypeError) as error:
         raise StorageError(f"{folder / CONFIG} describes no run: {error} Nothing was built.") from error
     check_layout(file, layout, expected.state_dict())
     state = read_weights(file, content["sha256"])
-    model, task = build_model(config, len(preprocessing.mean), num_classes)
+    model = build_learner(config, preprocessing, num_classes)
     model.load_state_dict(state)
-    run = Run(config, model.eval(), task, preprocessing, content["log"], content["provenance"], content["sha256"])
+    run = Run(config, model.eval(), preprocessing, content["log"], content["provenance"], content["sha256"])
     description = run.description(license_name=content["pretrained_cfg"].get("license", ""))
     check_description(description, content, folder / CONFIG)
     check_golden(run.encoder(), content["golden"], str(file))
     return run
 
 
-def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A flat config, in which ``resnet18`` may have the small stem, with the names of today."""
-    return {**values, "model": current_name(values["model"])} if isinstance(values.get("model"), str) else {**values}
-
-
-def _num_classes(config: PretrainConfig, sources: Mapping[str, Any]) -> int:
-    """The classes that the class head of a run predicts, those of its data; 0 without one.
-
-    Raises:
-        ValueError: if the provenance does not name them.
-    """
-    if config.class_weight is None:
-        return 0
+def _num_classes(sources: Mapping[str, Any]) -> int:
+    """The classes of the data of a run; 0 if the provenance does not name them."""
     classes = _data_of(sources).get("classes")
-    if not isinstance(classes, list):
-        raise ValueError("its class head needs the names of the classes in provenance, and there are none.")
-    return len(classes)
+    return len(classes) if isinstance(classes, list) else 0
 
 
 def _data_of(sources: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,17 +242,17 @@ def load_unfinished(file: str | Path) -> Run:
         preprocessing = preprocessing_from(content["images"])
         if preprocessing is None:
             raise ValueError("it does not say how images are normalised")
-        model, task = build_model(config, len(preprocessing.mean), content["images"].get("classes", 0))
+        model = build_learner(config, preprocessing, content["images"].get("classes", 0))
         model.load_state_dict(content["model"])
-        progress = Progress(**content["progress"])
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        progress = progress_of(content, model.objective)
+    except (KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise TrainingError(
             f"{file} cannot be loaded ({reason_of(error)}). Let its run go on to the end first."
         ) from error
-    return Run(config, model.eval(), task, preprocessing, progress.log, {"unfinished": True, "epochs": progress.epoch})
+    return Run(config, model.eval(), preprocessing, progress.log, {"unfinished": True, "epochs": progress.epoch})
 
 
-def provenance(data: LabelledImages, seconds: float, processes: int) -> dict[str, Any]:
+def provenance(data: Source, seconds: float, processes: int) -> dict[str, Any]:
     """Where weights come from: data, versions, machine and duration."""
     return {
         "data": {"name": data.name, "images": len(data), "channels": data.channels, "classes": list(data.classes)},

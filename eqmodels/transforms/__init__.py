@@ -4,12 +4,13 @@ from eqmodels.transforms.augmentation import Augmentation, Compose, NoAugmentati
 from eqmodels.transforms.colour import ColourJitter, RandomGrayscale, adjust_hue
 from eqmodels.transforms.crop import RandomCrop, RandomHorizontalFlip, RandomResizedCrop
 from eqmodels.transforms.preprocessing import Pixels, Preprocessing
-from eqmodels.transforms.presets import AugmentationName, create_augmentation
+from eqmodels.transforms.presets import crop_flip, simclr
+from eqmodels.transforms.registry import AUGMENTATIONS, create_augmentation, register_augmentation
 from eqmodels.transforms.view import ViewParameters
 
 __all__ = [
+    "AUGMENTATIONS",
     "Augmentation",
-    "AugmentationName",
     "ColourJitter",
     "Compose",
     "NoAugmentation",
@@ -22,4 +23,7 @@ __all__ = [
     "ViewParameters",
     "adjust_hue",
     "create_augmentation",
+    "crop_flip",
+    "register_augmentation",
+    "simclr",
 ]

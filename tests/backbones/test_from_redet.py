@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
-import sys
 
 import pytest
 import torch
@@ -16,7 +14,8 @@ from eqmodels.backbones import RedetReport, SteerableResNet, from_redet
 from eqmodels.backbones.escnn_modules import import_escnn
 from eqmodels.backbones.escnn_weights import pair_kernels
 from eqmodels.evaluation import assert_equivariant
-from eqmodels.layers import FieldBatchNorm2d, SteerableConv2d, to_field_major, to_group_major
+from eqmodels.fields import Regular
+from eqmodels.layers import FieldBatchNorm2d, SteerableConv2d
 
 BASIS = "_basisexpansion.block_expansion_('regular', 'regular').sampled_basis"
 STRIDED = [f"layer{stage}.0.{name}" for stage in (2, 3, 4) for name in ("conv2", "downsample.0")]
@@ -52,7 +51,7 @@ def redet_state(model: SteerableResNet, form: str = "coefficients") -> dict[str,
         elif isinstance(module, FieldBatchNorm2d):
             state |= {f"{layer}.batch_norm_[{order}].{key}": value for key, value in module.bn.state_dict().items()}
             state[f"{layer}.indices_{order}"] = torch.tensor([0, order * module.fields])
-    state["head.fc.weight"] = to_field_major(model.fc.weight, model.group)
+    state["head.fc.weight"] = model.map_field.to_escnn(model.fc.weight)
     state["head.fc.bias"] = model.fc.bias
     return {name: tensor.detach().clone() for name, tensor in state.items()}
 
@@ -96,7 +95,7 @@ def our_stages(model: SteerableResNet, images: Tensor) -> list[Tensor]:
     maps, stages = model.stem(images), []
     for name in ("layer1", "layer2", "layer3", "layer4"):
         maps = model.get_submodule(name)(maps)
-        stages.append(to_field_major(maps, model.group))
+        stages.append(Regular(model.group, maps.shape[1] // model.group.order).to_escnn(maps))
     return stages
 
 
@@ -196,8 +195,6 @@ def test_depth_group_and_channels_are_read_off_the_checkpoint(architecture, grou
 @pytest.fixture(scope="module")
 def escnn_layers() -> dict[str, nn.Module]:
     """escnn's layers with ReDet's options, at three places of the network, in eval mode: there they hold filters."""
-    if sys.version_info >= (3, 13) and importlib.util.find_spec("escnn") is None:
-        pytest.skip("escnn needs numpy below 2, which has no wheels for Python 3.13 and later")
     escnn, group = import_escnn(), PlanarGroup.parse("c8")
     images, two, eight = escnn.images(group, 3), escnn.regular(group, 2), escnn.regular(group, 8)
 
@@ -219,6 +216,7 @@ def escnn_layers() -> dict[str, nn.Module]:
     return {name: layer.eval() for name, layer in {**layers, "bn1": norm}.items()}
 
 
+@pytest.mark.escnn
 @pytest.mark.parametrize("form", FORMS)
 def test_every_kind_of_layer_is_escnns(network, escnn_layers, form):
     state = redet_state(network)
@@ -234,9 +232,9 @@ def test_every_kind_of_layer_is_escnns(network, escnn_layers, form):
     for name, theirs in escnn_layers.items():
         assert residuals[name] < 1e-6
         maps = torch.randn(2, theirs.in_type.size, 17, 21)
-        grouped = maps if name == "conv1" else to_group_major(maps, "c8")
+        grouped = ours[name].in_field.from_escnn(maps)
         with torch.no_grad():
-            expected = to_group_major(theirs(theirs.in_type(maps)).tensor, "c8")
+            expected = ours[name].out_field.from_escnn(theirs(theirs.in_type(maps)).tensor)
             assert distance(ours[name](grouped), expected) < 1e-5, name
 
 
@@ -268,7 +266,7 @@ def test_of_a_detector_only_the_backbone_is_mapped(small_state):
     assert "0 with a residual, 2 not mapped" in str(report)
     raw, _ = from_redet({f"backbone.{name}": tensor for name, tensor in state.items()} | classifier)
     assert raw.num_classes == 5
-    assert torch.equal(raw.fc.weight, to_group_major(classifier["head.fc.weight"], "c8"))
+    assert torch.equal(raw.fc.weight, raw.map_field.from_escnn(classifier["head.fc.weight"]))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])

@@ -69,8 +69,8 @@ def test_the_goal_is_reached_by_accuracy_and_by_cost(monkeypatch, c4, times, wor
 
     def summary(row):
         found, values = original(row), c4 if row == C4 else (0.85, 0.851, 0.849)
-        features = tuple(replace(entry, accuracy=estimate(values)) for entry in found.features)
-        return replace(found, features=features)
+        kinds = tuple(replace(entry, accuracy=estimate(values)) for entry in found.kinds)
+        return replace(found, kinds=kinds)
 
     monkeypatch.setattr(tables, "summary", summary)
     monkeypatch.setattr(tables, "step_times", lambda: (times, times - 0.1, times + 0.1))

@@ -47,8 +47,8 @@ def test_several_runs_are_summed_up(capsys, tiny_run, other_seed, tmp_path):
     content = json.loads(file.read_text())
     assert content["summary"]["seeds"] == len(content["evaluations"]) == 2
     assert [one["config"]["seed"] for one in content["evaluations"]] == [0, 1]
-    accuracy = content["summary"]["features"][0]["accuracy"]
-    assert accuracy["values"] == [one["features"][0]["accuracy"] for one in content["evaluations"]]
+    accuracy = content["summary"]["kinds"][0]["accuracy"]
+    assert accuracy["values"] == [one["kinds"][0]["accuracy"] for one in content["evaluations"]]
     assert accuracy["low"] < accuracy["mean"] < accuracy["high"]
 
 

@@ -9,7 +9,7 @@ import torch
 
 from eqmodels.evaluation import effective_rank
 from eqmodels.evaluation.collapse import measure_collapse
-from eqmodels.evaluation.fibres import Fibre
+from eqmodels.fields import Scalars
 
 
 def with_singular_values(values, count=40, width=12):
@@ -61,7 +61,7 @@ def test_what_is_not_finite_has_no_rank():
 
 def test_collapse_reports_the_same_rank():
     vectors = torch.randn(30, 8) * torch.arange(8)
-    assert measure_collapse(vectors, Fibre(plain=8)).effective_rank == effective_rank(vectors)
+    assert measure_collapse(vectors, Scalars(8)).effective_rank == effective_rank(vectors)
 
 
 @pytest.mark.usefixtures("no_shape_checks")

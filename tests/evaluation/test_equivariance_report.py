@@ -9,9 +9,10 @@ import sys
 import pytest
 import torch
 import torchvision
+from matplotlib.figure import Figure
 from torch import nn
 
-from eqmodels import PlanarGroup, create_model
+from eqmodels import create_model
 from eqmodels.evaluation import (
     EquivarianceReport,
     assert_equivariant,
@@ -20,8 +21,8 @@ from eqmodels.evaluation import (
     randomise,
     smooth_images,
 )
-from eqmodels.evaluation.fibres import Fibre, counterpart, watch
-from eqmodels.layers import GlobalPool, GroupPool, SteerableConv2d
+from eqmodels.evaluation.layer_fields import watch
+from eqmodels.layers import GroupPool, SteerableConv2d
 
 
 @pytest.fixture(scope="module")
@@ -129,16 +130,15 @@ def test_an_unknown_layer_is_named(report):
 
 
 def test_a_picture_is_made(report, plain, tmp_path):
-    pytest.importorskip("matplotlib")
     plot_equivariance([report, plain], tmp_path / "new" / "both.png")
-    report.plot(str(tmp_path / "one.png"))
+    plot_equivariance([report], str(tmp_path / "one.png"))
     for file in (tmp_path / "new" / "both.png", tmp_path / "one.png"):
         assert file.read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_picture_on_given_axes_says_what_it_shows(report):
-    axes = pytest.importorskip("matplotlib.figure").Figure().add_subplot()
-    report.plot(axes)
+    axes = Figure().add_subplot()
+    plot_equivariance([report], axes)
     assert axes.get_yscale() == "log"
     assert "degrees" in axes.get_xlabel()
     assert "narrow" in axes.get_legend_handles_labels()[1]
@@ -147,13 +147,13 @@ def test_a_picture_on_given_axes_says_what_it_shows(report):
 def test_without_matplotlib_it_is_named(report, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ModuleNotFoundError, match=r"run: pip install matplotlib$"):
-        report.plot(tmp_path / "x.png")
+        plot_equivariance([report], tmp_path / "x.png")
 
 
 def test_a_picture_needs_a_curve(tmp_path):
     report = equivariance_report(create_model("c4_resnet18s_w4"), size=16, angles=())
     with pytest.raises(ValueError, match="each with a curve"):
-        report.plot(tmp_path / "x.png")
+        plot_equivariance([report], tmp_path / "x.png")
 
 
 # The model is left alone.
@@ -202,8 +202,8 @@ def test_one_layer_is_a_network():
     assert_equivariant(SteerableConv2d("d4", 3, 2, 3, lifting=True), size=9)
 
 
+@pytest.mark.escnn
 def test_a_network_of_escnn_is_seen_stage_by_stage():
-    pytest.importorskip("escnn")
     model = create_model("c4_resnet18s", width=4, backend="escnn", num_classes=2)
     # escnn computes its basis in float32.
     assert_equivariant(model, size=(21, 32), tolerance=1e-5)
@@ -235,24 +235,6 @@ def test_a_restricted_network_is_tested_with_its_last_group_unless_told_otherwis
 
 
 # The parts.
-
-
-@pytest.mark.parametrize(("fibre", "group"), [("c4", "c8"), ("d8", "d4"), ("d4", "c4"), ("c1", "d4"), ("d6", "d4")])
-def test_a_counterpart_moves_images_alike(fibre, group):
-    ours, tested = PlanarGroup.parse(fibre), PlanarGroup.parse(group)
-    for g in tested.elements:
-        h = counterpart(ours, tested, g)
-        alike = [e for e in ours.elements if torch.allclose(ours.matrix(e), tested.matrix(g), atol=1e-9)]
-        assert alike == ([] if h is None else [h])
-
-
-def test_mixed_features_are_invariant_first_and_then_permute():
-    group = PlanarGroup(4)
-    maps = torch.randn(2, 8, 5, 5)
-    pooled = GlobalPool(group, "invariant+regular")
-    fibre = Fibre(group, plain=2)
-    assert torch.allclose(fibre.act(group, 1, pooled(maps)), pooled(group.act_on_fields(1, maps)), atol=1e-6)
-    assert fibre.invariants(pooled(maps)).shape == (2, 4)
 
 
 def test_watch_sees_a_map_before_it_is_overwritten():

@@ -8,17 +8,13 @@ from torch import nn
 
 from eqmodels.data import load_data
 from eqmodels.evaluation import evaluate, pool_features
-from eqmodels.evaluation.kinds import (
-    CONTROLS,
-    ORBIT_MEAN,
-    TURNED_BACK,
-    TURNED_PROBE,
-    MovedFeatures,
-    feature_kind,
-    kinds_of,
-)
+from eqmodels.evaluation.encoding import Subject
+from eqmodels.evaluation.kinds import CONTROLS, ORBIT_MEAN, TURNED_BACK, TURNED_PROBE, feature_kind, kinds_of
+from eqmodels.evaluation.orbits import QUARTERS, UPRIGHT, Motion, View
 from eqmodels.hub import load_pretrained
 from eqmodels.training import PretrainConfig, Run, untrained
+
+CURVE = tuple(View(Motion.by_degrees(degrees), circular=True) for degrees in range(0, 360, 30))
 
 
 def network(**values) -> Run:
@@ -27,19 +23,15 @@ def network(**values) -> Run:
 
 
 @pytest.fixture
-def moved() -> MovedFeatures:
+def copies() -> dict[View, torch.Tensor]:
     """Features whose first four say by how many quarters the image is turned, the others what is in it."""
 
-    def features(images: int, degrees: int) -> torch.Tensor:
-        turn = torch.eye(4)[degrees // 90].expand(images, 4)
-        content = torch.rand(images, 28, generator=torch.Generator().manual_seed(images)) + degrees
+    def features(view: View) -> torch.Tensor:
+        turn = torch.eye(4)[int(view.motion.degrees) // 90].expand(6, 4)
+        content = torch.rand(6, 28, generator=torch.Generator().manual_seed(6)) + view.motion.degrees + view.circular
         return torch.cat([turn, content], 1)
 
-    return MovedFeatures(
-        {g: features(6, 90 * g) for g in range(4)},
-        {g: features(5, 90 * g) for g in range(4)},
-        {angle: features(3, angle) for angle in range(0, 360, 30)},
-    )
+    return {view: features(view) for view in (*QUARTERS, *CURVE)}
 
 
 @pytest.fixture
@@ -52,33 +44,35 @@ def run() -> Run:
     return run
 
 
-def test_images_that_the_head_turns_back_rightly_have_the_features_of_upright_ones(run, moved):
-    kind = feature_kind(run, TURNED_BACK, moved)
-    assert torch.equal(kind.train, moved.train[0])
-    for g in range(4):
-        assert torch.equal(kind.test[g], moved.test[0])
+def test_images_that_the_head_turns_back_rightly_have_the_features_of_upright_ones(run, copies):
+    kind = feature_kind(Subject.of(run), TURNED_BACK)
+    assert torch.equal(kind.train(copies, UPRIGHT), copies[UPRIGHT])
+    for view in QUARTERS:
+        assert torch.equal(kind.of(copies, view), copies[UPRIGHT])
     # Between the quarters, what is left of the angle stays.
-    for angle in moved.curve:
-        assert torch.equal(kind.curve[angle], moved.curve[angle % 90])
+    for view in CURVE:
+        rest = View(Motion.by_degrees(int(view.motion.degrees) % 90), circular=True)
+        assert torch.equal(kind.of(copies, view), copies[rest])
 
 
-def test_a_head_that_errs_turns_wrongly(run, moved):
+def test_a_head_that_errs_turns_wrongly(run, copies):
     with torch.no_grad():
         run.model.heads[0].weight.copy_(torch.eye(32)[[3, 0, 1, 2]])  # it says one quarter too many
-    kind = feature_kind(run, TURNED_BACK, moved)
-    assert torch.equal(kind.train, moved.train[3])
-    assert all(torch.equal(kind.test[g], moved.test[3]) for g in range(4))
-    assert torch.equal(kind.curve[30], moved.curve[300])
+    kind = feature_kind(Subject.of(run), TURNED_BACK)
+    assert torch.equal(kind.train(copies, UPRIGHT), copies[QUARTERS[3]])
+    assert all(torch.equal(kind.of(copies, view), copies[QUARTERS[3]]) for view in QUARTERS)
+    assert torch.equal(kind.of(copies, CURVE[1]), copies[CURVE[10]])
 
 
-def test_the_mean_over_the_orbit_and_the_turned_probe(run, moved):
-    mean, probe = (feature_kind(run, name, moved) for name in (ORBIT_MEAN, TURNED_PROBE))
-    torch.testing.assert_close(mean.test[1], sum(moved.test.values()) / 4)
-    torch.testing.assert_close(mean.curve[30], sum(moved.curve[angle] for angle in (30, 120, 210, 300)) / 4)
-    torch.testing.assert_close(mean.curve[30], mean.curve[300])
+def test_the_mean_over_the_orbit_and_the_turned_probe(run, copies):
+    mean, probe = (feature_kind(Subject.of(run), name) for name in (ORBIT_MEAN, TURNED_PROBE))
+    torch.testing.assert_close(mean.of(copies, QUARTERS[1]), sum(copies[view] for view in QUARTERS) / 4)
+    torch.testing.assert_close(mean.of(copies, CURVE[1]), sum(copies[CURVE[number]] for number in (1, 4, 7, 10)) / 4)
+    # Bit for bit the same for all four turns of an image.
+    assert torch.equal(mean.of(copies, CURVE[1]), mean.of(copies, CURVE[10]))
     assert probe.copies == 4
-    assert torch.equal(probe.train[6:12], moved.train[1])
-    assert probe.test == moved.test
+    assert torch.equal(probe.train(copies, UPRIGHT)[6:12], copies[QUARTERS[1]])
+    assert all(torch.equal(probe.of(copies, view), copies[view]) for view in (*QUARTERS, *CURVE))
 
 
 def test_what_a_network_has():
@@ -92,14 +86,14 @@ def test_a_trained_network_without_a_group_can_turn_images_back():
     run = load_pretrained("resnet18s_w16.rot_fmnist_simclr")
     train, test = (load_data("fashion_mnist_mini", split).at_most(300) for split in ("train", "test"))
     kinds = ("regular", TURNED_BACK)
-    scores = evaluate(run, train, test, features=kinds, knn=False, fractions=(), curve_images=100, strengths=(0.01,))
+    scores = evaluate(run, train, test, kinds=kinds, knn=False, fractions=(), curve_images=100, strengths=(0.01,))
     regular, back = (scores.of(name) for name in kinds)
     assert regular.turned < 0.4
     assert back.turned > 0.7
-    for angle in range(90):
-        if str(angle) in back.angles:
-            curve = [back.angles[str(angle + quarter)] for quarter in (0, 90, 180, 270)]
-            assert max(curve) - min(curve) < 0.15
+    curve = dict(back.curve)
+    for angle in range(0, 90, 15):
+        quarters = [curve[angle + quarter] for quarter in (0, 90, 180, 270)]
+        assert max(quarters) - min(quarters) < 0.15
 
 
 def test_half_of_the_fibres_are_whole_fibres():

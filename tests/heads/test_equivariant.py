@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from eqmodels import PlanarGroup, create_model
+from eqmodels.fields import Regular
 from eqmodels.heads import EquivariantHead, create_head
 from eqmodels.tasks import GroupTask, create_task
 
@@ -46,11 +47,15 @@ through_a_backbone = pytest.mark.parametrize(("name", "task"), THROUGH_BACKBONES
 
 def head_for(group: str, task: str, fields: int = 3) -> EquivariantHead:
     """A head in float64 with every parameter drawn afresh."""
-    head = EquivariantHead(group, fields, TASKS[task].group, TASKS[task].elements, hidden=48).double()
+    head = EquivariantHead(Regular(group, fields), labels_of(TASKS[task]), hidden=48).double()
     with torch.no_grad():
         for value in head.parameters():
             value.normal_()
     return head
+
+
+def labels_of(task: GroupTask) -> Regular:
+    return Regular(task.group, 1, task.elements)
 
 
 def moved_logits(task: GroupTask, label: int, logits: torch.Tensor) -> torch.Tensor:
@@ -73,6 +78,20 @@ def test_logits_move_exactly_with_the_features(backbone, task):
         for label, element in enumerate(asked.elements):
             moved = head(group.permute_fibre(group.embed(asked.group, element), features))
             torch.testing.assert_close(moved, moved_logits(asked, label, logits), rtol=1e-12, atol=1e-12)
+
+
+@each_case
+def test_the_declared_field_of_the_logits_is_theirs(backbone, task):
+    head, group, asked = head_for(backbone, task), PlanarGroup.parse(backbone), TASKS[task]
+    features = torch.randn(5, head.in_field.channels, dtype=torch.float64)
+    assert head.out_field.rows == asked.elements
+    with torch.no_grad():
+        logits = head(features)
+        for label, element in enumerate(asked.elements):
+            expected = head.out_field.transform(asked.group, element, logits)
+            assert torch.equal(expected, moved_logits(asked, label, logits))
+            moved = head(head.in_field.transform(group, group.embed(asked.group, element), features))
+            torch.testing.assert_close(moved, expected, rtol=1e-12, atol=1e-12)
 
 
 @through_a_backbone
@@ -128,7 +147,7 @@ def test_every_element_counts_for_one_label(backbone, task):
 
 @pytest.mark.parametrize("name", ["c4", "d4"])
 def test_a_task_of_the_whole_group_reads_the_pose_itself(name):
-    head = EquivariantHead(name, 2, name).double()
+    head = EquivariantHead(Regular(name, 2), Regular(name, 1)).double()
     features = torch.randn(3, 2 * head.group.order, dtype=torch.float64)
     torch.testing.assert_close(head(features), head.pose(features), rtol=1e-14, atol=1e-14)
 
@@ -160,7 +179,7 @@ def test_loss_and_gradients_of_upright_images_are_those_of_moved_ones(name, task
     group = PlanarGroup.parse(name.split("_")[0])
     options = {"width": group.order, "num_classes": 0, "global_pool": "regular", "norm": norm}
     model = randomised(create_model(name, **options)).double().train()
-    head = EquivariantHead(group, model.num_features // group.order, asked.group, asked.elements, hidden=32).double()
+    head = EquivariantHead(model.out_field, labels_of(asked), hidden=32).double()
     twins = copy.deepcopy((model, head))
     images = torch.randn(2 * asked.num_labels, 3, 12, 12, dtype=torch.float64)
     labels = torch.arange(len(images)) % asked.num_labels
@@ -180,7 +199,7 @@ def test_with_another_head_they_are_not():
     """The control: the law is the head's."""
     asked = TASKS["rotation"]
     model = create_model("c4_resnet18s_w4", num_classes=0, global_pool="regular").double()
-    head = create_head("mlp", group="c4", in_features=model.num_features, num_labels=4, hidden=32).double()
+    head = create_head("mlp", model.out_field, Regular("c4", 1), hidden=32).double()
     images, labels = torch.randn(8, 3, 12, 12, dtype=torch.float64), torch.arange(8) % 4
     upright, _ = loss_and_gradients(model, head, images, torch.zeros_like(labels))
     moved, _ = loss_and_gradients(model, head, asked.apply(images, labels), labels)
@@ -201,7 +220,7 @@ def test_the_head_feeds_canonical_pooling(randomised):
 
 
 def test_its_state_and_its_print():
-    head = EquivariantHead("d4", 3, "c4", hidden=16)
+    head = EquivariantHead(Regular("d4", 3), Regular("c4", 1), hidden=16)
     assert list(head.state_dict()) == ["pose.hidden.weight", "pose.hidden.bias", "pose.logits.weight"]
     assert str(head).startswith("EquivariantHead(\n  D4, labels=4")
-    assert EquivariantHead("d4", 3, "c4", hidden=17).pose.hidden.out_fields == 2
+    assert EquivariantHead(Regular("d4", 3), Regular("c4", 1), hidden=17).pose.hidden.out_fields == 2

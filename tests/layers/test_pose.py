@@ -7,8 +7,8 @@ import re
 import pytest
 import torch
 
-from eqmodels.groups import PlanarGroup
 from eqmodels.fields import turn_back
+from eqmodels.groups import PlanarGroup
 from eqmodels.layers import GlobalPool, pose_predictor
 from tests.layers.commuting import GROUPS, assert_commutes, randomise
 

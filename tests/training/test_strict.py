@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from eqmodels.training.model import is_strict
 
 from eqmodels.tasks import create_task
 from eqmodels.training import Pretraining
-from eqmodels.training.model import is_strict
 from tests.training.runs import photos, tiny
 
 PAIRS = [

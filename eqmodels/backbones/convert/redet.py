@@ -31,7 +31,7 @@ from eqmodels.backbones.describe import name_of
 from eqmodels.backbones.escnn_weights import TOLERANCE as EXACT
 from eqmodels.backbones.escnn_weights import pair_kernels
 from eqmodels.backbones.resnet import RESNET_DEPTHS, SteerableResNet
-from eqmodels.layers import FieldBatchNorm2d, SteerableConv2d, to_group_major
+from eqmodels.layers import FieldBatchNorm2d, SteerableConv2d
 
 __all__ = ["from_redet"]
 
@@ -279,7 +279,7 @@ def _convert_classifier(model: SteerableResNet, tensors: dict[str, Tensor]) -> C
     weight, bias = (tensors[name] for name in _CLASSIFIER)
     check_shape(SOURCE, _CLASSIFIER[0], weight, (model.num_classes, model.num_features))
     check_shape(SOURCE, _CLASSIFIER[1], bias, (model.num_classes,))
-    model.fc.load_state_dict({"weight": to_group_major(weight, model.group), "bias": bias})
+    model.fc.load_state_dict({"weight": model.map_field.from_escnn(weight), "bias": bias})
     return ConvertedLayer("head.fc", "fc", "exact", 0.0)
 
 

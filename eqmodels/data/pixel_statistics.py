@@ -1,0 +1,63 @@
+"""Mean and deviation of every channel of a source, in one pass over its images."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from eqmodels._shapes import Float
+from eqmodels.data.levels import are_levels, to_levels
+from eqmodels.data.source import Source, in_parts
+
+__all__ = ["statistics"]
+
+
+def statistics(source: Source) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, of all pixels in [0, 1]; a deviation of 0 becomes 1.
+
+    Images are read once, in parts. Sums of images of 8 bits are exact, whatever the parts and the number of pixels;
+    those of others are of 64 bits.
+    """
+    channels = [_Sums() for _ in range(source.channels)]
+    for _, part in in_parts(source):
+        for sums, values in zip(channels, part.unbind(1), strict=True):
+            sums.add(values)
+    means, deviations = zip(*(sums.moments() for sums in channels), strict=True)
+    return means, deviations
+
+
+class _Sums:
+    """Number, sum and sum of squares of the values of one channel: of levels as integers, of others as they are."""
+
+    def __init__(self) -> None:
+        self.number = self.total = self.squares = 0
+        self.others = 0
+        self.of_others: list[tuple[float, float]] = []
+        self.range: tuple[float, float] = (math.inf, -math.inf)
+
+    def add(self, values: Float[Tensor, "B H W"]) -> None:
+        least, most = values.aminmax()
+        self.range = min(self.range[0], float(least)), max(self.range[1], float(most))
+        if are_levels(values):
+            # Integers, so that sums are exact, and a constant channel's deviation is 0.
+            counts = torch.bincount(to_levels(values).flatten(), minlength=256).tolist()
+            self.number += sum(counts)
+            self.total += sum(count * value for value, count in enumerate(counts))
+            self.squares += sum(count * value**2 for value, count in enumerate(counts))
+        else:
+            exact = values.double()
+            self.others += values.numel()
+            self.of_others.append((float(exact.sum()), float(exact.square().sum())))
+
+    def moments(self) -> tuple[float, float]:
+        """Mean and deviation."""
+        if not self.others:
+            mean = self.total / self.number / 255
+            return mean, math.sqrt(self.number * self.squares - self.total**2) / self.number / 255 or 1.0
+        number = self.number + self.others
+        mean = math.fsum([self.total / 255, *(total for total, _ in self.of_others)]) / number
+        squares = math.fsum([self.squares / 255**2, *(squares for _, squares in self.of_others)]) / number
+        is_constant = self.range[0] == self.range[1]
+        return mean, 1.0 if is_constant else math.sqrt(max(squares - mean**2, 0.0)) or 1.0

@@ -1,0 +1,119 @@
+"""Some images of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from eqmodels._shapes import Float, Int
+from eqmodels.data.source import Source, is_labelled, numbers_of
+from eqmodels.data.view import View
+
+__all__ = ["Subset", "at_most", "balanced_numbers", "balanced_subset", "subset"]
+
+
+@dataclass(frozen=True, eq=False)
+class Subset(View):
+    """Some images of a source, read from it when they are asked for.
+
+    Args:
+        source: of all images.
+        numbers: ``(N,)``, int64, those of the chosen images in the order that they have here.
+    """
+
+    numbers: Int[Tensor, " N"]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @cached_property
+    def labels(self) -> Int[Tensor, " N"]:
+        """The class of each image, int64; all -1 where nobody labelled them."""
+        return self.source.labels[self.numbers]
+
+    def pixels(self, indices: Tensor | slice) -> Float[Tensor, "B C H W"]:
+        """The images of such numbers, of this subset, or of a slice, as float32 in [0, 1]."""
+        return self.source.pixels(self.numbers[indices])
+
+
+def subset(source: Source, indices: Sequence[int] | Tensor) -> Subset:
+    """The chosen images, in the given order.
+
+    Args:
+        source: of all images.
+        indices: their numbers, of which negative ones count from the end, or True and False for each image.
+
+    Raises:
+        ValueError: if none is chosen.
+        IndexError: if there is no image of such a number.
+    """
+    chosen = torch.as_tensor(indices)
+    numbers = numbers_of(chosen, len(source)) if chosen.numel() else chosen.long()  # an empty list has no type
+    if not len(numbers):
+        raise ValueError(f"a subset needs at least one image; got none of {source.name}. Choose some.")
+    return Subset(source, numbers)
+
+
+def balanced_subset(source: Source, count: int, *, seed: int = 0) -> Subset:
+    """A random subset with equally many images of every class (one more of the first classes, if need be).
+
+    Where nobody labelled the images, all are drawn alike. They keep their order.
+
+    Args:
+        source: of all images.
+        count: number of images.
+        seed: of the choice.
+
+    Raises:
+        ValueError: if `count` is below 1, or a class has too few images.
+    """
+    return Subset(source, balanced_numbers(source, count, seed=seed))
+
+
+def at_most(source: Source, count: int | None, *, seed: int = 0) -> Source:
+    """All images, if there are no more than `count` or it is None; else a balanced subset.
+
+    Args:
+        source: of all images.
+        count: number of images, or None.
+        seed: of the choice.
+
+    Raises:
+        ValueError: if `count` is below 1, or a class has too few images.
+    """
+    return source if count is None or count >= len(source) else balanced_subset(source, count, seed=seed)
+
+
+def balanced_numbers(source: Source, count: int, *, seed: int = 0) -> Int[Tensor, " N"]:
+    """The numbers of the images of `balanced_subset`, in rising order.
+
+    Args:
+        source: of all images.
+        count: number of images.
+        seed: of the choice.
+
+    Raises:
+        ValueError: if `count` is below 1, or a class has too few images.
+    """
+    names = source.classes if is_labelled(source) else ("images",)
+    if count < 1:
+        raise ValueError(f"a subset needs at least one image; got count={count}. Ask for, say, {len(names)}.")
+    labels = source.labels if is_labelled(source) else torch.zeros(len(source), dtype=torch.int64)
+    generator = torch.Generator().manual_seed(seed)
+    share, rest = divmod(count, len(names))
+    chosen = []
+    for label, class_name in enumerate(names):
+        members = (labels == label).nonzero()[:, 0]
+        wanted = share + (label < rest)
+        if wanted > len(members):
+            of_class = f" of the class {class_name!r}" if is_labelled(source) else ""
+            raise ValueError(
+                f"a balanced subset of {count} images needs {wanted}{of_class}; {source.name} has {len(members)}. "
+                "Ask for fewer."
+            )
+        chosen.append(members[torch.randperm(len(members), generator=generator)[:wanted]])
+    return torch.cat(chosen).sort().values

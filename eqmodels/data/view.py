@@ -1,0 +1,55 @@
+"""A source made of another one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from eqmodels._shapes import Float, Int
+from eqmodels.data.source import Source
+
+__all__ = ["View"]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What another source has; a class derived from it says what differs, and reads the other when it is read.
+
+    Args:
+        source: the other one.
+    """
+
+    source: Source
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def name(self) -> str:
+        """What the data set is called."""
+        return self.source.name
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images."""
+        return self.source.channels
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images in pixels."""
+        return self.source.size
+
+    @property
+    def labels(self) -> Int[Tensor, " N"]:
+        """The class of each image, int64; all -1 where nobody labelled them."""
+        return self.source.labels
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The name of each class; empty where nobody labelled them."""
+        return self.source.classes
+
+    def pixels(self, indices: Tensor | slice) -> Float[Tensor, "B C H W"]:
+        """The images of such numbers, or of a slice, as float32 in [0, 1]."""
+        return self.source.pixels(indices)

@@ -1,0 +1,248 @@
+"""Probes of every kind of features, trained on upright images and asked about one moved copy after another.
+
+Copies are streamed: the features of one view of the test images are computed, every probe is asked about them, and they
+are dropped; with controls that need the four turned copies of an image, four at a time. So memory does not grow with
+the group, nor with the number of angles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from eqmodels._shapes import Float, Int
+from eqmodels.data import Source
+from eqmodels.evaluation.collapse import effective_rank
+from eqmodels.evaluation.encoding import Subject, encode
+from eqmodels.evaluation.few_labels import label_efficiency
+from eqmodels.evaluation.kinds import ORBIT_MEAN, FeatureKind
+from eqmodels.evaluation.knn import knn_accuracy
+from eqmodels.evaluation.orbits import QUARTERS, UPRIGHT, Orbits, View, quarter_orbits
+from eqmodels.evaluation.poolings import change_under
+from eqmodels.evaluation.scores import FeatureScores
+from eqmodels.measures.intervals import Estimate, estimate, proportion_interval
+from eqmodels.measures.linear_probe import LinearProbe, fit_linear_probe
+
+__all__ = ["CURVE_STEP", "Examination", "ProbeOptions"]
+
+CURVE_STEP = 15
+"""Degrees between the points of the curve."""
+VALIDATION = 0.2
+"""Part of the training images on which a probe's strength is chosen."""
+LABEL_EFFICIENCY_OF = ("regular", "invariant-3", "canonical", "all", ORBIT_MEAN)
+"""The kinds of features that are probed with few labels: the others are variants of these."""
+IN_A_CIRCLE = View(circular=True)
+"""Upright, through the circle: what moved images that are seen so are compared with."""
+
+
+@dataclass(frozen=True)
+class ProbeOptions:
+    """How features are scored: the arguments of `evaluate` of the same names."""
+
+    knn: bool
+    fractions: tuple[float, ...]
+    curve_images: int
+    strengths: tuple[float, ...]
+    seed: int
+
+
+@dataclass
+class _Found:
+    """What is known of one kind of features so far."""
+
+    kind: FeatureKind
+    probe: LinearProbe | None = None
+    width: int = 0
+    knn: float = math.nan
+    rank: float = math.nan
+    labels: dict[str, Estimate] = field(default_factory=dict)
+    elements: dict[View, float] = field(default_factory=dict)
+    curve: dict[View, float] = field(default_factory=dict)
+
+
+class Examination:
+    """Every kind of features of an encoder, asked about every view of its orbits.
+
+    Args:
+        subject: the encoder.
+        kinds: of its features.
+        train: images with labels for the probes.
+        test: held-out images with labels.
+        options: how features are scored.
+        report: called with a word on what is being measured.
+
+    Attributes:
+        errors: the equivariance error of the encoder's features by view, once `run` is done.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        kinds: Sequence[FeatureKind],
+        train: Source,
+        test: Source,
+        options: ProbeOptions,
+        report: Callable[[str], None],
+    ) -> None:
+        self.subject, self.train, self.test = subject, train, test
+        self.options, self.report = options, report
+        self.found = [_Found(kind) for kind in kinds]
+        self.needs_quarters = any(kind.needs_quarters for kind in kinds)
+        self.orbits = Orbits.of(subject.group)
+        self.curve = Orbits.curve(CURVE_STEP) if options.curve_images else ()
+        self.errors: dict[View, float] = {}
+
+    def run(self) -> tuple[FeatureScores, ...]:
+        """Measures everything: whole images first, then what is seen through a circle."""
+        self.report("features")
+        reference: Tensor | None = None
+        for view, copies in self._stream(self.orbits.whole, self.test):
+            if view == UPRIGHT:
+                reference = copies[view]
+                self._fit(copies)
+                self.report("moved images")
+            elif reference is not None:
+                self.errors[view] = change_under(view.motion, self.subject.field, reference, copies[view])
+            for found in self.found:
+                found.elements[view] = _accuracy(found, copies, view, self.test.labels)
+            del copies
+        del reference
+        if self.orbits.circular or self.curve:
+            self.report("images in a circle")
+            self._fit_in_a_circle()
+            self._ask_in_a_circle()
+        return tuple(map(self._scores, self.found))
+
+    @property
+    def equivariance_error(self) -> dict[str, float]:
+        """By view, in the order of the orbits: see `change_under`."""
+        views = (*self.orbits.whole, *self.orbits.circular)
+        return {str(view): self.errors[view] for view in views if view in self.errors}
+
+    def _ask_in_a_circle(self) -> None:
+        """The elements that interpolate, on all test images, and the angles of the curve, on some."""
+        reference: Tensor | None = None
+        for view, copies in self._stream(self.orbits.circular, self.test):
+            if reference is None:
+                reference = copies[IN_A_CIRCLE]
+            else:
+                self.errors[view] = change_under(view.motion, self.subject.field, reference, copies[view])
+            for found in self.found:
+                found.elements[view] = _accuracy(found, copies, view, self.test.labels)
+            del copies
+        chosen = _chosen(len(self.test), self.options.curve_images)
+        for view, copies in self._stream(self.curve, self.test, chosen):
+            for found in self.found:
+                found.curve[view] = _accuracy(found, copies, view, self.test.labels[chosen])
+            del copies
+
+    def _stream(
+        self, views: Sequence[View], data: Source, chosen: Int[Tensor, " K"] | None = None
+    ) -> Iterator[tuple[View, dict[View, Tensor]]]:
+        """Each view with the features of it, and of its other quarter turns if a kind needs them."""
+        for orbit in quarter_orbits(views):
+            if self.needs_quarters:
+                copies = {turned: self._encoded(data, turned, chosen) for turned in map(orbit[0].turned, range(4))}
+                for view in orbit:
+                    yield view, copies
+                del copies
+            else:
+                for view in orbit:
+                    yield view, {view: self._encoded(data, view, chosen)}
+
+    def _encoded(self, data: Source, view: View, chosen: Int[Tensor, " K"] | None = None) -> Float[Tensor, "N F"]:
+        if chosen is None:
+            return encode(self.subject, data.pixels, len(data), view=view)
+        return encode(self.subject, lambda part: data.pixels(chosen[part]), len(chosen), view=view)
+
+    def _training_copies(self, upright: View) -> dict[View, Tensor]:
+        quarters = map(upright.turned, range(4)) if self.needs_quarters else (upright,)
+        return {view: self._encoded(self.train, view) for view in quarters}
+
+    def _fit(self, copies: dict[View, Tensor]) -> None:
+        """The probe of every kind on whole upright images, and what else is measured of upright test images."""
+        training, options = self._training_copies(UPRIGHT), self.options
+        for found in self.found:
+            kind = found.kind
+            self.report(kind.name)
+            train, upright = kind.train(training, UPRIGHT), kind.of(copies, UPRIGHT)
+            labels, held_out = self.train.labels.repeat(kind.copies), self.test.labels
+            found.probe = fit_linear_probe(
+                train,
+                labels,
+                strengths=options.strengths,
+                validation_fraction=VALIDATION,
+                copies=kind.copies,
+                seed=options.seed,
+            )
+            found.width, found.rank = train.shape[1], effective_rank(upright)
+            if options.knn:
+                # The usual 200 neighbours, or all images if there are fewer.
+                found.knn = knn_accuracy(train, labels, upright, held_out, k=min(200, len(train)))
+            parts = [fraction for fraction in options.fractions if fraction < 1]
+            if parts and kind.name in LABEL_EFFICIENCY_OF:
+                # Small subsets are cross-validated: every other strength is enough for them.
+                efficiency = label_efficiency(
+                    train,
+                    labels,
+                    upright,
+                    held_out,
+                    fractions=parts,
+                    strengths=options.strengths[::2],
+                    validation_fraction=VALIDATION,
+                    seed=options.seed,
+                )
+                found.labels = {f"{entry.fraction:g}": entry.accuracy for entry in efficiency}
+
+    def _fit_in_a_circle(self) -> None:
+        """Probes of the same strengths on upright images through the circle, as the images they will be asked about."""
+        training = self._training_copies(IN_A_CIRCLE)
+        for found in self.found:
+            assert found.probe is not None
+            found.probe = fit_linear_probe(
+                found.kind.train(training, IN_A_CIRCLE),
+                self.train.labels.repeat(found.kind.copies),
+                strengths=(found.probe.strength,),
+                copies=found.kind.copies,
+                seed=self.options.seed,
+            )
+
+    def _scores(self, found: _Found) -> FeatureScores:
+        assert found.probe is not None
+        accuracy, count = found.elements[UPRIGHT], len(self.test.labels)
+        interval = proportion_interval(round(accuracy * count), count)
+        quarters = [found.elements[view] for view in QUARTERS[1:]]
+        if 1.0 in self.options.fractions and found.kind.name in LABEL_EFFICIENCY_OF:
+            found.labels["1"] = estimate([accuracy])
+        curve = [found.curve[view] for view in self.curve]
+        return FeatureScores(
+            kind=found.kind.name,
+            width=found.width,
+            accuracy=accuracy,
+            interval=(interval.low, interval.high),
+            turned=sum(quarters) / len(quarters),
+            elements={str(view): found.elements[view] for view in (*self.orbits.whole, *self.orbits.circular)},
+            knn=found.knn,
+            effective_rank=found.rank,
+            strength=found.probe.strength,
+            labels=found.labels,
+            angles={str(view): value for view, value in zip(self.curve, curve, strict=True)},
+            angle_mean=sum(curve) / len(curve) if curve else math.nan,
+            angle_worst=min(curve, default=math.nan),
+        )
+
+
+def _accuracy(found: _Found, copies: dict[View, Tensor], view: View, labels: Int[Tensor, " N"]) -> float:
+    assert found.probe is not None
+    return found.probe.accuracy(found.kind.of(copies, view), labels)
+
+
+def _chosen(images: int, count: int) -> Int[Tensor, " K"]:
+    """The numbers of so many random images, the same for all seeds; not balanced, as a user's classes need not be."""
+    if count >= images:
+        return torch.arange(images)
+    return torch.randperm(images, generator=torch.Generator().manual_seed(0))[:count].sort().values

@@ -1,0 +1,89 @@
+"""What is pretrained: a network and its objective, wrapped together where they are compiled or replicated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from eqmodels.backbones import Backbone, create_model
+from eqmodels.objectives import Network, Objective, Term, create_objective
+from eqmodels.training.config import PretrainConfig
+from eqmodels.transforms import Preprocessing
+
+__all__ = ["Learner", "build_learner"]
+
+
+class Learner(nn.Module):
+    """A network and its objective: from views to the terms of the loss.
+
+    Its state has the names of the backbone's tensors with ``backbone.`` before them, and those of the objective's as
+    they are (``heads.``, ``class_information.``): that of a file of weights.
+
+    Args:
+        network: what learns.
+        objective: what it learns for, with the modules that learn beside it.
+
+    Raises:
+        ValueError: if the objective has a child called ``backbone``, whose tensors' names would be the backbone's.
+    """
+
+    def __init__(self, network: Network, objective: Objective) -> None:
+        super().__init__()
+        if "backbone" in dict(objective.named_children()):
+            raise ValueError(
+                f"{type(objective).__name__} must have no child called 'backbone', as the network's is; got one. Use "
+                "the network that loss is given, and keep teachers in Frozen under another name."
+            )
+        self.network, self.objective = network, objective
+
+    @property
+    def backbone(self) -> Backbone:
+        """The encoder that is pretrained."""
+        return self.network.backbone
+
+    def forward(self, views: Any) -> dict[str, Term]:  # noqa: ANN401 (each objective has its own)
+        """The terms of the loss, by name."""
+        return self.objective.loss(self.network, views)
+
+    def state_dict(self, *arguments: Any, **options: Any) -> dict[str, Tensor]:  # type: ignore[override]  # noqa: ANN401
+        """The tensors by the names that files have."""
+        return {_written(name): value for name, value in super().state_dict(*arguments, **options).items()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor], strict: bool = True, assign: bool = False) -> Any:  # noqa: ANN401
+        """Takes on what `state_dict` gave.
+
+        Raises:
+            RuntimeError: if it is that of another network, unless `strict` is False.
+        """
+        own = {_own(name): value for name, value in state.items()}
+        return super().load_state_dict(own, strict=strict, assign=assign)
+
+
+def _written(name: str) -> str:
+    return name.removeprefix("network.").removeprefix("objective.")
+
+
+def _own(name: str) -> str:
+    return f"network.{name}" if name.startswith("backbone.") else f"objective.{name}"
+
+
+def build_learner(config: PretrainConfig, preprocessing: Preprocessing, num_classes: int = 0) -> Learner:
+    """The network and the objective of a config, with random weights.
+
+    Args:
+        config: names them.
+        preprocessing: of the images; has as many means as they have channels.
+        num_classes: of the images; 0 if they have none.
+
+    Raises:
+        ValueError: if a name is unknown, or the objective does not fit the backbone.
+        TypeError: if the backbone has no such option.
+    """
+    model, objective = config.model, config.objective
+    backbone = create_model(model.name, in_chans=len(preprocessing.mean), num_classes=0, **model.options)
+    memory_format = torch.channels_last if config.run.channels_last else torch.contiguous_format
+    network = Network(backbone, preprocessing, memory_format)
+    return Learner(network, create_objective(objective.name, backbone, num_classes, **objective.options))

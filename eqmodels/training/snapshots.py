@@ -1,0 +1,34 @@
+"""The network of a pretraining as it is now, before its end or its beginning."""
+
+from __future__ import annotations
+
+import torch
+
+from eqmodels.data import Source
+from eqmodels.training.config import PretrainConfig
+from eqmodels.training.pretraining import Pretraining
+from eqmodels.training.run import Run, provenance
+
+__all__ = ["snapshot", "untrained"]
+
+
+def snapshot(training: Pretraining) -> Run:
+    """The network in eval mode, with its objective and log; it is the pretraining's own, not a copy."""
+    seconds = sum((row["seconds"] for row in training.progress.log), 0.0)
+    sources = provenance(training.data, seconds, training.world.size)
+    model, log = training.model.eval(), training.progress.log
+    return Run(training.config, model, training.preprocessing, log, sources)
+
+
+def untrained(config: PretrainConfig, images: Source) -> Run:
+    """The network of a config as it is initialised: the control without any training.
+
+    Args:
+        config: of the training that it does not get.
+        images: of that training: they give the preprocessing.
+
+    Raises:
+        ValueError: as `Pretraining`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        return snapshot(Pretraining(config, images))

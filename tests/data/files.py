@@ -1,0 +1,95 @@
+"""Small files of the data sets that are not in the package, as they are published."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import hashlib
+import pickle
+import struct
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torchvision import datasets
+
+from eqmodels.data import torchvision_sets
+
+COUNTS = {"train": 6, "test": 4}
+PREFIX = {"train": "train", "test": "t10k"}
+
+
+def idx_files(value: int = 0) -> dict[str, bytes]:
+    """The four files of (Fashion-)MNIST with a few constant images."""
+    files = {}
+    for split, count in COUNTS.items():
+        images = np.full((count, 28, 28), value, dtype=np.uint8).tobytes()
+        files[f"{PREFIX[split]}-images-idx3-ubyte"] = struct.pack(">4B3I", 0, 0, 8, 3, count, 28, 28) + images
+        labels = bytes(range(count))
+        files[f"{PREFIX[split]}-labels-idx1-ubyte"] = struct.pack(">4BI", 0, 0, 8, 1, count) + labels
+    return files
+
+
+def write_idx(folder: Path, layout: str, value: int = 0, *, name: str = "FashionMNIST") -> None:
+    flat = {"FashionMNIST": "fashion-mnist", "MNIST": "mnist"}[name]
+    place = folder / {"torchvision": f"{name}/raw", "named": flat, "flat": "."}[layout]
+    place.mkdir(parents=True, exist_ok=True)
+    for file, content in idx_files(value).items():
+        if layout == "torchvision":
+            (place / file).write_bytes(content)
+        else:
+            (place / f"{file}.gz").write_bytes(gzip.compress(content))
+
+
+def listed(folder: Path, content: dict[str, bytes]) -> list[list[str]]:
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, data in content.items():
+        (folder / file).write_bytes(data)
+    return [[file, hashlib.md5(data, usedforsecurity=False).hexdigest()] for file, data in content.items()]
+
+
+def told(monkeypatch, name: str, small: type) -> None:
+    """Lets a data set be read by a class that knows the checksums of small files."""
+    monkeypatch.setitem(torchvision_sets.SETS, name, dataclasses.replace(torchvision_sets.SETS[name], open=small))
+
+
+def write_cifar(root: Path, name: str, monkeypatch) -> np.ndarray:
+    """Two images a split, of the last class and the first; gives the bytes of the first image."""
+    base = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
+    key, classes = {"cifar10": ("labels", 10), "cifar100": ("fine_labels", 100)}[name]
+    rows = np.arange(3 * 32 * 32, dtype=np.int64).astype(np.uint8)
+    batch = {"data": np.stack([rows, rows + 1]), key: [classes - 1, 0]}
+    meta = {base.meta["key"]: [f"class {number}" for number in range(classes)]}
+    train, test, (labels,) = (
+        listed(root / base.base_folder, {file: pickle.dumps(content)})
+        for file, content in (("one", batch), ("two", batch), ("names", meta))
+    )
+    described = dict(zip(("filename", "md5"), labels, strict=True)) | {"key": base.meta["key"]}
+    small = type(base.__name__, (base,), {"train_list": train, "test_list": test, "meta": described})
+    told(monkeypatch, name, small)
+    return rows
+
+
+def write_stl10(root: Path, monkeypatch) -> np.ndarray:
+    """Two images a split, of the last class and the first; gives them."""
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 96, 96), dtype=np.uint8)
+    folder = root / datasets.STL10.base_folder
+    # Columns first, and classes from 1.
+    content = {"X": images.transpose(0, 1, 3, 2).tobytes(), "y": bytes([10, 1])}
+    names = "".join(f"class {number}\n" for number in range(10)).encode()
+    lists = {
+        f"{split}_list": listed(folder, {f"{split}_{kind}.bin": data for kind, data in content.items()})
+        for split in COUNTS
+    }
+    ((file, _),) = listed(folder, {"class_names.txt": names})
+    told(monkeypatch, "stl10", type("STL10", (datasets.STL10,), lists | {"class_names_file": file}))
+    return images
+
+
+def write_image_folder(root: Path) -> None:
+    """Ten images of two classes, of 8 x 6 pixels."""
+    generator = np.random.default_rng(0)
+    for number in range(10):
+        file = root / ("ant" if number % 2 else "bee") / f"{number}.png"
+        file.parent.mkdir(exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (6, 8, 3), dtype=np.uint8)).save(file)
