@@ -26,8 +26,8 @@ def register_timm(names: Iterable[str] = ()) -> list[str]:
     sha256 and golden features are checked by `eqmodels.load` and `eqmodels.verify` alone.
 
     Args:
-        names: architectures to register, with widths, as ``["c4_resnet18s_w24"]``; those of `list_models` and of the zoo
-            always are, but for ``resnet18``, ``resnet34``, ``resnet50`` and ``resnet101``, which timm has itself.
+        names: of networks to register, with widths, as ``["c4_resnet18s_w24"]``; those of `list_models` and of the zoo
+            always are, but for ``resnet18``, ``resnet34``, ``resnet50`` and ``resnet101``: timm has its own.
 
     Returns:
         The names that are registered, sorted.

@@ -104,7 +104,7 @@ def test_strides_are_exact_where_sides_are_one_more_than_what_they_divide(name, 
 
 @pytest.mark.parametrize(("name", "size"), [("c4_resnet18s_strided_w8", 32), ("c4_resnet18_strided_w8", 224)])
 def test_strides_are_refused_at_other_sizes(name, size):
-    with pytest.raises(ValueError, match="exactly C4-equivariant only if .* Nearest valid sizes"):
+    with pytest.raises(ValueError, match=r"exactly C4-equivariant only if .* Nearest valid sizes"):
         create_model(name)(torch.zeros(1, 3, size, size))
 
 
