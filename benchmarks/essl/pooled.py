@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from torch import nn
 
-from eqmodels.backbones import Encoder
+from eqmodels.backbones import Backbone
 from eqmodels.layers import ExactDownsample2d
 
 __all__ = ["pool_instead_of_striding"]
 
 
-def pool_instead_of_striding(network: Encoder) -> None:
+def pool_instead_of_striding(network: Backbone) -> None:
     """Pools before every block of a standard ResNet-18 that halves the map, and lets its convolutions have stride 1.
 
     In place; weights, parameters and FLOPs stay as they are.

@@ -46,7 +46,7 @@ def test_several_runs_are_summed_up(capsys, tiny_run, other_seed, tmp_path):
     assert "2 runs: means with 95% intervals" in capsys.readouterr().out
     content = json.loads(file.read_text())
     assert content["summary"]["seeds"] == len(content["evaluations"]) == 2
-    assert [one["config"]["seed"] for one in content["evaluations"]] == [0, 1]
+    assert [one["config"]["run"]["seed"] for one in content["evaluations"]] == [0, 1]
     accuracy = content["summary"]["kinds"][0]["accuracy"]
     assert accuracy["values"] == [one["kinds"][0]["accuracy"] for one in content["evaluations"]]
     assert accuracy["low"] < accuracy["mean"] < accuracy["high"]
