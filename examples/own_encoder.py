@@ -21,7 +21,7 @@ def own_function(channels=1, size=28):
 
 
 def torchvision_resnet18(weights=None):
-    """torchvision's ResNet-18 without its classifier, with the normalisation that its weights were trained with."""
+    """Torchvision's ResNet-18 without its classifier, with the normalisation that its weights were trained with."""
     network = torchvision.models.resnet18(weights=weights)
     network.fc = torch.nn.Identity()
     return as_encoder(network, in_chans=3, size=224, mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])

@@ -11,7 +11,7 @@ from pathlib import Path
 from eqmodels.hub import ZooEntry, entry_of, read_index
 
 ZOO = Path(__file__).parents[2] / "zoo"
-INDEX = Path(__file__).parents[2] / "eqmodels" / "hub" / "zoo.json"
+INDEX = Path(__file__).parents[2] / "eqmodels" / "remote" / "zoo.json"
 ORGANISATION = "eqmodels"
 """On the Hub, of networks that are not published yet."""
 

@@ -22,7 +22,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ModelName", "current_name", "parse_name"]
+__all__ = ["ModelName", "current_name", "is_architecture", "parse_name"]
 
 WORDS: dict[str, tuple[str, Any]] = {
     "strided": ("downsampling", "stride"),
@@ -36,6 +36,7 @@ WORDS: dict[str, tuple[str, Any]] = {
 NUMBERS: dict[str, str] = {"k": "kernel_size", "w": "width"}
 """Parts that are a letter and a number: the option."""
 
+_ARCHITECTURE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _GROUP = re.compile(r"[cd][1-9][0-9]*")
 _NUMBER = re.compile(r"([a-z])([1-9][0-9]{0,8})")
 _OLD_RESNET = re.compile(r"(?P<before>([cd][1-9][0-9]*_)?resnet(18|34|50))(?P<after>_.*)?")
@@ -71,6 +72,13 @@ class ModelName:
         """Whether a part of a name stands for this value of an option."""
         is_count = isinstance(value, int) and not isinstance(value, bool) and value > 0
         return (option in NUMBERS.values() and is_count) or (option, value) in WORDS.values()
+
+
+def is_architecture(name: str) -> bool:
+    """Whether a word can be that of an architecture: nothing in it would be read as a group in front, or as a part."""
+    words = name.split("_") if _ARCHITECTURE.fullmatch(name) else [""]
+    parts = [word for word in words[1:] if word in WORDS or ((m := _NUMBER.fullmatch(word)) and m[1] in NUMBERS)]
+    return bool(words[0]) and not _GROUP.fullmatch(words[0]) and not parts
 
 
 def parse_name(name: str, architectures: Collection[str]) -> ModelName | None:

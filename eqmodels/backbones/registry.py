@@ -7,7 +7,7 @@ import fnmatch
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from eqmodels.backbones.names import ModelName, parse_name
+from eqmodels.backbones.names import ModelName, is_architecture, parse_name
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.options import check_options, options_of
 from eqmodels.registry import Registry, UnknownNameError
@@ -93,11 +93,10 @@ def register_backbone(*architectures: str, groups: bool = True, backend: str = N
 
     def add(target: B) -> B:
         for name in architectures:
-            parsed = parse_name(name, architectures)
-            if parsed is None or parsed.group is not None or parsed.options or "-" in name:
+            if not is_architecture(name):
                 raise ValueError(
-                    f"an architecture is named by lower-case words, digits and '_', without a group in front; got "
-                    f"{name!r}. Use, for instance, 'two_stage'."
+                    "an architecture is named by lower-case letters, digits and '_', without a group in front or a "
+                    f"part, such as 'k5', behind; got {name!r}. Use, for instance, 'two_stage'."
                 )
         for name in architectures:
             _architecture(name).builders |= {(groups, backend): _checked(name, groups, backend, target)}

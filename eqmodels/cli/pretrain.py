@@ -15,9 +15,8 @@ from eqmodels.data import list_data
 from eqmodels.training import PretrainConfig, Run, pretrain
 from eqmodels.training.config import CHOICES
 
-__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
-SUMMARY = "pretrain an encoder by predicting what was done to the image"
 DESCRIPTION = (
     "Pretrains an encoder without labels: images are turned (or flipped, cut into a puzzle, ...), and a head on the "
     "encoder's features predicts what was done. Writes a checkpoint, a log and, at the end, the weights into a folder. "

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
-import sys
 
 import pytest
 import torch
@@ -197,8 +195,6 @@ def test_depth_group_and_channels_are_read_off_the_checkpoint(architecture, grou
 @pytest.fixture(scope="module")
 def escnn_layers() -> dict[str, nn.Module]:
     """escnn's layers with ReDet's options, at three places of the network, in eval mode: there they hold filters."""
-    if sys.version_info >= (3, 13) and importlib.util.find_spec("escnn") is None:
-        pytest.skip("escnn needs numpy below 2, which has no wheels for Python 3.13 and later")
     escnn, group = import_escnn(), PlanarGroup.parse("c8")
     images, two, eight = escnn.images(group, 3), escnn.regular(group, 2), escnn.regular(group, 8)
 
@@ -220,6 +216,7 @@ def escnn_layers() -> dict[str, nn.Module]:
     return {name: layer.eval() for name, layer in {**layers, "bn1": norm}.items()}
 
 
+@pytest.mark.escnn
 @pytest.mark.parametrize("form", FORMS)
 def test_every_kind_of_layer_is_escnns(network, escnn_layers, form):
     state = redet_state(network)

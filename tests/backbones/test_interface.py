@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from eqmodels import Encoder, PlanarGroup, create_model, list_models
+from eqmodels import Backbone, PlanarGroup, create_model, list_models
 
 CHILDREN = ["stem", "layer1", "layer2", "layer3", "layer4", "global_pool", "fc"]
 POOLS = ["invariant", "regular", "invariant+regular"]
@@ -22,7 +22,7 @@ FAMILIES = [
 each_family = pytest.mark.parametrize(("name", "options"), FAMILIES, ids=str)
 
 
-def narrowest(name: str, **options) -> Encoder:
+def narrowest(name: str, **options) -> Backbone:
     group = name.split("_", maxsplit=1)[0]
     width = PlanarGroup.parse(group).order if group[0] in "cd" else 2
     return create_model(name, width=width, **options).eval()

@@ -46,7 +46,6 @@ def test_a_model_without_a_group_is_tested_with_c4(capsys):
 
 
 def test_report_draws(capsys, tmp_path):
-    pytest.importorskip("matplotlib")
     picture = tmp_path / "curve.png"
     assert main(["report", "c4_resnet18s_w4", "--size", "12", "--plot", str(picture)]) == 0
     assert picture.stat().st_size > 1000

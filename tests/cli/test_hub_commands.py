@@ -26,7 +26,7 @@ from tests.hub.networks import (
 from tests.hub_server import HubServer
 
 SOURCE = f"hub:{REPOSITORY}"
-SOURCES = import_module("eqmodels.hub.source")
+SOURCES = import_module("eqmodels.remote.locating")
 
 
 @pytest.fixture

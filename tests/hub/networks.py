@@ -13,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load as parse
 
-from eqmodels import Encoder, EqmodelsError
+from eqmodels import Backbone, EqmodelsError
 from eqmodels.evaluation import evaluate
-from eqmodels.hub.publish import publication_files
+from eqmodels.hub.publishing import publication_files
 from eqmodels.training import Pretraining, Run, save_run
 from eqmodels.training.run import provenance
 from tests.hub_storage import User
@@ -25,7 +25,7 @@ NAME, TWIN = "c4_resnet18s_w4.rot_photos", "resnet18s_w4.rot_photos"
 REPOSITORY = "org/network"
 TOKEN = "hf_secretOfTheWriter"
 TOKENS = {TOKEN: User("org", write=True), "hf_reader": User("org"), "hf_other": User("other", write=True)}
-PUBLISHING = import_module("eqmodels.hub.publish")  # the package's `publish` is the function
+PUBLISHING = import_module("eqmodels.hub.publishing")
 NAMES = ["README.md", "config.json", "model.safetensors", "recipe.json", "results.json", "turns.png"]
 
 
@@ -85,14 +85,14 @@ def prepare(monkeypatch) -> None:
     monkeypatch.setattr(PUBLISHING, "publication_files", remembered)
 
 
-def features(encoder: Encoder) -> torch.Tensor:
+def features(encoder: Backbone) -> torch.Tensor:
     """Of fixed images."""
     images = torch.rand(3, encoder.in_chans, 12, 12, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         return encoder(images)
 
 
-def assert_is_network(encoder: Encoder, seed: int = 0) -> None:
+def assert_is_network(encoder: Backbone, seed: int = 0) -> None:
     """Asserts that the backbone is the published one, bit for bit, with its preprocessing."""
     expected = parse(network(seed=seed)["model.safetensors"])
     state = {f"backbone.{name}": value for name, value in encoder.state_dict().items() if "pose" not in name}

@@ -17,13 +17,13 @@ import pytest
 from safetensors.torch import load as parse
 
 from eqmodels import load
-from eqmodels.hub.download import Fetch
+from eqmodels.remote.download import Fetch
 from tests.hub.faults import assert_cache_is_whole
 from tests.hub.networks import REPOSITORY, assert_is_network, network, refuses
 from tests.hub_server import Fault, run_client
 
 SOURCE = f"hub:{REPOSITORY}"
-DOWNLOADING = import_module("eqmodels.hub.download")
+DOWNLOADING = import_module("eqmodels.remote.download")
 
 LOAD = f"""
     import sys, eqmodels

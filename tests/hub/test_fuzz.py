@@ -23,8 +23,8 @@ import torch
 from safetensors.torch import load as parse
 from safetensors.torch import save
 
-from eqmodels import Encoder, EqmodelsError, load
-from eqmodels.backbones.files import describe_encoder
+from eqmodels import Backbone, EqmodelsError, load
+from eqmodels.backbones.describe import describe_network
 from eqmodels.hub import load_pretrained
 from eqmodels.training import load_run
 from tests.hub.mutants import damage, damaged_header, mutants, other_values, rewritten, written
@@ -63,8 +63,8 @@ class Judge:
     @staticmethod
     def facts(loaded: Any) -> tuple[dict[str, torch.Tensor], torch.Tensor, Any, dict[str, Any]]:
         """Weights, features of fixed images, what images go through, and what the network says of itself to timm."""
-        model, encoder = (loaded, loaded) if isinstance(loaded, Encoder) else (loaded.model, loaded.model.backbone)
-        description = describe_encoder(loaded) if isinstance(loaded, Encoder) else loaded.description()
+        model, encoder = (loaded, loaded) if isinstance(loaded, Backbone) else (loaded.model, loaded.model.backbone)
+        description = describe_network(loaded) if isinstance(loaded, Backbone) else loaded.description()
         return model.state_dict(), features(encoder), loaded.preprocessing, description
 
     def __call__(self, number: int, damaged: dict[str, bytes]) -> None:

@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load as parse
 from safetensors.torch import save
 
-from eqmodels import Encoder, load
+from eqmodels import Backbone, load
 from eqmodels.hub import load_pretrained, verify
-from eqmodels.hub.download import Fetch
+from eqmodels.remote.download import Fetch
 from tests.hub.networks import REPOSITORY, TOKENS, assert_is_network, network, refuses
 from tests.hub_server import Fault, HubServer
 
@@ -237,7 +237,7 @@ def test_a_pickle_is_never_fetched_and_the_sentence_says_why(server, name, with_
     sentence = f"^org/pickle@main has no {missing}, only {name}: a pickle, which can run any code when it is opened"
     for call in (load, load_pretrained):
         refuses(sentence, call, "hub:org/pickle")
-    refuses(sentence, Encoder.from_pretrained, "org/pickle")
+    refuses(sentence, Backbone.from_pretrained, "org/pickle")
     assert not server.calls(f"(GET|HEAD) .*{name}")
 
 

@@ -19,7 +19,7 @@ from eqmodels.backbones.standard_resnet import StandardResNet
 from eqmodels.data import load_data
 from eqmodels.evaluation import assert_equivariant
 from eqmodels.hub import entry_of, list_pretrained, read_index
-from eqmodels.hub.source import FOLDERS
+from eqmodels.remote.locating import FOLDERS
 
 C4, TWIN = "c4_resnet18s_w16.rot_fmnist_simclr", "resnet18s_w16.rot_fmnist_simclr"
 
@@ -126,7 +126,11 @@ BUILT = [
 def test_an_encoder_is_the_same_after_a_round_trip(tmp_path, randomised, name, options):
     encoder = randomised(create_model(name, **options)).eval()
     encoder.save_pretrained(tmp_path)
-    for loaded in (load(tmp_path), type(encoder).from_pretrained(tmp_path), eqmodels.Encoder.from_pretrained(tmp_path)):
+    for loaded in (
+        load(tmp_path),
+        type(encoder).from_pretrained(tmp_path),
+        eqmodels.Backbone.from_pretrained(tmp_path),
+    ):
         assert type(loaded) is type(encoder)
         assert loaded.describe_output() == encoder.describe_output()
         torch.testing.assert_close(outputs(loaded), outputs(encoder), rtol=0, atol=0)
@@ -153,8 +157,8 @@ def test_networks_of_other_layers_are_not_written(tmp_path):
     assert not (tmp_path / "config.json").exists()
 
 
+@pytest.mark.escnn
 def test_a_network_of_escnn_is_converted_first(tmp_path):
-    pytest.importorskip("escnn")
     network = EscnnResNet("resnet18s", "c4", width=8, num_classes=2)
     with pytest.raises(ValueError, match="Convert a network of escnn with from_escnn"):
         network.save_pretrained(tmp_path)
@@ -203,7 +207,7 @@ def test_a_folder_of_the_zoo_that_was_changed_is_refused(tmp_path, monkeypatch):
     folder = tmp_path / C4
     encoder = load(C4)
     encoder.save_pretrained(folder)
-    monkeypatch.setattr("eqmodels.hub.source.FOLDERS", (tmp_path,))
+    monkeypatch.setattr("eqmodels.remote.locating.FOLDERS", (tmp_path,))
     with pytest.raises(
         EqmodelsError, match=r"is not the file of the zoo's index.* It is not on the Hub yet: take the one of a"
     ):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 
-from eqmodels import Encoder, load
+from eqmodels import Backbone, load
 from eqmodels.backbones import SteerableResNet
 from eqmodels.hub import load_pretrained, publish
 from tests.hub.networks import TOKEN, features, refuses
@@ -31,7 +31,7 @@ def test_a_fine_tuned_encoder_is_pushed_and_comes_back(folder, server, api, tmp_
     commit = server.repositories["org/tuned"].branches["main"]
     again = [
         load("hub:org/tuned"),
-        Encoder.from_pretrained("org/tuned"),
+        Backbone.from_pretrained("org/tuned"),
         SteerableResNet.from_pretrained("org/tuned", revision=commit, token="hf_reader", cache_dir=tmp_path / "other"),
     ]
     for found in again:
@@ -40,9 +40,9 @@ def test_a_fine_tuned_encoder_is_pushed_and_comes_back(folder, server, api, tmp_
         assert (found.num_classes, found.in_chans, found.global_pool.mode) == (3, 2, "canonical-soft")
     tags = api.model_info("org/tuned").tags
     assert {"eqmodels", "equivariant", "c4"} <= set(tags)
-    assert Encoder.from_pretrained("org/tuned", num_classes=5).num_classes == 5
+    assert Backbone.from_pretrained("org/tuned", num_classes=5).num_classes == 5
     words = "or it is private and your token may not read it"
-    refuses(words, Encoder.from_pretrained, "org/tuned", token=False, cache_dir=tmp_path / "none")
+    refuses(words, Backbone.from_pretrained, "org/tuned", token=False, cache_dir=tmp_path / "none")
     refuses("holds an encoder without the run that pretrained it", load_pretrained, "hub:org/tuned")
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from eqmodels import EqmodelsError, create_model, load
-from eqmodels.backbones.files import golden_features
+from eqmodels.backbones.golden import golden_features
 from eqmodels.hub import verify
 from eqmodels.transforms import Preprocessing
 from tests.hub_server import HubServer, User
@@ -269,7 +269,7 @@ def test_a_pose_that_is_a_tie_is_not_stored(encoder, tmp_path):
 def test_a_size_that_a_config_names_does_not_cost_a_huge_report(encoder, tmp_path, monkeypatch):
     encoder.preprocessing = Preprocessing((0.5,), (0.25,), (2048, 10))
     encoder.save_pretrained(tmp_path)
-    module, sizes = import_module("eqmodels.hub.verify"), []  # the package's `verify` is the function
+    module, sizes = import_module("eqmodels.hub.verification"), []
     report = module.equivariance_report
 
     def small(network, *, size):

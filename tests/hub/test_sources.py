@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from eqmodels import Encoder, EqmodelsError, create_model, load
+from eqmodels import Backbone, EqmodelsError, create_model, load
 from eqmodels.hub import list_pretrained, load_pretrained, locate
-from eqmodels.hub.source import FOLDERS, zoo_folders
+from eqmodels.remote.locating import FOLDERS, zoo_folders
 from tests.hub_server import HubServer
 
 pytestmark = pytest.mark.usefixtures("no_shape_checks")
@@ -51,7 +51,7 @@ def refuses(error, sentence, call, *arguments, **options):
 # Options.
 
 
-@pytest.mark.parametrize("call", [load, Encoder.from_pretrained])
+@pytest.mark.parametrize("call", [load, Backbone.from_pretrained])
 @pytest.mark.parametrize("source", [C4, "saved", "hub:org/network"])
 def test_a_misspelt_option_is_refused_whatever_the_source(server, saved, call, source):
     refuses(
@@ -60,7 +60,7 @@ def test_a_misspelt_option_is_refused_whatever_the_source(server, saved, call, s
     assert server.requests == []
 
 
-@pytest.mark.parametrize("call", [load, load_pretrained, locate, Encoder.from_pretrained])
+@pytest.mark.parametrize("call", [load, load_pretrained, locate, Backbone.from_pretrained])
 def test_a_revision_of_what_is_not_on_the_hub_is_refused(saved, call):
     sentence = "^revision is a commit, tag or branch on the Hub; got 'v9' for '.*', which is the folder .*. Drop it"
     for source in (C4, str(saved), saved):
@@ -80,7 +80,7 @@ def test_two_revisions_are_refused_and_one_twice_is_one(server):
 def test_options_of_the_hub_that_change_nothing_here_are_allowed(saved, tmp_path):
     options = {"token": False, "cache_dir": tmp_path / "cache", "force_download": True, "local_files_only": True}
     for source in (C4, saved):
-        assert isinstance(load(source, **options), Encoder)
+        assert isinstance(load(source, **options), Backbone)
     assert create_model(C4, pretrained=True, **options).num_classes == 0
     assert not (tmp_path / "cache").exists()
 
@@ -90,19 +90,19 @@ def test_options_of_the_hub_that_change_nothing_here_are_allowed(saved, tmp_path
 
 def test_a_name_of_the_zoo_comes_before_a_folder_of_that_name(place, monkeypatch):
     create_model("c4_resnet18s_w4", in_chans=1, num_classes=3).save_pretrained(C4)
-    for call in (load, Encoder.from_pretrained):
+    for call in (load, Backbone.from_pretrained):
         assert call(C4).num_classes == 0
         for path in (f"./{C4}", Path(C4), place / C4):
             assert call(path).num_classes == 3
     # Also where the weights of the zoo are elsewhere.
-    monkeypatch.setattr("eqmodels.hub.source.FOLDERS", ())
+    monkeypatch.setattr("eqmodels.remote.locating.FOLDERS", ())
     refuses(EqmodelsError, f"^{C4} is not on the Hub yet", load, C4)
     assert load(Path(C4)).num_classes == 3
 
 
 def test_an_empty_folder_of_the_name_of_a_network_is_not_in_the_way(place):
     (place / C4).mkdir()
-    for call in (load, Encoder.from_pretrained, load_pretrained):
+    for call in (load, Backbone.from_pretrained, load_pretrained):
         assert call(C4) is not None
     refuses(EqmodelsError, "has no config.json, and so is not the folder of a network", load, Path(C4))
 
@@ -124,7 +124,7 @@ def test_only_a_checkout_of_eqmodels_has_a_zoo_beside_the_package(tmp_path):
 # What is no source.
 
 
-@pytest.mark.parametrize("call", [load, load_pretrained, locate, Encoder.from_pretrained])
+@pytest.mark.parametrize("call", [load, load_pretrained, locate, Backbone.from_pretrained])
 @pytest.mark.parametrize(
     ("source", "error", "sentence"),
     [
@@ -151,12 +151,12 @@ def test_what_is_no_source_is_one_sentence(server, call, source, error, sentence
 def test_from_pretrained_finds_the_zoo_folders_and_repositories(server, saved):
     files = {file.name: file.read_bytes() for file in saved.iterdir()}
     server.publish("org/network", files)
-    assert Encoder.from_pretrained(C4).num_features == 128
+    assert Backbone.from_pretrained(C4).num_features == 128
     assert server.requests == []
     for source in (saved, str(saved), "org/network", "hub:org/network"):
-        assert Encoder.from_pretrained(source).num_classes == 3
+        assert Backbone.from_pretrained(source).num_classes == 3
     sentence = "^a repository of the Hub is named organisation/name; got '/nowhere/network'"
-    refuses(ValueError, sentence, Encoder.from_pretrained, "/nowhere/network")
+    refuses(ValueError, sentence, Backbone.from_pretrained, "/nowhere/network")
 
 
 @pytest.mark.parametrize("name", ["c4*", "c4_resnet18s_w1?", "*"])

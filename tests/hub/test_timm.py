@@ -9,7 +9,7 @@ from timm.models._hub import load_model_config_from_hf
 
 import eqmodels
 from eqmodels.hub import load_pretrained, register_timm
-from eqmodels.hub.source import FOLDERS
+from eqmodels.remote.locating import FOLDERS
 from tests.hub_server import HubServer
 
 NAMES = ("c4_resnet18s_w16.rot_fmnist_simclr", "resnet18s_w16.rot_fmnist_simclr")

@@ -10,7 +10,7 @@ import pytest
 
 from eqmodels import load
 from eqmodels.hub import publish
-from eqmodels.hub.publish import publication_files
+from eqmodels.hub.publishing import publication_files
 from tests.hub.networks import REPOSITORY, TWIN, make_zoo, network, refuses, rewrite
 
 UNFIT = {

@@ -7,12 +7,12 @@ from importlib import import_module
 
 from eqmodels import EqmodelsError, create_model, load
 from eqmodels.hub import verify
-from eqmodels.hub.verify import NAMES
+from eqmodels.hub.verification import NAMES
 from tests.hub.networks import REPOSITORY, network
 from tests.hub_server import Fault
 
 SOURCE = f"hub:{REPOSITORY}"
-VERIFYING = import_module("eqmodels.hub.verify")  # the package's `verify` is the function
+VERIFYING = import_module("eqmodels.hub.verification")
 
 
 def found(report) -> dict:

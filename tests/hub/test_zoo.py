@@ -10,7 +10,7 @@ import torch
 from eqmodels.data import load_data
 from eqmodels.evaluation import assert_equivariant
 from eqmodels.hub import list_pretrained, load_pretrained
-from eqmodels.hub.source import FOLDERS
+from eqmodels.remote.locating import FOLDERS
 from eqmodels.training import PretrainConfig
 
 NAMES = list_pretrained()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from eqmodels import Encoder, create_model
+from eqmodels import Backbone, create_model
 from eqmodels.backbones.resnet import RESNET_DEPTHS
 
 FAMILIES = {
@@ -27,7 +27,7 @@ def shallow(monkeypatch) -> None:
 
 
 @pytest.fixture(params=FAMILIES)
-def model(request, randomised, shallow) -> Encoder:
+def model(request, randomised, shallow) -> Backbone:
     """The network in train mode, three classes, its statistics randomised."""
     name, options = FAMILIES[request.param]
     return randomised(create_model(name, num_classes=3, **options))

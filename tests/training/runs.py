@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from eqmodels.data import LabelledImages
-from eqmodels.storage import EqmodelsError
+from eqmodels.errors import EqmodelsError
 from eqmodels.training import PretrainConfig, pretrain
 
 TINY = {

@@ -11,7 +11,8 @@ import torch
 from torchvision.transforms.functional import to_pil_image
 
 from eqmodels.data import LabelledImages
-from eqmodels.storage import EqmodelsError, claimed_folder
+from eqmodels.errors import EqmodelsError
+from eqmodels.storage import claimed_folder
 from eqmodels.training import Pretraining, TrainingError, loop, pretrain
 from tests.training.runs import finish, photos, start, tiny, weights
 

@@ -1,0 +1,120 @@
+"""A user's file of two stages: everything that takes a name, or a network, takes it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from eqmodels import Encoder, EqmodelsError, create_model, list_models, load
+from eqmodels.backbones import BACKBONES, with_channels
+from eqmodels.evaluation import assert_equivariant
+from eqmodels.export import to_onnx, to_plain
+from eqmodels.hub import verify
+from eqmodels.transforms import Preprocessing
+
+FILE = Path(__file__).parents[2] / "examples" / "own_backbone.py"
+NAME = "c4_two_stage_w16"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _imported():
+    before = dict(BACKBONES._found)
+    spec = importlib.util.spec_from_file_location("own_backbone", FILE)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["own_backbone"] = module
+    spec.loader.exec_module(module)
+    yield
+    BACKBONES._found.clear()
+    BACKBONES._found.update(before)
+    del sys.modules["own_backbone"]
+
+
+def network(**options):
+    torch.manual_seed(0)
+    model = create_model(NAME, num_classes=3, in_chans=1, **options)
+    model.preprocessing = Preprocessing((0.5,), (0.25,), (20, 20))
+    return model.eval()
+
+
+def test_the_file_is_short():
+    lines = [line for line in FILE.read_text().split('"""')[2].splitlines() if line.strip()]
+    assert len(lines) <= 40
+
+
+def test_its_name_builds_it():
+    model = network()
+    assert type(model).__name__ == "TwoStage"
+    assert model.stages == ("stem", "layer1")
+    assert str(model.map_field) == "8 x regular(c4)"
+    assert isinstance(model, Encoder)
+    assert "d4_two_stage" in list_models("d4_*")
+    assert create_model("d4_two_stage_w32").group.name == "d4"
+
+
+@pytest.mark.parametrize("mode", ["invariant", "regular", "invariant+regular", "canonical"])
+def test_it_keeps_the_laws(mode):
+    assert_equivariant(network(global_pool=mode), size=20, tolerance=1e-10)
+
+
+def test_it_is_saved_loaded_and_verified(tmp_path):
+    model, images = network(), torch.rand(2, 1, 20, 20)
+    model.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["architecture"] == NAME
+    again = load(tmp_path)
+    assert torch.equal(again(images), model(images))
+    assert again.describe_output() == model.describe_output()
+    report = verify(tmp_path)
+    assert report.passed, report.first_failure
+    assert load(tmp_path, num_classes=7, in_chans=2).eval()(torch.rand(1, 2, 20, 20)).shape == (1, 7)
+    assert torch.equal(type(model).from_pretrained(tmp_path)(images), model(images))
+
+
+def test_it_is_refused_where_its_file_is_not_imported(tmp_path):
+    network().save_pretrained(tmp_path)
+    code = (
+        "import sys, eqmodels\n"
+        "try:\n    eqmodels.load(sys.argv[1])\n"
+        "except eqmodels.EqmodelsError as error:\n    print(error)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert "describes no network: no model is named 'c4_two_stage_w16'" in found.stdout
+    assert "Nothing was built" in found.stdout
+
+
+def test_it_is_adapted_to_other_channels():
+    model, images = network(), torch.rand(2, 1, 20, 20)
+    torch.testing.assert_close(
+        with_channels(model, 3)(images.expand(-1, 3, -1, -1)), model(images), rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.tracing
+def test_it_becomes_stock_modules():
+    model, images = network(), torch.rand(2, 1, 20, 20)
+    plain = to_plain(model, size=20)
+    assert [name for name, _ in plain.named_children()] == ["stem", "layer1", "global_pool", "fc"]
+    torch.testing.assert_close(plain(images), model(images), rtol=1e-4, atol=1e-5)
+    assert all(type(module).__module__.startswith("torch.") for module in plain.modules())
+
+
+@pytest.mark.tracing
+def test_it_becomes_an_onnx_file(tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    model, images = network(), torch.rand(2, 1, 20, 20)
+    session = runtime.InferenceSession(str(to_onnx(model, tmp_path / "net.onnx", size=20)))
+    (found,) = session.run(None, {"images": images.numpy()})
+    torch.testing.assert_close(torch.from_numpy(found), model(images).detach(), rtol=1e-3, atol=1e-4)
+
+
+def test_a_pooling_that_it_cannot_be_built_with_is_refused(tmp_path):
+    network().save_pretrained(tmp_path)
+    file = tmp_path / "config.json"
+    file.write_text(file.read_text().replace('"global_pool"', '"depth": 3, "global_pool"'))
+    with pytest.raises(EqmodelsError, match="has no option 'depth'"):
+        load(tmp_path)
