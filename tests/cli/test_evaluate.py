@@ -143,7 +143,7 @@ def test_a_checkpoint_is_a_network_like_the_finished_run(tiny_run):
 
 def test_a_run_that_is_not_done_can_be_evaluated_and_is_said_to_be_none(capsys, tiny_run, tmp_path):
     content = torch.load(tiny_run / "checkpoint.pt", weights_only=True)
-    content["config"]["epochs"] = 4
+    content["config"]["optimisation"]["epochs"] = 4
     torch.save(content, tmp_path / "checkpoint.pt")
     assert main(["evaluate", str(tmp_path), *FEW]) == 0
     captured = capsys.readouterr()
