@@ -53,7 +53,8 @@ def turned_by_pose(
         ValueError: if there is not one logit a row.
     """
     order = len(products)
-    candidates = features.unflatten(1, (order, -1))[:, products]
+    # Not [:, products]: the slice would fix the number of images in what PyTorch 2.6 exports.
+    candidates = features.unflatten(1, (order, -1))[..., products, :]
     logits = check_logits(logits, order)
     weights = logits.softmax(1) if soft else F.one_hot(logits.argmax(1), order).to(features.dtype)
     # One product a pose instead of a gather: no branch on values, so that it traces, exports and is differentiable.
