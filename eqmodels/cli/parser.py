@@ -54,6 +54,8 @@ class _CommandParser(_Parser):
     def __init__(self, *, command: str, **options: Any) -> None:  # noqa: ANN401 (those of argparse)
         super().__init__(formatter_class=_HelpFormatter, **options)
         self.command = command
+        # What arguments there are may depend on what was typed: those of the network that is named, for instance.
+        self.typed: list[str] = []
 
     def parse_known_args(  # type: ignore[override]  # argparse overloads it
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
@@ -65,6 +67,7 @@ class _CommandParser(_Parser):
         for place in imports or ():
             import_user_code(place)
         module = importlib.import_module(f"eqmodels.cli.{self.command}")
+        self.typed = list(args or ())
         self.description, self.epilog = module.DESCRIPTION, module.EPILOG
         module.add_arguments(self)
         _add_import(self)

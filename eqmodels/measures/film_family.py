@@ -40,7 +40,7 @@ class FilmNetwork(nn.Module):
         self.logits = nn.Linear(hidden, values)
 
     def forward(self, features: Float[Tensor, "N F"], side: Int[Tensor, " N"]) -> Float[Tensor, "N T"]:
-        """See the class."""
+        """Logits ``(N, values)``: each hidden layer scaled and shifted as the side information says."""
         for layer, film in zip(self.layers, self.films, strict=True):
             scale, shift = film(side).chunk(2, dim=1)
             features = F.gelu((1 + scale) * layer(features) + shift)

@@ -9,7 +9,7 @@ from eqmodels._shapes import Float
 from eqmodels.tasks.registry import register_task
 from eqmodels.tasks.task import Task
 
-__all__ = ["NoTask"]
+__all__ = ["NoTask", "Unasked"]
 
 
 @register_task("none")
@@ -27,3 +27,12 @@ class NoTask(Task):
     ) -> Float[Tensor, "B C H W"]:
         """See `Task.transform`."""
         return images
+
+
+class Unasked(NoTask):
+    """No task at all: that of a network that was pretrained for another objective, and has no head for any."""
+
+    @property
+    def components(self) -> tuple[Task, ...]:
+        """None."""
+        return ()
