@@ -190,8 +190,9 @@ def _read(hint: Any) -> tuple[tuple[type, ...], tuple[Any, ...], bool]:  # noqa:
     """Kinds, choices and whether None is allowed, of a type hint."""
     if get_origin(hint) is Annotated:
         plain, *notes = get_args(hint)
-        named = [name for note in notes if isinstance(note, _Named) for name in note.names()]
-        return ((), tuple(named), False) if named else _read(plain)
+        kinds, choices, optional = _read(plain)
+        named = tuple(name for note in notes if isinstance(note, _Named) for name in note.names())
+        return () if named else kinds, named or choices, optional
     if get_origin(hint) is Literal:
         values = get_args(hint)
         return (), tuple(value for value in values if value is not None), None in values
