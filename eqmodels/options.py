@@ -203,13 +203,10 @@ def _read(hint: Any) -> tuple[tuple[type, ...], tuple[Any, ...], bool]:  # noqa:
         choices = tuple(choice for part in parts for choice in part[1])
         return () if free or choices else kinds, choices, type(None) in get_args(hint)
     plain = get_origin(hint) or hint
-    if plain in _WORDS:
-        return (plain,), (), False
-    if inspect.isclass(plain) and issubclass(plain, Mapping):
-        return (dict,), (), False
-    if inspect.isclass(plain) and issubclass(plain, Sequence):
-        return (tuple,), (), False
-    return (), (), False
+    if plain in _WORDS or not inspect.isclass(plain):
+        return ((plain,) if plain in _WORDS else ()), (), False
+    kind = next((kind for base, kind in ((Mapping, dict), (Sequence, tuple)) if issubclass(plain, base)), None)
+    return (() if kind is None else (kind,)), (), False
 
 
 def _suggestions(hint: Any) -> tuple[str, ...]:  # noqa: ANN401
