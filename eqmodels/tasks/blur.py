@@ -93,7 +93,7 @@ class Blur(Task):
     def apply(
         self, images: Float[Tensor, "B C H W"], labels: Int[Tensor, " B"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "B C H W"]:
-        """Every image blurred by the level of its label; sigmas are drawn on the CPU for all images, whatever their labels."""
+        """Every image blurred as its label says; sigmas are drawn on the CPU for all images, whatever their labels."""
         self.check_labels(images, labels)
         self.check(images)
         bounds = torch.tensor([level.sigma for level in self.levels], dtype=torch.float64, device="cpu")
