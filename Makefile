@@ -1,59 +1,84 @@
-# Everything below runs in one virtual environment, made by the first command that needs it.
+# Everything below runs in two virtual environments, made by the first command that needs them: one of the newest
+# releases of everything, and one of the oldest that the package takes, with escnn, which needs numpy below 2.
 #
-#   PYTHON=python3.12   the interpreter that makes the environment (3.10 or later)
-#   VENV=path           the environment; an existing one is reused, and completed
+#   PYTHON=python3.12   the interpreter that makes them (3.11 or later)
+#   VENV=path           the environment of the newest; an existing one is reused, and completed
+#   VENV_OLDEST=path    the environment of the oldest (made by Python 3.11 or 3.12, which numpy 1 has wheels for)
 
 PYTHON ?= python3
 VENV ?= .venv
+VENV_OLDEST ?= $(VENV)-oldest
 WORKERS ?= 2
 
 PY := $(VENV)/bin/python
+OLD := $(VENV_OLDEST)/bin/python
 STAMP := $(VENV)/.eqmodels-installed
+STAMP_OLDEST := $(VENV_OLDEST)/.eqmodels-installed
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 # Two test processes of one thread each beat one process of two threads on small networks.
-PYTEST_PARALLEL := OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS)
+PARALLEL := OMP_NUM_THREADS=1
 SHAPE_CHECKS := --jaxtyping-packages=eqmodels,beartype.beartype
+COVERAGE := --cov --cov-append --cov-report=
+
+# What shows that the oldest versions will do: laws, tracing and export, files, the Hub's client, and a training.
+OLDEST_TESTS := tests/laws tests/plain_pytorch tests/export tests/storage tests/layers tests/hub/test_load.py \
+	tests/hub/test_saving.py tests/hub/test_timm.py tests/training/test_pretraining.py tests/architecture/test_spawn.py
 
 # escnn without a Fortran compiler: its own requirements but py3nj, which only SO(3) needs, and then escnn alone.
-# Its requirement lie_learn asks for numpy below 2, which has wheels up to Python 3.12: above it, escnn is left out.
-ESCNN := escnn==1.0.11
-ESCNN_REQUIRES := autograd joblib lie_learn pymanopt scipy "numpy<2"
+ESCNN_REQUIRES := autograd joblib lie_learn pymanopt "numpy<2"
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow lint format bench clean
+.PHONY: help venv venv-oldest demo test test-newest test-oldest test-slow lint format bench clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-venv: $(STAMP) ## set everything up in .venv (or in VENV)
+venv: $(STAMP) ## set everything up in .venv (or in VENV): the newest releases
+
+venv-oldest: $(STAMP_OLDEST) ## the same in .venv-oldest: the oldest releases that are declared, and escnn
 
 $(STAMP): pyproject.toml
-	@test -x $(PY) || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
-		echo "Python 3.10 or later is needed; '$(PYTHON)' is not. Name another one: make venv PYTHON=python3.12"; exit 1; }
+	@test -x $(PY) || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or later is needed; '$(PYTHON)' is not. Name another one: make venv PYTHON=python3.12"; exit 1; }
 	$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) || { \
 		$(PYTHON) -m pip install --user virtualenv && $(PYTHON) -m virtualenv $(VENV); }
-	$(PY) -m pip install --quiet "pip>=23"
-	@if $(PY) -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then set -x; \
-		$(PY) -m pip install --editable ".[dev,export,report,timm]" $(ESCNN_REQUIRES) && \
-		$(PY) -m pip install --no-deps $(ESCNN); \
-	else \
-		echo "escnn is left out: it needs numpy below 2, which has no wheel for this Python"; set -x; \
-		$(PY) -m pip install --editable ".[dev,export,report,timm]"; \
-	fi
+	$(PY) $(PIP_INSTALL) --editable ".[dev,export,report,timm]"
+	@touch $@
+
+$(STAMP_OLDEST): pyproject.toml .ci/oldest.txt
+	@test -x $(OLD) || for python in $(PYTHON) python3.11 python3.12; do \
+		$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null || continue; \
+		$$python -m venv $(VENV_OLDEST) || { \
+			$$python -m pip install --user virtualenv && $$python -m virtualenv $(VENV_OLDEST); }; \
+		break; done
+	@test -x $(OLD) || { echo "The oldest versions need Python 3.11 or 3.12, for which numpy 1 has wheels, and neither" \
+		"'$(PYTHON)' nor python3.11 nor python3.12 is one. Name one: make venv-oldest PYTHON=path"; exit 1; }
+	$(OLD) $(PIP_INSTALL) --constraint .ci/oldest.txt --editable ".[dev,export,report,timm]" $(ESCNN_REQUIRES)
+	$(OLD) $(PIP_INSTALL) --constraint .ci/oldest.txt --no-deps escnn
 	@touch $@
 
 demo: venv ## set up, then run the main job on data that is in the package
 	$(PY) -m eqmodels demo
 
+test: lint test-newest test-oldest ## set up, then every check that must pass
+
 # FX and torch.compile cannot see through run-time shape checks: what traces a network runs without them.
-test: lint ## set up, then every check that must pass
-	$(PYTEST_PARALLEL) $(SHAPE_CHECKS) -m "not slow and not tracing"
-	$(PY) -m pytest -m "tracing and not slow" tests
+test-newest: venv ## every test but those of escnn, with the newest releases; the lines that they reach
+	$(PY) -m coverage erase
+	$(PARALLEL) $(PY) -m pytest -n $(WORKERS) $(COVERAGE) $(SHAPE_CHECKS) -m "not (slow or tracing or escnn)"
+	$(PY) -m pytest $(COVERAGE) -m "tracing and not (slow or escnn)" tests
+	$(PY) -m coverage report
 
-test-slow: venv ## the long checks that `make test` leaves out
-	$(PYTEST_PARALLEL) -m slow tests
+test-oldest: venv-oldest ## the tests of escnn, and those that show that the oldest releases will do
+	$(PARALLEL) $(OLD) -m pytest -n $(WORKERS) -m "escnn and not slow" tests
+	$(PARALLEL) $(OLD) -m pytest -n $(WORKERS) -m "not (slow or escnn)" $(OLDEST_TESTS)
 
-lint: venv ## style, types and the import contract
+test-slow: venv venv-oldest ## the long checks that `make test` leaves out
+	$(PARALLEL) $(PY) -m pytest -n $(WORKERS) -m "slow and not escnn" tests
+	$(PARALLEL) $(OLD) -m pytest -n $(WORKERS) -m "slow and escnn" tests
+
+lint: venv ## style, types and the import contracts
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
@@ -67,6 +92,6 @@ bench: venv ## run the benchmarks of speed and rewrite README's section of them
 	@set -e; for script in build train_step inference pretraining_step state_size readme; do \
 		echo "== benchmarks.speed.$$script"; $(PY) -m benchmarks.speed.$$script; done
 
-clean: ## remove .venv, caches and builds
-	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove the environments, caches and builds
+	rm -rf .venv .venv-oldest build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,7 +14,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints, runtime_checkable
 
-__all__ = ["REQUIRED", "Option", "check_options", "documented", "options_of"]
+__all__ = ["REQUIRED", "Option", "Suggested", "check_options", "documented", "options_of"]
+
+
+@dataclass(frozen=True)
+class Suggested:
+    """In a hint, ``Annotated[str, Suggested(TASKS)]``: names of a registry are shown, and other words are values too.
+
+    Attributes:
+        names_of: the registry.
+    """
+
+    names_of: _Named
 
 
 @runtime_checkable
@@ -50,6 +61,7 @@ class Option:
         choices: the words, or other values, that it is one of; empty if it is free.
         optional: whether None is a value.
         help: what its docstring says, without markup, in one line.
+        suggestions: words that it may be, beside others.
     """
 
     name: str
@@ -58,6 +70,7 @@ class Option:
     choices: tuple[Any, ...]
     optional: bool
     help: str
+    suggestions: tuple[str, ...] = ()
 
     def check(self, value: Any) -> None:  # noqa: ANN401 (anything may be given)
         """Refuses a value of another type, or that is none of the choices.
@@ -108,7 +121,13 @@ def options_of(target: Callable[..., Any], *, without: Collection[str] = ()) -> 
         hint = hints.get(parameter.name, Any if default in (REQUIRED, None) else type(default))
         kinds, choices, optional = _read(hint)
         found[parameter.name] = Option(
-            parameter.name, kinds, default, choices, optional or default is None, texts.get(parameter.name, "")
+            parameter.name,
+            kinds,
+            default,
+            choices,
+            optional or default is None,
+            texts.get(parameter.name, ""),
+            _suggestions(hint),
         )
     return found
 
@@ -171,8 +190,9 @@ def _read(hint: Any) -> tuple[tuple[type, ...], tuple[Any, ...], bool]:  # noqa:
     """Kinds, choices and whether None is allowed, of a type hint."""
     if get_origin(hint) is Annotated:
         plain, *notes = get_args(hint)
-        named = [name for note in notes if isinstance(note, _Named) for name in note.names()]
-        return ((), tuple(named), False) if named else _read(plain)
+        kinds, choices, optional = _read(plain)
+        named = tuple(name for note in notes if isinstance(note, _Named) for name in note.names())
+        return () if named else kinds, named or choices, optional
     if get_origin(hint) is Literal:
         values = get_args(hint)
         return (), tuple(value for value in values if value is not None), None in values
@@ -183,13 +203,16 @@ def _read(hint: Any) -> tuple[tuple[type, ...], tuple[Any, ...], bool]:  # noqa:
         choices = tuple(choice for part in parts for choice in part[1])
         return () if free or choices else kinds, choices, type(None) in get_args(hint)
     plain = get_origin(hint) or hint
-    if plain in _WORDS:
-        return (plain,), (), False
-    if inspect.isclass(plain) and issubclass(plain, Mapping):
-        return (dict,), (), False
-    if inspect.isclass(plain) and issubclass(plain, Sequence):
-        return (tuple,), (), False
-    return (), (), False
+    if plain in _WORDS or not inspect.isclass(plain):
+        return ((plain,) if plain in _WORDS else ()), (), False
+    kind = next((kind for base, kind in ((Mapping, dict), (Sequence, tuple)) if issubclass(plain, base)), None)
+    return (() if kind is None else (kind,)), (), False
+
+
+def _suggestions(hint: Any) -> tuple[str, ...]:  # noqa: ANN401
+    """The words that a hint suggests."""
+    notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return tuple(name for note in notes if isinstance(note, Suggested) for name in note.names_of.names())
 
 
 def _is_of(value: object, kinds: tuple[type, ...]) -> bool:

@@ -353,7 +353,7 @@ class HubServer:
         The address of another host is not looked up, and the end of the server's `with` tells of it.
         """
         import huggingface_hub
-        from huggingface_hub import constants
+        from huggingface_hub import constants, file_download
 
         environment = self.environment(home, token)
         proxies = getproxies()  # the client's session looks for them once
@@ -365,9 +365,10 @@ class HubServer:
             for name in set(environment) - set(os.environ) | {"NO_PROXY", "no_proxy", "HF_TOKEN"} & set(environment):
                 patch.setenv(name, environment[name])
             patch.setattr(constants, "ENDPOINT", self.url)
-            patch.setattr(
-                constants, "HUGGINGFACE_CO_URL_TEMPLATE", self.url + "/{repo_id}/resolve/{revision}/{filename}"
-            )
+            template = self.url + "/{repo_id}/resolve/{revision}/{filename}"
+            # Before version 1, the client's downloads keep a name of their own for it.
+            for module in (constants, file_download):
+                patch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=module is constants)
             patch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
             patch.setattr(constants, "HF_TOKEN_PATH", str(home / "token"))
             patch.setattr(constants, "HF_HUB_OFFLINE", False)

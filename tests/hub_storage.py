@@ -6,7 +6,7 @@ import hashlib
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
@@ -129,7 +129,7 @@ class Repository:
         content = (before, title, message, sorted((path, entry.oid) for path, entry in files.items()))
         oid = hashlib.sha1(repr(content).encode()).hexdigest()
         # A second a commit: dates that differ, and are the same in every run.
-        date = datetime(2025, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=len(self.commits))
+        date = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(seconds=len(self.commits))
         new = Commit(oid, title, message, before, date, MappingProxyType(files))
         self.commits[oid] = new
         self.branches[branch] = oid

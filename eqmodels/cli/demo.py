@@ -21,7 +21,7 @@ from eqmodels.hub import load_pretrained
 from eqmodels.storage import LONGEST_LOG, prepare_folder
 from eqmodels.training import PretrainConfig, Pretraining, Run, snapshot
 
-__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
 EQUIVARIANT, STANDARD = "c4_resnet18s_w16.rot_fmnist_simclr", "resnet18s_w16.rot_fmnist_simclr"
 DATA = "fashion_mnist_mini"
@@ -34,7 +34,6 @@ TRIAL_STEPS = 20
 STRENGTHS = (1.0, 0.1, 0.01, 1e-3, 1e-4)
 """Of the probes' penalty: the weaker ones that `evaluate` tries by default are for more images than there are here."""
 
-SUMMARY = "see what equivariance buys: a pretrained equivariant encoder beside its ResNet twin"
 DESCRIPTION = (
     f"On {DATA}, the images that are part of the package: loads {EQUIVARIANT} and {STANDARD}, measures both on upright "
     "and on turned images, pretrains a tiny equivariant network for a minute, prints one table and writes a page with "

@@ -8,9 +8,8 @@ import re
 
 from eqmodels.hub import list_pretrained, load, locate
 
-__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
-SUMMARY = "fetch pretrained networks into the cache, for machines without network"
 DESCRIPTION = (
     "Fetches pretrained networks into the Hugging Face cache (the folder named by HF_HOME) and checks them. With this "
     "cache, and HF_HUB_OFFLINE=1, they load without network. What this installation has is only checked."

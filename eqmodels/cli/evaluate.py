@@ -17,9 +17,8 @@ from eqmodels.hub import load_pretrained
 from eqmodels.storage import prepare_folder, write_atomically
 from eqmodels.training import Run, usable_device
 
-__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
-SUMMARY = "measure a pretrained encoder: probes of its features on upright and on turned images"
 DESCRIPTION = (
     "Trains linear probes on frozen features of upright training images and measures them on held-out images, upright "
     "and turned, for every way to pool the features; and how well the head predicts its task. Takes minutes: with "

@@ -11,9 +11,8 @@ import torch
 from eqmodels.backbones import create_model, list_models
 from eqmodels.hub import list_pretrained
 
-__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
-SUMMARY = "list the registered models"
 DESCRIPTION = (
     "Lists the registered models, one name a line: <group>_<architecture>, or <architecture> for the standard "
     "networks. Any name may be followed by _w<width>, the number of channels of the first stage."
@@ -58,7 +57,7 @@ def _architectures(pattern: str) -> list[str]:
             with torch.device("meta"):
                 create_model(name)
             names.append(name)
-        except ValueError as error:  # noqa: PERF203 (others that match may come in it)
+        except ValueError as error:
             refusal = error
     if refusal and not names:
         raise refusal

@@ -1,4 +1,4 @@
-"""``eqmodels pretrain``: equivariant self-supervised pretraining."""
+"""``eqmodels pretrain``: pretrains an encoder, with the options of whatever network, objective and data are named."""
 
 from __future__ import annotations
 
@@ -6,89 +6,68 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shlex
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from eqmodels.data import list_data
+from eqmodels.options import REQUIRED, Option
 from eqmodels.training import PretrainConfig, Run, pretrain
-from eqmodels.training.config import CHOICES
+from eqmodels.training.config import config_options, flat_fields
+from eqmodels.training.formats import nested
 
-__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
-SUMMARY = "pretrain an encoder by predicting what was done to the image"
 DESCRIPTION = (
-    "Pretrains an encoder without labels: images are turned (or flipped, cut into a puzzle, ...), and a head on the "
-    "encoder's features predicts what was done. Writes a checkpoint, a log and, at the end, the weights into a folder. "
-    "Ctrl-C stops after a checkpoint; the same command goes on from there."
+    "Pretrains an encoder, by default without labels: images are turned (or flipped, cut into a puzzle, ...), and a "
+    "head on the encoder's features predicts what was done. Writes a checkpoint, a log and, at the end, the weights "
+    "into a folder. Ctrl-C stops after a checkpoint; the same command goes on from there. Options are those of the "
+    "model, the objective, the data and the optimiser that are named: name another one, and --help shows its."
 )
 EPILOG = """\
 examples:
   eqmodels pretrain --model c4_resnet18s_w16 --epochs 5
   eqmodels pretrain --model resnet18s_w16 --head mlp --epochs 5
   eqmodels pretrain --model resnet18s_w16 --head mlp --epochs 5 --class-weight -9
+  eqmodels pretrain --model c4_resnet18s_w16 --basis harmonic --backend escnn
+  eqmodels pretrain --objective relative --help
   torchrun --nproc-per-node 2 -m eqmodels pretrain --model c4_resnet18s_w16 --norm layer
 """
 
-HELP: dict[str, str] = {
-    "model": "the backbone: <group>_<architecture>[_w<width>]; see eqmodels models",
-    "norm": "normalisation of the backbone: batch or layer",
-    "task": "what is predicted: rotation, horizontal_flip, vertical_flip, dihedral, grayscale, colour_inversion, "
-    "jigsaw, blur, none, rotation8 (any number of angles up to 36), or several joined by +",
-    "preset": "of jigsaw and blur: 'paper' as published, 'fixed' without its shortcuts",
-    "head": "linear, mlp (the paper's), or equivariant (its predictions turn with the image, so that images need not "
-    "be turned in training)",
-    "head_hidden": "channels of the head's hidden layer",
-    "head_dropout": "dropout in the hidden layer of mlp",
-    "turn": "always: turn images even where an equivariant head makes it superfluous",
-    "class_weight": "also train a head that predicts the class, which takes labels, and let so many times its gradient "
-    "into the backbone: above 0 adds class information (0.5 in the paper), 0 only observes it, below 0 eliminates it "
-    "(-9 in the paper; the head itself still learns); images are then always turned",
-    "class_hidden": "channels of the class head's hidden layer; 0: a linear head",
-    "augment": "augmentation before the task: none, crop_flip or simclr",
-    "data": f"the images: {', '.join(list_data())}",
-    "limit": "number of training images, equally many of every class",
-    "coloured": "give grey images random colours that do not depend on the class",
-    "to_rgb": "repeat a grey channel three times, for tasks about colour",
-    "size": "with --data image_folder: side of the images in pixels",
-    "epochs": "passes over the images",
-    "batch_size": "images of one step, over all processes",
-    "accumulate": "parts that a step's images are cut into, to save memory",
-    "optimiser": "sgd (Nesterov, momentum 0.9) or adamw",
-    "learning_rate": "the largest learning rate",
-    "final_learning_rate": "the last one, of the cosine schedule",
-    "schedule": "cosine, or multistep (times 0.2 after 30, 60 and 80%% of the steps)",
-    "warmup_epochs": "epochs of linear growth of the learning rate, at most all of them",
-    "weight_decay": "L2 penalty of sgd, decoupled decay of adamw",
-    "clip_norm": "largest norm of the gradient",
-    "precision": "bfloat16 (autocast) or float32",
-    "channels_last": "memory format of images and filters",
-    "compile": "run through torch.compile",
-    "seed": "of weights, order, augmentation, labels and random colours",
+TITLES = {
+    "model": "the network",
+    "data": "the images",
+    "objective": "what it learns",
+    "optimisation": "the optimisation",
+    "run": "the run",
 }
-"""What each value of the config is, for a newcomer."""
+"""What the groups of options are called."""
 
-TYPES: dict[str, Any] = {"limit": int, "size": int, "clip_norm": float, "class_weight": float}
-"""Of the values whose default is None."""
+NAMED = ("model", "backend", "data", "objective", "optimiser")
+"""What further options depend on."""
 
 METAVARS: dict[type, str] = {int: "N", float: "X", str: "NAME"}
 """What stands for a value in the help."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds one option a value of the config, and what is not part of it."""
-    for field in fields(PretrainConfig):
-        option, default = f"--{field.name.replace('_', '-')}", field.default
-        text = f"{HELP[field.name]} (default: {'none' if default is None else default})"
-        if isinstance(default, bool):
-            text = f"{HELP[field.name]} (default: {'yes' if default else 'no'})"
-            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=text)
-        elif field.name in CHOICES:
-            parser.add_argument(option, choices=CHOICES[field.name], help=text)
-        else:
-            kind = TYPES.get(field.name, type(default))
-            parser.add_argument(option, type=kind, metavar=METAVARS[kind], help=text)
+    """Adds one option a value of the config, and what is not part of it.
+
+    Args:
+        parser: may say in `typed` what was typed; the options are those of the model, objective, data and optimiser
+            named there or in the recipe named there.
+    """
+    chosen = _chosen(getattr(parser, "typed", []))
+    options = config_options(chosen)
+    for part, title in TITLES.items():
+        group = parser.add_argument_group(title)
+        for name, (owner, _, option) in flat_fields().items():
+            if owner == part:
+                _add(group, name, option)
+        for name, option in options.get(part, {}).items():
+            _add(group, name, option)
     parser.add_argument("--recipe", type=Path, metavar="FILE", help="take values from a recipe (JSON); options win")
     parser.add_argument("--folder", type=Path, help="of the run (default: one for every config, in runs/)")
     parser.add_argument("--root", help="the folder that has the data (default: see eqmodels evaluate --help)")
@@ -96,6 +75,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tensorboard", action="store_true", help="write TensorBoard files too")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(names=(*flat_fields(), *(name for part in options.values() for name in part)))
+
+
+def _chosen(typed: Iterable[str]) -> dict[str, Any]:
+    """The names that further options depend on: those of the recipe, if one is named, and those typed."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for name in (*NAMED, "recipe"):
+        first.add_argument(f"--{name}")
+    found: dict[str, Any] = {}
+    with suppress(argparse.ArgumentError):  # the parser proper says what is wrong
+        values = vars(first.parse_known_args(list(typed))[0])
+        recipe = values.pop("recipe")
+        found = {name: value for name, value in values.items() if value is not None}
+        with suppress(OSError, ValueError, TypeError, AttributeError):  # so does `config_of`
+            parts = nested(json.loads(Path(recipe).read_text("utf-8"))) if recipe else {}
+            named = {part: values["name"] for part, values in parts.items() if "name" in values}
+            named |= {key: value for values in parts.values() for key, value in values.items() if key in NAMED}
+            found = named | {k: v for k, v in parts.get("model", {}).get("options", {}).items() if k in NAMED} | found
+    return found
+
+
+def _add(group: argparse._ArgumentGroup, name: str, option: Option) -> None:
+    """Adds an option of the config; its help is that of the docstring."""
+    flag, default = f"--{name.replace('_', '-')}", option.default
+    text = f"{option.help} One of {', '.join(option.suggestions)}." if option.suggestions else option.help
+    shown = "none" if default is None else default
+    if isinstance(default, bool):
+        shown = "yes" if default else "no"
+    text = text.rstrip(".").replace("%", "%%") + ("" if default is REQUIRED else f" (default: {shown})")
+    if option.kinds == (bool,):
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+    elif option.choices:
+        group.add_argument(flag, type=type(option.choices[0]), choices=option.choices, help=text)
+    else:
+        kind = option.kinds[0] if len(option.kinds) == 1 and option.kinds[0] in METAVARS else None
+        group.add_argument(flag, type=kind or _any_value, metavar=METAVARS.get(kind or str), help=text)
+
+
+def _any_value(text: str) -> Any:  # noqa: ANN401
+    """A value as JSON has it, or a word."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -107,13 +130,16 @@ def run(arguments: argparse.Namespace) -> int:
     """
     config = config_of(arguments)
     folder = arguments.folder or Path("runs") / run_name(config)
-    result = pretrain(
-        config,
-        folder,
-        root=arguments.root,
-        device=arguments.device,
-        tensorboard=arguments.tensorboard,
-        quiet=arguments.quiet or arguments.json,
+    result: Run = _spoken(
+        arguments.names,
+        lambda: pretrain(
+            config,
+            folder,
+            root=arguments.root,
+            device=arguments.device,
+            tensorboard=arguments.tensorboard,
+            quiet=arguments.quiet or arguments.json,
+        ),
     )
     if int(os.environ.get("RANK", "0")) == 0:
         print(
@@ -130,36 +156,65 @@ def config_of(arguments: argparse.Namespace) -> PretrainConfig:
     Raises:
         ValueError: if the recipe cannot be read, or a value breaks its rule.
     """
-    values: dict[str, Any] = {}
-    if arguments.recipe:
-        try:
-            values = json.loads(arguments.recipe.read_text("utf-8"))
-        except OSError as error:
-            raise ValueError(
-                f"--recipe must name a file that can be read; {arguments.recipe} is none ({error.strerror or error}). "
-                "Every pretrained network has a recipe.json to start from."
-            ) from error
-        except ValueError as error:
-            raise ValueError(
-                f"--recipe must be a JSON file; {arguments.recipe} is none ({error}). Name a recipe.json."
-            ) from error
-    names = [field.name for field in fields(PretrainConfig)]
-    given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
+    base = _recipe(arguments.recipe) if arguments.recipe else None
+    given = {name: value for name in arguments.names if (value := getattr(arguments, name)) is not None}
+    config: PretrainConfig = _spoken(arguments.names, lambda: PretrainConfig.of(base, **given))
+    return config
+
+
+def _recipe(file: Path) -> Mapping[str, Any]:
+    """The content of a recipe, of any format."""
+    try:
+        values = json.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise ValueError(
+            f"--recipe must name a file that can be read; {file} is none ({error.strerror or error}). "
+            "Every pretrained network has a recipe.json to start from."
+        ) from error
+    except ValueError as error:
+        raise ValueError(f"--recipe must be a JSON file; {file} is none ({error}). Name a recipe.json.") from error
     if not isinstance(values, dict):
         raise ValueError(
-            f"--recipe must hold an object of names and values; {arguments.recipe} holds {values!r}. "
-            'Write, for instance, {"epochs": 5}.'
+            f"--recipe must hold an object of names and values; {file} holds {str(values)[:80]}. Write, for instance, "
+            '{"epochs": 5}.'
         )
+    return values
+
+
+def _spoken(names: Iterable[str], function: Callable[[], Any]) -> Any:  # noqa: ANN401
+    """What a function gives; a complaint of it names options as the command line does.
+
+    Raises:
+        ValueError: what the function raises of bad values, in the words of the command line.
+    """
     try:
-        return PretrainConfig.from_dict(values | given)
-    except TypeError as error:
-        raise ValueError(str(error)) from error
+        return function()
+    except (TypeError, ValueError) as error:
+        raise ValueError(in_options(str(error), names)) from error
+
+
+def in_options(sentence: str, names: Iterable[str]) -> str:
+    """A sentence about arguments as one about options: ``--batch-size 8`` for ``batch_size=8``."""
+    known = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
+
+    def flag(match: re.Match[str]) -> str:
+        name, value = match["name"].replace("_", "-"), match["value"].strip("'\"")
+        words = {"None": f"no --{name}", "True": f"--{name}", "False": f"--no-{name}"}
+        return words.get(value, f"--{name} {value}")
+
+    value = r"(?P<value>'[^']*'|\"[^\"]*\"|[\w+-]+(\.\w+)*)"
+    sentence = re.sub(rf"(?<![\w.-])(?P<name>{known})={value}", flag, sentence)
+    sentence = re.sub(rf"^({known})\b", lambda match: f"--{match[0].replace('_', '-')}", sentence)
+    return re.sub(r"(--[\w-]+) \(\1\)", r"\1", sentence)
 
 
 def run_name(config: PretrainConfig) -> str:
     """A name for a run's folder: what is most telling, and a digest of the whole config."""
     digest = hashlib.sha256(json.dumps(config.to_dict(), sort_keys=True).encode()).hexdigest()
-    return f"{config.model}.{config.task}_{config.data}_{config.augment}_{config.head}_{digest[:8]}"
+    told = config.objective.options
+    words = [told[name] for name in ("task", "augment", "head") if isinstance(told.get(name), str)]
+    objective = [] if words else [config.objective.name]
+    return f"{config.model.name}.{'_'.join([config.data.name, *objective, *words, digest[:8]])}"
 
 
 def summary(result: Run, folder: Path) -> dict[str, Any]:
@@ -175,14 +230,14 @@ def summary(result: Run, folder: Path) -> dict[str, Any]:
 
 def _sentence(result: Run, folder: Path, root: str | None) -> str:
     last = result.log[-1]
-    accuracies = ", ".join(
+    told = [f"loss {last['loss']:.3f}"] + [
         f"{name.removeprefix('accuracy_')} {100 * value:.1f}%"
         for name, value in last.items()
         if name.startswith("accuracy_")
-    )
+    ]
     command = ["eqmodels", "evaluate", str(folder), *(["--root", root] if root else [])]
     return (
-        f"{result.config.model}: loss {last['loss']:.3f}, {accuracies} on the augmented training images after "
+        f"{result.name}: {', '.join(told)} on the augmented training images after "
         f"{last['epoch']:.0f} epochs ({result.provenance['seconds']:.0f} s).\nWeights: {folder}\n"
         f"Next: {shlex.join(command)}"
     )

@@ -9,9 +9,8 @@ from dataclasses import asdict
 from eqmodels.cli.table import table
 from eqmodels.hub import publish
 
-__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
-SUMMARY = "publish a measured network to the Hugging Face Hub"
 DESCRIPTION = (
     "Checks a folder with weights, config, results and recipe, generates its card and picture, and publishes all of it "
     "in one commit with a tag. Without a change there is no new commit. The token is the Hub client's: hf auth login, "

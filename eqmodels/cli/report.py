@@ -11,9 +11,8 @@ import torch
 from eqmodels.backbones import create_model
 from eqmodels.evaluation import equivariance_report, plot_equivariance
 
-__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
-SUMMARY = "measure how exactly a model turns its features with the image"
 DESCRIPTION = (
     "Builds a model with random weights and measures, layer by layer, how far it is from being equivariant: 1e-15 is "
     "rounding, 1 is no relation at all."

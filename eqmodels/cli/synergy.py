@@ -28,9 +28,8 @@ from eqmodels.studies import (
 )
 from eqmodels.studies.tables import interval
 
-__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
-SUMMARY = "measure how the class and the transformation help each other, or rank transformations for your images"
 DESCRIPTION = (
     "Pretrains networks over tasks, augmentations and backbones, and measures on held-out images what their features "
     "know of the transformation, what the class would add to that (the synergy), and what the linear probe gained. "
@@ -152,7 +151,7 @@ def _check_taken(arguments: argparse.Namespace, mode: str) -> None:
         ValueError: if an option was given that is not of the mode.
     """
     words, taken = TAKEN[mode]
-    known = {"names", "run", mode, *taken}
+    known = {"command", "imports", "names", "run", mode, *taken}
     if dropped := [name for name, value in vars(arguments).items() if value is not None and name not in known]:
         raise ValueError(
             f"{words} takes {_options(taken)}; got {_options(dropped)} too. Leave out what it does not take."

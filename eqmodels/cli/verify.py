@@ -7,9 +7,8 @@ import json
 
 from eqmodels.hub import verify
 
-__all__ = ["DESCRIPTION", "EPILOG", "SUMMARY", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
-SUMMARY = "check the files and the equivariance of a pretrained network"
 DESCRIPTION = (
     "Checks a pretrained network: config, size and sha256, safetensors header, names, shapes and values of the "
     "weights, the features of a fixed image, its results, and the equivariance of every layer. A dash stands before a "

@@ -107,7 +107,7 @@ def _find(name: str, split: Split, folders: list[Path], tried: list[str]) -> Lab
         try:
             with _torchvision_root(folder, source) as prepared:
                 return _in_memory(name, source.open(str(prepared), **source.splits[split], download=False))
-        except Exception as error:  # noqa: PERF203 (damaged files raise all kinds)
+        except Exception as error:
             tried.append(f"{folder} ({_one_line(error)})")
     return None
 
@@ -126,7 +126,7 @@ def _download(name: str, split: Split, folders: list[Path], tried: list[str]) ->
                     tried.append(f"a download into {folder} ({_one_line(error)})")
                     return None
                 return data
-        except OSError as error:  # noqa: PERF203 (another folder may do)
+        except OSError as error:
             tried.append(f"a download into {folder} ({_one_line(error)})")
     return None
 

@@ -50,7 +50,7 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
         size=(folder / WEIGHTS).stat().st_size,
         sha256=sha256,
         license=config["pretrained_cfg"]["license"],
-        task=pretraining["task"],
+        task=pretraining.get("task", pretraining["objective"]),
         data=pretraining["data"],
         group=config["group"],
         metrics=metrics,

@@ -10,11 +10,12 @@ from typing import Any
 from eqmodels.backbones import Backbone
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.golden import fitting_size
+from eqmodels.errors import EqmodelsError
 from eqmodels.evaluation import EquivarianceReport, equivariance_report
 from eqmodels.hub.entries import RESULTS, read_results
 from eqmodels.hub.loading import load, load_pretrained
 from eqmodels.remote import locate
-from eqmodels.storage import CONFIG, WEIGHTS, EqmodelsError, read_layout, read_weights
+from eqmodels.storage import CONFIG, WEIGHTS, read_layout, read_weights
 
 __all__ = ["Check", "Verification", "verify"]
 

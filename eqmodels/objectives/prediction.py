@@ -34,8 +34,8 @@ from eqmodels.objectives.objective import Batch, Objective, Term
 from eqmodels.objectives.pitfalls import check_augmentation, check_classes, check_colours
 from eqmodels.objectives.randomness import Purpose, Randomness
 from eqmodels.objectives.registry import register_objective
-from eqmodels.options import options_of
-from eqmodels.tasks import Preset, Task, create_task
+from eqmodels.options import Suggested, options_of
+from eqmodels.tasks import TASKS, Preset, Task, create_task
 from eqmodels.transforms import AUGMENTATIONS, create_augmentation
 
 __all__ = ["Prediction", "is_strict"]
@@ -74,8 +74,7 @@ class Prediction(Objective):
     Args:
         backbone: the encoder that is pretrained.
         num_classes: of the images, for a class head; without one it does not matter.
-        task: what is predicted: a task's name (see `create_task`), ``rotation<N>`` for N angles, or several joined by
-            ``+``.
+        task: what is predicted: a task, ``rotation<N>`` for N angles up to 36, or several joined by ``+``.
         preset: of jigsaw and blur: ``"paper"`` as published, ``"fixed"`` without its shortcuts.
         head: ``"linear"``, ``"mlp"`` (the paper's), or ``"equivariant"`` (its predictions turn with the image, so that
             images need not be turned in training).
@@ -106,7 +105,7 @@ class Prediction(Objective):
         backbone: Backbone,
         num_classes: int = 0,
         *,
-        task: str = "rotation",
+        task: Annotated[str, Suggested(TASKS)] = "rotation",
         preset: Preset = "fixed",
         head: Annotated[str, HEADS] = "equivariant",
         head_hidden: int = 2048,
@@ -133,6 +132,11 @@ class Prediction(Objective):
         self.strict = turn == "auto" and is_strict(self.task, list(self.heads), class_head=class_weight is not None)
         self.class_information: ClassInformation | None = None
         if class_weight is not None:
+            if num_classes < 2:
+                raise ValueError(
+                    f"class_weight={class_weight:g} needs images labelled with at least two classes; got {num_classes}."
+                    " Use labelled images, such as a folder with one folder of images a class, or class_weight=None."
+                )
             # Last, so that backbone and heads have the weights that they have without it.
             self.class_information = ClassInformation(
                 backbone.map_field.channels, num_classes, weight=class_weight, hidden=class_hidden

@@ -11,7 +11,7 @@ from eqmodels.storage.config import (
     check_config,
     read_config,
 )
-from eqmodels.storage.errors import EqmodelsError, StorageError, printable, reason_of
+from eqmodels.storage.errors import StorageError, printable, reason_of
 from eqmodels.storage.files import claimed_folder, prepare_folder, write_atomically, write_together
 from eqmodels.storage.network import fault_of, write_network
 from eqmodels.storage.weights import WEIGHTS, check_layout, pack_weights, read_layout, read_weights, sha256_of
@@ -25,7 +25,6 @@ __all__ = [
     "LARGEST_NUMBER",
     "LONGEST_LOG",
     "WEIGHTS",
-    "EqmodelsError",
     "StorageError",
     "check_config",
     "check_layout",

@@ -1,20 +1,18 @@
-"""What this package cannot do, in one sentence."""
+"""What files cannot do, and words of others that fit into a sentence."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["EqmodelsError", "StorageError", "printable", "reason_of"]
+from eqmodels.errors import EqmodelsError
+
+__all__ = ["StorageError", "printable", "reason_of"]
 
 LONGEST = 200
 """Characters of what a sentence quotes."""
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 """The ANSI escapes with which some libraries colour what they say."""
-
-
-class EqmodelsError(RuntimeError):
-    """Something that cannot be done; the sentence says why, what is left, and the way out."""
 
 
 class StorageError(EqmodelsError):

@@ -8,22 +8,23 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+
+from filelock import FileLock, Timeout
 
 from eqmodels.storage.errors import StorageError, reason_of
-
-if sys.platform != "win32":
-    import fcntl
 
 __all__ = ["claimed_folder", "prepare_folder", "write_atomically", "write_together"]
 
 LOCK = ".lock"
 """The name of the file that is locked in a claimed folder."""
 
-_UNFINISHED = re.compile(r"\..+\.[0-9]+(-[0-9a-f]{8})?\.part")
-"""What `write_atomically` names a file until it is whole, with the number of its process."""
+PATIENCE = 0.5
+"""Seconds until a folder counts as another process's: longer than giving a folder back takes."""
+
+_UNFINISHED = re.compile(r"\..+\.([0-9]+(?:-[0-9a-f]{8})?)\.part")
+"""What `write_together` names a file until it is whole, with the name of the writing."""
 
 
 def write_atomically(file: Path, content: bytes | str) -> None:
@@ -43,35 +44,33 @@ def write_together(contents: Mapping[Path, bytes | str]) -> None:
     Raises:
         StorageError: if one cannot be written; all are then what they were.
     """
-    # Processes of two machines may have one number.
-    own = f"{os.getpid()}-{secrets.token_hex(4)}"
+    own = _name_of_writing()
     temporary = {file: file.with_name(f".{file.name}.{own}.part") for file in contents}
     file = next(iter(contents))
-    try:
-        with contextlib.ExitStack() as streams:
-            for file, content in contents.items():
-                if file.is_dir():  # which a file could not replace, when others have been moved already
-                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-                stream = streams.enter_context(temporary[file].open("xb"))
-                # Before the first byte: what is neither locked nor empty was left by a process that is dead.
-                _lock(stream)
-                stream.write(content.encode() if isinstance(content, str) else content)
-                stream.flush()
-                os.fsync(stream.fileno())
-                if sys.platform == "win32":
-                    stream.close()  # open files cannot be moved there
-            for file, part in temporary.items():
-                part.replace(file)
-    except OSError as error:
-        kept = "the one from before is intact" if file.exists() else "nothing was written"
-        raise StorageError(
-            f"{file} could not be written ({reason_of(error)}); {kept}. Free some space or choose another "
-            "folder, and start the same command again; a training goes on from its last checkpoint."
-        ) from error
-    finally:
-        for part in temporary.values():
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
+    with contextlib.ExitStack() as alive:
+        for folder in dict.fromkeys(file.parent for file in contents):
+            alive.enter_context(_shown_to_live(folder, own))
+        try:
+            with contextlib.ExitStack() as streams:
+                for file, content in contents.items():
+                    if file.is_dir():  # which a file could not replace, when others have been moved already
+                        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+                    stream = streams.enter_context(temporary[file].open("xb"))
+                    stream.write(content.encode() if isinstance(content, str) else content)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                    if sys.platform == "win32":
+                        stream.close()  # open files cannot be moved there
+                for file, part in temporary.items():
+                    part.replace(file)
+        except OSError as error:
+            kept = "the one from before is intact" if file.exists() else "nothing was written"
+            raise StorageError(
+                f"{file} could not be written ({reason_of(error)}); {kept}. Free some space or choose another "
+                "folder, and start the same command again; a training goes on from its last checkpoint."
+            ) from error
+        finally:
+            _remove(temporary.values())
 
 
 def prepare_folder(folder: Path, *, option: str = "--folder") -> None:
@@ -86,12 +85,13 @@ def prepare_folder(folder: Path, *, option: str = "--folder") -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".probe.{os.getpid()}-{secrets.token_hex(4)}.part"
-        probe.touch()
-        probe.unlink(missing_ok=True)
-        for rest in folder.iterdir():
-            if _UNFINISHED.fullmatch(rest.name):
-                _remove_abandoned(rest)
+        own = _name_of_writing()
+        with _shown_to_live(folder, own) as told_apart:
+            probe = folder / f".probe.{own}.part"
+            probe.touch()
+            probe.unlink(missing_ok=True)
+            if told_apart:
+                _remove(file for file in folder.iterdir() if _is_abandoned(file))
     except OSError as error:
         raise StorageError(
             f"files are to be written into {folder}, which cannot be done ({reason_of(error)}). "
@@ -104,7 +104,7 @@ def claimed_folder(folder: Path) -> Iterator[None]:
     """A prepared folder that this process alone writes into: a context that every process of its kind must enter.
 
     The claim ends with the context, and with the process, however that ends. Folders that were made for it are taken
-    away again if nothing was put into them. Where a file system has no locks, or on Windows, nobody is kept out.
+    away again if nothing was put into them. Where a file system has no locks, nobody is kept out.
 
     Raises:
         StorageError: if another process has the folder, or files cannot be written into it.
@@ -112,51 +112,87 @@ def claimed_folder(folder: Path) -> Iterator[None]:
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         prepare_folder(folder)
-        with _locked(folder):
+        try:
+            lock = _lock(folder / LOCK, seconds=PATIENCE)
+        except Timeout:
+            raise StorageError(
+                f"another process trains in {folder}. Wait until it is done, or choose another folder (--folder)."
+            ) from None
+        try:
             yield
+        finally:
+            _give_back(lock)
     finally:
         for place in made:
             with contextlib.suppress(OSError):  # it is not empty, or was never made
                 place.rmdir()
 
 
+def _name_of_writing() -> str:
+    """A name that no other writing has: processes of two machines may have one number."""
+    return f"{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def _lock_of(folder: Path, writing: str) -> Path:
+    """The file that is locked in the folder as long as the process of a writing lives."""
+    return folder / f".{writing}.lock"
+
+
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """A locked file in the folder."""
-    file = folder / LOCK
-    with contextlib.ExitStack() as stack:
-        # A few times, as who had the file may have taken it away between opening and locking it.
-        for _ in range(10):
-            try:
-                stream = stack.enter_context(file.open("ab"))
-            except OSError:  # somebody else's, from a file system without locks
-                break
-            if _lock(stream) is False:
-                raise StorageError(
-                    f"another process trains in {folder}. Wait until it is done, or choose another folder (--folder)."
-                )
-            if file.exists() and os.path.samestat(file.stat(), os.fstat(stream.fileno())):
-                # While it is locked: later, it might be another process's.
-                stack.callback(lambda: file.unlink(missing_ok=True))
-                break
-        yield
+def _shown_to_live(folder: Path, writing: str) -> Iterator[bool]:
+    """Locks a file of the writing before its first byte, so that its unfinished files are left alone.
 
-
-def _lock(stream: BinaryIO) -> bool | None:
-    """Locks an open file until it is closed: whether nobody else has it; None where there are no locks."""
-    if sys.platform == "win32":
-        return None
+    Yields:
+        Whether the folder has locks, by which the dead are told from the living.
+    """
+    lock = _lock(_lock_of(folder, writing)) if folder.is_dir() else None
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        yield lock is not None
+    finally:
+        _give_back(lock)
+
+
+def _is_abandoned(file: Path) -> bool:
+    """Whether a file was left unfinished by a process that is dead."""
+    match = _UNFINISHED.fullmatch(file.name)
+    if match is None:
         return False
-    except OSError:  # some network file systems
+    mark = _lock_of(file.parent, match[1])
+    if not mark.exists():
+        return True
+    try:
+        lock = _lock(mark)
+    except Timeout:
+        return False
+    _give_back(lock)
+    return lock is not None
+
+
+def _lock(file: Path, *, seconds: float = 0) -> FileLock | None:
+    """Locks a file until it is given back, or the process ends; None where there are no locks.
+
+    Raises:
+        Timeout: if it stays locked by somebody else for so many seconds.
+    """
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=seconds)
+    except Timeout:
+        raise
+    except (OSError, NotImplementedError):  # some network file systems
+        _remove([file])
         return None
-    return True
+    return lock
 
 
-def _remove_abandoned(file: Path) -> None:
-    """Removes a half-written file, unless the process that writes it lives, or nobody can tell."""
-    with contextlib.suppress(OSError), file.open("r+b") as stream:
-        if _lock(stream) and os.fstat(stream.fileno()).st_size:
-            file.unlink()
+def _give_back(lock: FileLock | None) -> None:
+    """Removes a locked file, and then unlocks it: unlocked, it might be another process's."""
+    if lock is not None:
+        _remove([Path(lock.lock_file)])
+        lock.release()
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for file in files:
+        with contextlib.suppress(OSError):
+            file.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from eqmodels.tasks.creation import create_task, list_tasks
 from eqmodels.tasks.geometric import FineRotation, GroupTask
 from eqmodels.tasks.jigsaw import Jigsaw
 from eqmodels.tasks.multivariate import MultivariateTask, indistinct_labels
-from eqmodels.tasks.none import NoTask
+from eqmodels.tasks.none import NoTask, Unasked
 from eqmodels.tasks.registry import PRESETS, TASKS, Preset, register_task
 from eqmodels.tasks.relative import RelativeTarget, relative_target
 from eqmodels.tasks.task import Task
@@ -26,6 +26,7 @@ __all__ = [
     "Preset",
     "RelativeTarget",
     "Task",
+    "Unasked",
     "create_task",
     "indistinct_labels",
     "list_tasks",

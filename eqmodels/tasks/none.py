@@ -9,7 +9,7 @@ from eqmodels._shapes import Float
 from eqmodels.tasks.registry import register_task
 from eqmodels.tasks.task import Task
 
-__all__ = ["NoTask"]
+__all__ = ["NoTask", "Unasked"]
 
 
 @register_task("none")
@@ -25,5 +25,14 @@ class NoTask(Task):
         label: int,  # noqa: ARG002
         generator: torch.Generator | None,  # noqa: ARG002
     ) -> Float[Tensor, "B C H W"]:
-        """See `Task.transform`."""
+        """The images themselves."""
         return images
+
+
+class Unasked(NoTask):
+    """No task at all: that of a network that was pretrained for another objective, and has no head for any."""
+
+    @property
+    def components(self) -> tuple[Task, ...]:
+        """None."""
+        return ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from eqmodels.storage import EqmodelsError
+from eqmodels.errors import EqmodelsError
 
 __all__ = ["TrainingError", "foreign_run"]
 

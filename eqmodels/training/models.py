@@ -23,7 +23,8 @@ def model_options(name: str, *, backend: str | None = None) -> dict[str, Option]
         TypeError: if it is no string.
     """
     parsed, architecture = resolve(name)
-    backends = tuple(sorted({own for _, own in architecture.builders}, key=lambda own: (own != "native", own)))
+    having = {own for with_group, own in architecture.builders if with_group == (parsed.group is not None)}
+    backends = tuple(sorted(having or {"native"}, key=lambda own: (own != "native", own)))
     choice = Option("backend", (), backends[0], backends, False, "whose modules it is built of")
     if backend is not None:
         choice.check(backend)

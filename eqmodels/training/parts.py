@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from eqmodels.checks import check_count
 from eqmodels.data import SOURCES
 from eqmodels.objectives import OBJECTIVES, objective_options
-from eqmodels.options import Option, check_options, options_of
+from eqmodels.options import Option, Suggested, check_options, options_of
 from eqmodels.storage import LARGEST_NUMBER, LONGEST_LOG
 from eqmodels.training.models import model_options
 from eqmodels.training.optimisers import OPTIMISERS, optimiser_options
@@ -89,7 +89,7 @@ class DataConfig:
     """The training images.
 
     Args:
-        name: the images: the name of a data set, see `load_data`.
+        name: the images: a data set, see `load_data`.
         limit: number of training images, equally many of every class, the same for every `seed`; None for all.
         coloured: give grey images random colours that do not depend on the class (see `eqmodels.data.coloured`).
         to_rgb: repeat a grey channel three times, for tasks about colour.
@@ -100,7 +100,7 @@ class DataConfig:
         ValueError: if a number is below 1.
     """
 
-    name: str = "fashion_mnist_mini"
+    name: Annotated[str, Suggested(SOURCES)] = "fashion_mnist_mini"
     limit: int | None = None
     coloured: bool = False
     to_rgb: bool = False

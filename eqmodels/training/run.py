@@ -31,7 +31,7 @@ from eqmodels.storage import (
     reason_of,
     write_network,
 )
-from eqmodels.tasks import NoTask, Task
+from eqmodels.tasks import Task, Unasked
 from eqmodels.training.checkpoint import open_checkpoint, progress_of
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import TrainingError
@@ -80,8 +80,8 @@ class Run:
 
     @property
     def task(self) -> Task:
-        """What the heads predict, `NoTask` of an objective that is no prediction."""
-        return self.objective.task if isinstance(self.objective, Prediction) else NoTask()
+        """What the heads predict, `Unasked` of an objective that is no prediction."""
+        return self.objective.task if isinstance(self.objective, Prediction) else Unasked()
 
     @property
     def heads(self) -> nn.ModuleList:
@@ -199,7 +199,7 @@ def load_run(folder: str | Path) -> Run:
     file = folder / WEIGHTS
     layout = read_layout(file)
     try:
-        config = PretrainConfig.from_dict(_renamed(content["pretraining"]))
+        config = PretrainConfig.from_dict(content["pretraining"])
         preprocessing = preprocessing_from(content["preprocessing"])
         if preprocessing is None:
             raise ValueError("a run has a preprocessing, and this one has none")

@@ -5,17 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
 import eqmodels
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,6 +44,37 @@ def test_extra_all_names_every_other_extra(project):
     extras = project["optional-dependencies"]
     (everything,) = extras["all"]
     assert everything == f"eqmodels[{','.join(sorted(extras.keys() - {'all'}))}]"
+
+
+def test_there_are_few_extras(project):
+    assert len(project["optional-dependencies"]) <= 6
+
+
+def test_the_oldest_versions_are_the_declared_ones(project):
+    """The tests run with those of `.ci/oldest.txt`, where tools of development are the newest."""
+    extras = {name: extra for name, extra in project["optional-dependencies"].items() if name not in ("all", "dev")}
+    declared = dict(
+        re.match(r"([\w-]+)[>=]=([\d.]+)", requirement).groups()
+        for requirement in (*project["dependencies"], *(one for extra in extras.values() for one in extra))
+    )
+    lines = (ROOT / ".ci" / "oldest.txt").read_text(encoding="utf-8").splitlines()
+    oldest = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert oldest.keys() == declared.keys()
+    assert {name: version for name, version in oldest.items() if not version_is(version, declared[name])} == {}
+
+
+def version_is(version: str, declared: str) -> bool:
+    """Whether both are one version: 1.3 is 1.3.0."""
+    return re.sub(r"(\.0)+$", "", version) == re.sub(r"(\.0)+$", "", declared)
+
+
+def test_the_oldest_python_is_one_word(project):
+    oldest = project["requires-python"].removeprefix(">=")
+    versions = [line.rpartition(" ")[2] for line in project["classifiers"] if re.search(r":: 3\.\d+$", line)]
+    assert oldest == versions[0]
+    for name in ("README.md", "CONTRIBUTING.md", "Makefile"):
+        words = (ROOT / name).read_text(encoding="utf-8")
+        assert f"Python {oldest} or later" in words, f"{name} names another Python"
 
 
 def test_no_message_installs_this_package_from_an_index_that_does_not_have_it():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import pickle
 import re
 
@@ -31,7 +30,6 @@ FAMILIES = [
 POSE = ["global_pool.pose.hidden.weight", "global_pool.pose.hidden.bias", "global_pool.pose.logits.weight"]
 each_family = pytest.mark.parametrize(("name", "options"), FAMILIES, ids=str)
 each_mode = pytest.mark.parametrize("mode", MODES)
-needs_escnn = pytest.mark.skipif(importlib.util.find_spec("escnn") is None, reason="the extra escnn is not installed")
 
 
 def build(randomised, name, mode="canonical", **options):
@@ -113,7 +111,7 @@ def test_a_broken_pose_is_seen():
         assert_equivariant(model, size=16)
 
 
-@needs_escnn
+@pytest.mark.escnn
 def test_the_escnn_backend_has_them_and_hands_its_pose_over(randomised):
     from eqmodels.backbones.escnn_weights import from_escnn, to_escnn
 

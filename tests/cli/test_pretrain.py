@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import fields
 
 import pytest
 from torchvision.transforms.functional import to_pil_image
@@ -18,17 +17,57 @@ from torchvision.transforms.functional import to_pil_image
 from eqmodels.cli import build_parser, main, pretrain
 from eqmodels.data import load_data
 from eqmodels.training import PretrainConfig, load_run
+from eqmodels.training.config import config_options, flat_fields
 from tests.cli.conftest import TINY
 
 
-def test_every_value_of_a_config_is_an_option_with_words():
-    assert set(pretrain.HELP) == {field.name for field in fields(PretrainConfig)}
+def parsed(*typed):
+    """The arguments of a command line."""
+    return build_parser().parse_args(["pretrain", *typed])
 
 
-def test_the_choices_are_those_of_the_config():
-    for name, choices in pretrain.CHOICES.items():
-        for choice in choices:
-            assert getattr(PretrainConfig.from_dict({name: choice}), name) == choice
+def help_of(capsys, *typed):
+    """What ``--help`` says, in one line."""
+    with pytest.raises(SystemExit):
+        main(["pretrain", *typed, "--help"])
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_every_value_of_a_config_is_an_option_with_words(capsys):
+    text = help_of(capsys)
+    documented = {name: option for name, (_, _, option) in flat_fields().items()}
+    for options in config_options({}).values():
+        documented |= options
+    for name, option in documented.items():
+        assert f"--{name.replace('_', '-')}" in text
+        assert " ".join(option.help.rstrip(".").split()) in text
+        assert option.help
+    assert set(parsed().names) == set(documented)
+
+
+@pytest.mark.parametrize(
+    ("typed", "there", "absent"),
+    [
+        (["--objective", "relative"], "--head-hidden N", "--task"),
+        (["--model", "resnet18s_w8"], "--model NAME", "--kernel-size"),
+        (["--model", "c4_resnet18s"], "--width N", "--size"),
+        (["--optimiser=adamw"], "--beta1 X", "--momentum"),
+        (["--data", "image_folder"], "--size N", "--beta1"),
+        (["--backend", "escnn"], "--backend {native,escnn}", "--downsampling"),
+    ],
+)
+def test_the_options_are_those_of_what_is_named(capsys, typed, there, absent):
+    text = help_of(capsys, *typed)
+    assert there in text
+    assert absent not in text
+
+
+def test_what_was_typed_is_the_config():
+    typed = ["--kernel-size", "5", "--basis", "harmonic", "--backend", "escnn", "--model", "c4_resnet18s_w16"]
+    assert pretrain.config_of(parsed(*typed, "--momentum", "0.5", "--no-channels-last")) == PretrainConfig.of(
+        kernel_size=5, basis="harmonic", backend="escnn", momentum=0.5, channels_last=False
+    )
+    assert pretrain.config_of(parsed()) == PretrainConfig()
 
 
 def test_it_says_where_the_weights_are_and_what_to_do_next(capsys, tmp_path):
@@ -37,7 +76,7 @@ def test_it_says_where_the_weights_are_and_what_to_do_next(capsys, tmp_path):
     out = capsys.readouterr().out
     assert f"Weights: {folder}" in out
     assert f"Next: eqmodels evaluate {folder}" in out
-    assert load_run(folder).config.model == "c4_resnet18s_w4"
+    assert load_run(folder).name == "c4_resnet18s_w4"
 
 
 SMALL = ["--model", "c4_resnet18s_w4", "--batch-size", "32", "--epochs", "1", "--head-hidden", "16", "--quiet"]
@@ -91,9 +130,7 @@ def test_the_run_on_one_folder_of_images_is_not_that_on_another(capsys, tmp_path
 
 
 def test_the_help_has_every_default_and_no_types(capsys):
-    with pytest.raises(SystemExit):
-        main(["pretrain", "--help"])
-    text = " ".join(capsys.readouterr().out.split())
+    text = help_of(capsys)
     assert "--channels-last, --no-channels-last memory format of images and filters (default: yes)" in text
     assert "--compile, --no-compile run through torch.compile (default: no)" in text
     assert "--epochs N passes" in text
@@ -105,14 +142,14 @@ def test_the_result_is_json(capsys, tiny_run):
     content = json.loads(capsys.readouterr().out)
     assert content["sha256"] == load_run(tiny_run).sha256
     assert content["last_epoch"]["epoch"] == 1
-    assert PretrainConfig.from_dict(content["config"]).head_hidden == 16
+    assert PretrainConfig.from_dict(content["config"]).objective.options["head_hidden"] == 16
 
 
 def test_class_information_is_eliminated_and_evaluated(capsys, tmp_path):
     options = ["--class-weight", "-9", "--class-hidden", "8", "--quiet"]
     assert main(["pretrain", *TINY, "--folder", str(tmp_path / "run"), *options]) == 0
     assert "class " in capsys.readouterr().out
-    assert load_run(tmp_path / "run").config.class_weight == -9.0
+    assert load_run(tmp_path / "run").class_information.weight == -9.0
     output = tmp_path / "results.json"
     assert main(["evaluate", str(tmp_path / "run"), "--quick", "--limit", "100", "--output", str(output)]) == 0
     out = capsys.readouterr().out
@@ -126,15 +163,42 @@ def test_class_information_is_eliminated_and_evaluated(capsys, tmp_path):
 def test_options_win_over_a_recipe(tmp_path):
     recipe = tmp_path / "recipe.json"
     recipe.write_text(json.dumps({"model": "resnet18s_w4", "head": "mlp", "epochs": 7}))
-    parser = pretrain.argparse.ArgumentParser()
-    pretrain.add_arguments(parser)
-    config = pretrain.config_of(parser.parse_args(["--recipe", str(recipe), "--epochs", "2", "--to-rgb"]))
-    assert (config.model, config.head, config.epochs, config.to_rgb) == ("resnet18s_w4", "mlp", 2, True)
+    config = pretrain.config_of(parsed("--recipe", str(recipe), "--epochs", "2", "--to-rgb"))
+    assert config == PretrainConfig.of(model="resnet18s_w4", head="mlp", epochs=2, to_rgb=True)
+
+
+def test_a_recipe_of_any_format_says_which_options_there_are(tmp_path):
+    recipe = tmp_path / "recipe.json"
+    for config in (PretrainConfig.of(objective="relative", head_hidden=8), PretrainConfig.of(backend="escnn")):
+        recipe.write_text(json.dumps(config.to_dict()))
+        assert pretrain.config_of(parsed("--recipe", str(recipe))) == config
+        again = pretrain.config_of(parsed("--recipe", str(recipe), "--head-hidden", "16", "--kernel-size", "5"))
+        assert again == config.replaced(head_hidden=16, kernel_size=5)
+    recipe.write_text(json.dumps(PretrainConfig.of(objective="relative", seed=3).to_dict()))
+    typed = ["--recipe", str(recipe), "--objective", "prediction", "--task", "jigsaw", "--head", "mlp"]
+    other = pretrain.config_of(parsed(*typed))
+    assert other == PretrainConfig.of(task="jigsaw", head="mlp", seed=3)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "spoken"),
+    [
+        ("batch_size must be at least 1; got 0.", "--batch-size must be at least 1; got 0."),
+        ("Pass batch_size=8, or more.", "Pass --batch-size 8, or more."),
+        ("model='c4_w4' has it. Use norm='batch'.", "--model c4_w4 has it. Use --norm batch."),
+        ("Pass coloured=True (--coloured), or another.", "Pass --coloured, or another."),
+        ("Leave it, or class_weight=None.", "Leave it, or no --class-weight."),
+        ("my_task='x' and its seed are left", "my_task='x' and its seed are left"),
+    ],
+)
+def test_complaints_are_in_terms_of_the_command_line(sentence, spoken):
+    names = ["model", "norm", "task", "batch_size", "coloured", "class_weight", "seed"]
+    assert pretrain.in_options(sentence, names) == spoken
 
 
 def test_every_config_has_a_folder_of_its_own():
     names = {
-        pretrain.run_name(PretrainConfig.from_dict(values))
+        pretrain.run_name(PretrainConfig.of(**values))
         for values in ({}, {"seed": 1}, {"model": "d4_resnet18s"}, {"epochs": 3}, {"norm": "layer"})
     }
     assert len(names) == 5
@@ -143,7 +207,7 @@ def test_every_config_has_a_folder_of_its_own():
 @pytest.mark.parametrize(
     ("arguments", "status", "sentence"),
     [
-        (["--epochs", "0"], 2, "epochs must be at least 1"),
+        (["--epochs", "0"], 2, "--epochs must be at least 1"),
         (["--head", "big"], 2, "invalid choice: 'big'"),
         (["--task", "rotatoin"], 2, "rotation"),
         (["--model", "resnet18s_w4"], 2, "an equivariant head needs a backbone whose group contains the task's"),
@@ -156,15 +220,18 @@ def test_every_config_has_a_folder_of_its_own():
         ),
         (["--recipe", "/"], 2, "/ is none (Is a directory)"),
         (["--recipe", sys.executable], 2, "--recipe must be a JSON file"),
-        (["--norm", "layer"], 2, "norm='layer' needs at least 2 fields of C4"),
+        (["--norm", "layer"], 2, "--norm layer needs at least 2 fields of C4"),
         (["--task", "rotation+vertical_flip", "--head", "mlp"], 2, "flips every other image before the task"),
         (["--task", "grayscale", "--head", "mlp", "--augment", "none", "--to-rgb"], 2, "--coloured"),
-        (["--limit", "10", "--batch-size", "64"], 2, "batch_size"),
-        (["--class-weight", "nan"], 2, "class_weight must be a finite number; got nan. Pass 0.5 to add"),
-        (["--clip-norm", "inf"], 2, "clip_norm must be a positive finite number"),
-        (["--warmup-epochs", "2"], 2, "warmup_epochs must be at most epochs"),
+        (["--limit", "10", "--batch-size", "64"], 2, "a step needs --batch-size 64 images; fashion_mnist_mini has 10"),
+        (["--class-weight", "nan"], 2, "--class-weight must be a finite number; got nan. Pass 0.5 to add"),
+        (["--clip-norm", "inf"], 2, "--clip-norm must be a positive finite number"),
+        (["--warmup-epochs", "2"], 2, "--warmup-epochs must be at most epochs"),
         (["--head-hidden", "70000"], 1, "this run could not be saved when it is done, and was not started"),
         (["--class-weight", "a lot"], 2, "invalid float value: 'a lot'"),
+        (["--objective", "predicton"], 2, "objective must be one of prediction, relative; got 'predicton'. Use 'pred"),
+        (["--model", "c4_resnet19"], 2, "no model is named 'c4_resnet19'; the nearest names are c4_resnet"),
+        (["--optimiser", "adamw", "--momentum", "0.5"], 2, "unrecognized arguments: --momentum 0.5"),
     ],
 )
 def test_bad_input_is_one_line_on_standard_error(capsys, tmp_path, arguments, status, sentence):

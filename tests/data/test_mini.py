@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hatchling.builders.wheel import WheelBuilder
 
+from benchmarks.data import fashion_mnist_mini as mini
 from eqmodels.data import load_data
 
 ROOT = Path(__file__).parents[2]
@@ -69,13 +71,11 @@ def test_the_licence_and_the_source_lie_beside_it():
 
 
 def test_the_wheel_has_it_and_its_licence():
-    wheel = pytest.importorskip("hatchling.builders.wheel")
-    files = {file.distribution_path for file in wheel.WheelBuilder(str(ROOT)).recurse_selected_project_files()}
+    files = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_selected_project_files()}
     assert {f"eqmodels/data/fashion_mnist_mini/{name}" for name in ("train.npz", "test.npz", "LICENSE")} <= files
 
 
 def test_writing_a_subset_gives_back_what_was_written(tmp_path, monkeypatch):
-    mini = pytest.importorskip("benchmarks.data.fashion_mnist_mini")
     data = load_data("fashion_mnist_mini", "test").balanced_subset(20)
     mini.write(data, tmp_path / "test.npz")
     with np.load(tmp_path / "test.npz", allow_pickle=False) as arrays:

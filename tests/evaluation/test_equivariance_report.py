@@ -9,6 +9,7 @@ import sys
 import pytest
 import torch
 import torchvision
+from matplotlib.figure import Figure
 from torch import nn
 
 from eqmodels import create_model
@@ -129,7 +130,6 @@ def test_an_unknown_layer_is_named(report):
 
 
 def test_a_picture_is_made(report, plain, tmp_path):
-    pytest.importorskip("matplotlib")
     plot_equivariance([report, plain], tmp_path / "new" / "both.png")
     plot_equivariance([report], str(tmp_path / "one.png"))
     for file in (tmp_path / "new" / "both.png", tmp_path / "one.png"):
@@ -137,7 +137,7 @@ def test_a_picture_is_made(report, plain, tmp_path):
 
 
 def test_a_picture_on_given_axes_says_what_it_shows(report):
-    axes = pytest.importorskip("matplotlib.figure").Figure().add_subplot()
+    axes = Figure().add_subplot()
     plot_equivariance([report], axes)
     assert axes.get_yscale() == "log"
     assert "degrees" in axes.get_xlabel()
@@ -202,8 +202,8 @@ def test_one_layer_is_a_network():
     assert_equivariant(SteerableConv2d("d4", 3, 2, 3, lifting=True), size=9)
 
 
+@pytest.mark.escnn
 def test_a_network_of_escnn_is_seen_stage_by_stage():
-    pytest.importorskip("escnn")
     model = create_model("c4_resnet18s", width=4, backend="escnn", num_classes=2)
     # escnn computes its basis in float32.
     assert_equivariant(model, size=(21, 32), tolerance=1e-5)

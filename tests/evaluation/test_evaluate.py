@@ -34,14 +34,14 @@ def striped(count: int, *, channels: int = 1, seed: int = 0, size: tuple[int, in
 
 
 def untrained(model: str, head: str, *, task: str = "rotation", channels: int = 1) -> Run:
-    config = PretrainConfig(model=model, head=head, task=task, batch_size=8, head_hidden=16)
+    config = PretrainConfig.of(model=model, head=head, task=task, batch_size=8, head_hidden=16)
     run = Pretraining(config, striped(40, channels=channels))
     # Random running statistics too, so that nothing holds by initialisation alone.
     generator = torch.Generator().manual_seed(1)
     for name, buffer in run.model.named_buffers():
         if name.endswith("_var"):
             buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator))
-    return Run(config, run.model.eval(), run.task, run.preprocessing, [], {})
+    return Run(config, run.model.eval(), run.preprocessing, [], {})
 
 
 QUICK = {"knn": False, "fractions": (), "curve_images": 0, "strengths": (0.01,)}
@@ -124,7 +124,9 @@ def test_a_task_is_asked_with_every_label_of_every_image():
     (scores,) = evaluate(run, striped(60), test, **QUICK).tasks
     upright = run.preprocessing.normalise(test.pixels())
     with torch.no_grad():
-        loss = torch.nn.functional.cross_entropy(run.model(upright)[0].double(), torch.zeros(10, dtype=torch.long))
+        loss = torch.nn.functional.cross_entropy(
+            run.heads[0](run.encoder("regular")(upright)).double(), torch.zeros(10, dtype=torch.long)
+        )
     assert scores.loss == pytest.approx(float(loss), abs=1e-5)
     assert (scores.task, scores.num_labels) == ("rotation", 4)
 
@@ -189,7 +191,7 @@ def test_ties_are_no_predictions():
     """As in training: else a network that knows nothing would know the first label."""
     run = untrained("c4_resnet18s_w8", "equivariant")
     with torch.no_grad():
-        for parameter in run.model.heads.parameters():
+        for parameter in run.heads.parameters():
             parameter.zero_()
     (scores,) = evaluate(run, striped(60), striped(20, seed=1), kinds=("invariant",), **QUICK).tasks
     assert (scores.accuracy, scores.augmented_accuracy) == (0, 0)
@@ -254,9 +256,9 @@ def test_an_unknown_pooling_is_refused_in_one_sentence():
 
 def test_without_augmentation_the_head_is_asked_once():
     run = untrained("resnet18s_w4", "mlp")
-    plain = replace(run, config=replace(run.config, augment="none"))
+    plain = replace(run, config=run.config.replaced(augment="none"))
     asked = []
-    run.model.heads[0].register_forward_hook(lambda *_: asked.append(1))
+    run.heads[0].register_forward_hook(lambda *_: asked.append(1))
     (with_augmentation,), _ = head_scores(run, striped(40))
     twice = len(asked)
     (without,), _ = head_scores(plain, striped(40))

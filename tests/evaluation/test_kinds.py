@@ -18,7 +18,7 @@ CURVE = tuple(View(Motion.by_degrees(degrees), circular=True) for degrees in ran
 
 
 def network(**values) -> Run:
-    config = PretrainConfig.from_dict({"model": "resnet18s_w4", "head": "linear", "batch_size": 8} | values)
+    config = PretrainConfig.of(**{"model": "resnet18s_w4", "head": "linear", "batch_size": 8} | values)
     return untrained(config, load_data("fashion_mnist_mini").at_most(20))
 
 
@@ -38,9 +38,9 @@ def copies() -> dict[View, torch.Tensor]:
 def run() -> Run:
     """A network whose head reads the turn off the first four of its 32 features."""
     run = network()
-    run.model.heads[0] = nn.Linear(32, 4, bias=False)
+    run.heads[0] = nn.Linear(32, 4, bias=False)
     with torch.no_grad():
-        run.model.heads[0].weight.copy_(torch.eye(32)[:4])
+        run.heads[0].weight.copy_(torch.eye(32)[:4])
     return run
 
 
@@ -57,7 +57,7 @@ def test_images_that_the_head_turns_back_rightly_have_the_features_of_upright_on
 
 def test_a_head_that_errs_turns_wrongly(run, copies):
     with torch.no_grad():
-        run.model.heads[0].weight.copy_(torch.eye(32)[[3, 0, 1, 2]])  # it says one quarter too many
+        run.heads[0].weight.copy_(torch.eye(32)[[3, 0, 1, 2]])  # it says one quarter too many
     kind = feature_kind(Subject.of(run), TURNED_BACK)
     assert torch.equal(kind.train(copies, UPRIGHT), copies[QUARTERS[3]])
     assert all(torch.equal(kind.of(copies, view), copies[QUARTERS[3]]) for view in QUARTERS)
@@ -98,7 +98,7 @@ def test_a_trained_network_without_a_group_can_turn_images_back():
 
 def test_half_of_the_fibres_are_whole_fibres():
     run = network(model="c4_resnet18s_w8")
-    group = run.model.backbone.group
+    group = run.backbone.group
     regular = torch.rand(3, 64)
     half = pool_features(run, regular, "regular-half")
     assert half.shape == (3, 32)

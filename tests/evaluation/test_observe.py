@@ -12,7 +12,7 @@ DATA = load_data("fashion_mnist_mini", "test").balanced_subset(30)
 
 
 def network(**values):
-    config = PretrainConfig.from_dict({"model": "c4_resnet18s_w4", "head": "mlp", "batch_size": 10, **values})
+    config = PretrainConfig.of(**{"model": "c4_resnet18s_w4", "head": "mlp", "batch_size": 10, **values})
     return untrained(config, DATA)
 
 
@@ -25,7 +25,7 @@ def test_every_label_of_a_small_task_is_seen_on_every_image():
         assert torch.equal(seen.images[rows], torch.arange(30))
         assert torch.equal(seen.classes[rows], DATA.labels)
         turned = torch.rot90(DATA.pixels(), label, (2, 3))
-        expected = run.model.features(run.preprocessing.normalise(turned))
+        expected = run.encoder("regular")(run.preprocessing.normalise(turned))
         torch.testing.assert_close(seen.features[rows], expected, atol=1e-5, rtol=0)
     assert seen.predicted is None
 
@@ -52,7 +52,9 @@ def test_the_classifier_sees_the_same_transformed_images():
     for label in range(4):
         turned = torch.rot90(DATA.pixels(), label, (2, 3))
         with torch.no_grad():
-            logits = classifier.model(classifier.preprocessing.normalise(turned))[-1]
+            logits = classifier.class_information(
+                classifier.encoder("regular")(classifier.preprocessing.normalise(turned))
+            )
         assert torch.equal(seen.predicted[seen.labels == label], logits.argmax(1))
 
 

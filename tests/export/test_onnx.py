@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 
+import onnxruntime
 import pytest
 import torch
 
 from eqmodels import create_model
 from eqmodels.export import to_onnx
 
-needs_onnx = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxruntime", "onnxscript")),
-    reason="the extra export is not installed",
-)
 MISSING = "needs the packages onnx and onnxscript; onnxscript cannot be imported. Run: pip install onnxscript$"
 
 
 def assert_onnxruntime_agrees(path, model, images):
-    onnxruntime = pytest.importorskip("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -29,7 +25,6 @@ def assert_onnxruntime_agrees(path, model, images):
     assert float(error) < 1e-4
 
 
-@needs_onnx
 def test_onnxruntime_agrees_at_any_batch_size(tmp_path, randomised):
     model = randomised(create_model("c4_resnet18s_w8", num_classes=3, global_pool="invariant+regular"))
     path = to_onnx(model, tmp_path / "model.onnx", size=(16, 21))
@@ -39,7 +34,6 @@ def test_onnxruntime_agrees_at_any_batch_size(tmp_path, randomised):
         assert_onnxruntime_agrees(path, model, torch.randn(batch, 3, 16, 21))
 
 
-@needs_onnx
 @pytest.mark.tracing
 def test_onnxruntime_agrees_with_canonical_features(tmp_path, randomised):
     model = randomised(create_model("c4_resnet18s_w8", num_classes=3, global_pool="canonical"))
@@ -47,7 +41,6 @@ def test_onnxruntime_agrees_with_canonical_features(tmp_path, randomised):
     assert_onnxruntime_agrees(path, model, torch.randn(3, 3, 16, 16))
 
 
-@needs_onnx
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
@@ -64,7 +57,6 @@ def test_onnxruntime_agrees_with_every_family(name, options, tmp_path, randomise
     assert_onnxruntime_agrees(path, model, torch.randn(2, model.in_chans, 33, 33))
 
 
-@needs_onnx
 def test_a_failed_export_leaves_the_old_file(tmp_path, monkeypatch):
     class Program:
         def save(self, path, **options):
@@ -87,7 +79,6 @@ def test_missing_packages_are_named(tmp_path, monkeypatch):
         to_onnx(create_model("c4_resnet18s_w8"), tmp_path / "model.onnx")
 
 
-@needs_onnx
 @pytest.mark.parametrize("batch", [0, -1, "any", True])
 @pytest.mark.usefixtures("no_shape_checks")
 def test_a_wrong_batch_is_refused(batch, tmp_path):
@@ -97,7 +88,6 @@ def test_a_wrong_batch_is_refused(batch, tmp_path):
         to_onnx(create_model("c4_resnet18s_w8"), tmp_path / "model.onnx", batch=batch)
 
 
-@needs_onnx
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(
         FileNotFoundError, match=r"path must lie in a folder that exists; got .* Create .*absent first\."

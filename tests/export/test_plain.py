@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import pickle
 import subprocess
 import sys
@@ -85,7 +84,7 @@ def test_with_every_option(name, options, fold, randomised):
     assert_children_agree(plain, model, torch.randn(2, model.in_chans, 20, 20))
 
 
-@pytest.mark.skipif(importlib.util.find_spec("escnn") is None, reason="the extra escnn is not installed")
+@pytest.mark.escnn
 def test_a_network_of_escnns_layers_becomes_the_same_plain_network(randomised):
     model = randomised(create_model("c4_resnet18s_w8", backend="escnn", num_classes=3)).eval()
     plain, images = to_plain(model, size=(16, 21)), torch.randn(2, 3, 16, 21)
@@ -126,7 +125,7 @@ def test_canonical_features_are_exported_with_their_pose(name, mode, fold, rando
 
 
 @pytest.mark.tracing
-@pytest.mark.skipif(importlib.util.find_spec("escnn") is None, reason="the extra escnn is not installed")
+@pytest.mark.escnn
 def test_a_network_of_escnns_layers_is_exported_with_its_pose(randomised):
     model = randomised(create_model("c4_resnet18s_w4", backend="escnn", num_classes=3, global_pool="canonical")).eval()
     plain, images = to_plain(model, size=16), torch.randn(2, 3, 16, 16)

@@ -157,8 +157,8 @@ def test_networks_of_other_layers_are_not_written(tmp_path):
     assert not (tmp_path / "config.json").exists()
 
 
+@pytest.mark.escnn
 def test_a_network_of_escnn_is_converted_first(tmp_path):
-    pytest.importorskip("escnn")
     network = EscnnResNet("resnet18s", "c4", width=8, num_classes=2)
     with pytest.raises(ValueError, match="Convert a network of escnn with from_escnn"):
         network.save_pretrained(tmp_path)

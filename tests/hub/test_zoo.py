@@ -29,7 +29,7 @@ def test_weights_are_small_and_have_their_recipe_log_and_results(name):
     assert PretrainConfig.from_dict(json.loads((folder / "recipe.json").read_text())) == run.config
     results = json.loads((folder / "results.json").read_text())
     assert results["evaluation"]["sha256"] == run.sha256
-    assert len((folder / "log.csv").read_text().splitlines()) == 1 + run.config.epochs == 1 + len(run.log)
+    assert len((folder / "log.csv").read_text().splitlines()) == 1 + run.config.optimisation.epochs == 1 + len(run.log)
 
 
 @pytest.mark.parametrize("name", EQUIVARIANT)

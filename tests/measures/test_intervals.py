@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from eqmodels.evaluation import Estimate, estimate, proportion_interval
 from eqmodels.measures.intervals import t_quantile
@@ -35,7 +36,6 @@ def test_the_quantiles_are_those_of_the_tables(degrees, value):
 @pytest.mark.parametrize("probability", [0.001, 0.2, 0.9, 0.995])
 @pytest.mark.parametrize("degrees", [1, 2, 3, 8, 31, 999, 1001, 5000])
 def test_the_quantiles_are_those_of_scipy(probability, degrees):
-    stats = pytest.importorskip("scipy.stats")
     assert t_quantile(probability, degrees) == pytest.approx(stats.t.ppf(probability, degrees), rel=1e-5)
 
 

@@ -47,20 +47,20 @@ def test_a_generator_leaves_the_global_one_alone():
 @pytest.mark.parametrize("augment", ["none", "crop_flip", "simclr"])
 def test_batches_are_a_function_of_their_position(augment):
     run = Pretraining(tiny(augment=augment, turn="always"), photos())
-    images, labels = run.batch(1, 2)
-    run.batch(0, 0)
-    again, again_labels = Pretraining(tiny(augment=augment, turn="always"), photos()).batch(1, 2)
+    images, labels = run.views(1, 2)
+    run.views(0, 0)
+    again, again_labels = Pretraining(tiny(augment=augment, turn="always"), photos()).views(1, 2)
     assert torch.equal(images, again)
     assert torch.equal(labels, again_labels)
     for epoch, step in [(1, 3), (0, 2)]:
-        assert not torch.equal(images, run.batch(epoch, step)[0])
+        assert not torch.equal(images, run.views(epoch, step)[0])
 
 
 def test_an_epoch_has_every_image_once_in_an_order_of_its_own():
     data = photos()
     run = Pretraining(tiny(augment="none", turn="auto"), data)
-    epochs = [torch.cat([run.batch(epoch, step)[0] for step in range(5)]) for epoch in (0, 1)]
-    every = run.preprocessing.normalise(data.pixels())
+    epochs = [torch.cat([run.views(epoch, step)[0] for step in range(5)]) for epoch in (0, 1)]
+    every = data.pixels()
     for seen in epochs:
         assert sorted(seen.flatten(1).tolist()) == sorted(every.flatten(1).tolist())
     assert not torch.equal(*epochs)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
-import sys
 from functools import cache
 
 import pytest
@@ -19,9 +17,7 @@ from eqmodels.backbones.escnn_weights import from_escnn, pair_kernels, to_escnn
 from eqmodels.backbones.resnet import SteerableResNet
 from eqmodels.layers import SteerableConv2d
 
-# Where escnn can be installed it has to be: there these tests fail without it rather than pass unseen.
-if sys.version_info >= (3, 13) and importlib.util.find_spec("escnn") is None:
-    pytest.skip("escnn needs numpy below 2, which has no wheels for Python 3.13 and later", allow_module_level=True)
+pytestmark = pytest.mark.escnn
 
 NETWORKS = [
     ("resnet18s", "c1", 32),

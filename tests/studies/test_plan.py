@@ -14,9 +14,10 @@ def test_every_cell_has_a_name_of_its_own_and_a_config_of_the_plan():
     assert len({cell.name for cell in cells}) == len(cells)
     for cell in cells:
         config = cell.config
-        assert (config.data, config.limit, config.batch_size) == (PLAN.data, PLAN.limit, PLAN.batch_size)
-        assert config.epochs == (1 if cell.kind == "brief" else PLAN.epochs)
-        assert (config.class_weight is None) == (cell.kind not in ("classifier", "dose"))
+        assert (config.data.name, config.data.limit) == (PLAN.data, PLAN.limit)
+        assert config.optimisation.batch_size == PLAN.batch_size
+        assert config.optimisation.epochs == (1 if cell.kind == "brief" else PLAN.epochs)
+        assert (config.objective.options["class_weight"] is None) == (cell.kind not in ("classifier", "dose"))
 
 
 def test_the_grid_is_whole_but_for_what_cannot_be_asked():
@@ -45,14 +46,14 @@ def test_classifiers_come_first_and_have_another_seed_than_what_is_measured():
     names = {cell.name: cell for cell in cells}
     for cell in cells:
         classifier = names[PLAN.classifier_of(cell)]
-        assert classifier.config.task == cell.config.task
-        assert cell.kind == "classifier" or classifier.config.seed != cell.config.seed
+        assert classifier.task == cell.task
+        assert cell.kind == "classifier" or classifier.config.run.seed != cell.config.run.seed
 
 
 def test_groups_are_compared_by_rotation_alone_under_one_augmentation():
-    cells = [cell for cell in PLAN.cells() if cell.kind == "pretrained" and cell.config.model in PLAN.groups]
-    assert {cell.config.task for cell in cells} == {"rotation"}
-    assert {cell.config.augment for cell in cells} == {PLAN.augments[0]}
+    cells = [cell for cell in PLAN.cells() if cell.kind == "pretrained" and cell.model in PLAN.groups]
+    assert {cell.task for cell in cells} == {"rotation"}
+    assert {cell.augment for cell in cells} == {PLAN.augments[0]}
 
 
 @pytest.mark.parametrize("plan", [PLAN, SynergyPlan.quick()], ids=["full", "quick"])

@@ -20,7 +20,7 @@ SIZES = {
     "blur": 4,
     "none": 1,
 }
-RULE = f"task must be one of {', '.join(SIZES)}, rotation<N>, or several joined by '+'"
+RULE = f"task must be one of {', '.join(sorted(SIZES))}, rotation<N>, or several joined by '+'"
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -69,11 +69,11 @@ def test_grey_channels_are_repeated_only_if_asked_for(name):
     [
         (
             {"name": "greyscale"},
-            f"{RULE}; got 'greyscale'. Use 'grayscale'.",
+            f"{RULE}; got 'greyscale'. Use 'grayscale', or import",
         ),
-        ({"name": "rotations+jigsaw"}, f"{RULE}; got 'rotations'. Use 'rotation'."),
-        ({"name": "xyz"}, f"{RULE}; got 'xyz'. Use 'rotation'."),
-        ({"name": "jigsaw+"}, f"{RULE}; got ''. Use 'rotation'."),
+        ({"name": "rotations+jigsaw"}, f"{RULE}; got 'rotations'. Use 'rotation', or import"),
+        ({"name": "xyz"}, f"{RULE}; got 'xyz'. Use 'blur', or import"),
+        ({"name": "jigsaw+"}, f"{RULE}; got ''. Use 'blur', or import"),
         ({"name": "rotation1"}, "angles must lie in 2 .. 36; got 1."),
         ({"name": "blur", "preset": "papers"}, "preset must be one of fixed, paper; got 'papers'. Use 'fixed'."),
     ],

@@ -8,8 +8,8 @@ import re
 import pytest
 import torch
 
-from eqmodels.tasks import RelativePrediction, RelativeTarget, relative_target
-from eqmodels.transforms import ViewParameters, create_augmentation
+from eqmodels.tasks import RelativeTarget, relative_target
+from eqmodels.transforms import ViewParameters
 
 
 def views(count: int, batch: int = 20) -> list[ViewParameters]:
@@ -112,21 +112,3 @@ def test_views_of_different_images_are_refused():
 def test_impossible_parameters_are_answered_in_one_sentence(crop, colour, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         view(crop, colour, False)
-
-
-def test_two_views_and_what_changed_between_them():
-    task = RelativePrediction(create_augmentation("simclr"))
-    uniforms = task.sample(12, torch.Generator().manual_seed(0))
-    images = torch.rand(12, 3, 16, 20)
-    first, second = task.apply(images, uniforms)
-    assert first.shape == second.shape == images.shape
-    assert not torch.equal(first, second)
-    target = task.target(uniforms, 16, 20)
-    assert target.numbers().shape == (12, task.num_numbers)
-    assert 0 < int(target.flip.sum()) < 12
-    back = task.target(uniforms.flip(1), 16, 20)
-    torch.testing.assert_close(back.numbers(), -target.numbers(), rtol=0, atol=1e-14)
-    # The same numbers make the same view.
-    same = uniforms[:, :1].expand(-1, 2, -1)
-    assert torch.equal(*task.apply(images, same))
-    assert not task.target(same, 16, 20).numbers().any()

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from eqmodels.data import LabelledImages
-from eqmodels.storage import EqmodelsError
+from eqmodels.errors import EqmodelsError
 from eqmodels.training import PretrainConfig, pretrain
 
 TINY = {
@@ -42,7 +42,7 @@ DEMANDING = {
 
 def tiny(**changes) -> PretrainConfig:
     """A config that trains in a second."""
-    return PretrainConfig(**{**TINY, **changes})
+    return PretrainConfig.of(**{**TINY, **changes})
 
 
 def photos(count: int = 40, *, channels: int = 1, size: int = 12) -> LabelledImages:

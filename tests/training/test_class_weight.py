@@ -18,6 +18,7 @@ from eqmodels.evaluation import ClassScores, EncoderEvaluation, head_scores
 from eqmodels.hub.timm_models import encoder_state
 from eqmodels.storage import StorageError
 from eqmodels.training import Pretraining, TrainingError, load_run, load_unfinished, pretrain
+from eqmodels.training.terms import parts_of, total_loss
 from tests.training.runs import DEMANDING, photos, tiny
 
 HEAD = {"class_hidden": 8}
@@ -30,7 +31,8 @@ def trained(config, folder, **options):
 
 def gradients(run, loss):
     """Of every parameter, by name; None where the loss does not depend on it."""
-    names, parameters = zip(*run.model.named_parameters(), strict=True)
+    names = run.model.state_dict(keep_vars=True)
+    names, parameters = zip(*((n, p) for n, p in names.items() if isinstance(p, torch.nn.Parameter)), strict=True)
     return dict(zip(names, torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True), strict=True))
 
 
@@ -39,12 +41,12 @@ def gradients(run, loss):
 def test_the_backbone_descends_the_task_and_the_weighted_class_loss_and_the_head_its_own(randomised, weight, task):
     run = Pretraining(tiny(class_weight=weight, task=task, **MLP), photos())
     randomised(run.model).double().train()
-    images, labels = run.batch(1, 2)
-    total = gradients(run, run.loss(images.double(), labels))
-    features = run.model.features(images.double())
-    columns = zip(run.model.heads, labels.unbind(1), strict=False)
+    images, labels = run.views(1, 2)
+    total = gradients(run, total_loss(run.terms((images.double(), labels))))
+    features = run.model.network(images.double())
+    columns = zip(run.objective.heads, labels.unbind(1), strict=False)
     tasks = gradients(run, sum(cross_entropy(head(features), column) for head, column in columns))
-    classes = gradients(run, cross_entropy(run.model.class_information.head(features), labels[:, -1]))
+    classes = gradients(run, cross_entropy(run.objective.class_information.head(features), labels[:, -1]))
     for name, gradient in total.items():
         if name.startswith("backbone."):
             expected = tasks[name] + weight * classes[name]
@@ -75,15 +77,12 @@ def test_a_weight_changes_the_backbone(tmp_path):
     assert not torch.equal(states[2][name], states[1][name])
 
 
-def test_without_a_class_head_files_are_those_of_before_there_was_one(tmp_path):
+def test_without_a_class_head_nothing_is_noted_of_classes(tmp_path):
     run = trained(tiny(epochs=1), tmp_path)
     assert {name.split(".")[0] for name in run.model.state_dict()} == {"backbone", "heads"}
     content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    assert set(content["progress"]) == {"epoch", "step", "loss", "correct", "seen", "seconds", "log"}
     assert set(content["images"]) == {"number", "mean", "deviation", "size"}
-    written = json.loads((tmp_path / "config.json").read_text())["pretraining"]
-    for names in (written, content["config"], run.log[0]):
-        assert not [name for name in names if "class" in name]
+    assert not [name for name in run.log[0] if "class" in name]
 
 
 def test_the_log_tells_the_class_loss_from_the_loss(tmp_path):
@@ -95,10 +94,10 @@ def test_the_log_tells_the_class_loss_from_the_loss(tmp_path):
     assert float(last["class_loss"]) == pytest.approx(run.log[-1]["class_loss"], rel=1e-5)
     observer = Pretraining(run.config, photos())
     with torch.no_grad():
-        loss = float(observer.loss(*observer.batch(0, 0)))
-    assert loss == pytest.approx((observer.progress.loss + observer.progress.class_loss) / 8)
-    assert 0.5 < observer.progress.class_loss / 8 / math.log(4) < 2
-    assert len(observer.progress.correct) == 3
+        terms = observer.terms(observer.views(0, 0))
+    assert float(total_loss(terms)) == pytest.approx(sum(float(term.loss) for term in terms.values()))
+    assert 0.5 < float(terms["class"].loss) / math.log(4) < 2
+    assert len(terms) == 3
 
 
 def shaded():
@@ -111,7 +110,7 @@ def shaded():
 def test_every_image_comes_with_its_own_class():
     run = Pretraining(tiny(class_weight=1.0, augment="none", **HEAD), shaded())
     for epoch, step in ((0, 0), (1, 3)):
-        images, labels = run.batch(epoch, step)
+        images, labels = run.views(epoch, step)
         order = images.mean((1, 2, 3)).argsort()
         assert labels[order, -1].tolist() == sorted(labels[:, -1].tolist())
         assert labels[:, -1].unique().numel() > 2
@@ -134,10 +133,13 @@ def test_a_step_in_parts_is_the_step_with_layer_norm(randomised, weight):
         run = Pretraining(config, photos())
         torch.manual_seed(3)
         randomised(run.model).double().train()
-        images, labels = run.batch(1, 2)
-        parts = zip(images.double().chunk(accumulate), labels.chunk(accumulate), strict=True)
-        sum(run.loss(*part) / accumulate for part in parts).backward()
-        counts = (run.progress.loss, run.progress.class_loss, run.progress.seen, run.progress.correct)
+        images, labels = run.views(1, 2)
+        parts = [run.terms(part) for part in parts_of((images.double(), labels), accumulate)]
+        sum(total_loss(part) / accumulate for part in parts).backward()
+        counts = {
+            name: (sum(part[name].loss.item() for part in parts) / accumulate, sum(int(p[name].correct) for p in parts))
+            for name in parts[0]
+        }
         results.append(({name: parameter.grad for name, parameter in run.model.named_parameters()}, counts))
     torch.testing.assert_close(results[0], results[1], rtol=1e-10, atol=1e-12)
 
@@ -164,7 +166,7 @@ def finished(tmp_path_factory):
 def test_the_class_head_is_saved_with_the_rest(finished):
     folder, run = finished
     for loaded in (load_run(folder), load_unfinished(folder / "checkpoint.pt")):
-        assert loaded.model.class_information.weight == -9.0
+        assert loaded.class_information.weight == -9.0
         torch.testing.assert_close(loaded.model.state_dict(), run.model.state_dict(), rtol=0, atol=0)
 
 
@@ -183,7 +185,10 @@ def test_a_run_that_does_not_name_its_classes_is_refused(finished, tmp_path):
     content = json.loads((tmp_path / "config.json").read_text())
     del content["provenance"]["data"]["classes"]
     (tmp_path / "config.json").write_text(json.dumps(content))
-    with pytest.raises(StorageError, match="its class head needs the names of the classes in provenance, and there"):
+    with pytest.raises(
+        StorageError,
+        match=r"describes no run: class_weight=-9 needs images labelled with at least two classes; got 0\. Use ",
+    ):
         load_run(tmp_path)
 
 
@@ -202,8 +207,9 @@ def test_a_checkpoint_of_other_labels_is_refused(tmp_path):
 def test_images_of_one_class_are_refused_in_one_sentence(classes):
     data = photos()
     alike = LabelledImages("alike", data.images, torch.zeros_like(data.labels), tuple(classes))
+    found = "got 1" if classes == "a" else "those of alike are all of 'a'"
     sentence = (
-        r"^class_weight=0.5 needs training images labelled with at least two classes; those of alike are all of 'a'. "
+        rf"^class_weight=0.5 needs (training )?images labelled with at least two classes; {found}. "
         r"Use labelled images, such as a folder with one folder of images a class, or class_weight=None.$"
     )
     with pytest.raises(ValueError, match=sentence):
@@ -222,7 +228,7 @@ def test_the_class_head_is_scored_on_held_out_images_as_it_was_trained(finished)
     with torch.no_grad():
         for quarter in range(4):
             turned = torch.rot90(run.preprocessing.normalise(test.pixels()), quarter, (-2, -1))
-            logits.append(run.model(turned)[1].double())
+            logits.append(run.objective.logits(run.encoder("regular")(turned))["class"].double())
     logits, classes = torch.cat(logits), test.labels.repeat(4)
     assert scores.loss == pytest.approx(float(cross_entropy(logits, classes)), abs=1e-5)
     assert scores.accuracy == pytest.approx(float((logits.argmax(1) == classes).double().mean()), abs=0.02)

@@ -11,7 +11,8 @@ import torch
 from torchvision.transforms.functional import to_pil_image
 
 from eqmodels.data import LabelledImages
-from eqmodels.storage import EqmodelsError, claimed_folder
+from eqmodels.errors import EqmodelsError
+from eqmodels.storage import claimed_folder
 from eqmodels.training import Pretraining, TrainingError, loop, pretrain
 from tests.training.runs import finish, photos, start, tiny, weights
 
@@ -67,7 +68,7 @@ def test_weights_are_left_alone_by_a_step_that_is_no_number(where):
     run = Pretraining(tiny(), photos())
     run.network.train()
     run.step()
-    parameter = next(run.model.heads.parameters())
+    parameter = next(run.objective.heads.parameters())
     if where == "weight":
         with torch.no_grad():
             parameter.fill_(float("inf"))
@@ -300,18 +301,19 @@ def test_a_checkpoint_cannot_run_code(stopped, tmp_path):
     assert not (tmp_path / "owned").exists()
 
 
-@pytest.mark.parametrize("content", [{"a": 1}, {"format": 2}, torch.zeros(3), [1, 2]])
+@pytest.mark.parametrize("content", [{"a": 1}, {"format": 3}, torch.zeros(3), [1, 2]])
 def test_another_file_in_the_place_of_a_checkpoint_is_refused(stopped, content):
     folder, config = stopped
     torch.save(content, folder / "checkpoint.pt")
-    fails(config, folder, r"checkpoint.pt is no checkpoint of format 1. Choose another folder")
+    fails(config, folder, r"checkpoint.pt is no checkpoint of format 1 or 2. Choose another folder")
 
 
 @pytest.mark.usefixtures("no_shape_checks")
 def test_a_checkpoint_of_another_version_is_refused(stopped):
     folder, config = stopped
     content = torch.load(folder / "checkpoint.pt", weights_only=True)
-    for values in ({**content["config"], "mixup": 0.1}, {**content["config"], "seed": -1}, None):
+    negative = {**content["config"], "run": {"seed": -1}}
+    for values in ({**content["config"], "mixup": 0.1}, negative, {"seed": -1}, None):
         torch.save({**content, "config": values}, folder / "checkpoint.pt")
         fails(config, folder, r"checkpoint.pt was written by another version: ")
 

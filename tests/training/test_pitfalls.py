@@ -34,14 +34,14 @@ def test_labels_that_a_flip_beforehand_hides_are_refused_in_one_sentence(task, a
     sentence = rf"^augment='{augment}' flips every other image before the task, so that nobody can tell the labels "
     with pytest.raises(ValueError, match=sentence):
         tiny(task=task, head="mlp", augment=augment)
-    assert tiny(task=task, head="mlp", augment="none").task == task
+    assert tiny(task=task, head="mlp", augment="none").objective.options["task"] == task
 
 
 @pytest.mark.parametrize("augment", FLIPPED)
 @pytest.mark.parametrize("task", TOLD)
 def test_labels_that_can_be_told_are_taken(task, augment):
     """Every row of labels moves an image, flipped beforehand or not, otherwise than all other rows."""
-    assert tiny(task=task, head="mlp", augment=augment).task == task
+    assert tiny(task=task, head="mlp", augment=augment).objective.options["task"] == task
     parts = [part for part in create_task(task).components if part.group is not None]
     rows = list(product(*(range(part.num_labels) for part in parts))) if parts else []
     image = torch.rand(1, 1, 16, 16, dtype=torch.float64)
@@ -90,7 +90,7 @@ def test_layer_norm_of_a_single_field_is_refused(model, wider):
 @pytest.mark.parametrize("model", ["c4_resnet18s_w8", "d4_resnet18s_w16"])
 def test_layer_norm_learns_in_bfloat16_from_images_with_flat_parts(model):
     """The gradients of `c4_resnet18s_w4` would be 1e13 here, and no number in the second step."""
-    config = PretrainConfig(model=model, norm="layer", limit=64, batch_size=32, epochs=10)
+    config = PretrainConfig.of(model=model, norm="layer", limit=64, batch_size=32, epochs=10)
     run = Pretraining(config, training_images(config))
     run.network.train()
     for _ in range(20):
@@ -104,10 +104,10 @@ def test_layer_norm_learns_in_bfloat16_from_images_with_flat_parts(model):
 
 @pytest.mark.parametrize(("model", "error"), [("c4_resnet18s_w8", 1e-5), ("d4_resnet18s_w16", 1e-5)])
 def test_layer_norm_of_two_fields_is_exact_in_float32_where_images_are_flat(model, error):
-    config = PretrainConfig(model=model, norm="layer", limit=32, batch_size=32, head_hidden=64)
+    config = PretrainConfig.of(model=model, norm="layer", limit=32, batch_size=32, head_hidden=64)
     data = training_images(config)
     run = Pretraining(config, data)
     images, group = run.preprocessing.normalise(data.pixels()), run.model.backbone.group
     with torch.no_grad():
-        upright, turned = run.model.eval().features(images), run.model.features(images.rot90(1, (2, 3)))
+        upright, turned = (run.model.eval().backbone.regular_features(x) for x in (images, images.rot90(1, (2, 3))))
     assert float((turned - group.permute_fibre(1, upright)).norm() / upright.norm()) < error

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from eqmodels.training.model import is_strict
 
-from eqmodels.tasks import create_task
 from eqmodels.training import Pretraining
+from eqmodels.training.terms import total_loss
 from tests.training.runs import photos, tiny
 
 PAIRS = [
@@ -36,11 +35,12 @@ def test_loss_and_gradients_of_upright_images_are_those_of_turned_ones(randomise
         run = Pretraining(config, photos(size=size))
         torch.manual_seed(3)
         randomised(run.model).double().train()
-        images, drawn = run.batch(1, 2)
-        loss = run.loss(images.double(), drawn)
+        images, drawn = run.views(1, 2)
+        terms = run.terms((images.double(), drawn))
+        loss = total_loss(terms)
         loss.backward()
         gradients = {name: parameter.grad for name, parameter in run.model.named_parameters()}
-        results.append((loss.detach(), gradients, dict(run.model.named_buffers()), run.progress.correct))
+        results.append((loss.detach(), gradients, dict(run.model.named_buffers()), terms[task].correct))
         labels.append(drawn)
         assert loss.dtype == torch.float64
     assert not labels[0].any()
@@ -51,7 +51,7 @@ def test_loss_and_gradients_of_upright_images_are_those_of_turned_ones(randomise
 
 @pytest.mark.parametrize(("model", "task"), PAIRS)
 def test_equivariant_heads_of_exact_tasks_are_strict(model, task):
-    assert is_strict(tiny(model=model, task=task, augment="none"), create_task(task))
+    assert Pretraining(tiny(model=model, task=task, augment="none"), photos()).objective.strict
 
 
 @pytest.mark.parametrize(
@@ -67,13 +67,10 @@ def test_equivariant_heads_of_exact_tasks_are_strict(model, task):
     ],
 )
 def test_what_is_not_strict_is_transformed(changes):
-    config = tiny(**changes)
-    assert not is_strict(config, create_task(config.task))
-    run = Pretraining(config, photos())
-    _, labels = run.batch(0, 0)
-    labels = labels[:, 0] if labels.dim() == 2 else labels
-    assert not run.strict
-    assert config.task == "none" or labels.any()
+    run = Pretraining(tiny(**changes), photos())
+    _, labels = run.views(0, 0)
+    assert not run.objective.strict
+    assert run.objective.task.name == "none" or labels[:, 0].any()
 
 
 @pytest.mark.parametrize("task", ["vertical_flip+rotation", "rotation+vertical_flip"])
@@ -99,14 +96,13 @@ def test_several_tasks_of_equivariant_heads_are_refused_in_one_sentence(task):
     ],
 )
 def test_the_pose_is_known_to_heads_that_learn_all_rotations(model, task, known):
-    assert (Pretraining(tiny(model=model, task=task, augment="none"), photos()).model.pose is not None) == known
+    assert (Pretraining(tiny(model=model, task=task, augment="none"), photos()).objective.pose is not None) == known
 
 
 @pytest.mark.parametrize("turn", ["auto", "always"])
 def test_a_network_that_knows_nothing_predicts_nothing(turn):
     run = Pretraining(tiny(turn=turn), photos())
     with torch.no_grad():
-        for parameter in run.model.heads.parameters():
+        for parameter in run.objective.heads.parameters():
             parameter.zero_()
-    run.loss(*run.batch(0, 0))
-    assert (run.progress.seen, run.progress.correct) == (8, [0])
+    assert int(run.terms(run.views(0, 0))["rotation"].correct) == 0

@@ -27,6 +27,7 @@ from eqmodels.backbones.convert.state import (
     known_rank,
     resnet_architecture,
 )
+from eqmodels.backbones.describe import name_of
 from eqmodels.backbones.escnn_weights import TOLERANCE as EXACT
 from eqmodels.backbones.escnn_weights import pair_kernels
 from eqmodels.backbones.resnet import RESNET_DEPTHS, SteerableResNet
@@ -109,7 +110,7 @@ def from_redet(state: Mapping[str, Tensor], *, tolerance: float = TOLERANCE) -> 
         ConvertedLayer(f"{part}.*", None, "not mapped", None, f"no part of the encoder, tensors: {count}")
         for part, count in beside.items()
     ]
-    return model, RedetReport(f"{group}_{architecture}_w{model.structure['width']}", tuple(rows))
+    return model, RedetReport(str(name_of(model)), tuple(rows))
 
 
 def _backbone(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], Counter[str]]:

@@ -1,0 +1,68 @@
+"""What a user's file adds to pretraining (an objective, a task, an augmentation, an optimiser) works as ours does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+TINY = ["--model", "c4_resnet18s_w8", "--limit", "64", "--batch-size", "32", "--epochs", "2", "--precision", "float32"]
+HEAD = ["--head", "mlp", "--head-hidden", "16"]
+
+CASES = {
+    "own_objective": (
+        ["--objective", "contrastive", "--temperature", "0.1", "--width", "8"],
+        {"objective": {"name": "contrastive", "options": {"augment": "simclr", "temperature": 0.1, "width": 8}}},
+        {"loss", "accuracy_pair"},
+    ),
+    "own_task": (
+        ["--task", "rotation+posterise", *HEAD],
+        {},
+        {"loss", "accuracy_rotation", "accuracy_posterise"},
+    ),
+    "own_augmentation": (["--augment", "gamma", *HEAD], {}, {"loss", "accuracy_rotation"}),
+    "own_optimiser": (
+        ["--optimiser", "nadam", "--momentum-decay", "0.01", "--learning-rate", "0.002", *HEAD],
+        {},
+        {"loss", "accuracy_rotation"},
+    ),
+}
+
+
+def command(*arguments: str, fails: bool = False) -> str:
+    """What ``eqmodels`` says in a process of its own: on standard output, or on standard error if it fails."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        [sys.executable, "-m", "eqmodels", *arguments], capture_output=True, text=True, env=environment, check=False
+    )
+    assert (result.returncode != 0) == fails, result.stderr
+    return result.stderr if fails else result.stdout
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_file_of_ones_own_is_pretrained_with_by_its_words(name, tmp_path):
+    options, expected, columns = CASES[name]
+    imported = ["--import", str(EXAMPLES / f"{name}.py")]
+    folder = ["--folder", str(tmp_path / "run")]
+    out = json.loads(command("pretrain", *imported, *TINY, *options, *folder, "--json"))
+    assert columns <= set(out["last_epoch"])
+    for part, value in expected.items():
+        assert out["config"][part] == value
+    # It is loaded again where the file is imported, and nothing is imported because of what it says.
+    measured = ["evaluate", str(tmp_path / "run"), "--quick", "--limit", "50", "--json"]
+    assert json.loads(command(*measured, *imported))["model"] == "c4_resnet18s_w8"
+    sentence = command(*measured, fails=True)
+    assert "--import" in sentence
+    assert sentence.count("\n") == 1
+
+
+def test_options_of_ones_own_are_explained_by_their_docstrings():
+    typed = ["--import", str(EXAMPLES / "own_objective.py"), "--objective", "contrastive", "--help"]
+    text = " ".join(command("pretrain", *typed).split())
+    assert "--temperature X of the softmax over cosine similarities (default: 0.2)" in text
+    assert "--task" not in text
