@@ -190,8 +190,9 @@ def _read(hint: Any) -> tuple[tuple[type, ...], tuple[Any, ...], bool]:  # noqa:
     """Kinds, choices and whether None is allowed, of a type hint."""
     if get_origin(hint) is Annotated:
         plain, *notes = get_args(hint)
-        named = [name for note in notes if isinstance(note, _Named) for name in note.names()]
-        return ((), tuple(named), False) if named else _read(plain)
+        kinds, choices, optional = _read(plain)
+        named = tuple(name for note in notes if isinstance(note, _Named) for name in note.names())
+        return () if named else kinds, named or choices, optional
     if get_origin(hint) is Literal:
         values = get_args(hint)
         return (), tuple(value for value in values if value is not None), None in values
@@ -202,13 +203,10 @@ def _read(hint: Any) -> tuple[tuple[type, ...], tuple[Any, ...], bool]:  # noqa:
         choices = tuple(choice for part in parts for choice in part[1])
         return () if free or choices else kinds, choices, type(None) in get_args(hint)
     plain = get_origin(hint) or hint
-    if plain in _WORDS:
-        return (plain,), (), False
-    if inspect.isclass(plain) and issubclass(plain, Mapping):
-        return (dict,), (), False
-    if inspect.isclass(plain) and issubclass(plain, Sequence):
-        return (tuple,), (), False
-    return (), (), False
+    if plain in _WORDS or not inspect.isclass(plain):
+        return ((plain,) if plain in _WORDS else ()), (), False
+    kind = next((kind for base, kind in ((Mapping, dict), (Sequence, tuple)) if issubclass(plain, base)), None)
+    return (() if kind is None else (kind,)), (), False
 
 
 def _suggestions(hint: Any) -> tuple[str, ...]:  # noqa: ANN401

@@ -33,7 +33,7 @@ class Contrastive(Objective):
     def __init__(
         self,
         backbone: Backbone,
-        num_classes: int = 0,
+        num_classes: int = 0,  # noqa: ARG002
         *,
         augment: str = "simclr",
         temperature: float = 0.2,

@@ -16,12 +16,12 @@ LEVELS = (256, 8, 4, 2)
 
 @register_task("posterise")
 class Posterise(Task):
-    """Label ``a`` rounds all values to ``LEVELS[a]`` levels between 0 and 1; of 8-bit images, 0 leaves them as they are."""
+    """Label ``a`` rounds all values to ``LEVELS[a]`` levels between 0 and 1; label 0 changes no 8-bit image."""
 
     name = "posterise"
     num_labels = len(LEVELS)
 
-    def transform(self, images: Tensor, label: int, generator: torch.Generator | None) -> Tensor:
+    def transform(self, images: Tensor, label: int, generator: torch.Generator | None) -> Tensor:  # noqa: ARG002
         """The rounded images."""
         steps = LEVELS[label] - 1
         return (images * steps).round() / steps

@@ -130,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     config = config_of(arguments)
     folder = arguments.folder or Path("runs") / run_name(config)
-    result = _spoken(
+    result: Run = _spoken(
         arguments.names,
         lambda: pretrain(
             config,
@@ -158,7 +158,8 @@ def config_of(arguments: argparse.Namespace) -> PretrainConfig:
     """
     base = _recipe(arguments.recipe) if arguments.recipe else None
     given = {name: value for name in arguments.names if (value := getattr(arguments, name)) is not None}
-    return _spoken(arguments.names, lambda: PretrainConfig.of(base, **given))
+    config: PretrainConfig = _spoken(arguments.names, lambda: PretrainConfig.of(base, **given))
+    return config
 
 
 def _recipe(file: Path) -> Mapping[str, Any]:

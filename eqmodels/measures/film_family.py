@@ -74,7 +74,7 @@ class FilmFamily:
     name: str = "mlp"
 
     def fit(self, problem: Prediction, held_out: Bool[Tensor, " N"], seed: int = 0) -> Predictor:
-        """See `PredictorFamily`."""
+        """A network trained on what is not held out, which says when to stop, and its predictions."""
         deviation, mean = torch.std_mean(problem.features, dim=0, correction=0)
         scale = torch.where(deviation > 0, deviation, 1.0)
         standardised = replace(problem, features=(problem.features - mean) / scale)

@@ -166,6 +166,6 @@ class Frozen(nn.Module):
         return self.module(*arguments, **options)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Frozen:
-        self.module._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        super()._apply(fn, recurse)
+        self.module._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self

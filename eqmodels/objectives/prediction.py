@@ -134,8 +134,8 @@ class Prediction(Objective):
         if class_weight is not None:
             if num_classes < 2:
                 raise ValueError(
-                    f"class_weight={class_weight:g} needs images labelled with at least two classes; got {num_classes}. "
-                    "Use labelled images, such as a folder with one folder of images a class, or class_weight=None."
+                    f"class_weight={class_weight:g} needs images labelled with at least two classes; got {num_classes}."
+                    " Use labelled images, such as a folder with one folder of images a class, or class_weight=None."
                 )
             # Last, so that backbone and heads have the weights that they have without it.
             self.class_information = ClassInformation(

@@ -175,9 +175,8 @@ def test_a_recipe_of_any_format_says_which_options_there_are(tmp_path):
         again = pretrain.config_of(parsed("--recipe", str(recipe), "--head-hidden", "16", "--kernel-size", "5"))
         assert again == config.replaced(head_hidden=16, kernel_size=5)
     recipe.write_text(json.dumps(PretrainConfig.of(objective="relative", seed=3).to_dict()))
-    other = pretrain.config_of(
-        parsed("--recipe", str(recipe), "--objective", "prediction", "--task", "jigsaw", "--head", "mlp")
-    )
+    typed = ["--recipe", str(recipe), "--objective", "prediction", "--task", "jigsaw", "--head", "mlp"]
+    other = pretrain.config_of(parsed(*typed))
     assert other == PretrainConfig.of(task="jigsaw", head="mlp", seed=3)
 
 

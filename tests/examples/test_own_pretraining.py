@@ -62,10 +62,7 @@ def test_a_file_of_ones_own_is_pretrained_with_by_its_words(name, tmp_path):
 
 
 def test_options_of_ones_own_are_explained_by_their_docstrings():
-    text = " ".join(
-        command(
-            "pretrain", "--import", str(EXAMPLES / "own_objective.py"), "--objective", "contrastive", "--help"
-        ).split()
-    )
+    typed = ["--import", str(EXAMPLES / "own_objective.py"), "--objective", "contrastive", "--help"]
+    text = " ".join(command("pretrain", *typed).split())
     assert "--temperature X of the softmax over cosine similarities (default: 0.2)" in text
     assert "--task" not in text

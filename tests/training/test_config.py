@@ -273,7 +273,8 @@ BROKEN = [
     (
         {"optimiser": "adam"},
         ValueError,
-        "optimiser must be one of adamw, sgd; got 'adam'. Use 'adamw', or import the file that registers it (--import FILE).",
+        "optimiser must be one of adamw, sgd; got 'adam'. Use 'adamw', or import the file that registers it (--import "
+        "FILE).",
     ),
     ({"schedule": "step"}, ValueError, "schedule must be one of cosine, multistep; got 'step'. Use 'cosine'."),
     ({"precision": "half"}, ValueError, "precision must be one of float32, bfloat16; got 'half'. Use 'bfloat16'."),
