@@ -8,7 +8,7 @@ from torch import nn
 
 from eqmodels import PlanarGroup
 from eqmodels.backbones import Backbone, register_backbone
-from eqmodels.layers import ExactDownsample2d, FieldBatchNorm2d, GlobalPoolMode, SteerableConv2d
+from eqmodels.layers import ExactDownsample2d, FieldBatchNorm2d, SteerableConv2d
 
 
 def conv(group: PlanarGroup, in_fields: int, fields: int, lifting: bool = False) -> nn.Sequential:
@@ -26,21 +26,14 @@ class TwoStage(Backbone):
         width: dense channels of the first stage.
         in_chans: channels of the images.
         num_classes: outputs of the classifier; 0 for features.
-        global_pool: how features are pooled.
     """
 
     def __init__(
-        self,
-        group: PlanarGroup | str = "c4",
-        *,
-        width: int = 16,
-        in_chans: int = 3,
-        num_classes: int = 1000,
-        global_pool: GlobalPoolMode = "invariant",
+        self, group: PlanarGroup | str = "c4", *, width: int = 16, in_chans: int = 3, num_classes: int = 1000
     ) -> None:
         super().__init__(group, in_chans, num_classes)
         fields = width // self.group.order
         self.add_stage("stem", conv(self.group, in_chans, fields, lifting=True), width, 1)
         halved = nn.Sequential(ExactDownsample2d(), conv(self.group, fields, 2 * fields))
         self.add_stage("layer1", halved, 2 * width, 2)
-        self.finish(global_pool)
+        self.finish()

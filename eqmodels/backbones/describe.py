@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 
 from eqmodels.backbones.names import ModelName
-from eqmodels.backbones.network import StagedNetwork
+from eqmodels.backbones.network import StagedNetwork, built, pooling_options
 from eqmodels.groups import PlanarGroup
 from eqmodels.options import options_of
 from eqmodels.storage import StorageError, printable
@@ -152,21 +152,15 @@ def rebuilt(network: N, **changed: Any) -> N:  # noqa: ANN401
     Raises:
         ValueError: if an option breaks its rule.
     """
-    return type(network)(**{**network.structure, **_current(network), **changed})
+    return built(type(network), {**network.structure, **_current(network), **changed})
 
 
 def _current(network: StagedNetwork) -> dict[str, Any]:
     """Of the arguments, those that may have changed since the network was built: images, classes and pooling."""
-    pool = network.global_pool
-    current = {
-        "in_chans": network.in_chans,
-        "num_classes": network.num_classes,
-        "global_pool": pool.mode,
-        "group_pool": pool.fibre.mode,
-    }
-    if pool.is_canonical and hasattr(pool.pose, "hidden"):
-        current["pose_hidden"] = int(pool.pose.get_submodule("hidden").out_fields) * network.group.order  # type: ignore[arg-type]
-    return {name: value for name, value in current.items() if name in options_of(type(network))}
+    current = {"in_chans": network.in_chans, "num_classes": network.num_classes, **network.pool_settings()}
+    known, pooling = options_of(type(network)), pooling_options()
+    # What the class does not take is set afterwards, and said where it is not the default.
+    return {name: value for name, value in current.items() if name in known or value != pooling[name].default}
 
 
 def check_description(description: Mapping[str, Any], config: Mapping[str, Any], file: Path) -> None:
