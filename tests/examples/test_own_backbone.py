@@ -161,9 +161,9 @@ def test_it_becomes_an_onnx_file(tmp_path):
     torch.testing.assert_close(torch.from_numpy(found), model(images).detach(), rtol=1e-3, atol=1e-4)
 
 
-def test_a_pooling_that_it_cannot_be_built_with_is_refused(tmp_path):
+def test_an_option_that_it_does_not_have_is_refused(tmp_path):
     network().save_pretrained(tmp_path)
     file = tmp_path / "config.json"
-    file.write_text(file.read_text().replace('"global_pool"', '"depth": 3, "global_pool"'))
+    file.write_text(file.read_text().replace('"in_chans"', '"depth": 3, "in_chans"'))
     with pytest.raises(EqmodelsError, match="has no option 'depth'"):
         load(tmp_path)
