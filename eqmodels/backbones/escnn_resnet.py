@@ -46,6 +46,7 @@ class EscnnResNet(Backbone):
         kernel_size: of the spatial convolutions, odd; None for 3 (quarter turns and flips) or 5 (other groups).
         basis: ``"harmonic"``, the only one that escnn has; None means the same.
         norm: ``"batch"``, the only one that is built.
+        pose_hidden: of a canonical pooling, dense channels of the hidden layer of what predicts the pose.
         initialize: whether escnn draws the weights of the convolutions, which takes it most of the time; else they are
             zero, to be loaded.
 
@@ -73,6 +74,7 @@ class EscnnResNet(Backbone):
         kernel_size: int | None = None,
         basis: BasisName | None = None,
         norm: NormName = "batch",
+        pose_hidden: int = 2048,
         initialize: bool = True,
     ) -> None:
         super().__init__(group, in_chans, num_classes)
@@ -107,7 +109,7 @@ class EscnnResNet(Backbone):
             stage = EscnnStage(layers, in_type, self.group, current)
             reduction = 2**index * (1 if small else 4)
             self.add_stage(f"layer{index + 1}", stage, current * self.group.order, reduction)
-        self.finish(global_pool, group_pool)
+        self.finish(global_pool, group_pool, pose_hidden)
 
 
 def _check_options(kernel_size: int, basis: str | None, norm: str) -> None:
