@@ -62,6 +62,7 @@ class Option:
         optional: whether None is a value.
         help: what its docstring says, without markup, in one line.
         suggestions: words that it may be, beside others.
+        registered: whether the choices are those of a registry, which an import can add to.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Option:
     optional: bool
     help: str
     suggestions: tuple[str, ...] = ()
+    registered: bool = False
 
     def check(self, value: Any) -> None:  # noqa: ANN401 (anything may be given)
         """Refuses a value of another type, or that is none of the choices.
@@ -82,6 +84,9 @@ class Option:
         if value is None and self.optional:
             return
         way_out = "" if self.default is REQUIRED else f" Use {self.default!r}."
+        if self.choices and value not in self.choices and self.registered:
+            nearest = difflib.get_close_matches(str(value)[:200], self.choices, n=1) or [self.default]
+            way_out = f" Use {nearest[0]!r}, or import the file that registers it (--import FILE)."
         if self.choices and value not in self.choices:
             raise ValueError(f"{self.name} must be one of {', '.join(map(str, self.choices))}; got {value!r}.{way_out}")
         if self.kinds and not _is_of(value, self.kinds):
@@ -128,6 +133,7 @@ def options_of(target: Callable[..., Any], *, without: Collection[str] = ()) -> 
             optional or default is None,
             texts.get(parameter.name, ""),
             _suggestions(hint),
+            registered=any(isinstance(note, _Named) for note in _notes(hint)),
         )
     return found
 
@@ -211,8 +217,12 @@ def _read(hint: Any) -> tuple[tuple[type, ...], tuple[Any, ...], bool]:  # noqa:
 
 def _suggestions(hint: Any) -> tuple[str, ...]:  # noqa: ANN401
     """The words that a hint suggests."""
-    notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    return tuple(name for note in notes if isinstance(note, Suggested) for name in note.names_of.names())
+    return tuple(name for note in _notes(hint) if isinstance(note, Suggested) for name in note.names_of.names())
+
+
+def _notes(hint: Any) -> tuple[Any, ...]:  # noqa: ANN401
+    """What stands beside the type in an annotated hint."""
+    return get_args(hint)[1:] if get_origin(hint) is Annotated else ()
 
 
 def _is_of(value: object, kinds: tuple[type, ...]) -> bool:

@@ -268,8 +268,18 @@ BROKEN = [
     ({"norm": "group"}, ValueError, "norm must be one of batch, layer; got 'group'. Use 'batch'."),
     ({"preset": "x"}, ValueError, "preset must be one of fixed, paper; got 'x'. Use 'fixed'."),
     ({"turn": "never"}, ValueError, "turn must be one of auto, always; got 'never'. Use 'auto'."),
-    ({"head": "x"}, ValueError, "head must be one of equivariant, linear, mlp; got 'x'. Use 'equivariant'."),
-    ({"augment": "x"}, ValueError, "augment must be one of crop_flip, none, simclr; got 'x'. Use 'simclr'."),
+    (
+        {"head": "x"},
+        ValueError,
+        "head must be one of equivariant, linear, mlp; got 'x'. Use 'equivariant', or import the file that registers it "
+        "(--import FILE).",
+    ),
+    (
+        {"augment": "x"},
+        ValueError,
+        "augment must be one of crop_flip, none, simclr; got 'x'. Use 'simclr', or import the file that registers it "
+        "(--import FILE).",
+    ),
     (
         {"optimiser": "adam"},
         ValueError,
