@@ -14,7 +14,8 @@ PY := $(VENV)/bin/python
 OLD := $(VENV_OLDEST)/bin/python
 STAMP := $(VENV)/.eqmodels-installed
 STAMP_OLDEST := $(VENV_OLDEST)/.eqmodels-installed
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+# Compiled when it is imported: most of it never is.
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
 # Two test processes of one thread each beat one process of two threads on small networks.
 PARALLEL := OMP_NUM_THREADS=1

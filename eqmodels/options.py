@@ -210,9 +210,9 @@ def _read(hint: Any) -> tuple[tuple[type, ...], tuple[Any, ...], bool]:  # noqa:
         return () if free or choices else kinds, choices, type(None) in get_args(hint)
     plain = get_origin(hint) or hint
     if plain in _WORDS or not inspect.isclass(plain):
-        return (plain,) if plain in _WORDS else (), (), False
-    kinds = tuple(kind for kind, base in ((dict, Mapping), (tuple, Sequence)) if issubclass(plain, base))
-    return kinds, (), False
+        return ((plain,) if plain in _WORDS else ()), (), False
+    kind = next((kind for base, kind in ((Mapping, dict), (Sequence, tuple)) if issubclass(plain, base)), None)
+    return (() if kind is None else (kind,)), (), False
 
 
 def _suggestions(hint: Any) -> tuple[str, ...]:  # noqa: ANN401

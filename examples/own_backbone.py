@@ -6,13 +6,14 @@
 
 from torch import nn
 
+from eqmodels import PlanarGroup
 from eqmodels.backbones import Backbone, register_backbone
 from eqmodels.layers import ExactDownsample2d, FieldBatchNorm2d, SteerableConv2d
 
 
-def conv(group, in_fields, fields, **options):
+def conv(group: PlanarGroup, in_fields: int, fields: int, lifting: bool = False) -> nn.Sequential:
     """A steerable convolution, a norm and a ReLU."""
-    layer = SteerableConv2d(group, in_fields, fields, 3, bias=False, **options)
+    layer = SteerableConv2d(group, in_fields, fields, 3, bias=False, lifting=lifting)
     return nn.Sequential(layer, FieldBatchNorm2d(group, fields), nn.ReLU(inplace=True))
 
 
@@ -25,13 +26,14 @@ class TwoStage(Backbone):
         width: dense channels of the first stage.
         in_chans: channels of the images.
         num_classes: outputs of the classifier; 0 for features.
-        global_pool: how features are pooled.
     """
 
-    def __init__(self, group="c4", *, width=16, in_chans=3, num_classes=1000, global_pool="invariant"):
+    def __init__(
+        self, group: PlanarGroup | str = "c4", *, width: int = 16, in_chans: int = 3, num_classes: int = 1000
+    ) -> None:
         super().__init__(group, in_chans, num_classes)
         fields = width // self.group.order
         self.add_stage("stem", conv(self.group, in_chans, fields, lifting=True), width, 1)
         halved = nn.Sequential(ExactDownsample2d(), conv(self.group, fields, 2 * fields))
         self.add_stage("layer1", halved, 2 * width, 2)
-        self.finish(global_pool)
+        self.finish()

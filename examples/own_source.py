@@ -40,8 +40,8 @@ class Frames:
 
     @property
     def labels(self) -> torch.Tensor:
-        """All -1: nobody labelled them."""
-        return torch.full((len(self),), -1)
+        """All -1, without taking memory: nobody labelled them."""
+        return torch.tensor(-1).expand(len(self))
 
     def pixels(self, indices: torch.Tensor | slice) -> torch.Tensor:
         """Reads the frames of such numbers, as float32 in [0, 1]."""

@@ -16,7 +16,7 @@ LEVELS = (256, 8, 4, 2)
 
 @register_task("posterise")
 class Posterise(Task):
-    """Label ``a`` rounds all values to ``LEVELS[a]`` levels in [0, 1]; label 0 leaves 8-bit images as they are."""
+    """Label ``a`` rounds all values to ``LEVELS[a]`` levels between 0 and 1; label 0 changes no 8-bit image."""
 
     name = "posterise"
     num_labels = len(LEVELS)

@@ -132,7 +132,7 @@ def test_what_has_no_docstring_has_options_without_help():
         {"parts": {"a": 1}},
         {"parts": None},
         {"basis": None},
-        {"anything": object()},
+        {"anything": Network},
     ],
     ids=str,
 )

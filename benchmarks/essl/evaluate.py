@@ -46,7 +46,7 @@ def measure(name: str, root: str | None) -> None:
         result = evaluate(run, train, test, kinds=kinds, fractions=(), curve_images=0)
     content = {
         "name": name,
-        "config": config.flat(),
+        "config": config.to_dict(),
         "provenance": run.provenance,
         "evaluation": result.to_dict(),
         "evaluation_seconds": round(time.monotonic() - started, 1),

@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.essl.evaluate import RESULTS
 from benchmarks.essl.grid import FOLDER, GRID, SEEDS, STANDARD
 from eqmodels.evaluation import EncoderEvaluation, Estimate, SeedSummary, estimate, over_seeds
+from eqmodels.training import PretrainConfig
 
 __all__ = [
     "ABSENT",
@@ -45,9 +46,10 @@ def summary(row: str) -> SeedSummary | None:
 
 
 def evaluation(file: Path) -> EncoderEvaluation:
-    """What was measured of one run, with its config, which the first results have beside the evaluation."""
+    """What was measured of one run, with its config as today's are, which stands beside the evaluation."""
     content = json.loads(file.read_text())
-    return replace(EncoderEvaluation.from_dict(content["evaluation"]), config=content["config"])
+    config = PretrainConfig.from_dict(content["config"]).to_dict()
+    return replace(EncoderEvaluation.from_dict(content["evaluation"]), config=config)
 
 
 def cell(row: str, read: Read, shown: Callable[[Estimate], str] = Estimate.as_percent) -> str:

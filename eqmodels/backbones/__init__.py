@@ -1,4 +1,4 @@
-"""Backbones: the protocol, the base class, the registry, and one file or folder a family, each of which registers itself."""
+"""Backbones: the protocol, the base class, the registry, and one file or folder a family, which registers itself."""
 
 from eqmodels.backbones.backbone import Backbone, create_model
 from eqmodels.backbones.convert import ConvertedLayer, RedetReport, from_redet, from_torchvision

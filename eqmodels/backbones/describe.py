@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import torch
 
 from eqmodels.backbones.names import ModelName
-from eqmodels.backbones.network import StagedNetwork
+from eqmodels.backbones.network import StagedNetwork, built, pooling_options
+from eqmodels.groups import PlanarGroup
 from eqmodels.options import options_of
 from eqmodels.storage import StorageError, printable
 from eqmodels.transforms import Preprocessing
@@ -28,6 +29,10 @@ __all__ = [
 
 LICENSE = "mit"
 """Of a network's weights, an SPDX identifier in lower case, as its config and its card say it."""
+
+LARGEST_GROUP, LARGEST_IMAGE, WIDEST, WIDEST_ELSEWHERE = 128, 1024, 9999, 1024
+"""Elements of a group, channels of the images and of the first stage that a file may ask for, the last also of another
+backend: tables grow with the square of the first, also on the device `meta`, and escnn lists every field."""
 
 N = TypeVar("N", bound=StagedNetwork)
 
@@ -51,6 +56,7 @@ def describe_network(network: StagedNetwork, *, license_name: str = LICENSE) -> 
     Raises:
         ValueError: if the network is not as its class builds it, children were exchanged for instance, or its class is
             not registered.
+        StorageError: if it is too large for a file, see `check_bounds`.
     """
     with torch.device("meta"):
         state = rebuilt(network).state_dict() if type(network).__dict__.get("architectures") else {}
@@ -60,7 +66,34 @@ def describe_network(network: StagedNetwork, *, license_name: str = LICENSE) -> 
             "layers, or its class is not registered. Register the class with @register_backbone, and save exchanged "
             "layers with torch.save."
         )
-    return description_of(network, license_name)
+    description = description_of(network, license_name)
+    try:
+        check_bounds(name_of(network), description["model_args"])
+    except ValueError as error:
+        raise StorageError(f"{error} Nothing was written; build a network within the rule.") from error
+    return description
+
+
+def check_bounds(name: ModelName, arguments: Mapping[str, Any]) -> None:
+    """Refuses what would take much time or memory before the sizes of tensors are known.
+
+    Args:
+        name: of a network.
+        arguments: that its file has beside the name.
+
+    Raises:
+        ValueError: if the group has more than 128 elements, images more than 1024 channels, or the first stage more
+            than 9999 channels (1024 with another backend than our own).
+    """
+    widest = WIDEST_ELSEWHERE if "backend" in arguments else WIDEST
+    found = {
+        "elements of the group": (PlanarGroup.parse(name.group or "c1").order, LARGEST_GROUP),
+        "channels of the images": (arguments.get("in_chans", 1), LARGEST_IMAGE),
+        "channels of the first stage": (name.options.get("width", arguments.get("width", 1)), widest),
+    }
+    for words, (count, largest) in found.items():
+        if isinstance(count, int) and count > largest:
+            raise ValueError(f"a file may describe networks of at most {largest} {words}; got {count}.")
 
 
 def description_of(network: StagedNetwork, license_name: str | None) -> dict[str, Any]:
@@ -119,21 +152,15 @@ def rebuilt(network: N, **changed: Any) -> N:  # noqa: ANN401
     Raises:
         ValueError: if an option breaks its rule.
     """
-    return type(network)(**{**network.structure, **_current(network), **changed})
+    return built(type(network), {**network.structure, **_current(network), **changed})
 
 
 def _current(network: StagedNetwork) -> dict[str, Any]:
     """Of the arguments, those that may have changed since the network was built: images, classes and pooling."""
-    pool = network.global_pool
-    current = {
-        "in_chans": network.in_chans,
-        "num_classes": network.num_classes,
-        "global_pool": pool.mode,
-        "group_pool": pool.fibre.mode,
-    }
-    if pool.is_canonical and hasattr(pool.pose, "hidden"):
-        current["pose_hidden"] = int(pool.pose.get_submodule("hidden").out_fields) * network.group.order  # type: ignore[arg-type]
-    return {name: value for name, value in current.items() if name in options_of(type(network))}
+    current = {"in_chans": network.in_chans, "num_classes": network.num_classes, **network.pool_settings()}
+    known, pooling = options_of(type(network)), pooling_options()
+    # What the class does not take is set afterwards, and said where it is not the default.
+    return {name: value for name, value in current.items() if name in known or value != pooling[name].default}
 
 
 def check_description(description: Mapping[str, Any], config: Mapping[str, Any], file: Path) -> None:

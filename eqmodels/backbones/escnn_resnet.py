@@ -1,4 +1,4 @@
-"""The steerable ResNet-18, -34, -50 and -101 built of escnn's own layers, behind the interface of every other backbone."""
+"""The steerable ResNets built of escnn's own layers, behind the interface of every other backbone."""
 
 from __future__ import annotations
 

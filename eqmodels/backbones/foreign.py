@@ -54,8 +54,8 @@ class ForeignEncoder(nn.Module):
         features: Any = self.network(check_images(images, self.in_chans))
         if not isinstance(features, Tensor):
             raise TypeError(
-                f"an encoder returns a tensor; the wrapped network returned a {type(features).__name__}. Wrap a function "
-                "that picks the features: as_encoder(lambda images: network(images)['features'], ...)."
+                f"an encoder returns a tensor; the wrapped network returned a {type(features).__name__}. Wrap a "
+                "function that picks the features: as_encoder(lambda images: network(images)['features'], ...)."
             )
         length = "features" if self.out_field is None else self.out_field.channels
         fits = features.dim() == 2 and len(features) == len(images) and length in ("features", features.shape[1])
@@ -79,8 +79,8 @@ def as_encoder(
 ) -> Encoder:
     """A module or a function as an encoder, which `evaluate` takes.
 
-    Of a network of timm, what is not given is read off its ``pretrained_cfg``. (Build it with ``num_classes=0``, so that
-    it puts out features.) A network of torchvision does not say what its images go through: give it.
+    Of a network of timm, what is not given is read off its ``pretrained_cfg``. (Build it with ``num_classes=0``, so
+    that it puts out features.) A network of torchvision does not say what its images go through: give it.
 
     Args:
         network: from normalised images ``(B, in_chans, H, W)`` to feature vectors ``(B, features)``.

@@ -9,22 +9,17 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from eqmodels.backbones.describe import check_description, description_of, preprocessing_from
+from eqmodels.backbones.describe import check_bounds, check_description, description_of, preprocessing_from
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.golden import check_golden
 from eqmodels.backbones.input_channels import adapted_state, with_channels
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.backbones.registry import build, resolve
-from eqmodels.groups import PlanarGroup
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import locate
 from eqmodels.storage import CONFIG, WEIGHTS, StorageError, check_layout, read_layout, read_weights
 
 __all__ = ["build_described", "encoder_state", "load_as", "load_folder"]
-
-LARGEST_GROUP, WIDEST, WIDEST_ELSEWHERE = 128, 9999, 1024
-"""Elements of a group and channels of a first stage that a file may ask for, of our own layers and of another backend's:
-tables grow with the square of the former, also on the device `meta`, and escnn lists every field."""
 
 N = TypeVar("N", bound=StagedNetwork)
 V = TypeVar("V")
@@ -131,13 +126,7 @@ def build_described(config: Mapping[str, Any]) -> StagedNetwork:
         TypeError: if the network has no such argument.
     """
     name, _ = resolve(config["architecture"], plugins=False)
-    order, width = PlanarGroup.parse(name.group or "c1").order, name.options.get("width", 1)
-    widest = WIDEST_ELSEWHERE if "backend" in config["model_args"] else WIDEST
-    if order > LARGEST_GROUP or width > widest:
-        raise ValueError(
-            f"a file may describe networks of at most {LARGEST_GROUP} group elements and {widest} channels in the "
-            f"first stage; got {order} and {width}."
-        )
+    check_bounds(name, config["model_args"])
     network = build(config["architecture"], plugins=False, **config["model_args"])
     network.preprocessing = preprocessing_from(config["preprocessing"])
     return network

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, TypedDict
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypedDict, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +16,15 @@ from eqmodels.checks import check_count, check_images
 from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import GlobalPool, GlobalPoolMode, GroupPoolMode, pose_predictor
+from eqmodels.options import Option, options_of
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["FeatureInfo", "StagedNetwork"]
+__all__ = ["FeatureInfo", "StagedNetwork", "built", "pooling_options"]
 
 torch.fx.wrap("check_images")
+
+
+N = TypeVar("N", bound="StagedNetwork")
 
 
 class FeatureInfo(TypedDict):
@@ -237,6 +241,14 @@ class StagedNetwork(nn.Module):
         scores = self.out_field if self.num_classes else None
         return output_prose(self.map_field, self.pooled_field, scores, self.num_classes, self.global_pool)
 
+    def pool_settings(self) -> dict[str, Any]:
+        """The arguments of `finish` that give the pooling that is there now."""
+        pool = self.global_pool
+        settings: dict[str, Any] = {"global_pool": pool.mode, "group_pool": pool.fibre.mode}
+        if pool.is_canonical and hasattr(pool.pose, "hidden"):
+            settings["pose_hidden"] = int(pool.pose.get_submodule("hidden").out_fields) * self.group.order  # type: ignore[arg-type]
+        return settings
+
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *arguments: Any) -> None:  # noqa: ANN401
         # Called by every `load_state_dict`, of this module or of one that contains it, before any child has loaded.
         own = {key: value for key, value in state_dict.items() if key.startswith(prefix) and isinstance(value, Tensor)}
@@ -247,3 +259,23 @@ class StagedNetwork(nn.Module):
                 f"{broken[0]!r}. Nothing of the encoder was loaded: use a checkpoint from before the divergence."
             )
         super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+
+def pooling_options() -> dict[str, Option]:
+    """The options of pooling, which every network has, whether its class takes them or not."""
+    return options_of(StagedNetwork.finish, without=("self",))
+
+
+def built(builder: Callable[..., N], arguments: Mapping[str, Any]) -> N:
+    """The network of a class with these arguments; those of pooling that the class does not take are set afterwards.
+
+    Raises:
+        TypeError: if the class does not take one of the others.
+        ValueError: if one breaks its rule.
+    """
+    known = options_of(builder)
+    later = {name: value for name, value in arguments.items() if name in pooling_options() and name not in known}
+    network = builder(**{name: value for name, value in arguments.items() if name not in later})
+    if later:
+        network.finish(**{**network.pool_settings(), **later})
+    return network

@@ -31,8 +31,8 @@ def output_prose(map_field: Field, features: Field, scores: Field | None, num_cl
         else f"exactly for the {exact} of its {group.order} elements that permute the pixels, else approximately."
     )
     maps = (
-        f"forward_features: {_map_words(map_field)}; for every g in {group} the map of the moved image is the moved map "
-        f"with its fibre permuted, {accuracy}"
+        f"forward_features: {_map_words(map_field)}; for every g in {group} the map of the moved image is the moved "
+        f"map with its fibre permuted, {accuracy}"
     )
     how = "the fibre turned back by the predicted pose" if pool.is_canonical else f"{pool.fibre.mode} over the fibre"
     parts = features.parts if isinstance(features, Sum) else (features,)

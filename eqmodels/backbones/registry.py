@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from eqmodels.backbones.names import ModelName, is_architecture, parse_name
-from eqmodels.backbones.network import StagedNetwork
+from eqmodels.backbones.network import StagedNetwork, built, pooling_options
 from eqmodels.options import check_options, options_of
 from eqmodels.registry import Registry, UnknownNameError
 
@@ -32,7 +32,7 @@ class Architecture:
 
     def __call__(self, group: str | None = None, *, backend: str = NATIVE, **options: Any) -> StagedNetwork:  # noqa: ANN401
         """The network, with random weights."""
-        return self.builder(group is not None, backend)(**self.named(group, backend), **options)
+        return built(self.builder(group is not None, backend), {**self.named(group, backend), **options})
 
     def named(self, group: str | None, backend: str) -> dict[str, Any]:
         """The arguments that the class takes of a name: the architecture, if it has several, and the group."""
@@ -172,8 +172,12 @@ def build(name: str, *, plugins: bool = True, **options: Any) -> StagedNetwork: 
             f"the {twice[0]} is given twice, in the name {name!r} and as {twice[0]}={options[twice[0]]!r}; drop one."
         )
     subject = f"{name!r}" if backend == NATIVE else f"{name!r} with backend={backend!r}"
-    merged = check_options(builder, {**parsed.options, **options}, subject=subject, without=("architecture", "group"))
-    return builder(**architecture.named(parsed.group, backend), **merged)
+    given = {**parsed.options, **options}
+    of_pooling = {k: v for k, v in given.items() if k in pooling_options() and k not in options_of(builder)}
+    check_options(StagedNetwork.finish, of_pooling, subject=subject, without=("self",))
+    own = {k: v for k, v in given.items() if k not in of_pooling}
+    check_options(builder, own, subject=subject, without=("architecture", "group"))
+    return architecture(parsed.group, backend=backend, **given)
 
 
 def check_name(name: str) -> None:

@@ -96,8 +96,16 @@ class WideSteerableResNet(Backbone):
         restrict: the groups of the three stages, each a subgroup of the one before, for instance
             ``("d8", "d4", "d1")``; None keeps `group` throughout. The output is equivariant under the last one.
         dropout: probability of dropping a field inside a block.
-        in_chans, num_classes, global_pool, group_pool, stem, kernel_size, basis, norm, pose_hidden: as for
-            `SteerableResNet`; with `kernel_size` None each stage has its own group's default.
+        in_chans: channels of the images.
+        num_classes: outputs of `fc`; 0 for features.
+        global_pool: ``"invariant"``, ``"regular"``, ``"invariant+regular"``, ``"canonical"`` or
+            ``"canonical-soft"``, see `GlobalPool`; of a canonical one the pose is untrained.
+        group_pool: ``"max"``, ``"mean"`` or ``"norm"``, see `GroupPool`.
+        stem: ``"small"`` for 28 .. 64 pixels, ``"imagenet"`` for 96 and more.
+        kernel_size: of the spatial convolutions; None for the default of each stage's group, 3 or 5.
+        basis: ``"pixel"``, ``"harmonic"`` or None for the default of each stage's group.
+        norm: ``"batch"`` or ``"layer"``.
+        pose_hidden: of a canonical pooling, dense channels of the hidden layer of what predicts the pose.
 
     Raises:
         TypeError: if a count is not an integer.
@@ -124,14 +132,7 @@ class WideSteerableResNet(Backbone):
     ) -> None:
         check_option("architecture", architecture, WideResNetName)
         first = PlanarGroup.parse(group)
-        if isinstance(restrict, str):
-            raise TypeError(f"restrict must name a group for each of the three stages; got {restrict!r}. Pass a tuple.")
-        groups = [first] * 3 if restrict is None else [PlanarGroup.parse(name) for name in restrict]
-        if len(groups) != 3 or groups[0] != first:
-            raise ValueError(
-                f"restrict must name the groups of the three stages, the first being {first}; got "
-                f"{[str(g) for g in groups]}. Pass, say, ({first.name!r}, {first.name!r}, 'c1')."
-            )
+        groups = _stage_groups(first, restrict)
         super().__init__(groups[-1], in_chans, num_classes)
         depth, widening = WIDE_RESNETS[architecture]
         width = 16 * widening if width is None else width
@@ -145,8 +146,7 @@ class WideSteerableResNet(Backbone):
         reduction *= 1 if isinstance(pool, nn.Identity) else 2
         previous, channels = first, stem_fields * first.order
         for index, stage_group in enumerate(groups):
-            halve = index > 0
-            reduction *= 2 if halve else 1
+            reduction *= 2 if index > 0 else 1
             k = check_kernel_size(kernel_size, stage_group)
             blocks: OrderedDict[str, nn.Module] = OrderedDict()
             if index == 0 and not isinstance(pool, nn.Identity):
@@ -159,7 +159,7 @@ class WideSteerableResNet(Backbone):
                     stage_group,
                     channels // stage_group.order,
                     fields,
-                    halve=halve and number == 0,
+                    halve=index > 0 and number == 0,
                     kernel_size=k,
                     basis=basis,
                     norm=norm,
@@ -171,3 +171,21 @@ class WideSteerableResNet(Backbone):
         final = OrderedDict(bn=make_norm(norm, self.group, channels // self.group.order), relu=nn.ReLU(inplace=True))
         self.add_stage("layer4", nn.Sequential(final), channels, reduction)
         self.finish(global_pool, group_pool, pose_hidden)
+
+
+def _stage_groups(first: PlanarGroup, restrict: Sequence[PlanarGroup | str] | None) -> list[PlanarGroup]:
+    """The groups of the three stages.
+
+    Raises:
+        TypeError: if `restrict` is one name.
+        ValueError: if it does not name three groups, beginning with the first.
+    """
+    if isinstance(restrict, str):
+        raise TypeError(f"restrict must name a group for each of the three stages; got {restrict!r}. Pass a tuple.")
+    groups = [first] * 3 if restrict is None else [PlanarGroup.parse(name) for name in restrict]
+    if len(groups) != 3 or groups[0] != first:
+        raise ValueError(
+            f"restrict must name the groups of the three stages, the first being {first}; got "
+            f"{[str(g) for g in groups]}. Pass, say, ({first.name!r}, {first.name!r}, 'c1')."
+        )
+    return groups

@@ -51,7 +51,7 @@ class _CommandParser(_Parser):
     What `--import` names is imported before that, as it may register what the arguments choose from.
     """
 
-    def __init__(self, *, command: str, **options: Any) -> None:  # noqa: ANN401
+    def __init__(self, *, command: str, **options: Any) -> None:  # noqa: ANN401 (those of argparse)
         super().__init__(formatter_class=_HelpFormatter, **options)
         self.command = command
         # What arguments there are may depend on what was typed: those of the network that is named, for instance.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from eqmodels._shapes import Float
 from eqmodels.evaluation.collapse import relative_spread
 from eqmodels.evaluation.declared_calls import Call, declared_calls
-from eqmodels.evaluation.equivariance_error import Motion, motions, tested_group
+from eqmodels.evaluation.equivariance_error import Motion, group_to_test, motions
 from eqmodels.evaluation.layer_fields import OUTPUT
 from eqmodels.evaluation.specimen import checked_images, device_of, images_for, measuring_copy, randomise
 from eqmodels.fields import Field, Scalars
@@ -88,7 +88,7 @@ def assert_equivariant(
     images = images.to(device_of(model), dtype)
     in_field = fixed_fields(model)[0] or Scalars(images.shape[1])
     field = _declared(model, in_field, out_field)
-    tested = tested_group(model, group, field)
+    tested = group_to_test(model, group, field)
     chosen = _judged_motions(model, tested, elements, in_field, field)
     if randomised:
         randomise(specimen, torch.Generator().manual_seed(seed))

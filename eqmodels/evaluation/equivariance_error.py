@@ -17,7 +17,7 @@ from eqmodels._shapes import Float
 from eqmodels.fields import Field
 from eqmodels.groups import PlanarGroup, rotate
 
-__all__ = ["Motion", "motions", "relative_error", "tested_group"]
+__all__ = ["Motion", "group_to_test", "motions", "relative_error"]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def relative_error(value: Tensor, expected: Tensor, original: Tensor) -> float:
     return difference / norm
 
 
-def tested_group(model: nn.Module, group: PlanarGroup | str | None, field: Field | None) -> PlanarGroup:
+def group_to_test(model: nn.Module, group: PlanarGroup | str | None, field: Field | None) -> PlanarGroup:
     """The group to test with: the one that is asked for, else the network's, its output's or its last layer's.
 
     Args:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.evaluation.collapse import measure_collapse
-from eqmodels.evaluation.equivariance_error import Motion, motions, relative_error, tested_group
+from eqmodels.evaluation.equivariance_error import Motion, group_to_test, motions, relative_error
 from eqmodels.evaluation.equivariance_results import AngleError, EquivarianceReport, LayerError
 from eqmodels.evaluation.layer_fields import watch
 from eqmodels.evaluation.specimen import checked_images, device_of, images_for, measuring_copy
@@ -68,7 +68,7 @@ def equivariance_report(
         >>> report.worst.error < 1e-12
         True
     """
-    tested = tested_group(model, group, None)
+    tested = group_to_test(model, group, None)
     specimen = measuring_copy(model, dtype)
     images = images_for(model, size, batch, seed) if images is None else checked_images(images)
     images = images.to(device_of(model), dtype)

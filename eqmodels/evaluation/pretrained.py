@@ -16,6 +16,7 @@ from eqmodels.transforms import Preprocessing
 __all__ = ["Pretrained", "SavedConfig"]
 
 
+@runtime_checkable
 class SavedConfig(Protocol):
     """What decides a training, in a form that files have."""
 

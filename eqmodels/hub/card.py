@@ -31,7 +31,7 @@ TURNS = {1: "", 2: "half turns", 4: "quarter turns"}
 FLIPS = {0: "", 1: "left-right flips", 2: "flips along both axes", 4: "flips along both axes and both diagonals"}
 """What moves of the pixel grid are called, by how many a group has of them."""
 
-OF_THE_NETWORK = ("model", "norm", "head", "head_hidden", "head_dropout", "turn")
+OF_THE_NETWORK = ("model", "head", "head_hidden", "head_dropout", "turn")
 OF_THE_RUN = ("seed", "channels_last", "compile")
 """What may differ between the recipes of twins: what is trained, and what does not change what it learns from."""
 
@@ -39,7 +39,11 @@ OF_THE_RUN = ("seed", "channels_last", "compile")
 def possible_twin(folder: Path) -> Path | None:
     """Where, beside the folder of an equivariant network, that of the standard one belongs; None of a standard one."""
     group, underscore, rest = folder.name.partition("_")
-    return folder.with_name(rest) if underscore and not group.startswith(("resnet", "wide")) else None
+    try:
+        PlanarGroup.parse(group)
+    except ValueError:  # a name without a group
+        return None
+    return folder.with_name(rest) if underscore else None
 
 
 def twin_of(folder: Path) -> Path | None:
@@ -55,9 +59,11 @@ def twin_of(folder: Path) -> Path | None:
     if twin is None or not (twin / CONFIG).is_file():
         return None
     own, other = read_network_config(folder / CONFIG), read_network_config(twin / CONFIG)
-    recipes = [PretrainConfig.from_dict(config.get("pretraining", {})).flat() for config in (own, other)]
-    different = {name for name in recipes[0] if recipes[0][name] != recipes[1].get(name)}
-    alike = different <= {*OF_THE_NETWORK, *OF_THE_RUN}
+    configs = [PretrainConfig.from_dict(config.get("pretraining", {})) for config in (own, other)]
+    recipes = [config.flat() for config in configs]
+    different = {name for name in {**recipes[0], **recipes[1]} if recipes[0].get(name) != recipes[1].get(name)}
+    of_the_networks = {name for config in configs for name in config.model.options}
+    alike = different <= {*OF_THE_NETWORK, *OF_THE_RUN, *of_the_networks}
     return twin if alike and own["architecture"].partition("_")[2] == other["architecture"] else None
 
 

@@ -26,8 +26,8 @@ def register_timm(names: Iterable[str] = ()) -> list[str]:
     sha256 and golden features are checked by `eqmodels.load` and `eqmodels.verify` alone.
 
     Args:
-        names: architectures to register, with widths, as ``["c4_resnet18s_w24"]``; those of `list_models` and of the zoo
-            always are.
+        names: of networks to register, with widths, as ``["c4_resnet18s_w24"]``; those of `list_models` and of the zoo
+            always are, but for ``resnet18``, ``resnet34``, ``resnet50`` and ``resnet101``: timm has its own.
 
     Returns:
         The names that are registered, sorted.
@@ -42,29 +42,28 @@ def register_timm(names: Iterable[str] = ()) -> list[str]:
     names = list(names)
     for name in names:
         check_name(name)
-        if not _is_ours(name):
-            raise ValueError(
-                f"names must be of equivariant networks or have a width; got {name!r}, which timm has a network of its "
-                f"own for. Build it with eqmodels.create_model, or register {f'c1_{name}'!r}."
-            )
     try:
-        from timm.models import register_model
+        from timm.models import is_model, model_entrypoint, register_model
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("timm is not installed; run: pip install timm") from error
+
+    def is_theirs(name: str) -> bool:
+        return bool(is_model(name)) and model_entrypoint(name).__module__ != ENTRIES
+
+    if theirs := [name for name in names if is_theirs(name)]:
+        raise ValueError(
+            f"names must be those of networks that timm does not have; got {theirs[0]!r}, which is one of its own. "
+            f"Build it with eqmodels.create_model, or register it with a width, such as {f'{theirs[0]}_w64'!r}."
+        )
     entries = sys.modules.setdefault(ENTRIES, ModuleType(ENTRIES))
     wanted = {*backbones.list_models(), *(name.split(".")[0] for name in read_index()), *names}
-    known = sorted(filter(_is_ours, wanted))
+    known = sorted(name for name in wanted if not is_theirs(name))
     for name in known:
         if not hasattr(entries, name):
             entry = _entry(name)
             setattr(entries, name, entry)
             register_model(entry)
     return known
-
-
-def _is_ours(name: str) -> bool:
-    """Whether timm has no network of this name: its own are resnet18s, resnet34s and resnet50s."""
-    return "_" in name
 
 
 def _entry(name: str) -> Callable[..., Backbone]:

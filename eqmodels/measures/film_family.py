@@ -40,7 +40,7 @@ class FilmNetwork(nn.Module):
         self.logits = nn.Linear(hidden, values)
 
     def forward(self, features: Float[Tensor, "N F"], side: Int[Tensor, " N"]) -> Float[Tensor, "N T"]:
-        """See the class."""
+        """Logits ``(N, values)``: each hidden layer scaled and shifted as the side information says."""
         for layer, film in zip(self.layers, self.films, strict=True):
             scale, shift = film(side).chunk(2, dim=1)
             features = F.gelu((1 + scale) * layer(features) + shift)
@@ -74,7 +74,7 @@ class FilmFamily:
     name: str = "mlp"
 
     def fit(self, problem: Prediction, held_out: Bool[Tensor, " N"], seed: int = 0) -> Predictor:
-        """See `PredictorFamily`."""
+        """A network trained on what is not held out, which says when to stop, and its predictions."""
         deviation, mean = torch.std_mean(problem.features, dim=0, correction=0)
         scale = torch.where(deviation > 0, deviation, 1.0)
         standardised = replace(problem, features=(problem.features - mean) / scale)

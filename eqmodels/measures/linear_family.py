@@ -42,7 +42,7 @@ class LinearFamily:
         held_out: Bool[Tensor, " N"],
         seed: int = 0,  # noqa: ARG002 (nothing is random)
     ) -> Predictor:
-        """See `PredictorFamily`."""
+        """The linear predictor fitted to what is not held out, which chooses its strength."""
         training, judged = problem.of(~held_out), problem.of(held_out)
 
         def loss(found: LinearProbe) -> float:

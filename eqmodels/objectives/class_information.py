@@ -105,7 +105,7 @@ class ClassInformation(nn.Module):
         return logits
 
     def loss(self, features: Float[Tensor, "B in_features"], labels: Int[Tensor, " B"]) -> Float[Tensor, ""]:
-        """See `class_information_loss`."""
+        """The cross-entropy of the class in nats, whose gradient reaches the features `weight` times."""
         return class_information_loss(features, labels, self.head, weight=self.weight)
 
     def extra_repr(self) -> str:

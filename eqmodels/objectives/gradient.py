@@ -39,7 +39,10 @@ def scale_gradient(features: Float[Tensor, "*shape"], factor: float) -> Float[Te
 
 
 class _ScaledGradient(torch.autograd.Function):
-    """See `scale_gradient`. The forms ``f x + (1 - f) x.detach()`` would round the features, or ruin infinite ones."""
+    """The identity, whose gradient is multiplied by a factor.
+
+    The forms ``f x + (1 - f) x.detach()`` would round the features, or ruin infinite ones.
+    """
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, factor: float) -> Tensor:  # noqa: ANN401 (its type has no attributes)

@@ -1,4 +1,4 @@
-"""The Hugging Face Hub and the zoo's index: where files of a network lie, fetched and sent, with errors in sentences."""
+"""The Hugging Face Hub and the zoo's index: where files of a network lie, how they are fetched and sent."""
 
 from eqmodels.remote.download import PICKLES, Fetch
 from eqmodels.remote.errors import check_repository, check_token, upload_sentence

@@ -6,10 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from eqmodels.backbones.names import current_name
 from eqmodels.tasks import create_task
 from eqmodels.training import PretrainConfig
 
 __all__ = ["Cell", "Kind", "SynergyPlan"]
+
+FORMAT = 2
+"""Of the file of a plan; the first one said no format, and ``resnet18`` in it had the small stem."""
 
 Kind = Literal["classifier", "random", "brief", "pretrained", "dose", "film", "epochs"]
 """What a cell is for:
@@ -157,17 +161,22 @@ class SynergyPlan:
         return cell.name.removeprefix("film/")
 
     def to_dict(self) -> dict[str, Any]:
-        """The values by name, ready for JSON."""
-        return asdict(self)
+        """The values by name, ready for JSON, and the format in which they are written."""
+        return {"format": FORMAT, **asdict(self)}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> SynergyPlan:
-        """What `to_dict` wrote.
+        """What `to_dict` wrote, or an earlier version: a plan without a format has the names of networks of before.
 
         Raises:
-            ValueError: if a name is unknown or a value is out of range.
+            ValueError: if the format or a name is unknown, or a value is out of range.
         """
         names = {field.name for field in fields(cls)}
+        content = dict(content)
+        if (written := content.pop("format", 1)) not in (1, FORMAT):
+            raise ValueError(f"a plan is of format 1 or {FORMAT}; got {written!r}. Update eqmodels.")
+        if written == 1:
+            content |= {name: [current_name(model) for model in content.get(name, ())] for name in ("models", "groups")}
         if unknown := set(content) - names:
             raise ValueError(f"a plan has the values {', '.join(sorted(names))}; got {min(unknown)!r}.")
         values: dict[str, Any] = {

@@ -93,7 +93,7 @@ class Blur(Task):
     def apply(
         self, images: Float[Tensor, "B C H W"], labels: Int[Tensor, " B"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "B C H W"]:
-        """See `Task.apply`; the sigmas are drawn on the CPU for all images, whatever their labels."""
+        """Every image blurred as its label says; sigmas are drawn on the CPU for all images, whatever their labels."""
         self.check_labels(images, labels)
         self.check(images)
         bounds = torch.tensor([level.sigma for level in self.levels], dtype=torch.float64, device="cpu")
@@ -107,7 +107,7 @@ class Blur(Task):
     def transform(
         self, images: Float[Tensor, "B C H W"], label: int, generator: torch.Generator | None
     ) -> Float[Tensor, "B C H W"]:
-        """See `Task.transform`."""
+        """All images blurred by one level, each by a sigma of its own."""
         return self.apply(images, torch.full((len(images),), label, device="cpu"), generator)
 
 

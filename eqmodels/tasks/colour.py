@@ -49,7 +49,7 @@ class Grayscale(_ColourTask):
         label: int,
         generator: torch.Generator | None,  # noqa: ARG002
     ) -> Float[Tensor, "B 3 H W"]:
-        """See `Task.transform`."""
+        """The images in three channels, all equal for label 1."""
         if images.shape[1] == 1 or label == 0:  # a grey image is its own luma, exactly
             return self._coloured(images)
         grey: Tensor = v2.rgb_to_grayscale(images, num_output_channels=3)
@@ -77,6 +77,6 @@ class ColourInversion(_ColourTask):
         label: int,
         generator: torch.Generator | None,  # noqa: ARG002
     ) -> Float[Tensor, "B 3 H W"]:
-        """See `Task.transform`."""
+        """The images in three channels, ``1 - x`` for label 1."""
         coloured = self._coloured(images)
         return 1 - coloured if label else coloured

@@ -56,7 +56,7 @@ class GroupTask(Task):
         label: int,
         generator: torch.Generator | None,  # noqa: ARG002
     ) -> Float[Tensor, "B C H W"]:
-        """See `Task.transform`."""
+        """Every image moved by the element of the label."""
         g = self.elements[label]
         if g == self.group.identity and not self.circular:
             return images
@@ -121,7 +121,7 @@ class FineRotation(GroupTask):
     def transform(
         self, images: Float[Tensor, "B C H W"], label: int, generator: torch.Generator | None
     ) -> Float[Tensor, "B C H W"]:
-        """See `Task.transform`."""
+        """Every image turned by the angle of the label, seen through a circle, and softened as all labels are."""
         resampled = not all(self.group.is_exact(g) for g in self.elements)
         if resampled and self.group.is_exact(self.elements[label]):
             images = _softened(images)

@@ -80,7 +80,7 @@ class Jigsaw(Task):
     def apply(
         self, images: Float[Tensor, "B C H W"], labels: Int[Tensor, " B"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "B C H W"]:
-        """See `Task.apply`; the offsets are drawn on the CPU for all images, whatever their labels."""
+        """Every image cut as its label says; offsets are drawn on the CPU for all images, whatever their labels."""
         self.check_labels(images, labels)
         self.check(images)
         batch, _, height, width = images.shape
@@ -103,7 +103,7 @@ class Jigsaw(Task):
     def transform(
         self, images: Float[Tensor, "B C H W"], label: int, generator: torch.Generator | None
     ) -> Float[Tensor, "B C H W"]:
-        """See `Task.transform`."""
+        """All images cut and put together in one order."""
         return self.apply(images, torch.full((len(images),), label, device="cpu"), generator)
 
 

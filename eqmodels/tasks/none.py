@@ -25,7 +25,7 @@ class NoTask(Task):
         label: int,  # noqa: ARG002
         generator: torch.Generator | None,  # noqa: ARG002
     ) -> Float[Tensor, "B C H W"]:
-        """See `Task.transform`."""
+        """The images themselves."""
         return images
 
 

@@ -110,7 +110,9 @@ class DataConfig:
         _check_types(self)
         if self.limit is not None:
             check_count("limit", self.limit)
-        given = check_options(data_options(self.name), self.options, subject=f"data {self.name!r}")
+        # A run is loaded without the source that it was trained on, which alone knows its options, and checks them.
+        is_known, subject = self.name in SOURCES, f"data {self.name!r}"
+        given = check_options(data_options(self.name), self.options, subject=subject) if is_known else self.options
         own = {name: value for name, value in given.items() if value is not None}
         object.__setattr__(self, "options", Options(own))
 

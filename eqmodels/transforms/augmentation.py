@@ -94,7 +94,7 @@ class NoAugmentation(Augmentation):
         images: Float[Tensor, "B C H W"],
         uniforms: Float[Tensor, "B numbers"],  # noqa: ARG002
     ) -> Float[Tensor, "B C H W"]:
-        """See the class."""
+        """The images themselves."""
         return images
 
 
@@ -106,7 +106,7 @@ class Compose(Augmentation):
         self.numbers = sum(part.numbers for part in parts)
 
     def apply(self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B numbers"]) -> Float[Tensor, "B C H W"]:
-        """See the class."""
+        """What the parts make of the images, in their order."""
         for part, columns in zip(self.parts, uniforms.split([part.numbers for part in self.parts], 1), strict=True):
             images = part.apply(images, columns)
         return images

@@ -26,7 +26,7 @@ class RandomGrayscale(Augmentation):
         self.probability = check_range("probability", probability, 0, 1)
 
     def apply(self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B 1"]) -> Float[Tensor, "B C H W"]:
-        """See the class."""
+        """The chosen images in grey, three equal channels each."""
         if not _has_colour(images):
             return images
         chosen = (uniforms < self.probability).to(images.device)[:, :, None, None]
@@ -73,7 +73,7 @@ class ColourJitter(Augmentation):
         return low + uniforms[:, 1 : 1 + self.CHANGES] * (high - low)
 
     def apply(self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B numbers"]) -> Float[Tensor, "B C H W"]:
-        """See the class."""
+        """Each image changed by its own factors, in its own order."""
         _has_colour(images)
         factors = self.factors(uniforms).to(images.device, images.dtype)
         order = uniforms[:, 1 + self.CHANGES :].argsort(1)

@@ -28,7 +28,7 @@ class RandomHorizontalFlip(Augmentation):
         self.probability = check_range("probability", probability, 0, 1)
 
     def apply(self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B 1"]) -> Float[Tensor, "B C H W"]:
-        """See the class."""
+        """The chosen images mirrored left to right."""
         chosen = (uniforms < self.probability).to(images.device)[:, :, None, None]
         return torch.where(chosen, v2.horizontal_flip(images), images)
 
@@ -58,7 +58,7 @@ class RandomCrop(Augmentation):
         return (uniforms * (2 * self.padding + 1)).long()
 
     def apply(self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B 2"]) -> Float[Tensor, "B C H W"]:
-        """See the class."""
+        """Each image shifted by its own offset, zeros where nothing was."""
         top, left = self.offsets(uniforms).to(images.device).unbind(1)
         height, width = images.shape[-2:]
         padded: Tensor = v2.pad(images, [self.padding])
@@ -129,7 +129,7 @@ class RandomResizedCrop(Augmentation):
         return height, width
 
     def apply(self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B numbers"]) -> Float[Tensor, "B C H W"]:
-        """See the class."""
+        """Each image's own crop, resized to the size of the image."""
         height, width = images.shape[-2:]
         top, left, h, w = self.boxes(uniforms, height, width).unbind(1)
         # Bilinear resizing is linear and separable: one matrix an axis and image.

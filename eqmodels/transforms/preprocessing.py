@@ -37,7 +37,7 @@ class Pixels(nn.Module):
         self.colours = v2.Grayscale() if channels == 1 else v2.RGB() if channels == 3 else nn.Identity()
 
     def forward(self, picture: Any) -> Tensor:  # noqa: ANN401 (anything may be given)
-        """See the class."""
+        """The upright pixels ``(..., channels, H, W)`` of the picture, in the type that it has."""
         if isinstance(picture, Image.Image):
             picture = self._of_plain_mode(ImageOps.exif_transpose(picture))
         pixels = v2.functional.to_image(picture) if isinstance(picture, Tensor | Image.Image | np.ndarray) else None

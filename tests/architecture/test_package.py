@@ -51,7 +51,7 @@ def test_there_are_few_extras(project):
 
 
 def test_the_oldest_versions_are_the_declared_ones(project):
-    """The tests run with the versions of `.ci/oldest.txt`; what they are of the tools of development does not matter."""
+    """The tests run with those of `.ci/oldest.txt`, where tools of development are the newest."""
     extras = {name: extra for name, extra in project["optional-dependencies"].items() if name not in ("all", "dev")}
     declared = dict(
         re.match(r"([\w-]+)[>=]=([\d.]+)", requirement).groups()

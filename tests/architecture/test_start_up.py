@@ -73,7 +73,7 @@ def test_every_public_name_is_what_the_type_checker_takes_it_for():
 
 
 def test_a_name_that_is_not_there_is_named():
-    with pytest.raises(AttributeError, match="^module 'eqmodels' has no attribute 'modles'$"):
+    with pytest.raises(AttributeError, match=r"^module 'eqmodels' has no attribute 'modles'$"):
         _ = eqmodels.modles
     assert not hasattr(eqmodels, "_private")
     assert {*eqmodels.__all__, "export", "hub"} <= {*dir(eqmodels)}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from eqmodels import PlanarGroup
+from eqmodels import PlanarGroup, create_model
 from eqmodels.backbones import RedetReport, SteerableResNet, from_redet
 from eqmodels.backbones.escnn_modules import import_escnn
 from eqmodels.backbones.escnn_weights import pair_kernels
@@ -176,7 +176,9 @@ def test_with_redets_strides_put_back_the_whole_network_is_redets(network, conve
 
 
 def test_the_whole_network_turns_with_the_image(converted):
-    assert_equivariant(converted[0], size=(33, 40), randomised=False)
+    # Without the classifier, whose scores are a learned function of the pose.
+    features = torch.nn.Sequential(*list(converted[0].children())[:-1])
+    assert_equivariant(features, size=(33, 40), randomised=False)
 
 
 @pytest.mark.parametrize(("architecture", "group"), [("resnet18", "c4"), ("resnet18", "c6"), ("resnet34", "c4")])
@@ -185,7 +187,7 @@ def test_depth_group_and_channels_are_read_off_the_checkpoint(architecture, grou
     model, report = from_redet(redet_state(theirs))
     assert model.structure == theirs.structure
     assert (model.in_chans, model.num_classes) == (1, 5)
-    assert report.model == f"{group}_{architecture}_w{theirs.structure['width']}"
+    assert create_model(report.model).structure == model.structure, "the name alone builds the network"
     assert report.worst.residual < 1e-6
 
 
@@ -280,13 +282,13 @@ def test_the_dtype_is_kept_and_its_rounding_reported(small, dtype):
 
 def test_the_report_says_what_differs(converted):
     _, report = converted
-    assert report.model == "c8_resnet50_w16"
+    assert report.model == "c8_resnet50_k3_w16"
     assert len(report.layers) == 2 * 53 + 2
     assert [layer.source for layer in report.layers if layer.note] == ["conv1", "maxpool", *STRIDED]
     assert all("stride 2 there" in layer.note for layer in report.layers if layer.source in STRIDED)
     assert [report.layers[0].source, report.layers[-1].source] == ["conv1", "head.fc"]
     lines = str(report).splitlines()
-    assert lines[0] == "c8_resnet50_w16 from a ReResNet: 108 mapped exactly, 0 with a residual, 0 not mapped"
+    assert lines[0] == "c8_resnet50_k3_w16 from a ReResNet: 108 mapped exactly, 0 with a residual, 0 not mapped"
     assert len(lines) == 2 + 1 + 8
     assert max(map(len, lines)) <= 160
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from eqmodels.backbones import StandardResNet, from_torchvision
 
-RESNETS = ["resnet18", "resnet34", "resnet50"]
+RESNETS = ["resnet18", "resnet34", "resnet50", "resnet101"]
 
 
 def distance(ours: Tensor, theirs: Tensor) -> float:
@@ -99,8 +99,8 @@ def test_the_state_is_copied():
     ("changes", "message"),
     [
         (
-            {f"layer3.{number}.conv3.weight": torch.ones(1) for number in range(6, 23)},
-            r"one of resnet18 \(2, 2, 2, 2\), .*; got \(3, 4, 23, 3\) blocks of 3 convolutions",
+            {f"layer3.{number}.conv3.weight": torch.ones(1) for number in range(6, 36)},
+            r"one of resnet18 \(2, 2, 2, 2\), .*; got \(3, 4, 36, 3\) blocks of 3 convolutions",
         ),
         (
             {"layer1.0.conv1.weight": torch.ones(8, 4, 1, 1)},
@@ -111,7 +111,7 @@ def test_the_state_is_copied():
             r"'layer1.0.conv2.weight' .* the shape \(4, 4, 3, 3\), .*grouped convolutions have no counterpart",
         ),
     ],
-    ids=["ResNet-101", "wide bottlenecks", "ResNeXt"],
+    ids=["ResNet-152", "wide bottlenecks", "ResNeXt"],
 )
 def test_other_resnets(changes, message):
     with pytest.raises(ValueError, match=message):

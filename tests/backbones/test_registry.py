@@ -224,7 +224,7 @@ def test_a_name_that_the_grammar_could_not_read_is_refused(registered, name):
 
 def test_a_name_that_another_class_has_is_refused(registered):
     with pytest.raises(
-        ValueError, match="the backbone 'resnet18s' is registered already, by eqmodels.backbones.resnet"
+        ValueError, match=r"the backbone 'resnet18s' is registered already, by eqmodels.backbones.resnet"
     ):
         registered("resnet18s")(Plain)
     assert type(create_model("c4_resnet18s_w4")) is SteerableResNet
@@ -238,7 +238,7 @@ def test_what_is_no_backbone_is_not_given_for_one(registered):
 
 def test_a_class_that_is_not_registered_has_no_name():
     own = type("Own", (SteerableResNet,), {})
-    with pytest.raises(ValueError, match="Bare is not. Put @register_backbone"):
+    with pytest.raises(ValueError, match=r"Bare is not\. Put @register_backbone"):
         name_of(type("Bare", (Plain,), {})())
     with pytest.raises(ValueError, match="or its class is not registered"):
         describe_network(own("resnet18s", width=4))

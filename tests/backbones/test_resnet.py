@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from eqmodels import create_model
+from eqmodels import create_model, load
 from eqmodels.backbones.resnet import BasicBlock, Bottleneck
+from eqmodels.evaluation import assert_equivariant
 from eqmodels.export import to_plain
+from eqmodels.hub import verify
 from eqmodels.layers import ExactDownsample2d, OddSize2d, SteerableConv2d
 
 DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
@@ -87,3 +89,46 @@ def test_two_models_of_one_seed_are_equal_and_of_two_are_not():
 
     assert torch.equal(weights(1), weights(1))
     assert not torch.equal(weights(1), weights(2))
+
+
+# Strides where the default pools.
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("c4_resnet18s_strided_w8", 33), ("d4_resnet18_strided_w8", 65), ("c4_resnet50s_strided_w4", 17)],
+)
+def test_strides_are_exact_where_sides_are_one_more_than_what_they_divide(name, size, no_shape_checks):
+    assert_equivariant(create_model(name, num_classes=0, global_pool="regular"), size=size, tolerance=1e-10)
+
+
+@pytest.mark.parametrize(("name", "size"), [("c4_resnet18s_strided_w8", 32), ("c4_resnet18_strided_w8", 224)])
+def test_strides_are_refused_at_other_sizes(name, size):
+    with pytest.raises(ValueError, match=r"exactly C4-equivariant only if .* Nearest valid sizes"):
+        create_model(name)(torch.zeros(1, 3, size, size))
+
+
+@pytest.mark.parametrize("architecture", ["resnet18", "resnet18s", "resnet50"])
+def test_the_strided_control_is_the_standard_network(architecture, randomised):
+    control = randomised(create_model(f"c1_{architecture}_strided_w4", num_classes=3)).double().eval()
+    standard = create_model(f"{architecture}_w4", num_classes=3).double().eval()
+    standard.load_state_dict(to_plain(control, size=65).state_dict())
+    images = torch.randn(2, 3, 65, 65, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(control(images), standard(images), rtol=1e-10, atol=1e-10)
+
+
+def test_striding_changes_no_parameter():
+    pooled, strided = (create_model(name).state_dict() for name in ("c4_resnet18_w8", "c4_resnet18_strided_w8"))
+    assert {key: value.shape for key, value in pooled.items()} == {key: value.shape for key, value in strided.items()}
+
+
+def test_a_strided_network_is_saved_and_loads(tmp_path):
+    """Its fixed image has a size that it takes."""
+    model = create_model("c4_resnet18_strided_w8", num_classes=2).eval()
+    model.save_pretrained(tmp_path)
+    again = load(tmp_path)
+    assert again.structure == model.structure
+    images = torch.randn(1, 3, 65, 65)
+    assert torch.equal(again(images), model(images))
+    assert verify(tmp_path).passed

@@ -50,7 +50,7 @@ def test_every_run_has_its_row():
 
 def test_runs_of_a_row_differ_in_the_seed_alone():
     found = [rows.evaluation(FOLDER / C4 / f"seed{seed}" / "results.json") for seed in range(3)]
-    assert [one.config["seed"] for one in found] == [0, 1, 2]
+    assert [one.config["run"]["seed"] for one in found] == [0, 1, 2]
     assert over_seeds(found).seeds == 3
 
 

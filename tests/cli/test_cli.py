@@ -8,8 +8,11 @@ import sys
 
 import pytest
 
+import eqmodels
 from eqmodels import list_models
 from eqmodels.cli import main
+from eqmodels.cli.parser import COMMANDS
+from eqmodels.cli.user_code import import_user_code
 
 
 def test_models_lists_every_name(capsys):
@@ -83,6 +86,84 @@ def test_help_says_where_to_start(capsys):
     out = capsys.readouterr().out
     assert "eqmodels demo" in out
     assert all(command in out for command in ("demo", "models", "report"))
+
+
+def test_the_version_is_the_packages(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert (end.value.code, capsys.readouterr().out) == (0, f"eqmodels {eqmodels.__version__}\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"usage: eqmodels {command} ")
+    assert all(words in out for words in ("--json", "--import FILE|MODULE"))
+
+
+OWN = "import eqmodels\nIMPORTED = __name__\n"
+
+
+@pytest.fixture
+def own_code(tmp_path, monkeypatch):
+    """A file of the user's, and the interpreter as it was afterwards."""
+    file = tmp_path / "code_of_a_user.py"
+    file.write_text(OWN)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield file
+    sys.modules.pop(file.stem, None)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_code_of_the_users_is_imported_before_the_command_is(own_code, times, capsys):
+    for _ in range(times):
+        assert main(["models", "c4_resnet18", "--import", str(own_code)]) == 0
+    assert capsys.readouterr().out == "c4_resnet18\n" * times
+    assert own_code.stem == sys.modules[own_code.stem].IMPORTED
+    assert sys.path[-1] == str(own_code.parent)
+
+
+def test_a_module_is_imported_by_its_name(own_code, monkeypatch):
+    monkeypatch.syspath_prepend(own_code.parent)
+    assert main(["models", "c4_resnet18", "--import", own_code.stem]) == 0
+    assert own_code.stem in sys.modules
+
+
+def test_a_mistake_in_the_users_code_is_shown_where_it_is(own_code):
+    own_code.write_text("import nothing_of_this_name")
+    for place in (str(own_code), own_code.stem):
+        with pytest.raises(ModuleNotFoundError, match="nothing_of_this_name"):
+            import_user_code(place)
+
+
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [
+        ("absent.py", "--import takes a file that exists"),
+        ("two.dots.py", "has one dot in its name"),
+        ("json.py", "Python has another 'json'"),
+        ("absent", "--import takes a file that ends in .py or a module that Python finds; 'absent' is neither"),
+        ("json.absent", "'json.absent' is neither"),
+    ],
+)
+def test_what_cannot_be_imported_is_one_sentence(place, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("two.dots.py", "json.py"):
+        (tmp_path / name).touch()
+    assert main(["models", "--import", place]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("eqmodels: --import ")
+    assert captured.err.count("\n") == 1
+    assert sentence in captured.err
+
+
+def test_an_import_is_not_abbreviated(capsys):
+    """Or it would come too late."""
+    assert main(["models", "--imp", "json"]) == 2
+    assert "--import must be written in full" in capsys.readouterr().err
 
 
 def test_the_package_runs_as_a_module():

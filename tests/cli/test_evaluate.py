@@ -46,7 +46,7 @@ def test_several_runs_are_summed_up(capsys, tiny_run, other_seed, tmp_path):
     assert "2 runs: means with 95% intervals" in capsys.readouterr().out
     content = json.loads(file.read_text())
     assert content["summary"]["seeds"] == len(content["evaluations"]) == 2
-    assert [one["config"]["seed"] for one in content["evaluations"]] == [0, 1]
+    assert [one["config"]["run"]["seed"] for one in content["evaluations"]] == [0, 1]
     accuracy = content["summary"]["kinds"][0]["accuracy"]
     assert accuracy["values"] == [one["kinds"][0]["accuracy"] for one in content["evaluations"]]
     assert accuracy["low"] < accuracy["mean"] < accuracy["high"]
@@ -143,7 +143,7 @@ def test_a_checkpoint_is_a_network_like_the_finished_run(tiny_run):
 
 def test_a_run_that_is_not_done_can_be_evaluated_and_is_said_to_be_none(capsys, tiny_run, tmp_path):
     content = torch.load(tiny_run / "checkpoint.pt", weights_only=True)
-    content["config"]["epochs"] = 4
+    content["config"]["optimisation"]["epochs"] = 4
     torch.save(content, tmp_path / "checkpoint.pt")
     assert main(["evaluate", str(tmp_path), *FEW]) == 0
     captured = capsys.readouterr()

@@ -162,7 +162,7 @@ def test_elements_between_the_pixels_are_asked_in_a_circle_like_their_probe_and_
 
 
 def test_a_probe_of_what_is_seen_in_a_circle_has_learned_from_such_images():
-    """Features that change their sign where corners are dark: a probe of whole images would be wrong about the circle."""
+    """Features change their sign where corners are dark: a probe of whole images would be wrong about the circle."""
     outside = 1 - circular_mask(12, 12)
 
     def signed(images):

@@ -98,7 +98,7 @@ def test_a_trained_network_without_a_group_can_turn_images_back():
 
 def test_half_of_the_fibres_are_whole_fibres():
     run = network(model="c4_resnet18s_w8")
-    group = run.model.backbone.group
+    group = run.backbone.group
     regular = torch.rand(3, 64)
     half = pool_features(run, regular, "regular-half")
     assert half.shape == (3, 32)

@@ -52,7 +52,9 @@ def test_the_classifier_sees_the_same_transformed_images():
     for label in range(4):
         turned = torch.rot90(DATA.pixels(), label, (2, 3))
         with torch.no_grad():
-            logits = classifier.model(classifier.preprocessing.normalise(turned))[-1]
+            logits = classifier.class_information(
+                classifier.encoder("regular")(classifier.preprocessing.normalise(turned))
+            )
         assert torch.equal(seen.predicted[seen.labels == label], logits.argmax(1))
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from eqmodels.evaluation import estimate, evaluate, over_seeds
 from eqmodels.evaluation.seeds import check_seeds
+from eqmodels.training import PretrainConfig
 from tests.evaluation.test_evaluate import QUICK, striped, untrained
 
 
@@ -18,10 +19,15 @@ def one():
     return evaluate(run, striped(60), striped(40, seed=1), kinds=("canonical", "regular"), **QUICK)
 
 
+def seeded(evaluation, seed):
+    """Its config with another seed."""
+    return evaluation.config | {"run": evaluation.config["run"] | {"seed": seed}}
+
+
 def shifted(evaluation, by):
     """The evaluation of another seed, with other accuracies."""
     kinds = tuple(replace(scores, accuracy=scores.accuracy - by) for scores in evaluation.kinds)
-    return replace(evaluation, kinds=kinds, config=evaluation.config | {"seed": round(100 * by)})
+    return replace(evaluation, kinds=kinds, config=seeded(evaluation, round(100 * by)))
 
 
 def test_a_summary_is_the_estimate_of_every_number(one):
@@ -54,7 +60,7 @@ def test_elements_and_angles_that_all_seeds_have_are_summarised(one):
 def test_few_labels_are_averaged_by_fraction(one):
     def with_labels(mean):
         labels = {"0.1": estimate([mean - 0.01, mean, mean + 0.01])}
-        config = one.config | {"seed": round(100 * mean)}
+        config = seeded(one, round(100 * mean))
         return replace(one, kinds=(replace(one.kinds[0], labels=labels),), config=config)
 
     (entry,) = over_seeds([with_labels(0.7), with_labels(0.8)]).kinds
@@ -93,10 +99,11 @@ def test_a_seed_counts_once(one):
 
 @pytest.mark.parametrize("changes", [{"augment": "none"}, {"head": "mlp", "seed": 3}, {"epochs": 3}, {"limit": 5}])
 def test_what_differs_in_more_than_the_seed_is_not_averaged(one, changes):
-    other = replace(one, sha256="b" * 64, config=one.config | {"seed": 1} | changes)
+    config = PretrainConfig.from_dict(one.config)
+    other = replace(one, sha256="b" * 64, config=config.replaced(**{"seed": 1, **changes}).to_dict())
     name, value = next(iter(changes.items()))
     with pytest.raises(
-        ValueError, match=f"must differ in the seed alone; got {name}={one.config[name]!r} and {value!r}"
+        ValueError, match=f"must differ in the seed alone; got {name}={config.flat()[name]!r} and {value!r}"
     ):
         over_seeds([one, other])
 

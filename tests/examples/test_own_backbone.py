@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,11 @@ import torch
 
 from eqmodels import Encoder, EqmodelsError, create_model, list_models, load
 from eqmodels.backbones import BACKBONES, with_channels
-from eqmodels.evaluation import assert_equivariant
+from eqmodels.data import LabelledImages
+from eqmodels.evaluation import assert_equivariant, evaluate
 from eqmodels.export import to_onnx, to_plain
-from eqmodels.hub import verify
+from eqmodels.hub import load_pretrained, verify
+from eqmodels.training import PretrainConfig, pretrain
 from eqmodels.transforms import Preprocessing
 
 FILE = Path(__file__).parents[2] / "examples" / "own_backbone.py"
@@ -57,9 +60,14 @@ def test_its_name_builds_it():
     assert create_model("d4_two_stage_w32").group.name == "d4"
 
 
-@pytest.mark.parametrize("mode", ["invariant", "regular", "invariant+regular", "canonical"])
-def test_it_keeps_the_laws(mode):
-    assert_equivariant(network(global_pool=mode), size=20, tolerance=1e-10)
+@pytest.mark.parametrize(
+    ("mode", "classes"),
+    [("invariant", 3), ("canonical", 3), ("regular", 0), ("invariant+regular", 0), ("canonical-soft", 0)],
+)
+def test_it_keeps_the_laws(mode, classes):
+    model = network(global_pool=mode)
+    model.reset_classifier(classes)
+    assert_equivariant(model, size=20, tolerance=1e-10)
 
 
 def test_it_is_saved_loaded_and_verified(tmp_path):
@@ -73,6 +81,47 @@ def test_it_is_saved_loaded_and_verified(tmp_path):
     assert report.passed, report.first_failure
     assert load(tmp_path, num_classes=7, in_chans=2).eval()(torch.rand(1, 2, 20, 20)).shape == (1, 7)
     assert torch.equal(type(model).from_pretrained(tmp_path)(images), model(images))
+
+
+def photos(count):
+    generator = torch.Generator().manual_seed(count)
+    images = torch.rand(count, 1, 20, 20, generator=generator).mul(255).to(torch.uint8)
+    return LabelledImages("photos", images, torch.arange(count) % 2, ("even", "odd"))
+
+
+def test_it_is_pretrained_and_evaluated(tmp_path):
+    """By the API: a run of it is a network like every other."""
+    config = PretrainConfig.of(model=NAME, head_hidden=8, augment="none", epochs=1, batch_size=8, precision="float32")
+    pretrain(config, tmp_path, data=photos(32), quiet=True)
+    saved = json.loads((tmp_path / "config.json").read_text())
+    assert (saved["architecture"], saved["map_field"]) == (NAME, "8 x regular(c4)")
+    run = load_pretrained(tmp_path)
+    assert_equivariant(run.encoder("canonical"), size=20, tolerance=1e-10, randomised=False)
+    encoder, images = load(tmp_path), torch.rand(2, 1, 20, 20)
+    assert torch.equal(encoder(images), run.encoder("canonical")(images))
+    for measured in (run, encoder):
+        scores = evaluate(measured, photos(24), photos(16), fractions=(), curve_images=0, strengths=(1e-2,), knn=False)
+        assert all(0 <= kind.accuracy <= 1 for kind in scores.kinds)
+    report = verify(tmp_path)
+    assert report.passed, report.first_failure
+
+
+def command(*arguments):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    found = subprocess.run(
+        [sys.executable, "-m", "eqmodels", *arguments], capture_output=True, text=True, env=environment, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    return json.loads(found.stdout)
+
+
+def test_the_command_line_pretrains_and_evaluates_it(tmp_path):
+    few = ["--limit", "64", "--batch-size", "32", "--epochs", "1", "--precision", "float32", "--head-hidden", "16"]
+    folder = ["--folder", str(tmp_path / "run")]
+    out = command("pretrain", "--import", str(FILE), "--model", NAME, *few, *folder, "--quiet", "--json")
+    assert out["config"]["model"]["name"] == NAME
+    arguments = ["evaluate", "--import", str(FILE), str(tmp_path / "run"), "--quick", "--limit", "50", "--json"]
+    assert command(*arguments)["model"] == NAME
 
 
 def test_it_is_refused_where_its_file_is_not_imported(tmp_path):
@@ -112,9 +161,9 @@ def test_it_becomes_an_onnx_file(tmp_path):
     torch.testing.assert_close(torch.from_numpy(found), model(images).detach(), rtol=1e-3, atol=1e-4)
 
 
-def test_a_pooling_that_it_cannot_be_built_with_is_refused(tmp_path):
+def test_an_option_that_it_does_not_have_is_refused(tmp_path):
     network().save_pretrained(tmp_path)
     file = tmp_path / "config.json"
-    file.write_text(file.read_text().replace('"global_pool"', '"depth": 3, "global_pool"'))
+    file.write_text(file.read_text().replace('"in_chans"', '"depth": 3, "in_chans"'))
     with pytest.raises(EqmodelsError, match="has no option 'depth'"):
         load(tmp_path)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from eqmodels.data import (
     SOURCES,
@@ -23,8 +25,7 @@ from eqmodels.data import (
     to_rgb,
 )
 from eqmodels.options import options_of
-from eqmodels.training import load_run, pretrain
-from tests.training.runs import tiny
+from eqmodels.training import PretrainConfig, load_run, pretrain
 
 FILE = Path(__file__).parents[2] / "examples" / "own_source.py"
 COUNTS = {"train": 40, "test": 12}
@@ -93,11 +94,22 @@ def test_what_is_chosen_and_measured_of_it_is_as_in_memory(example, recording, c
 
 
 def test_pretraining_on_it_gives_the_weights_of_pretraining_in_memory(example, recording, tmp_path):
-    config = tiny(data="frames", limit=32, coloured=True)
+    config = PretrainConfig.of(
+        model="c4_resnet18s_w4", data="frames", limit=32, coloured=True, batch_size=8, epochs=1, warmup_epochs=0
+    )
     run = pretrain(config, tmp_path / "ours", root=recording, quiet=True)
     data = coloured(at_most(in_memory(recording), 32), seed=0)
-    pretrain(config.replaced(data="fashion_mnist_mini"), tmp_path / "theirs", data=data, quiet=True)
-    ours, theirs = (load_run(tmp_path / name).model.state_dict() for name in ("ours", "theirs"))
+    pretrain(config, tmp_path / "theirs", data=data, quiet=True)
+    ours, theirs = (load_file(tmp_path / name / "model.safetensors") for name in ("ours", "theirs"))
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert run.provenance["data"]["images"] == 32
+
+
+def test_the_command_line_pretrains_on_it_with_its_option(recording, tmp_path):
+    options = ["--every", "2", "--model", "c4_resnet18s_w4", "--batch-size", "8", "--epochs", "1", "--quiet"]
+    command = [sys.executable, "-m", "eqmodels", "pretrain", "--import", str(FILE), "--data", "frames", *options]
+    command += ["--root", str(recording), "--folder", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert load_run(tmp_path / "run").provenance["data"]["images"] == COUNTS["train"] // 2

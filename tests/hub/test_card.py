@@ -14,6 +14,7 @@ from huggingface_hub import ModelCard
 from eqmodels import load
 from eqmodels.groups import PlanarGroup
 from eqmodels.hub.card import exact_moves, model_card, twin_of
+from eqmodels.training import PretrainConfig
 from tests.hub.networks import NAME, REPOSITORY, TWIN, assert_is_network, network, publication, rewrite, write
 
 
@@ -28,9 +29,9 @@ def test_the_metadata_of_the_card_are_what_the_hub_reads(card):
     assert (data.license, data.library_name, data.pipeline_tag) == ("mit", "eqmodels", "image-feature-extraction")
     assert (data.model_name, data.datasets) == (NAME, ["photos"])
     found = {result.metric_name: result.metric_value for result in data.eval_results}
-    for kind in measured["features"]:
+    for kind in measured["kinds"]:
         for images, value in (("upright", kind["accuracy"]), ("turned", kind["turned"])):
-            name = f"accuracy, {kind['features']} features, {images} images"
+            name = f"accuracy, {kind['kind']} features, {images} images"
             assert found.pop(name, pytest.approx(value, abs=1e-4)) == pytest.approx(value, abs=1e-4)
     assert not found
     names = {result.metric_name for result in data.eval_results}
@@ -57,7 +58,7 @@ def test_the_card_names_the_error_of_every_element_and_the_figures_of_the_twin(c
         assert f"| {element} | {error:.1e} |" in card.content
         assert error < 1e-5
     for name, measured, kinds in ((NAME, own, ["canonical", "regular"]), (TWIN, other, ["regular", "orbit-mean"])):
-        found = {kind["features"]: kind for kind in measured["features"]}
+        found = {kind["kind"]: kind for kind in measured["kinds"]}
         for kind in kinds:
             upright, turned = (100 * found[kind][key] for key in ("accuracy", "turned"))
             row = rf"\| `{re.escape(name)}` \| {kind} \| 32 \| [\d,]+ \| {upright:.1f} \(.*\) \| {turned:.1f} \|"
@@ -140,6 +141,15 @@ def test_a_probe_that_saw_turned_images_is_not_said_to_have_seen_upright_ones(ca
     assert "turned probe" not in model_card(folder, REPOSITORY)
 
 
+def retrained(folder, **change):
+    """The config of the folder says that values of its recipe are others."""
+
+    def changed(content):
+        content["pretraining"] = PretrainConfig.of(content["pretraining"], **change).to_dict()
+
+    rewrite(folder / "config.json", changed)
+
+
 @pytest.mark.parametrize(
     ("change", "alike"),
     [
@@ -153,14 +163,14 @@ def test_a_probe_that_saw_turned_images_is_not_said_to_have_seen_upright_ones(ca
 )
 def test_a_twin_is_pretrained_alike(folder, change, alike):
     twin = folder.with_name(TWIN)
-    rewrite(twin / "config.json", lambda content: content["pretraining"].update(change))
+    retrained(twin, **change)
     assert twin_of(folder) == (twin if alike else None)
     assert twin_of(twin) is None
 
 
 def test_a_twin_of_another_recipe_or_architecture_is_not_compared(folder):
     twin = folder.with_name(TWIN)
-    rewrite(twin / "config.json", lambda content: content["pretraining"].update(epochs=100))
+    retrained(twin, epochs=100)
     assert "Its ResNet twin was not measured" in model_card(folder, REPOSITORY)
     write(twin, network())
     assert twin_of(folder) is None

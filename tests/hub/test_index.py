@@ -20,8 +20,8 @@ def indexed(published, monkeypatch):
     def put(**changes):
         entry = replace(ZooEntry(**json.loads(published.out.splitlines()[-1])), **changes)
         monkeypatch.setattr("eqmodels.remote.locating.FOLDERS", ())
-        for module in ("source", "load"):  # the package's `load` is a function
-            monkeypatch.setattr(import_module(f"eqmodels.hub.{module}"), "read_index", lambda: {NAME: entry})
+        for module in ("eqmodels.remote.locating", "eqmodels.hub.loading"):
+            monkeypatch.setattr(import_module(module), "read_index", lambda: {NAME: entry})
         return entry
 
     return put

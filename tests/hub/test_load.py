@@ -88,9 +88,17 @@ def test_other_channels_see_a_grey_image_as_before(name, channels):
         torch.testing.assert_close(back(images), one(images), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("options", [{"in_chans": 3}, {"num_classes": 5}, {"in_chans": 2, "num_classes": 4}])
-@pytest.mark.parametrize("mode", ["canonical", "regular"])
-def test_adapted_encoders_are_exactly_equivariant(options, mode):
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        ("canonical", {"in_chans": 3}),
+        ("canonical", {"num_classes": 5}),
+        ("canonical", {"in_chans": 2, "num_classes": 4}),
+        ("regular", {"in_chans": 3}),
+        ("invariant+regular", {"in_chans": 2}),
+    ],
+)
+def test_adapted_encoders_are_exactly_equivariant(mode, options):
     assert_equivariant(load(C4, global_pool=mode, **options), size=28, tolerance=1e-10, randomised=False)
 
 
@@ -158,12 +166,16 @@ def test_networks_of_other_layers_are_not_written(tmp_path):
 
 
 @pytest.mark.escnn
-def test_a_network_of_escnn_is_converted_first(tmp_path):
-    network = EscnnResNet("resnet18s", "c4", width=8, num_classes=2)
-    with pytest.raises(ValueError, match="Convert a network of escnn with from_escnn"):
-        network.save_pretrained(tmp_path)
-    from_escnn(network).save_pretrained(tmp_path)
-    assert load(tmp_path).num_classes == 2
+def test_a_network_of_escnn_is_saved_as_it_is_or_converted(tmp_path):
+    network = EscnnResNet("resnet18s", "c4", width=8, num_classes=2, in_chans=1).eval()
+    network.save_pretrained(tmp_path / "own")
+    again = load(tmp_path / "own")
+    assert type(again) is EscnnResNet
+    assert torch.equal(outputs(again), outputs(network))
+    from_escnn(network).save_pretrained(tmp_path / "native")
+    native = load(tmp_path / "native")
+    assert type(native) is SteerableResNet
+    torch.testing.assert_close(outputs(native), outputs(network), rtol=1e-4, atol=1e-5)
 
 
 def test_another_class_is_named(tmp_path):

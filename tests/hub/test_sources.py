@@ -109,7 +109,7 @@ def test_an_empty_folder_of_the_name_of_a_network_is_not_in_the_way(place):
 
 def test_only_a_checkout_of_eqmodels_has_a_zoo_beside_the_package(tmp_path):
     package = tmp_path / "site-packages" / "eqmodels"
-    embedded = package / "hub" / "zoo"
+    embedded = package / "remote" / "zoo"
     project = package.parent / "pyproject.toml"
     package.mkdir(parents=True)
     assert zoo_folders(package) == (embedded,)

@@ -53,7 +53,9 @@ def test_timm_adapts_classes_and_channels_as_we_do(tmp_path):
 
 def test_random_weights_come_by_name():
     names = register_timm(["c4_resnet18s_w24"])
-    assert {"c4_resnet18s", "d4_resnet50s", "c4_resnet18s_w16", "c4_resnet18s_w24"} <= set(names)
+    assert {"c4_resnet18s", "d4_resnet50s", "c4_resnet18s_w16", "c4_resnet18s_w24", "resnet18s"} <= set(names)
+    assert not {"resnet18", "resnet34", "resnet50", "resnet101"} & set(names), "timm has its own"
+    assert type(timm.create_model("resnet18")) is timm.models.ResNet
     assert timm.is_model("c4_resnet18s_w24")
     assert timm.create_model("c4_resnet18s_w24", num_classes=3, in_chans=1)(torch.rand(1, 1, 28, 28)).shape == (1, 3)
 
@@ -67,8 +69,10 @@ def test_random_weights_come_by_name():
         (["_"], ValueError, "^no model is named '_'"),
         (["c4_resnet18s_w28", "bo_gus"], ValueError, "^no model is named 'bo_gus'"),
         ([NAMES[0]], ValueError, "^no model is named"),
-        (["wide_resnet16_8"], ValueError, "^the wide ResNets need a group; .* Use 'c1_wide_resnet16_8'"),
-        (["resnet18s"], ValueError, "got 'resnet18s', which timm has a network of its own for"),
+        (["wide_resnet16_8"], ValueError, "^wide_resnet16_8 .* needs a group; .* 'c1_wide_resnet16_8' for the plain"),
+        (["resnet18"], ValueError, "got 'resnet18', which is one of its own.*'resnet18_w64'"),
+        (["c4_resnet18s_w28", "resnet101"], ValueError, "got 'resnet101', which is one of its own"),
+        (["resnet18_k5"], TypeError, "^'resnet18_k5' has no option 'kernel_size'"),
         ([5], TypeError, "^name must be a string"),
     ],
     ids=repr,

@@ -55,7 +55,8 @@ def test_the_head_finds_upright(name):
     run = load_pretrained(name)
     images = run.preprocessing.normalise(load_data("fashion_mnist_mini", "test").pixels(slice(0, 500)))
     with torch.no_grad():
-        (logits,) = run.model(images)
+        (head,) = run.heads
+        logits = head(run.backbone.regular_features(images))
     assert (logits.argmax(1) == 0).float().mean() > 0.9
 
 

@@ -187,7 +187,7 @@ def test_a_run_that_does_not_name_its_classes_is_refused(finished, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(content))
     with pytest.raises(
         StorageError,
-        match=r"describes no run: class_weight=-9 needs images labelled with at least two classes; got 0\. Use",
+        match=r"describes no run: class_weight=-9 needs images labelled with at least two classes; got 0\. Use ",
     ):
         load_run(tmp_path)
 

@@ -1,6 +1,6 @@
 """Twenty steps of six recipes give the weights that they gave before objectives were modules of their own.
 
-On one machine both were compared bit for bit; what is stored holds on any, within rounding that twenty steps amplify.
+On one machine the two were compared bit for bit; what is stored holds on any, within rounding that twenty steps grow.
 """
 
 from __future__ import annotations

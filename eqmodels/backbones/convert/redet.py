@@ -27,6 +27,7 @@ from eqmodels.backbones.convert.state import (
     known_rank,
     resnet_architecture,
 )
+from eqmodels.backbones.describe import name_of
 from eqmodels.backbones.escnn_weights import TOLERANCE as EXACT
 from eqmodels.backbones.escnn_weights import pair_kernels
 from eqmodels.backbones.resnet import RESNET_DEPTHS, SteerableResNet
@@ -49,7 +50,7 @@ _Factors: TypeAlias = dict[tuple[int, bool], tuple[Tensor, Tensor]]
 
 @torch.no_grad()
 def from_redet(state: Mapping[str, Tensor], *, tolerance: float = TOLERANCE) -> tuple[SteerableResNet, RedetReport]:
-    """A ReResNet-18, -34 or -50 over C_N from its state dict, and what became of each of its layers.
+    """A ReResNet-18, -34, -50 or -101 over C_N from its state dict, and what became of each of its layers.
 
     Every convolution, every batch norm and the classifier are mapped: the filters by least squares on the harmonic
     basis, their relative residual in the report. The network is *not* the same function. ReDet halves a map by
@@ -72,7 +73,7 @@ def from_redet(state: Mapping[str, Tensor], *, tolerance: float = TOLERANCE) -> 
         ``global_pool="regular"``, else features. And the report.
 
     Raises:
-        ValueError: if the state is not a mapping of finite tensors, its blocks are those of no ResNet-18, -34 or -50, a
+        ValueError: if the state is not a mapping of finite tensors, its blocks are those of no ResNet-18 to -101, a
             tensor is missing, unknown or of another shape than the rest asks for, a filter is neither stored nor can
             be computed, or one lies outside the kernels of the group by more than `tolerance`.
 
@@ -109,7 +110,7 @@ def from_redet(state: Mapping[str, Tensor], *, tolerance: float = TOLERANCE) -> 
         ConvertedLayer(f"{part}.*", None, "not mapped", None, f"no part of the encoder, tensors: {count}")
         for part, count in beside.items()
     ]
-    return model, RedetReport(f"{group}_{architecture}_w{model.structure['width']}", tuple(rows))
+    return model, RedetReport(str(name_of(model)), tuple(rows))
 
 
 def _backbone(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], Counter[str]]:

@@ -26,7 +26,7 @@ _STEMS: dict[tuple[int, ...], str] = {(7, 7): "", (3, 3): "s"}
 
 @torch.no_grad()
 def from_torchvision(state: Mapping[str, Tensor]) -> StandardResNet:
-    """The ResNet-18, -34 or -50 that a torchvision state dict is of: same outputs, in train and in eval mode.
+    """The ResNet-18, -34, -50 or -101 that a torchvision state dict is of: same outputs, in train and in eval mode.
 
     A 7 x 7 ``conv1`` is the ImageNet stem, a 3 x 3 one the usual small stem: stride 1, no max-pooling. Without ``fc``
     the network puts out its features (`num_classes` 0); `reset_classifier` gives another ``fc``. All names may start
@@ -40,7 +40,7 @@ def from_torchvision(state: Mapping[str, Tensor]) -> StandardResNet:
         A new network in train mode, with the dtype and on the device of ``conv1.weight``.
 
     Raises:
-        ValueError: if the state is not a mapping of finite tensors, its blocks are those of no ResNet-18, -34 or -50,
+        ValueError: if the state is not a mapping of finite tensors, its blocks are those of no ResNet-18 to -101,
             a tensor is missing or unknown, or one has another shape than the rest asks for.
 
     Source: He et al. 2016, arXiv 1512.03385, as implemented by torchvision.

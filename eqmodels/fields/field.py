@@ -16,17 +16,15 @@ from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from eqmodels._shapes import Float, Shaped
-from eqmodels.checks import check_count, check_fibre, check_logits
+from eqmodels.checks import check_count
+from eqmodels.fields.turning import turned_by_pose
 from eqmodels.groups import PlanarGroup
 
-__all__ = ["Field", "Regular", "Scalars", "Sum", "check_field", "turn_back"]
+__all__ = ["Field", "Regular", "Scalars", "Sum", "check_field"]
 
 torch.fx.wrap("check_field")
-torch.fx.wrap("check_fibre")
-torch.fx.wrap("check_logits")
 
 _REGULAR = re.compile(r"(?P<count>[0-9]{1,9}) x regular\((?P<group>[cd][0-9]{1,4})(:(?P<elements>[0-9]+(,[0-9]+)*))?\)")
 _SCALARS = re.compile(r"(?P<count>[0-9]{1,9}) x scalar")
@@ -80,21 +78,21 @@ class Field(ABC):
             ValueError: if the features have another number of channels, or there is not one logit an element.
         """
 
-    @abstractmethod
     def to_escnn(self, features: Shaped[Tensor, "B C *space"]) -> Shaped[Tensor, "B C *space"]:
-        """Group-major channels (this package's) in escnn's order, field by field.
+        """Group-major channels (this package's) in escnn's order, field by field; the same for most fields.
 
         Raises:
             ValueError: if the features have another number of channels.
         """
+        return check_field(features, self)
 
-    @abstractmethod
     def from_escnn(self, features: Shaped[Tensor, "B C *space"]) -> Shaped[Tensor, "B C *space"]:
         """Channels in escnn's order in this package's.
 
         Raises:
             ValueError: if the features have another number of channels.
         """
+        return check_field(features, self)
 
     def act(
         self, group: PlanarGroup, g: int, features: Shaped[Tensor, "B C *space"], *, circular: bool = False
@@ -196,14 +194,6 @@ class Scalars(Field):
         """The features themselves."""
         return check_field(features, self)
 
-    def to_escnn(self, features: Shaped[Tensor, "B C *space"]) -> Shaped[Tensor, "B C *space"]:
-        """The features themselves."""
-        return check_field(features, self)
-
-    def from_escnn(self, features: Shaped[Tensor, "B C *space"]) -> Shaped[Tensor, "B C *space"]:
-        """The features themselves."""
-        return check_field(features, self)
-
     def __str__(self) -> str:
         return f"{self.count} x scalar"
 
@@ -290,7 +280,7 @@ class Regular(Field):
     ) -> Float[Tensor, "B C"]:
         """The rows of the fibre permuted back, see `turn_back`."""
         products = [[self.rows.index(self.group.compose(g, h)) for h in self.rows] for g in self.rows]
-        return _by_pose(check_field(features, self), logits, products, soft=soft)
+        return turned_by_pose(check_field(features, self), logits, products, soft=soft)
 
     def to_escnn(self, features: Shaped[Tensor, "B C *space"]) -> Shaped[Tensor, "B C *space"]:
         """Channels ``h * F + c`` reordered to ``c * |G| + h``."""
@@ -398,40 +388,6 @@ def check_field(features: Tensor, field: Field) -> Tensor:
             f"{tuple(features.shape)}. Declare the field that they are of."
         )
     return features
-
-
-def turn_back(
-    group: PlanarGroup, regular: Float[Tensor, "B C"], logits: Float[Tensor, "B G"], *, soft: bool = False
-) -> Float[Tensor, "B C"]:
-    """Regular features turned back by the pose that logits name: exactly invariant if the logits turn with the image.
-
-    With ``(rho(g) f)_h = f_{g^-1 h}``: ``rho(g*)^-1 f`` for the largest logit ``g*``, or, soft, the average of
-    ``rho(g)^-1 f`` over all g with the weights ``softmax(logits)_g``. An image that equals its own moved copy has equal
-    logits for both, and features that do not tell them apart: its tie is harmless.
-
-    Args:
-        group: the group of order ``|G|``.
-        regular: group-major regular features, ``C = |G| fields``.
-        logits: one a group element.
-        soft: whether to average over the poses instead of choosing one.
-
-    Raises:
-        ValueError: if the features are no whole fibres, or the logits not one a group element.
-    """
-    products = [[group.compose(g, h) for h in group.elements] for g in group.elements]
-    return _by_pose(check_fibre(regular, group.order), logits, products, soft=soft)
-
-
-def _by_pose(
-    features: Float[Tensor, "B C"], logits: Float[Tensor, "B G"], products: list[list[int]], *, soft: bool
-) -> Float[Tensor, "B C"]:
-    order = len(products)
-    candidates = features.unflatten(1, (order, -1))[:, products]
-    logits = check_logits(logits, order)
-    weights = logits.softmax(1) if soft else F.one_hot(logits.argmax(1), order).to(features.dtype)
-    # One product a pose instead of a gather: no branch on values, so that it traces, exports and is differentiable.
-    turned: Tensor = torch.einsum("bg,bghf->bhf", weights.to(features.dtype), candidates)
-    return turned.flatten(1)
 
 
 @lru_cache(maxsize=1024)
