@@ -180,7 +180,7 @@ def test_the_gain_is_over_the_same_network_as_it_was_initialised(folder):
     for point in points:
         assert point.gain == pytest.approx(point.pretrained.probe - point.random.probe)
         assert point.random.config["model"]["name"] == point.cell.model
-        assert point.brief.config["epochs"] == 1
+        assert point.brief.config["optimisation"]["epochs"] == 1
         assert point.brief.config["objective"]["options"]["task"] == point.cell.task
     assert set(correlations(points)) >= {"synergy, pretrained", "probe after one epoch"}
 

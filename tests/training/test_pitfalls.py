@@ -107,7 +107,7 @@ def test_layer_norm_of_two_fields_is_exact_in_float32_where_images_are_flat(mode
     config = PretrainConfig.of(model=model, norm="layer", limit=32, batch_size=32, head_hidden=64)
     data = training_images(config)
     run = Pretraining(config, data)
-    images, group = run.preprocessing.normalise(data.pixels()), run.model.backbone.group
+    images, group = run.preprocessing.normalise(data.pixels(slice(None))), run.model.backbone.group
     with torch.no_grad():
         upright, turned = (run.model.eval().backbone.regular_features(x) for x in (images, images.rot90(1, (2, 3))))
     assert float((turned - group.permute_fibre(1, upright)).norm() / upright.norm()) < error
