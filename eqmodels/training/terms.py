@@ -74,7 +74,7 @@ class Counts:
 
     def numbers(self) -> list[float]:
         """All of it in one list, for a sum over processes."""
-        return [self.seen, *self.losses.values(), *self.correct.values()]
+        return [float(self.seen), *self.losses.values(), *map(float, self.correct.values())]
 
     def of_numbers(self, numbers: list[float]) -> Counts:
         """Counts of the same names with the numbers of such a list."""
