@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -198,7 +199,7 @@ class Scalars(Field):
         return f"{self.count} x scalar"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Regular(Field):
     """Regular fields of a group, or of one of its subgroups: a fibre of one channel an element.
 
@@ -225,16 +226,15 @@ class Regular(Field):
 
     group: PlanarGroup
     count: int
-    elements: tuple[int, ...] | None = None
+    elements: tuple[int, ...] | None
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "group", PlanarGroup.parse(self.group))
-        check_count("count", self.count, 0)
-        if self.elements is not None:
-            object.__setattr__(self, "elements", tuple(self.elements))
-            self.group.cosets(self.elements)  # raises if they are no subgroup
-            if self.elements == tuple(self.group.elements):
-                object.__setattr__(self, "elements", None)
+    def __init__(self, group: PlanarGroup | str, count: int, elements: Sequence[int] | None = None) -> None:
+        object.__setattr__(self, "group", PlanarGroup.parse(group))
+        object.__setattr__(self, "count", check_count("count", count, 0))
+        rows = None if elements is None else tuple(elements)
+        if rows is not None:
+            self.group.cosets(rows)  # raises if they are no subgroup
+        object.__setattr__(self, "elements", None if rows == tuple(self.group.elements) else rows)
 
     @cached_property
     def rows(self) -> tuple[int, ...]:

@@ -78,9 +78,9 @@ class BayesianNetwork:
         >>> bits = [Variable.uniform("a", 2), Variable.uniform("b", 2)]
         >>> total = Variable.function("x", {"a": 2, "b": 2}, lambda a, b: a + b)
         >>> network = BayesianNetwork([*bits, total])
-        >>> round(network.mutual_information("a", "x") / np.log(2), 6)
+        >>> float(round(network.mutual_information("a", "x") / np.log(2), 6))
         0.5
-        >>> round(network.mutual_information("a", "b", given="x") / np.log(2), 6)
+        >>> float(round(network.mutual_information("a", "b", given="x") / np.log(2), 6))
         0.5
 
     Raises:

@@ -122,6 +122,8 @@ class Prediction(Objective):
         self.group = backbone.group
         options: dict[str, Any] = {"hidden": head_hidden, "dropout": head_dropout}
         options = {name: options[name] for name in options_of(HEADS.find(head)) if name in options}
+        if HEADS.find(head) is EquivariantHead:  # in the words of this objective
+            check_count("head_hidden", head_hidden, backbone.group.order)
         parts = self.task.components
         self.heads = nn.ModuleList(create_head(head, backbone.map_field, one.label_field, **options) for one in parts)
         if len(parts) > 1 and any(is_equivariant(part, one) for part, one in zip(parts, self.heads, strict=True)):

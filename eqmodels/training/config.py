@@ -107,7 +107,7 @@ class PretrainConfig:
         for part in PART_TYPES:
             for one in fields(chosen := getattr(self, part)):
                 if one.name == "options":
-                    values |= chosen.options.to_dict()
+                    values |= Options(chosen.options).to_dict()
                 else:
                     values[_flat_name(part, one.name)] = getattr(chosen, one.name)
         return values

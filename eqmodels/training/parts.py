@@ -75,7 +75,7 @@ class ModelConfig:
     """
 
     name: str = "c4_resnet18s_w16"
-    options: Options = field(default_factory=Options)
+    options: Mapping[str, Any] = field(default_factory=Options)
 
     def __post_init__(self) -> None:
         known = model_options(self.name, backend=self.options.get("backend"))
@@ -104,7 +104,7 @@ class DataConfig:
     limit: int | None = None
     coloured: bool = False
     to_rgb: bool = False
-    options: Options = field(default_factory=Options)
+    options: Mapping[str, Any] = field(default_factory=Options)
 
     def __post_init__(self) -> None:
         _check_types(self)
@@ -131,7 +131,7 @@ class ObjectiveConfig:
     """
 
     name: Annotated[str, OBJECTIVES] = "prediction"
-    options: Options = field(default_factory=Options)
+    options: Mapping[str, Any] = field(default_factory=Options)
 
     def __post_init__(self) -> None:
         known = objective_options(self.name)
@@ -173,7 +173,7 @@ class OptimisationConfig:
     warmup_epochs: float = 1.0
     weight_decay: float = 5e-4
     clip_norm: float | None = None
-    options: Options = field(default_factory=Options)
+    options: Mapping[str, Any] = field(default_factory=Options)
 
     def __post_init__(self) -> None:
         _check_types(self)

@@ -227,7 +227,7 @@ def test_every_config_has_a_folder_of_its_own():
         (["--class-weight", "nan"], 2, "--class-weight must be a finite number; got nan. Pass 0.5 to add"),
         (["--clip-norm", "inf"], 2, "--clip-norm must be a positive finite number"),
         (["--warmup-epochs", "2"], 2, "--warmup-epochs must be at most epochs"),
-        (["--head-hidden", "70000"], 1, "this run could not be saved when it is done, and was not started"),
+        (["--head-hidden", "1000004"], 1, "this run could not be saved when it is done, and was not started"),
         (["--class-weight", "a lot"], 2, "invalid float value: 'a lot'"),
         (["--objective", "predicton"], 2, "objective must be one of prediction, relative; got 'predicton'. Use 'pred"),
         (["--model", "c4_resnet19"], 2, "no model is named 'c4_resnet19'; the nearest names are c4_resnet"),

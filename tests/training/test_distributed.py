@@ -21,7 +21,7 @@ CONFIG = {"model": "c4_resnet18s_w8", "norm": "layer", "augment": "simclr", "epo
 @pytest.mark.parametrize("size", [1, 2, 4])
 def test_processes_share_the_rows_of_a_batch(size):
     batch = torch.arange(24).reshape(8, 3)
-    shares = [World(rank, size).share(batch) for rank in range(size)]
+    shares = [batch[World(rank, size).rows(8)] for rank in range(size)]
     assert {len(share) for share in shares} == {8 // size}
     assert torch.equal(torch.cat(shares), batch)
 
