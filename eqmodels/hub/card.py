@@ -119,6 +119,7 @@ def _body(
         picture=PICTURE,
         evaluation=evaluation,
         exact=exact_moves(encoder.group),
+        quarters_are_a_control=encoder.group.rotations % 4 != 0,
         rows=rows,
         turned_probe=TURNED_PROBE if any(TURNED_PROBE in row for row in rows) else None,
         twin=bool(twins) or entry.group == "c1",

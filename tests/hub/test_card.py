@@ -132,6 +132,8 @@ def test_exactness_is_claimed_of_exact_elements_alone(tmp_path, name, summary, l
     assert summary in words
     assert limit in words
     assert words.count("exactly equivariant") == ("that is exactly" in summary)
+    assert ("quarter turns that the group does not have are a control" in words) == (name[:2] in ("c3", "d2"))
+    assert ("seen through a circle if so is the image" in words) == (name[:2] in ("c3", "c8"))
 
 
 def test_a_probe_that_saw_turned_images_is_not_said_to_have_seen_upright_ones(card, folder):
