@@ -95,7 +95,7 @@ def test_what_is_chosen_and_measured_of_it_is_as_in_memory(example, recording, c
 
 def test_pretraining_on_it_gives_the_weights_of_pretraining_in_memory(example, recording, tmp_path):
     config = PretrainConfig.of(
-        model="c4_resnet18s_w4", data="frames", limit=32, coloured=True, batch_size=8, epochs=1, warmup_epochs=0
+        model="c4_resnet18s_w4", data="frames", limit=32, coloured=True, batch_size=8, epochs=1, warmup_epochs=0.0
     )
     run = pretrain(config, tmp_path / "ours", root=recording, quiet=True)
     data = coloured(at_most(in_memory(recording), 32), seed=0)
