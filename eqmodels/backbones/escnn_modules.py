@@ -106,7 +106,7 @@ class EscnnConv2d(nn.Module):
     ) -> None:
         super().__init__()
         # Without memory only the shape of the weights is wanted: that of one pair of fields gives that of all.
-        ghost = torch.get_default_device().type == "meta"
+        ghost = torch.empty(0).is_meta  # which a context sets too, unlike what PyTorch 2.6 calls the default device
         pair = [_one_field(fields) if ghost else fields for fields in (in_type, out_type)]
         with torch.device("cpu") if ghost else nullcontext():
             self.conv = import_escnn().nn.R2Conv(
@@ -157,7 +157,7 @@ def _cutoff(radius: float) -> float:
 
 def field_norm(fields: FieldType) -> nn.Module:
     """The `InnerBatchNorm` of so many fields, whose constant indices are no part of the state dict."""
-    ghost = torch.get_default_device().type == "meta"
+    ghost = torch.empty(0).is_meta
     with torch.device("cpu") if ghost else nullcontext():
         norm: nn.Module = import_escnn().nn.InnerBatchNorm(fields)
     for name, indices in list(norm.named_buffers(recurse=False)):
