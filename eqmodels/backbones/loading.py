@@ -19,7 +19,7 @@ from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import locate
 from eqmodels.storage import CONFIG, WEIGHTS, StorageError, check_layout, read_layout, read_weights
 
-__all__ = ["build_described", "encoder_state", "load_as", "load_folder"]
+__all__ = ["adapted", "build_described", "encoder_state", "load_as", "load_folder"]
 
 N = TypeVar("N", bound=StagedNetwork)
 V = TypeVar("V")
@@ -72,6 +72,30 @@ def load_as(
             f"{source} holds a {type(network).__name__}, not a {kind.__name__}. Use "
             f"{type(network).__name__}.from_pretrained, or eqmodels.load."
         )
+    return adapted(network, str(source), num_classes=num_classes, in_chans=in_chans, global_pool=global_pool)
+
+
+def adapted(
+    network: N,
+    source: str,
+    *,
+    num_classes: int | None = None,
+    in_chans: int | None = None,
+    global_pool: GlobalPoolMode | None = None,
+) -> N:
+    """A loaded network with another classifier, other image channels or another pooling, in eval mode.
+
+    Args:
+        network: as it was saved.
+        source: what the sentence calls it.
+        num_classes: outputs of a fresh classifier; 0 for features; None for what was saved.
+        in_chans: channels of the images, if they are not those of the training: filters are summed or repeated.
+        global_pool: how features are pooled, see `GlobalPool`; None for what was saved.
+
+    Raises:
+        ValueError: if an argument breaks its rule, or the saved classifier does not know the pooling.
+        TypeError: if a count is no integer.
+    """
     saved = network.global_pool.mode
     if global_pool not in (None, saved) and network.num_classes and num_classes is None:
         raise ValueError(

@@ -9,7 +9,8 @@ from typing import Any
 
 from eqmodels import backbones
 from eqmodels.backbones import Backbone
-from eqmodels.backbones.loading import load_as
+from eqmodels.backbones.formats import read_network_config
+from eqmodels.backbones.loading import adapted, load_folder
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import is_pretrained, list_pretrained, locate, read_index
 from eqmodels.storage import CHECKPOINT, CONFIG
@@ -61,18 +62,21 @@ def load(
         >>> encoder.global_pool.mode, encoder.num_classes
         ('canonical', 10)
     """
-    return load_as(
-        Backbone,
+    folder = locate(
         source,
-        num_classes=num_classes,
-        in_chans=in_chans,
-        global_pool=global_pool,
         revision=revision,
         token=token,
         cache_dir=cache_dir,
         force_download=force_download,
         local_files_only=local_files_only,
-    )
+    ).folder
+    config = read_network_config(folder / CONFIG)
+    # Of a run every tensor is accounted for, those of its heads too.
+    is_run = "pretraining" in config
+    network = load_run(folder).encoder(config["model_args"]["global_pool"]) if is_run else load_folder(folder)
+    if not isinstance(network, Backbone):
+        raise TypeError(f"{source} holds a {type(network).__name__}, which is no Backbone. Derive its class from it.")
+    return adapted(network, str(source), num_classes=num_classes, in_chans=in_chans, global_pool=global_pool)
 
 
 def load_pretrained(

@@ -36,7 +36,7 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 @pytest.fixture
 def shapes_once(monkeypatch, no_shape_checks):
     """The shapes of a network are worked out once a description: else most of the time would go into them."""
-    for module, name in (("eqmodels.training.run", "build_model"), ("eqmodels.backbones.loading", "build_described")):
+    for module, name in (("eqmodels.training.run", "build_learner"), ("eqmodels.backbones.loading", "build_described")):
         build = getattr(import_module(module), name)
         monkeypatch.setattr(f"{module}.{name}", partial(_build, build, {}))
 
