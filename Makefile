@@ -22,9 +22,8 @@ PARALLEL := OMP_NUM_THREADS=1
 SHAPE_CHECKS := --jaxtyping-packages=eqmodels,beartype.beartype
 COVERAGE := --cov --cov-append --cov-report=
 
-# What shows that the oldest versions will do: laws, tracing and export, files, the Hub's client, and a training.
-OLDEST_TESTS := tests/laws tests/plain_pytorch tests/export tests/storage tests/layers tests/hub/test_load.py \
-	tests/hub/test_saving.py tests/hub/test_timm.py tests/training/test_pretraining.py tests/architecture/test_spawn.py
+# What shows that the oldest versions will do: laws, layers, tracing and export, files.
+OLDEST_TESTS := tests/laws tests/plain_pytorch tests/export tests/storage tests/layers
 
 # escnn without a Fortran compiler: its own requirements but py3nj, which only SO(3) needs, and then escnn alone.
 ESCNN_REQUIRES := autograd joblib lie_learn pymanopt "numpy<2"
