@@ -153,7 +153,8 @@ def test_the_presets_are_the_papers():
         (
             lambda: create_augmentation("autoaugment"),
             ValueError,
-            "augment must be one of none, crop_flip, simclr; got 'autoaugment'. Use 'simclr'.",
+            "augmentation must be one of crop_flip, none, simclr; got 'autoaugment'. Use 'crop_flip', or import the file "
+            "that registers it (--import FILE).",
         ),
         (
             lambda: NoAugmentation()(torch.zeros(3, 8, 8)),
