@@ -179,7 +179,7 @@ def check_description(description: Mapping[str, Any], config: Mapping[str, Any],
         if name in skipped:
             continue
         place, here, there = f"[{name!r}]", value, config[name]
-        if name == "model_args":  # what is left out stands for the default, of which the network was built
+        if name == "model_args" and config["format"] == 2:  # of an option that came later it has the default
             there = {**here, **there}
         while here != there and isinstance(here, dict) and isinstance(there, dict):
             key = next(key for key in {**here, **there} if here.get(key, _NOTHING) != there.get(key, _NOTHING))

@@ -74,6 +74,8 @@ def load(
     # Of a run every tensor is accounted for, those of its heads too.
     is_run = "pretraining" in config
     network = load_run(folder).encoder(config["model_args"]["global_pool"]) if is_run else load_folder(folder)
+    if is_run and config["format"] == 2:
+        load_folder(folder)  # what such a file says of the network is in other words than the run's, and must hold too
     if not isinstance(network, Backbone):
         raise TypeError(f"{source} holds a {type(network).__name__}, which is no Backbone. Derive its class from it.")
     return adapted(network, str(source), num_classes=num_classes, in_chans=in_chans, global_pool=global_pool)
