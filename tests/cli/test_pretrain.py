@@ -229,7 +229,7 @@ def test_every_config_has_a_folder_of_its_own():
         (["--warmup-epochs", "2"], 2, "--warmup-epochs must be at most epochs"),
         (["--head-hidden", "1000004"], 1, "this run could not be saved when it is done, and was not started"),
         (["--class-weight", "a lot"], 2, "invalid float value: 'a lot'"),
-        (["--objective", "predicton"], 2, "objective must be one of prediction, relative; got 'predicton'. Use 'pred"),
+        (["--objective", "predicton"], 2, "got 'predicton'. Use 'prediction', or import the file that reg"),
         (["--model", "c4_resnet19"], 2, "no model is named 'c4_resnet19'; the nearest names are c4_resnet"),
         (["--optimiser", "adamw", "--momentum", "0.5"], 2, "unrecognized arguments: --momentum 0.5"),
     ],
