@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
+import scipy.optimize
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -239,35 +242,54 @@ class LogisticObjective:
         root, inverse_root = self._preconditioner(strength)
         parameter, bias = (weight @ root).requires_grad_(), bias.requires_grad_()
         exact = self.x.dtype == torch.float64
-        optimizer = torch.optim.LBFGS(
-            [parameter, bias],
-            max_iter=1000 if exact else 100 if roughly else 500,
-            history_size=30,
-            tolerance_grad=1e-7 if exact else 1e-3 if roughly else 1e-4,
-            tolerance_change=1e-15 if exact else 1e-9,
-            line_search_fn="strong_wolfe",
+        shape = weight.shape
+
+        def unpacked(vector: npt.NDArray[np.float64]) -> tuple[Tensor, Tensor]:
+            numbers = torch.from_numpy(vector).to(self.x)
+            return numbers[: shape.numel()].view(shape), numbers[shape.numel() :]
+
+        def value_and_gradient(vector: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+            parameter, bias = unpacked(vector)
+            value, by_weight, by_bias = self._value_and_gradients(parameter @ inverse_root, bias, strength)
+            return value, _packed(by_weight @ inverse_root.T, by_bias)
+
+        found = scipy.optimize.minimize(
+            value_and_gradient,
+            _packed(weight @ root, bias),
+            jac=True,
+            method="L-BFGS-B",
+            options={
+                "maxiter": 1000 if exact else 100 if roughly else 500,
+                "maxcor": 30,
+                "gtol": 1e-7 if exact else 1e-3 if roughly else 1e-4,
+                "ftol": 1e-15 if exact else 1e-9,
+            },
         )
-
-        def closure() -> float:
-            loss = self._value(parameter @ inverse_root, bias, strength)
-            parameter.grad, bias.grad = torch.autograd.grad(loss, (parameter, bias))
-            return loss.item()
-
-        with torch.enable_grad():
-            optimizer.step(closure)
-            weight = (parameter @ inverse_root).detach().requires_grad_()
-            gradients = torch.autograd.grad(self._value(weight, bias, strength), (weight, bias))
-        weight = weight.detach() if self.basis is None else weight.detach() @ self.basis.T
+        parameter, bias = unpacked(found.x)
+        weight = parameter @ inverse_root
+        _, *gradients = self._value_and_gradients(weight, bias, strength)
+        weight = weight if self.basis is None else weight @ self.basis.T
         gradient_norm = math.hypot(*(float(gradient.norm()) for gradient in gradients))
-        return LinearProbe(self.mean, self.scale, weight, bias.detach(), strength, math.nan, gradient_norm)
+        return LinearProbe(self.mean, self.scale, weight, bias, strength, math.nan, gradient_norm)
 
-    def _value(self, weight: Float[Tensor, "C R"], bias: Float[Tensor, " C"], strength: float) -> Float[Tensor, ""]:
-        # Cross-entropy over the first axis: with few classes, several times as fast as over the last.
+    def _value_and_gradients(
+        self, weight: Float[Tensor, "C R"], bias: Float[Tensor, " C"], strength: float
+    ) -> tuple[float, Float[Tensor, "C R"], Float[Tensor, " C"]]:
+        # Over the first axis: with few classes, several times as fast as over the last. The sum is taken in float64,
+        # since in float32 its rounding ends the line search before the gradient is small.
         scores = F.linear(self.x, weight, bias).T.contiguous()
-        penalty = strength / 2 * weight.square().sum()
         if self.offset is not None:
-            scores, penalty = scores + self.offset, penalty + strength / 2 * bias.square().sum()
-        return (scores.logsumexp(0) - scores.gather(0, self.labels[None])[0]).mean() + penalty
+            scores += self.offset
+        log_probabilities = scores.log_softmax(0)
+        labels, count = self.labels[None], len(self.labels)
+        value = -float(log_probabilities.gather(0, labels).sum(dtype=torch.float64)) / count
+        value += strength / 2 * float(weight.square().sum(dtype=torch.float64))
+        errors = log_probabilities.exp_().scatter_add_(0, labels, scores.new_full(labels.shape, -1)).div_(count)
+        by_weight, by_bias = torch.addmm(weight, errors, self.x, beta=strength), errors.sum(1)
+        if self.offset is not None:
+            value += strength / 2 * float(bias.square().sum(dtype=torch.float64))
+            by_bias += strength * bias
+        return value, by_weight, by_bias
 
     def _preconditioner(self, strength: float) -> tuple[Float[Tensor, "R R"], Float[Tensor, "R R"]]:
         # Features of networks are correlated: the Hessian has eigenvalues over six decades, and L-BFGS on the weights
@@ -279,6 +301,10 @@ class LogisticObjective:
         identity = torch.eye(len(root), dtype=root.dtype, device=root.device)
         inverse_root = torch.linalg.solve_triangular(root, identity, upper=False)
         return root.to(self.x.dtype), inverse_root.to(self.x.dtype)
+
+
+def _packed(weight: Float[Tensor, "C R"], bias: Float[Tensor, " C"]) -> npt.NDArray[np.float64]:
+    return np.concatenate([weight.detach().double().flatten().numpy(force=True), bias.detach().double().numpy(force=True)])
 
 
 def _statistics(features: Float[Tensor, "N F"]) -> tuple[Float[Tensor, " F"], Float[Tensor, " F"]]:
