@@ -17,7 +17,9 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Registry", "UnknownNameError", "without_imports"]
+from eqmodels.errors import UnknownNameError
+
+__all__ = ["Registry", "UnknownNameError", "could_be_registered", "without_imports"]
 
 T = TypeVar("T", bound=Callable[..., Any])
 R = TypeVar("R", bound=Callable[..., Any])
@@ -36,8 +38,10 @@ def without_imports() -> Iterator[None]:
         _MAY_IMPORT.reset(token)
 
 
-class UnknownNameError(ValueError):
-    """A name that nothing is registered under; the sentence gives the nearest ones."""
+def could_be_registered(name: object) -> bool:
+    """Whether a registry takes the name: a lower-case word."""
+    # A plus joins names, a dot separates a network's tag, and a slash is a folder.
+    return isinstance(name, str) and name != "" and not set(name) & set("+./\\ ,:=") and name == name.lower()
 
 
 class Registry(Generic[T]):
@@ -73,8 +77,7 @@ class Registry(Generic[T]):
             ValueError: if a name is none, or something else has it.
         """
         for name in names:
-            # A plus joins names, a dot separates a network's tag, and a slash is a folder.
-            if not isinstance(name, str) or not name or set(name) & set("+./\\ ,:=") or name != name.lower():
+            if not could_be_registered(name):
                 raise ValueError(
                     f"a {self.kind} is registered under lower-case letters, digits, '_' and '-'; got {name!r}. Use, "
                     f"for instance, 'my_{self.kind}'."
