@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from eqmodels.errors import UnknownNameError
 
-__all__ = ["Registry", "UnknownNameError", "could_be_registered", "without_imports"]
+__all__ = ["Registry", "UnknownNameError", "check_free", "could_be_registered", "without_imports"]
 
 T = TypeVar("T", bound=Callable[..., Any])
 R = TypeVar("R", bound=Callable[..., Any])
@@ -42,6 +42,25 @@ def could_be_registered(name: object) -> bool:
     """Whether a registry takes the name: a lower-case word."""
     # A plus joins names, a dot separates a network's tag, and a slash is a folder.
     return isinstance(name, str) and name != "" and not set(name) & set("+./\\ ,:=") and name == name.lower()
+
+
+def check_free(kind: str, name: str, there: object | None, target: object) -> None:
+    """Refuses a name that something else has; a module that is imported anew replaces its own.
+
+    Args:
+        kind: what the name names.
+        name: that is to be registered.
+        there: what has it; None for nothing.
+        target: what is to have it.
+
+    Raises:
+        ValueError: if another class or function has it.
+    """
+    if there is not None and _origin(there) != _origin(target):
+        raise ValueError(
+            f"the {kind} {name!r} is registered already, by {_origin(there)}; got another of {_origin(target)}. Choose "
+            "another name."
+        )
 
 
 class Registry(Generic[T]):
@@ -85,12 +104,7 @@ class Registry(Generic[T]):
 
         def add(target: R) -> R:
             for name in names:
-                there = self._found.get(name)
-                if there is not None and _origin(there) != _origin(target):
-                    raise ValueError(
-                        f"the {self.kind} {name!r} is registered already, by {_origin(there)}; got another of "
-                        f"{_origin(target)}. Choose another name."
-                    )
+                check_free(self.kind, name, self._found.get(name), target)
             self._found.update(dict.fromkeys(names, target))  # type: ignore[arg-type]
             return target
 
