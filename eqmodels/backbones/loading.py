@@ -118,6 +118,9 @@ def load_folder(folder: Path) -> StagedNetwork:
             expected = build_described(config)
     except (ValueError, TypeError, RuntimeError) as error:
         raise StorageError(f"{folder / CONFIG} describes no network: {error} Nothing was built.") from error
+    except ModuleNotFoundError as error:
+        # No file names a module: it names one of our own backends, whose code alone knows that it is built of escnn.
+        raise StorageError(f"the network of {folder} cannot be built here: {error}") from error
     check_description(description_of(expected, config["pretrained_cfg"].get("license")), config, folder / CONFIG)
     own = expected.state_dict()
     is_run = "pretraining" in config

@@ -254,6 +254,8 @@ def _described(folder: Path, content: Mapping[str, Any]) -> Run:
     except (ValueError, TypeError) as error:
         way_out = " eqmodels.load gives the encoder." if isinstance(error, UnknownNameError) else ""
         raise StorageError(f"{folder / CONFIG} describes no run: {error} Nothing was built.{way_out}") from error
+    except ModuleNotFoundError as error:  # of escnn, as in `load_folder`
+        raise StorageError(f"the network of {folder} cannot be built here: {error}") from error
     check_layout(folder / WEIGHTS, layout, model.state_dict())
     run = Run(config, model, preprocessing, content["log"], content["provenance"], content["sha256"])
     description = run.description(license_name=content["pretrained_cfg"].get("license", ""))
