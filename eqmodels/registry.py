@@ -69,6 +69,8 @@ class Registry(Generic[T]):
     Args:
         kind: what a name names, for sentences and for the group of entry points: ``"task"`` and ``eqmodels.tasks``.
         plural: of the kind.
+        option: the word by which arguments, configs and the command line ask for one, for the sentences about what was
+            passed for it; None for the kind.
 
     Example:
         >>> LOSSES = Registry[Callable[..., float]]("loss", "losses")
@@ -79,9 +81,8 @@ class Registry(Generic[T]):
         (9.0, ['square'])
     """
 
-    def __init__(self, kind: str, plural: str | None = None) -> None:
-        self.kind = kind
-        self.plural = plural or f"{kind}s"
+    def __init__(self, kind: str, plural: str | None = None, *, option: str | None = None) -> None:
+        self.kind, self.plural, self.option = kind, plural or f"{kind}s", option or kind
         self._found: dict[str, T] = {}
 
     def register(self, *names: str) -> Callable[[R], R]:
@@ -127,7 +128,7 @@ class Registry(Generic[T]):
             UnknownNameError: if nothing has the name: gives the nearest ones, or names the distribution that has it.
         """
         if not isinstance(name, str):
-            raise TypeError(f"{self.kind} must be a name, such as {self._example()!r}; got {name!r}.")
+            raise TypeError(f"{self.option} must be a name, such as {self._example()!r}; got {name!r}.")
         if name not in self._found and (plugin := self._plugins().get(name)) is not None:
             if not (plugins and _MAY_IMPORT.get()):
                 raise UnknownNameError(
@@ -147,7 +148,7 @@ class Registry(Generic[T]):
     def unknown(self, name: str) -> str:
         """The sentence about a name that nothing has."""
         return (
-            f"{self.kind} must be one of {', '.join(self.names())}; got {_shown(name)}. Use "
+            f"{self.option} must be one of {', '.join(self.names())}; got {_shown(name)}. Use "
             f"{' or '.join(map(repr, self.nearest(name)))}, or import the file that registers it (--import FILE)."
         )
 
