@@ -35,7 +35,7 @@ from eqmodels.storage import (
 from eqmodels.tasks import Task, Unasked
 from eqmodels.training.checkpoint import open_checkpoint, progress_of
 from eqmodels.training.config import PretrainConfig
-from eqmodels.training.errors import TrainingError
+from eqmodels.training.errors import NoRunError, TrainingError
 from eqmodels.training.formats import nested
 from eqmodels.training.images import marks_of
 from eqmodels.training.learner import Learner, build_learner
@@ -197,7 +197,7 @@ def load_run(folder: str | Path) -> Run:
         )
     content = read_network_config(folder / CONFIG)
     if "pretraining" not in content:
-        raise StorageError(
+        raise NoRunError(
             f"{folder} holds an encoder without the run that pretrained it. Use eqmodels.load({str(folder)!r})."
         )
     run = _described(folder, content)
