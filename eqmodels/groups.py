@@ -152,7 +152,8 @@ class PlanarGroup:
 
     def relative_elements(self) -> Int[Tensor, "order order"]:
         """The table of ``g^-1 h``, row ``g``, column ``h``: what a group convolution's weight is indexed by."""
-        return torch.tensor(_relative_elements(self), device="cpu")
+        rows = tuple(self.elements)
+        return torch.tensor([_sources(self, rows, g) for g in rows], device="cpu")
 
     def act(
         self, g: int, images: Shaped[Tensor, "*batch H W"], *, circular: bool = False
@@ -185,20 +186,30 @@ class PlanarGroup:
         """
         return self.act(g, self.permute_fibre(g, maps), circular=circular)
 
-    def permute_fibre(self, g: int, features: Shaped[Tensor, "B C *space"]) -> Shaped[Tensor, "B C *space"]:
+    def permute_fibre(
+        self, g: int, features: Shaped[Tensor, "B C *space"], elements: tuple[int, ...] | None = None
+    ) -> Shaped[Tensor, "B C *space"]:
         """The regular representation alone, ``out_h = in_{g^-1 h}``, on ``|G| F`` group-major channels.
+
+        Args:
+            g: the element.
+            features: vectors or maps.
+            elements: of the subgroup whose regular representation it is, `g` among them; None for the whole group.
 
         Raises:
             ValueError: if `g` is not an element, or the number of channels is not a multiple of the order.
         """
+        rows = tuple(self.elements) if elements is None else elements
+        if self._checked(g) not in rows:
+            raise ValueError(f"{g} is none of the elements {rows}. Pass one of them.")
         channels = features.shape[1]
-        if channels % self.order:
+        if channels % len(rows):
             raise ValueError(
-                f"regular features of {self} need a number of channels divisible by {self.order}; got {channels}. "
+                f"regular features of {self} need a number of channels divisible by {len(rows)}; got {channels}. "
                 "Features that are already invariant need no action on the fibre."
             )
-        source = torch.tensor(_relative_elements(self)[self._checked(g)], device=features.device)
-        fibre = features.unflatten(1, (self.order, channels // self.order))
+        source = torch.tensor(_sources(self, rows, g), device=features.device)
+        fibre = features.unflatten(1, (len(rows), channels // len(rows)))
         moved: Tensor = fibre.index_select(1, source).flatten(1, 2)
         return moved
 
@@ -281,10 +292,12 @@ class PlanarGroup:
         return g
 
 
-@lru_cache(maxsize=64)
-def _relative_elements(group: PlanarGroup) -> tuple[tuple[int, ...], ...]:
+@lru_cache(maxsize=1024)
+def _sources(group: PlanarGroup, rows: tuple[int, ...], g: int) -> tuple[int, ...]:
+    """The row that each row of a fibre moved by `g` comes from: that of ``g^-1 h``."""
     # Numbers, not a tensor: a cached tensor would keep the default device and the inference mode of the first call.
-    return tuple(tuple(group.compose(group.inverse(g), h) for h in group.elements) for g in group.elements)
+    inverse, row_of = group.inverse(g), {h: row for row, h in enumerate(rows)}
+    return tuple(row_of[group.compose(inverse, h)] for h in rows)
 
 
 def rotate(

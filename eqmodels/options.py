@@ -14,6 +14,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints, runtime_checkable
 
+from eqmodels.errors import UnknownNameError
+
 __all__ = ["REQUIRED", "Option", "Suggested", "check_options", "documented", "options_of"]
 
 
@@ -79,7 +81,7 @@ class Option:
 
         Raises:
             TypeError: if the type is another.
-            ValueError: if there are choices, and it is none of them.
+            ValueError: if there are choices, and it is none of them; `UnknownNameError` if they are a registry's.
         """
         if value is None and self.optional:
             return
@@ -88,7 +90,8 @@ class Option:
             nearest = difflib.get_close_matches(str(value)[:200], self.choices, n=1) or [self.default]
             way_out = f" Use {nearest[0]!r}, or import the file that registers it (--import FILE)."
         if self.choices and value not in self.choices:
-            raise ValueError(f"{self.name} must be one of {', '.join(map(str, self.choices))}; got {value!r}.{way_out}")
+            kind = UnknownNameError if self.registered and isinstance(value, str) else ValueError
+            raise kind(f"{self.name} must be one of {', '.join(map(str, self.choices))}; got {value!r}.{way_out}")
         if self.kinds and not _is_of(value, self.kinds):
             words = " or ".join(_WORDS[kind] for kind in self.kinds)
             raise TypeError(f"{self.name} must be {words}; got {value!r}.{way_out}")

@@ -17,7 +17,9 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Registry", "UnknownNameError", "without_imports"]
+from eqmodels.errors import UnknownNameError
+
+__all__ = ["Registry", "UnknownNameError", "check_free", "could_be_registered", "without_imports"]
 
 T = TypeVar("T", bound=Callable[..., Any])
 R = TypeVar("R", bound=Callable[..., Any])
@@ -36,8 +38,29 @@ def without_imports() -> Iterator[None]:
         _MAY_IMPORT.reset(token)
 
 
-class UnknownNameError(ValueError):
-    """A name that nothing is registered under; the sentence gives the nearest ones."""
+def could_be_registered(name: object) -> bool:
+    """Whether a registry takes the name: a lower-case word."""
+    # A plus joins names, a dot separates a network's tag, and a slash is a folder.
+    return isinstance(name, str) and name != "" and not set(name) & set("+./\\ ,:=") and name == name.lower()
+
+
+def check_free(kind: str, name: str, there: object | None, target: object) -> None:
+    """Refuses a name that something else has; a module that is imported anew replaces its own.
+
+    Args:
+        kind: what the name names.
+        name: that is to be registered.
+        there: what has it; None for nothing.
+        target: what is to have it.
+
+    Raises:
+        ValueError: if another class or function has it.
+    """
+    if there is not None and _origin(there) != _origin(target):
+        raise ValueError(
+            f"the {kind} {name!r} is registered already, by {_origin(there)}; got another of {_origin(target)}. Choose "
+            "another name."
+        )
 
 
 class Registry(Generic[T]):
@@ -46,6 +69,8 @@ class Registry(Generic[T]):
     Args:
         kind: what a name names, for sentences and for the group of entry points: ``"task"`` and ``eqmodels.tasks``.
         plural: of the kind.
+        option: the word by which arguments, configs and the command line ask for one, for the sentences about what was
+            passed for it; None for the kind.
 
     Example:
         >>> LOSSES = Registry[Callable[..., float]]("loss", "losses")
@@ -56,9 +81,8 @@ class Registry(Generic[T]):
         (9.0, ['square'])
     """
 
-    def __init__(self, kind: str, plural: str | None = None) -> None:
-        self.kind = kind
-        self.plural = plural or f"{kind}s"
+    def __init__(self, kind: str, plural: str | None = None, *, option: str | None = None) -> None:
+        self.kind, self.plural, self.option = kind, plural or f"{kind}s", option or kind
         self._found: dict[str, T] = {}
 
     def register(self, *names: str) -> Callable[[R], R]:
@@ -73,8 +97,7 @@ class Registry(Generic[T]):
             ValueError: if a name is none, or something else has it.
         """
         for name in names:
-            # A plus joins names, a dot separates a network's tag, and a slash is a folder.
-            if not isinstance(name, str) or not name or set(name) & set("+./\\ ,:=") or name != name.lower():
+            if not could_be_registered(name):
                 raise ValueError(
                     f"a {self.kind} is registered under lower-case letters, digits, '_' and '-'; got {name!r}. Use, "
                     f"for instance, 'my_{self.kind}'."
@@ -82,12 +105,7 @@ class Registry(Generic[T]):
 
         def add(target: R) -> R:
             for name in names:
-                there = self._found.get(name)
-                if there is not None and _origin(there) != _origin(target):
-                    raise ValueError(
-                        f"the {self.kind} {name!r} is registered already, by {_origin(there)}; got another of "
-                        f"{_origin(target)}. Choose another name."
-                    )
+                check_free(self.kind, name, self._found.get(name), target)
             self._found.update(dict.fromkeys(names, target))  # type: ignore[arg-type]
             return target
 
@@ -110,7 +128,7 @@ class Registry(Generic[T]):
             UnknownNameError: if nothing has the name: gives the nearest ones, or names the distribution that has it.
         """
         if not isinstance(name, str):
-            raise TypeError(f"{self.kind} must be a name, such as {self._example()!r}; got {name!r}.")
+            raise TypeError(f"{self.option} must be a name, such as {self._example()!r}; got {name!r}.")
         if name not in self._found and (plugin := self._plugins().get(name)) is not None:
             if not (plugins and _MAY_IMPORT.get()):
                 raise UnknownNameError(
@@ -130,7 +148,7 @@ class Registry(Generic[T]):
     def unknown(self, name: str) -> str:
         """The sentence about a name that nothing has."""
         return (
-            f"{self.kind} must be one of {', '.join(self.names())}; got {_shown(name)}. Use "
+            f"{self.option} must be one of {', '.join(self.names())}; got {_shown(name)}. Use "
             f"{' or '.join(map(repr, self.nearest(name)))}, or import the file that registers it (--import FILE)."
         )
 

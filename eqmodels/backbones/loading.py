@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +19,10 @@ from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import locate
 from eqmodels.storage import CONFIG, WEIGHTS, StorageError, check_layout, read_layout, read_weights
 
-__all__ = ["adapted", "build_described", "encoder_state", "load_as", "load_folder"]
+__all__ = ["build_described", "encoder_state", "load_as", "load_folder"]
+
+BACKBONE, POSE = "backbone.", "global_pool.pose."
+"""Before the names of the encoder's tensors in the file of a run, and of the pose's among the encoder's own."""
 
 N = TypeVar("N", bound=StagedNetwork)
 V = TypeVar("V")
@@ -29,14 +32,11 @@ def load_as(
     kind: type[N],
     source: str | Path,
     *,
+    read: Callable[[Path], StagedNetwork] | None = None,
     num_classes: int | None = None,
     in_chans: int | None = None,
     global_pool: GlobalPoolMode | None = None,
-    revision: str | None = None,
-    token: str | bool | None = None,
-    cache_dir: str | Path | None = None,
-    force_download: bool = False,
-    local_files_only: bool = False,
+    **hub: Any,  # noqa: ANN401 (of `locate`)
 ) -> N:
     """A pretrained network of a class, in eval mode on the CPU, strictly loaded and checked.
 
@@ -44,38 +44,27 @@ def load_as(
         kind: the class, or one that it is derived from.
         source: a name of the zoo; the path of a folder that `eqmodels pretrain` or ``save_pretrained`` wrote; or
             ``"hub:organisation/name[@revision]"``. A name of the zoo comes before a folder of that name.
+        read: from the folder to the network; None for `load_folder`.
         num_classes: outputs of a fresh classifier; 0 for features; None for what was saved.
         in_chans: channels of the images, if they are not those of the training: filters are summed or repeated.
         global_pool: how features are pooled, see `GlobalPool`; None for what was saved.
-        revision: of a repository of the Hub: a commit, tag or branch.
-        token: of the Hub; None for the one that the Hub's client knows, False for none.
-        cache_dir: where files of the Hub are kept; None for its standard cache.
-        force_download: whether to fetch files of the Hub that the cache has.
-        local_files_only: whether to ask the Hub nothing.
+        **hub: options of `locate`.
 
     Raises:
         StorageError: if the files cannot be had or are not what they should be; the sentence says which and why.
         ValueError: if there is no such network, or an argument breaks its rule or does not apply.
         TypeError: if the source is no name or path, a count is no integer, or the network is of another class.
     """
-    folder = locate(
-        source,
-        revision=revision,
-        token=token,
-        cache_dir=cache_dir,
-        force_download=force_download,
-        local_files_only=local_files_only,
-    ).folder
-    network = load_folder(folder)
+    network = (read or load_folder)(locate(source, **hub).folder)
     if not isinstance(network, kind):
-        raise TypeError(
-            f"{source} holds a {type(network).__name__}, not a {kind.__name__}. Use "
-            f"{type(network).__name__}.from_pretrained, or eqmodels.load."
-        )
-    return adapted(network, str(source), num_classes=num_classes, in_chans=in_chans, global_pool=global_pool)
+        held = type(network).__name__
+        loads_itself = hasattr(network, "from_pretrained")
+        way_out = f"Use {held}.from_pretrained, or eqmodels.load." if loads_itself else "Derive its class from it."
+        raise TypeError(f"{source} holds a {held}, not a {kind.__name__}. {way_out}")
+    return _adapted(network, str(source), num_classes=num_classes, in_chans=in_chans, global_pool=global_pool)
 
 
-def adapted(
+def _adapted(
     network: N,
     source: str,
     *,
@@ -116,7 +105,7 @@ def load_folder(folder: Path) -> StagedNetwork:
     """The network in a folder that `save_network` or a pretraining run wrote, in eval mode on the CPU.
 
     Of a run the backbone is taken, and the pose of the head that predicts it, if the config says that features are
-    turned back by it; what else the file holds is the run's.
+    turned back by it. Each of its tensors is accounted for; what else the file holds is the run's.
 
     Raises:
         StorageError: if a file cannot be read, the config describes no network or contradicts itself, or the weights
@@ -129,6 +118,9 @@ def load_folder(folder: Path) -> StagedNetwork:
             expected = build_described(config)
     except (ValueError, TypeError, RuntimeError) as error:
         raise StorageError(f"{folder / CONFIG} describes no network: {error} Nothing was built.") from error
+    except ModuleNotFoundError as error:
+        # No file names a module: it names one of our own backends, whose code alone knows that it is built of escnn.
+        raise StorageError(f"the network of {folder} cannot be built here: {error}") from error
     check_description(description_of(expected, config["pretrained_cfg"].get("license")), config, folder / CONFIG)
     own = expected.state_dict()
     is_run = "pretraining" in config
@@ -172,13 +164,25 @@ def _of_encoder(entries: Mapping[str, V], own: Mapping[str, Tensor]) -> dict[str
         entries: tensors, or what is known of them, by their names in the file.
         own: the encoder's tensors.
     """
-    if not any(name.startswith("backbone.") for name in entries):
+    backbone = {name.removeprefix(BACKBONE): value for name, value in entries.items() if name.startswith(BACKBONE)}
+    if not backbone:
         return dict(entries)
-    return {
-        name.removeprefix("backbone."): value for name, value in entries.items() if name.startswith("backbone.")
-    } | {
-        f"global_pool.pose.{tail}": value
-        for name, value in entries.items()
-        for head, found, tail in (name.partition(".pose."),)
-        if found and head.startswith("heads.") and f"global_pool.pose.{tail}" in own
-    }
+    tails = [name.removeprefix(POSE) for name in own if name.startswith(POSE)]
+    place = _place_of_pose(entries, tails) if tails else None
+    return backbone | ({} if place is None else {f"{POSE}{tail}": entries[f"{place}{tail}"] for tail in tails})
+
+
+def _place_of_pose(entries: Mapping[str, object], tails: Sequence[str]) -> str | None:
+    """What stands before the names of the pose's tensors in the file of a run, whose objective may be unknown here.
+
+    It is the only module called ``pose``, or else the only one that has tensors of all these names; None if there is
+    none, or no telling.
+    """
+    places = [name.removesuffix(tails[0]) for name in entries if name.endswith(f".{tails[0]}")]
+    whole = [
+        place
+        for place in places
+        if not place.startswith(BACKBONE) and all(f"{place}{tail}" in entries for tail in tails)
+    ]
+    candidates = [place for place in whole if place.endswith(".pose.")] or whole
+    return candidates[0] if len(candidates) == 1 else None

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from eqmodels.backbones.names import ModelName, is_architecture, parse_name
 from eqmodels.backbones.network import StagedNetwork, built, pooling_options
 from eqmodels.options import check_options, options_of
-from eqmodels.registry import Registry, UnknownNameError
+from eqmodels.registry import Registry, UnknownNameError, check_free
 
 __all__ = ["BACKBONES", "Architecture", "build", "check_name", "list_models", "register_backbone", "resolve"]
 
@@ -99,7 +99,9 @@ def register_backbone(*architectures: str, groups: bool = True, backend: str = N
                     f"part, such as 'k5', behind; got {name!r}. Use, for instance, 'two_stage'."
                 )
         for name in architectures:
-            _architecture(name).builders |= {(groups, backend): _checked(name, groups, backend, target)}
+            builders = _architecture(name).builders
+            check_free(BACKBONES.kind, name, builders.get((groups, backend)), target)
+            builders[groups, backend] = target
         if isinstance(target, type) and issubclass(target, StagedNetwork):
             # Of the class itself: a subclass that is not registered has no name.
             target.architectures = (*vars(target).get("architectures", ()), *architectures)
@@ -114,17 +116,6 @@ def _architecture(name: str) -> Architecture:
         return BACKBONES.find(name, plugins=False)
     except UnknownNameError:
         return BACKBONES.register(name)(Architecture(name))
-
-
-def _checked(name: str, groups: bool, backend: str, target: Builder) -> Builder:
-    """The class itself, unless another one has its place; a module that is imported anew replaces its own."""
-    there = _architecture(name).builders.get((groups, backend))
-    origins = [f"{getattr(one, '__module__', '?')}.{getattr(one, '__qualname__', one)}" for one in (there, target)]
-    if there is not None and origins[0] != origins[1]:
-        raise ValueError(
-            f"the backbone {name!r} is registered already, by {origins[0]}; got {origins[1]}. Choose another name."
-        )
-    return target
 
 
 def resolve(name: str, *, plugins: bool = True) -> tuple[ModelName, Architecture]:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from eqmodels.backbones import Backbone
+from eqmodels.backbones.describe import name_of
 from eqmodels.cli.images import with_channels
 from eqmodels.cli.table import percent, table
 from eqmodels.data import Split, at_most, list_data, load_data
 from eqmodels.evaluation import EncoderEvaluation, SeedSummary, evaluate, over_seeds
 from eqmodels.evaluation.evaluating import CURVE_IMAGES, FRACTIONS
 from eqmodels.evaluation.seeds import check_seeds
-from eqmodels.hub import load_pretrained
+from eqmodels.hub import load, load_pretrained
 from eqmodels.storage import prepare_folder, write_atomically
 from eqmodels.training import Run, usable_device
+from eqmodels.training.errors import NoRunError
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
@@ -32,6 +36,7 @@ Data is looked for in --root, in the folder named by the variable EQMODELS_DATA,
 examples:
   eqmodels evaluate c4_resnet18s_w16.rot_fmnist_simclr --data fashion_mnist_mini
   eqmodels evaluate runs/my_run --limit 1000 --json
+  eqmodels evaluate folder_of_save_pretrained --data fashion_mnist_mini
   eqmodels evaluate runs/seed0 runs/seed1 runs/seed2 --quick
 """
 
@@ -42,10 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names",
         nargs="+",
         metavar="NAME",
-        help="the folder of a run, a checkpoint in it, or a name of the zoo; of several, runs of one model that differ "
-        "in the seed, also means and intervals",
+        help="the folder of a run, a checkpoint in it, the folder of an encoder alone (with --data), or a name of the "
+        "zoo; of several, runs of one model that differ in the seed, also means and intervals",
     )
-    parser.add_argument("--data", metavar="NAME", help=f"{', '.join(list_data())} (default: what it was trained on)")
+    parser.add_argument(
+        "--data", metavar="NAME", help=f"{', '.join(list_data())} (default: what the run was trained on)"
+    )
     parser.add_argument("--root", metavar="FOLDER", help="the folder that has the data")
     parser.add_argument("--size", type=int, metavar="N", help="with --data image_folder: side of the images in pixels")
     parser.add_argument("--device", help="where to compute, such as cpu or cuda:0 (default: a GPU if there is one)")
@@ -77,19 +84,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output and arguments.output.is_dir():
         raise ValueError(f"--output must name a file; {arguments.output} is a folder. Name a file in it.")
     device = usable_device(arguments.device)
-    networks = [load_pretrained(name) for name in arguments.names]
+    networks = [_network(name) for name in arguments.names]
     # Before anything is measured: it takes minutes a network.
-    check_seeds([network.config.flat() for network in networks], [network.sha256 for network in networks])
+    _check_together(arguments, networks)
     if arguments.output:
         prepare_folder(arguments.output.parent, option="--output")
     for name, network in zip(arguments.names, networks, strict=True):
-        done = network.provenance.get("epochs", network.config.optimisation.epochs)
-        if done < (epochs := network.config.optimisation.epochs):
-            print(
-                f"{name} is not done: measuring its checkpoint, after {done} of {epochs} epochs",
-                file=sys.stderr,
-            )
-        network.model.to(device)
+        if isinstance(network, Run):
+            _report_unfinished(name, network)
+        (network.model if isinstance(network, Run) else network).to(device)
     results = [_measured(network, arguments) for network in networks]
     content = results[0].to_dict()
     text = "\n\n".join(map(evaluation_text, results))
@@ -104,9 +107,46 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _measured(network: Run, arguments: argparse.Namespace) -> EncoderEvaluation:
-    name, limit = arguments.data or network.config.data.name, arguments.limit
-    trained = network.config.data.options.get("size") if name == "image_folder" else None
+def _network(name: str) -> Run | Backbone:
+    """The run of a name, or the encoder that lies there alone, without its classifier: features are measured."""
+    try:
+        return load_pretrained(name)
+    except NoRunError:
+        return load(name, num_classes=0)
+
+
+def _check_together(arguments: argparse.Namespace, networks: Sequence[Run | Backbone]) -> None:
+    """Raises a `ValueError` unless it is known what the networks are measured on, and that several differ in the seed.
+
+    What an encoder alone was trained on, and from which seed, is not known.
+    """
+    runs = [network for network in networks if isinstance(network, Run)]
+    alone = [name for name, network in zip(arguments.names, networks, strict=True) if not isinstance(network, Run)]
+    if alone and len(networks) > 1:
+        raise ValueError(
+            f"several networks must be runs, which differ in the seed; got {alone[0]}, an encoder alone. Evaluate it "
+            "by itself."
+        )
+    if alone and arguments.data is None:
+        raise ValueError(
+            f"{alone[0]} is an encoder alone, and does not say what it was trained on. Name the images, for instance "
+            "--data fashion_mnist_mini."
+        )
+    check_seeds([run.config.flat() for run in runs], [run.sha256 for run in runs])
+
+
+def _report_unfinished(name: str, run: Run) -> None:
+    """Says of a run that is not done that its checkpoint is measured."""
+    epochs = run.config.optimisation.epochs
+    if (done := run.provenance.get("epochs", epochs)) < epochs:
+        print(f"{name} is not done: measuring its checkpoint, after {done} of {epochs} epochs", file=sys.stderr)
+
+
+def _measured(network: Run | Backbone, arguments: argparse.Namespace) -> EncoderEvaluation:
+    config, limit = network.config if isinstance(network, Run) else None, arguments.limit
+    name: str = arguments.data if config is None else arguments.data or config.data.name
+    trained = config.data.options.get("size") if config and name == "image_folder" else None
+    model = network.name if isinstance(network, Run) else str(name_of(network))
     size = trained if arguments.size is None else arguments.size
     if size is not None and size < 1:
         raise ValueError(f"--size must be at least one pixel; got {size}. Pass, for instance, 64.")
@@ -120,7 +160,8 @@ def _measured(network: Run, arguments: argparse.Namespace) -> EncoderEvaluation:
         with_channels(network, at_most(train, limit), "train"),
         with_channels(network, test, "test"),
         seed=arguments.seed,
-        report=lambda what: print(f"measuring {network.config.model.name}: {what}", file=sys.stderr, flush=True),
+        name=model,
+        report=lambda what: print(f"measuring {model}: {what}", file=sys.stderr, flush=True),
         knn=not quick,
         fractions=() if quick else FRACTIONS,
         curve_images=0 if quick else curve_images,

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import sys
 
+from eqmodels.backbones import Backbone
 from eqmodels.data import Source, Split, to_grey, to_rgb
 from eqmodels.training import Run, prepared_images
 
 __all__ = ["with_channels"]
 
 
-def with_channels(network: Run, data: Source, split: Split) -> Source:
+def with_channels(network: Run | Backbone, data: Source, split: Split) -> Source:
     """Images with the channels that the network takes: coloured as in its training, else grey or repeated.
 
     Args:
-        network: says how many channels it takes, and how the images of its training were coloured.
+        network: says how many channels it takes and, if it is a run, how the images of its training were coloured.
         data: the images as they are loaded.
         split: where they are from: images of the two splits have different colours.
 
     Raises:
         ValueError: if the images have other channels, and are not grey ones or coloured ones of the other kind.
     """
-    channels = network.backbone.in_chans
-    if data.channels == 1:
+    channels = (network.backbone if isinstance(network, Run) else network).in_chans
+    if isinstance(network, Run) and data.channels == 1:
         data = prepared_images(network.config, data, split)
     if data.channels == channels:
         return data

@@ -12,7 +12,7 @@ __all__ = ["SOURCES", "Split", "register_source"]
 
 Split = Literal["train", "test"]
 
-SOURCES = Registry[Callable[..., Source]]("data", "sources")
+SOURCES = Registry[Callable[..., Source]]("source", option="data")
 """Functions ``(split, *, root=None, <own options>) -> Source``, by name."""
 
 Reader = TypeVar("Reader", bound=Callable[..., Source])

@@ -13,7 +13,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -265,10 +265,7 @@ class Regular(Field):
                 f"{self} says nothing of {group.describe(g)} (element {g} of {group}), which is none of its elements. "
                 f"Move the image by an element of {self.group}."
             )
-        rows = check_field(features, self).unflatten(1, (self.order, self.count))
-        source = torch.tensor(_sources(self.group, self.rows, h), device=features.device)
-        moved: Tensor = rows.index_select(1, source).flatten(1, 2)
-        return moved
+        return self.group.permute_fibre(h, check_field(features, self), self.rows)
 
     def invariants(self, features: Float[Tensor, "B C *space"]) -> Float[Tensor, "B F *space"]:
         """One a field."""
@@ -388,10 +385,3 @@ def check_field(features: Tensor, field: Field) -> Tensor:
             f"{tuple(features.shape)}. Declare the field that they are of."
         )
     return features
-
-
-@lru_cache(maxsize=1024)
-def _sources(group: PlanarGroup, rows: tuple[int, ...], g: int) -> tuple[int, ...]:
-    """The row that each row of a moved fibre comes from."""
-    inverse = group.inverse(g)
-    return tuple(rows.index(group.compose(inverse, h)) for h in rows)

@@ -9,12 +9,13 @@ from typing import Any
 
 from eqmodels import backbones
 from eqmodels.backbones import Backbone
-from eqmodels.backbones.formats import read_network_config
-from eqmodels.backbones.loading import adapted, load_folder
+from eqmodels.backbones.loading import load_as, load_folder
+from eqmodels.backbones.network import StagedNetwork
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import is_pretrained, list_pretrained, locate, read_index
 from eqmodels.storage import CHECKPOINT, CONFIG
 from eqmodels.training import Run, load_run, load_unfinished
+from eqmodels.training.run import check_run
 
 __all__ = ["create_model", "list_models", "load", "load_pretrained"]
 
@@ -33,7 +34,8 @@ def load(
 ) -> Backbone:
     """A pretrained encoder in eval mode on the CPU; its files are checked before anything is built of them.
 
-    Its images go through ``encoder.transform()``; how its output transforms, says ``encoder.describe_output()``.
+    Its images go through ``encoder.transform()``; how its output transforms, says ``encoder.describe_output()``. The
+    encoder of a run needs nothing of what it was pretrained for: an objective of somebody's own need not be registered.
 
     Args:
         source: a name of the zoo; the path of a folder that `eqmodels pretrain` or ``save_pretrained`` wrote; or
@@ -62,23 +64,25 @@ def load(
         >>> encoder.global_pool.mode, encoder.num_classes
         ('canonical', 10)
     """
-    folder = locate(
+    return load_as(
+        Backbone,
         source,
+        read=_read_checked,
+        num_classes=num_classes,
+        in_chans=in_chans,
+        global_pool=global_pool,
         revision=revision,
         token=token,
         cache_dir=cache_dir,
         force_download=force_download,
         local_files_only=local_files_only,
-    ).folder
-    config = read_network_config(folder / CONFIG)
-    # Of a run every tensor is accounted for, those of its heads too.
-    is_run = "pretraining" in config
-    network = load_run(folder).encoder(config["model_args"]["global_pool"]) if is_run else load_folder(folder)
-    if is_run and config["format"] == 2:
-        load_folder(folder)  # what such a file says of the network is in other words than the run's, and must hold too
-    if not isinstance(network, Backbone):
-        raise TypeError(f"{source} holds a {type(network).__name__}, which is no Backbone. Derive its class from it.")
-    return adapted(network, str(source), num_classes=num_classes, in_chans=in_chans, global_pool=global_pool)
+    )
+
+
+def _read_checked(folder: Path) -> StagedNetwork:
+    """The encoder in a folder; of a run, the rest of the file must be its objective's, if this is known here."""
+    check_run(folder)
+    return load_folder(folder)
 
 
 def load_pretrained(
@@ -103,7 +107,8 @@ def load_pretrained(
         local_files_only: whether to ask the Hub nothing.
 
     Raises:
-        StorageError: if the files cannot be had or are not what they should be.
+        StorageError: if the files cannot be had or are not what they should be; or if what the network was pretrained
+            for is not registered here, as nothing is imported because of a file (`load` gives the encoder).
         TrainingError: if a checkpoint is damaged or of another version.
         ValueError: if there is no such network (gives the nearest names), or an argument does not apply.
         TypeError: if the source is no name or path.

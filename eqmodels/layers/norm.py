@@ -19,7 +19,43 @@ torch.fx.wrap("check_channels")
 torch.fx.wrap("check_fibre")
 
 
-class FieldBatchNorm2d(nn.Module):
+class _FieldNorm(nn.Module):
+    """What normalises a fixed number of regular fields, each as one, and leaves them what they are.
+
+    Args:
+        group: a `PlanarGroup` or its name.
+        fields: number of regular fields.
+
+    Raises:
+        TypeError: if `fields` is not an integer.
+        ValueError: if it is below 1.
+    """
+
+    def __init__(self, group: PlanarGroup | str, fields: int) -> None:
+        super().__init__()
+        self.group, self.fields = PlanarGroup.parse(group), check_count("fields", fields)
+
+    @property
+    def in_field(self) -> Field:
+        """Regular fields of the group."""
+        return Regular(self.group, self.fields)
+
+    @property
+    def out_field(self) -> Field:
+        """That of the input."""
+        return self.in_field
+
+    def output_field(self, field: Field) -> Field:
+        """`out_field`, for an input of `in_field`.
+
+        Raises:
+            ValueError: if the input is of another field.
+        """
+        expect_field(self, self.in_field, field)
+        return self.out_field
+
+
+class FieldBatchNorm2d(_FieldNorm):
     """Batch normalisation with one statistic, one scale and one shift a field, over its whole fibre.
 
     ``(B, |G| fields, H, W)`` in and out. The group axis is folded into the width of a channels-last view, on which this
@@ -42,28 +78,8 @@ class FieldBatchNorm2d(nn.Module):
     """
 
     def __init__(self, group: PlanarGroup | str, fields: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
-        super().__init__()
-        self.group, self.fields = PlanarGroup.parse(group), check_count("fields", fields)
+        super().__init__(group, fields)
         self.bn = nn.BatchNorm2d(fields, eps=eps, momentum=momentum)
-
-    @property
-    def in_field(self) -> Field:
-        """Regular fields of the group."""
-        return Regular(self.group, self.fields)
-
-    @property
-    def out_field(self) -> Field:
-        """That of the input."""
-        return self.in_field
-
-    def output_field(self, field: Field) -> Field:
-        """`out_field`, for an input of `in_field`.
-
-        Raises:
-            ValueError: if the input is of another field.
-        """
-        expect_field(self, self.in_field, field)
-        return self.out_field
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Maps normalised by the statistics of the batch (train mode) or the running ones (eval mode)."""
@@ -87,7 +103,7 @@ class FieldBatchNorm2d(nn.Module):
         return stock and maps.device.type == "cpu" and maps.numel() > 0
 
 
-class FieldLayerNorm2d(nn.Module):
+class FieldLayerNorm2d(_FieldNorm):
     """Layer normalisation over all channels of each pixel, with one scale and one shift a field.
 
     ``(B, |G| fields, H, W)`` in and out. Mean and variance run over fields and fibre, which a group element only
@@ -110,29 +126,10 @@ class FieldLayerNorm2d(nn.Module):
     """
 
     def __init__(self, group: PlanarGroup | str, fields: int, *, eps: float = 1e-6) -> None:
-        super().__init__()
-        self.group, self.fields, self.eps = PlanarGroup.parse(group), check_count("fields", fields), eps
+        super().__init__(group, fields)
+        self.eps = eps
         self.weight = nn.Parameter(torch.ones(fields))
         self.bias = nn.Parameter(torch.zeros(fields))
-
-    @property
-    def in_field(self) -> Field:
-        """Regular fields of the group."""
-        return Regular(self.group, self.fields)
-
-    @property
-    def out_field(self) -> Field:
-        """That of the input."""
-        return self.in_field
-
-    def output_field(self, field: Field) -> Field:
-        """`out_field`, for an input of `in_field`.
-
-        Raises:
-            ValueError: if the input is of another field.
-        """
-        expect_field(self, self.in_field, field)
-        return self.out_field
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Maps normalised over all channels of each pixel."""

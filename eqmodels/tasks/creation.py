@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from eqmodels.options import options_of
+from eqmodels.registry import UnknownNameError, could_be_registered
 from eqmodels.tasks.multivariate import MultivariateTask
 from eqmodels.tasks.registry import PRESETS, TASKS, Preset
 from eqmodels.tasks.task import Task
@@ -31,7 +32,8 @@ def create_task(name: str, *, preset: Preset = "fixed", to_rgb: bool = False) ->
         to_rgb: repeat a grey channel three times, in tasks about colour; of no effect in the others.
 
     Raises:
-        ValueError: if the name or the preset is unknown, N is not in 2 .. 36, or tasks do not go together.
+        UnknownNameError: if the name is one that no task has.
+        ValueError: if it could be none's, the preset is unknown, N is not in 2 .. 36, or tasks do not go together.
 
     Example:
         >>> create_task("rotation").num_labels
@@ -50,7 +52,9 @@ def create_task(name: str, *, preset: Preset = "fixed", to_rgb: bool = False) ->
         if "number" in options_of(target):
             name, given["number"] = numbered["word"], int(numbered["number"])
     if name not in TASKS:
-        raise ValueError(
+        # A file may name a task of somebody's own, and still not what none could be called.
+        kind = UnknownNameError if could_be_registered(name) else ValueError
+        raise kind(
             f"task must be one of {', '.join(list_tasks())}, rotation<N>, or several joined by '+'; got {name!r}. "
             f"Use {' or '.join(map(repr, TASKS.nearest(name)))}, or import the file that registers it (--import FILE)."
         )

@@ -6,12 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from eqmodels.errors import EqmodelsError
+from eqmodels.storage import StorageError
 
-__all__ = ["TrainingError", "foreign_run"]
+__all__ = ["NoRunError", "TrainingError", "foreign_run"]
 
 
 class TrainingError(EqmodelsError):
     """A run that cannot start or go on; the sentence says why, and what is left on the disk."""
+
+
+class NoRunError(StorageError):
+    """The folder of an encoder alone, where a run was asked for."""
 
 
 def foreign_run(place: Path, differences: Mapping[str, tuple[object, object]]) -> TrainingError:

@@ -19,6 +19,15 @@ FORMAT = 2
 PARTS = ("model", "data", "objective", "optimisation", "run")
 """Of a config, in the order in which they are written."""
 
+_EXAMPLES = {
+    "model": '{"name": "c4_resnet18s_w16"}',
+    "data": '{"name": "fashion_mnist_mini"}',
+    "objective": '{"name": "prediction"}',
+    "optimisation": '{"epochs": 15}',
+    "run": '{"seed": 0}',
+}
+"""What each part may be, for the sentence about one that is no object."""
+
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "model": ("norm",),
     "data": ("size",),
@@ -79,11 +88,15 @@ def nested(content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def _part(part: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 (anything may stand in a file)
     """The values of a part, its options among them if it has any."""
     options = value.get("options", {}) if isinstance(value, Mapping) else {}
-    for what, values in ((part, value), (f"the options of {part}", options)):
+    example = _EXAMPLES[part]
+    for what, values, words in (
+        (part, value, f"Write, for instance, {example}."),
+        (f"the options of {part}", options, "Leave them out for the defaults."),
+    ):
         if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
             raise TypeError(
                 f"{what} of a pretraining config must be an object of names and values; got {str(values)[:80]!r}. "
-                'Write, for instance, {"name": "prediction"}.'
+                f"{words}"
             )
     return dict(value) if part == "run" else {**value, "options": dict(options)}
 

@@ -19,6 +19,7 @@ from eqmodels.backbones.golden import check_golden, golden_features
 from eqmodels.data import Source
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.objectives import ClassInformation, Objective, Prediction
+from eqmodels.registry import UnknownNameError, without_imports
 from eqmodels.storage import (
     CONFIG,
     WEIGHTS,
@@ -34,13 +35,15 @@ from eqmodels.storage import (
 from eqmodels.tasks import Task, Unasked
 from eqmodels.training.checkpoint import open_checkpoint, progress_of
 from eqmodels.training.config import PretrainConfig
-from eqmodels.training.errors import TrainingError
+from eqmodels.training.errors import NoRunError, TrainingError
+from eqmodels.training.formats import nested
 from eqmodels.training.images import marks_of
 from eqmodels.training.learner import Learner, build_learner
 from eqmodels.training.log import Row
+from eqmodels.training.parts import ModelConfig
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["Run", "check_savable", "load_run", "load_unfinished", "provenance", "save_run"]
+__all__ = ["Run", "check_run", "check_savable", "load_run", "load_unfinished", "provenance", "save_run"]
 
 
 @dataclass
@@ -183,7 +186,8 @@ def load_run(folder: str | Path) -> Run:
     """The network of a finished run, in eval mode on the CPU; checked before anything large is built.
 
     Raises:
-        StorageError: if the folder is not that of a finished run, or a file of it is not what it should be.
+        StorageError: if the folder is not that of a finished run, or a file of it is not what it should be; or if a
+            name in it is not registered here.
     """
     folder = Path(folder)
     if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
@@ -193,30 +197,76 @@ def load_run(folder: str | Path) -> Run:
         )
     content = read_network_config(folder / CONFIG)
     if "pretraining" not in content:
-        raise StorageError(
+        raise NoRunError(
             f"{folder} holds an encoder without the run that pretrained it. Use eqmodels.load({str(folder)!r})."
         )
-    file = folder / WEIGHTS
-    layout = read_layout(file)
+    run = _described(folder, content)
+    state = read_weights(folder / WEIGHTS, run.sha256)
+    run.model = _learner(run.config, run.preprocessing, run.provenance).eval()
+    run.model.load_state_dict(state)
+    check_golden(run.encoder(), content["golden"], str(folder / WEIGHTS))
+    return run
+
+
+def check_run(folder: Path) -> None:
+    """Refuses the folder of a run whose file holds other tensors than the network and the objective that it describes.
+
+    Nothing is said of an encoder alone, nor of a run that names what is not registered here: an objective, a head, a
+    task, an augmentation or an optimiser of somebody's own. No weight is read.
+
+    Raises:
+        StorageError: if a file cannot be read, or the config describes no run, another one, or other tensors.
+    """
+    content = read_network_config(folder / CONFIG)
+    if "pretraining" not in content:
+        return
+    try:
+        _described(folder, content)
+    except StorageError as error:
+        if not isinstance(error.__cause__, UnknownNameError) or not _has_known_model(content["pretraining"]):
+            raise
+
+
+def _has_known_model(pretraining: Mapping[str, Any]) -> bool:
+    """Whether the network that a run pretrained is one that is registered here, whatever else is not."""
+    try:
+        with without_imports():
+            ModelConfig(**nested(pretraining)["model"])
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def _described(folder: Path, content: Mapping[str, Any]) -> Run:
+    """The run that a folder's config describes, its model on the device ``meta``; the file has the model's tensors.
+
+    Raises:
+        StorageError: if the config describes no run or contradicts itself, or the file has other tensors.
+    """
+    layout = read_layout(folder / WEIGHTS)
     try:
         config = PretrainConfig.from_dict(content["pretraining"])
         preprocessing = preprocessing_from(content["preprocessing"])
         if preprocessing is None:
             raise ValueError("a run has a preprocessing, and this one has none")
-        num_classes = _num_classes(content["provenance"])
         with torch.device("meta"):
-            expected = build_learner(config, preprocessing, num_classes)
+            model = _learner(config, preprocessing, content["provenance"])
     except (ValueError, TypeError) as error:
-        raise StorageError(f"{folder / CONFIG} describes no run: {error} Nothing was built.") from error
-    check_layout(file, layout, expected.state_dict())
-    state = read_weights(file, content["sha256"])
-    model = build_learner(config, preprocessing, num_classes)
-    model.load_state_dict(state)
-    run = Run(config, model.eval(), preprocessing, content["log"], content["provenance"], content["sha256"])
+        way_out = " eqmodels.load gives the encoder." if isinstance(error, UnknownNameError) else ""
+        raise StorageError(f"{folder / CONFIG} describes no run: {error} Nothing was built.{way_out}") from error
+    except ModuleNotFoundError as error:  # of escnn, as in `load_folder`
+        raise StorageError(f"the network of {folder} cannot be built here: {error}") from error
+    check_layout(folder / WEIGHTS, layout, model.state_dict())
+    run = Run(config, model, preprocessing, content["log"], content["provenance"], content["sha256"])
     description = run.description(license_name=content["pretrained_cfg"].get("license", ""))
     check_description(description, content, folder / CONFIG)
-    check_golden(run.encoder(), content["golden"], str(file))
     return run
+
+
+def _learner(config: PretrainConfig, preprocessing: Preprocessing, sources: Mapping[str, Any]) -> Learner:
+    """The model of a run with random weights. Nothing is imported for it, whatever a file names."""
+    with without_imports():
+        return build_learner(config, preprocessing, _num_classes(sources))
 
 
 def _num_classes(sources: Mapping[str, Any]) -> int:

@@ -12,7 +12,7 @@ __all__ = ["AUGMENTATIONS", "create_augmentation", "register_augmentation"]
 
 _A = TypeVar("_A", bound=Callable[..., Augmentation])
 
-AUGMENTATIONS: Registry[Callable[..., Augmentation]] = Registry("augmentation")
+AUGMENTATIONS: Registry[Callable[..., Augmentation]] = Registry("augmentation", option="augment")
 """Classes and functions that make augmentations, by name."""
 
 

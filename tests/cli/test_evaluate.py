@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 
+from eqmodels import load
 from eqmodels.cli import evaluate as command
 from eqmodels.cli import main
 from eqmodels.cli.table import percent, table
@@ -30,6 +31,20 @@ def test_json_and_the_file_are_the_same(capsys, tiny_run, tmp_path):
     content = json.loads(capsys.readouterr().out)
     assert content == json.loads(file.read_text())
     assert content["test"] == ["fashion_mnist_mini", 2000]
+
+
+def test_an_encoder_alone_is_measured_on_images_that_are_named(capsys, tiny_run, tmp_path):
+    encoder = load(tiny_run, num_classes=3)
+    encoder.save_pretrained(tmp_path / "encoder")
+    assert main(["evaluate", str(tmp_path / "encoder"), *FEW]) == 2
+    assert "does not say what it was trained on. Name the images" in capsys.readouterr().err
+    assert main(["evaluate", str(tmp_path / "encoder"), str(tiny_run), *FEW]) == 2
+    assert "several networks must be runs" in capsys.readouterr().err
+    assert main(["evaluate", str(tmp_path / "encoder"), "--data", "fashion_mnist_mini", *FEW, "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["model"] == "c4_resnet18s_w4"
+    assert content["tasks"] == []
+    assert content["kinds"][0]["width"] == encoder.num_features
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
+from eqmodels import load
 from eqmodels.storage import StorageError
 from eqmodels.training import load_run
 
@@ -59,6 +62,11 @@ def test_a_file_of_ones_own_is_pretrained_with_by_its_words(name, tmp_path):
     # Nothing is imported because of what a file says.
     with pytest.raises(StorageError, match=r"describes no run: .* \(--import"):
         load_run(tmp_path / "run")
+    # The encoder needs none of it, and is what was trained, tensor by tensor.
+    encoder, weights = load(tmp_path / "run"), load_file(tmp_path / "run" / "model.safetensors")
+    state = {f"backbone.{own}": value for own, value in encoder.state_dict().items() if "pose" not in own}
+    assert state.keys() == {own for own in weights if own.startswith("backbone.")}
+    assert all(torch.equal(value, weights[own]) for own, value in state.items())
     if name == "own_objective":  # an encoder is measured whatever it was pretrained for
         measured = ["evaluate", str(tmp_path / "run"), *imported, "--quick", "--limit", "50", "--json"]
         assert json.loads(command(*measured))["model"] == "c4_resnet18s_w8"

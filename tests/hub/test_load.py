@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import pickle
+from hashlib import sha256
 
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 
 import eqmodels
 from eqmodels import EqmodelsError, create_model, list_models, load
 from eqmodels.backbones import from_escnn
 from eqmodels.backbones.escnn_resnet import EscnnResNet
+from eqmodels.backbones.loading import encoder_state
 from eqmodels.backbones.resnet import SteerableResNet
 from eqmodels.backbones.standard_resnet import StandardResNet
 from eqmodels.data import load_data
@@ -144,6 +146,42 @@ def test_an_encoder_is_the_same_after_a_round_trip(tmp_path, randomised, name, o
         torch.testing.assert_close(outputs(loaded), outputs(encoder), rtol=0, atol=0)
     assert set(load_file(tmp_path / "model.safetensors")) == set(encoder.state_dict())
     assert "equivariant" in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("objective", "tensor", "sentence"),
+    [
+        ("prediction", "heads.0.more", r"heads\.0\.more"),
+        ("prediction", "backbone.more", r"backbone\.more"),
+        ("somebody_s_own", "heads.0.more", None),
+        ("somebody_s_own", "backbone.more", "more"),
+    ],
+)
+def test_a_tensor_that_belongs_to_nobody_is_refused_where_the_objective_is_known(tmp_path, objective, tensor, sentence):
+    weights = save(load_file(FOLDERS[0] / C4 / "model.safetensors") | {tensor: torch.zeros(1)})
+    content = json.loads((FOLDERS[0] / C4 / "config.json").read_text())
+    content |= {"sha256": sha256(weights).hexdigest()}
+    content["pretraining"] = {"format": 2, "model": {"name": "c4_resnet18s_w16"}, "objective": {"name": objective}}
+    (tmp_path / "model.safetensors").write_bytes(weights)
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    if sentence is None:
+        assert torch.equal(outputs(load(tmp_path)), outputs(load(C4)))
+    else:
+        with pytest.raises(EqmodelsError, match=sentence):
+            load(tmp_path)
+    with pytest.raises(EqmodelsError, match=r"more|\(--import FILE\). .* eqmodels.load gives"):
+        eqmodels.hub.load_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["direction.pose", "direction"])
+def test_the_pose_is_found_wherever_an_objective_has_it(place):
+    encoder = load(C4)
+    run = load_file(FOLDERS[0] / C4 / "model.safetensors")
+    renamed = {name.replace("heads.0.pose", place): value for name, value in run.items()}
+    assert renamed.keys() != run.keys()
+    found = encoder_state(renamed, encoder)
+    assert found.keys() == encoder.state_dict().keys()
+    assert all(torch.equal(found[name], value) for name, value in encoder.state_dict().items())
 
 
 def test_a_fine_tuned_encoder_keeps_its_classifier_and_its_preprocessing(tmp_path):

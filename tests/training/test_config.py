@@ -163,8 +163,9 @@ def test_a_file_causes_no_import_and_no_unknown_format():
         PretrainConfig.from_dict({"format": 2, "lr": 0.1})
     with pytest.raises(TypeError, match=r"^the run of a pretraining config has no 'lr'; it has precision, channels_la"):
         PretrainConfig.from_dict({"format": 2, "run": {"lr": 0.1}})
-    for part in ("model", "run"):
-        with pytest.raises(TypeError, match=rf"^{part} of a pretraining config must be an object of names and values"):
+    for part, example in (("model", "c4_resnet18s_w16"), ("run", "seed")):
+        sentence = rf"^{part} of a pretraining config must be an object of names and values; .* Write, .*{example}"
+        with pytest.raises(TypeError, match=sentence):
             PretrainConfig.from_dict({"format": 2, part: [1]})
 
 

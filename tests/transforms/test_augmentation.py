@@ -153,7 +153,7 @@ def test_the_presets_are_the_papers():
         (
             lambda: create_augmentation("autoaugment"),
             ValueError,
-            "augmentation must be one of crop_flip, none, simclr; got 'autoaugment'. Use 'crop_flip', or import the "
+            "augment must be one of crop_flip, none, simclr; got 'autoaugment'. Use 'crop_flip', or import the "
             "file that registers it (--import FILE).",
         ),
         (
