@@ -20,7 +20,13 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 # Two test processes of one thread each beat one process of two threads on small networks.
 PARALLEL := OMP_NUM_THREADS=1
 SHAPE_CHECKS := --jaxtyping-packages=eqmodels,beartype.beartype
-COVERAGE := --cov --cov-append --cov-report=
+COVERAGE := --cov --cov-report=
+# Neighbours share what their file sets up.
+SPREAD := -n $(WORKERS) --dist worksteal
+
+# What calls every function of tensors: with all tests of whole networks, shapes would be checked for half an hour.
+SHAPE_TESTS := tests/data tests/export tests/heads tests/layers tests/measures tests/objectives tests/tasks \
+	tests/transforms tests/test_fields.py tests/test_groups.py
 
 # What shows that the oldest versions will do: laws, layers, tracing and export, files.
 OLDEST_TESTS := tests/laws tests/plain_pytorch tests/export tests/storage tests/layers
@@ -29,7 +35,7 @@ OLDEST_TESTS := tests/laws tests/plain_pytorch tests/export tests/storage tests/
 ESCNN_REQUIRES := autograd joblib lie_learn pymanopt "numpy<2"
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-oldest demo test test-newest test-oldest test-slow lint format bench clean
+.PHONY: help venv venv-oldest demo test test-newest test-shapes test-oldest test-slow lint format bench clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,22 +67,24 @@ $(STAMP_OLDEST): pyproject.toml .ci/oldest.txt
 demo: venv ## set up, then run the main job on data that is in the package
 	$(PY) -m eqmodels demo
 
-test: lint test-newest test-oldest ## set up, then every check that must pass
+test: lint test-newest test-shapes test-oldest ## set up, then every check that must pass
 
-# FX and torch.compile cannot see through run-time shape checks: what traces a network runs without them.
 test-newest: venv ## every test but those of escnn, with the newest releases; the lines that they reach
 	$(PY) -m coverage erase
-	$(PARALLEL) $(PY) -m pytest -n $(WORKERS) $(COVERAGE) $(SHAPE_CHECKS) -m "not (slow or tracing or escnn)"
-	$(PY) -m pytest $(COVERAGE) -m "tracing and not (slow or escnn)" tests
+	$(PARALLEL) $(PY) -m pytest $(SPREAD) $(COVERAGE) -m "not (slow or escnn)"
 	$(PY) -m coverage report
 
+# Checks at run time take several times as long as what they check, and FX and torch.compile cannot see through them.
+test-shapes: venv ## the tests of single functions and layers once more, every shape in a signature checked
+	$(PARALLEL) $(PY) -m pytest $(SPREAD) $(SHAPE_CHECKS) -m "not (slow or tracing or escnn)" $(SHAPE_TESTS)
+
 test-oldest: venv-oldest ## the tests of escnn, and those that show that the oldest releases will do
-	$(PARALLEL) $(OLD) -m pytest -n $(WORKERS) -m "escnn and not slow" tests
-	$(PARALLEL) $(OLD) -m pytest -n $(WORKERS) -m "not (slow or escnn)" $(OLDEST_TESTS)
+	$(PARALLEL) $(OLD) -m pytest $(SPREAD) -m "escnn and not slow" tests
+	$(PARALLEL) $(OLD) -m pytest $(SPREAD) -m "not (slow or escnn)" $(OLDEST_TESTS)
 
 test-slow: venv venv-oldest ## the long checks that `make test` leaves out
-	$(PARALLEL) $(PY) -m pytest -n $(WORKERS) -m "slow and not escnn" tests
-	$(PARALLEL) $(OLD) -m pytest -n $(WORKERS) -m "slow and escnn" tests
+	$(PARALLEL) $(PY) -m pytest $(SPREAD) -m "slow and not escnn" tests
+	$(PARALLEL) $(OLD) -m pytest $(SPREAD) -m "slow and escnn" tests
 
 lint: venv ## style, types and the import contracts
 	$(PY) -m ruff check .

@@ -35,7 +35,7 @@ Data is looked for in --root, in the folder named by the variable EQMODELS_DATA,
 
 examples:
   eqmodels evaluate c4_resnet18s_w16.rot_fmnist_simclr --data fashion_mnist_mini
-  eqmodels evaluate runs/my_run --limit 1000 --json
+  eqmodels evaluate runs/my_run --limit 1000 --kind canonical --json
   eqmodels evaluate folder_of_save_pretrained --data fashion_mnist_mini
   eqmodels evaluate runs/seed0 runs/seed1 runs/seed2 --quick
 """
@@ -62,6 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="number of training images of the probes, equally many of every class, and at most so many test images "
         "for the curve over the angles (default: all, and 2000)",
+    )
+    parser.add_argument(
+        "--kind",
+        action="append",
+        metavar="NAME",
+        help="a kind of features to measure, such as regular or canonical, and again for another (default: all that the "
+        "network has)",
     )
     parser.add_argument(
         "--quick", action="store_true", help="linear probes only: no neighbours, subsets of labels and angles"
@@ -159,6 +166,7 @@ def _measured(network: Run | Backbone, arguments: argparse.Namespace) -> Encoder
         network,
         with_channels(network, at_most(train, limit), "train"),
         with_channels(network, test, "test"),
+        kinds=arguments.kind,
         seed=arguments.seed,
         name=model,
         report=lambda what: print(f"measuring {model}: {what}", file=sys.stderr, flush=True),

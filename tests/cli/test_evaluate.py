@@ -16,6 +16,7 @@ from eqmodels.hub import load_pretrained
 from tests.cli.conftest import TINY
 
 FEW = ["--limit", "100", "--quick"]
+ONE = ["--kind", "regular", *FEW]
 
 
 def test_it_prints_every_kind_of_features_and_the_task(capsys, tiny_run):
@@ -27,7 +28,7 @@ def test_it_prints_every_kind_of_features_and_the_task(capsys, tiny_run):
 
 def test_json_and_the_file_are_the_same(capsys, tiny_run, tmp_path):
     file = tmp_path / "results.json"
-    assert main(["evaluate", str(tiny_run), *FEW, "--json", "--output", str(file)]) == 0
+    assert main(["evaluate", str(tiny_run), *ONE, "--json", "--output", str(file)]) == 0
     content = json.loads(capsys.readouterr().out)
     assert content == json.loads(file.read_text())
     assert content["test"] == ["fashion_mnist_mini", 2000]
@@ -36,11 +37,11 @@ def test_json_and_the_file_are_the_same(capsys, tiny_run, tmp_path):
 def test_an_encoder_alone_is_measured_on_images_that_are_named(capsys, tiny_run, tmp_path):
     encoder = load(tiny_run, num_classes=3)
     encoder.save_pretrained(tmp_path / "encoder")
-    assert main(["evaluate", str(tmp_path / "encoder"), *FEW]) == 2
+    assert main(["evaluate", str(tmp_path / "encoder"), *ONE]) == 2
     assert "does not say what it was trained on. Name the images" in capsys.readouterr().err
-    assert main(["evaluate", str(tmp_path / "encoder"), str(tiny_run), *FEW]) == 2
+    assert main(["evaluate", str(tmp_path / "encoder"), str(tiny_run), *ONE]) == 2
     assert "several networks must be runs" in capsys.readouterr().err
-    assert main(["evaluate", str(tmp_path / "encoder"), "--data", "fashion_mnist_mini", *FEW, "--json"]) == 0
+    assert main(["evaluate", str(tmp_path / "encoder"), "--data", "fashion_mnist_mini", *ONE, "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert content["model"] == "c4_resnet18s_w4"
     assert content["tasks"] == []
@@ -55,9 +56,16 @@ def other_seed(tmp_path_factory):
     return folder
 
 
+def test_one_kind_of_features_is_measured_if_it_is_named(capsys, tiny_run):
+    assert main(["evaluate", str(tiny_run), *ONE, "--kind", "canonical", "--json"]) == 0
+    assert [scores["kind"] for scores in json.loads(capsys.readouterr().out)["kinds"]] == ["regular", "canonical"]
+    assert main(["evaluate", str(tiny_run), *FEW, "--kind", "irregular"]) == 2
+    assert capsys.readouterr().err.endswith("got 'irregular'. Name these alone.\n")
+
+
 def test_several_runs_are_summed_up(capsys, tiny_run, other_seed, tmp_path):
     file = tmp_path / "results.json"
-    assert main(["evaluate", str(tiny_run), str(other_seed), *FEW, "--output", str(file)]) == 0
+    assert main(["evaluate", str(tiny_run), str(other_seed), *ONE, "--output", str(file)]) == 0
     assert "2 runs: means with 95% intervals" in capsys.readouterr().out
     content = json.loads(file.read_text())
     assert content["summary"]["seeds"] == len(content["evaluations"]) == 2
@@ -71,9 +79,9 @@ def test_runs_that_are_no_seeds_of_one_config_are_refused_before_they_are_measur
     capsys, tiny_run, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(command, "evaluate", None)
-    assert main(["evaluate", str(tiny_run), str(tiny_run), *FEW]) == 2
+    assert main(["evaluate", str(tiny_run), str(tiny_run), *ONE]) == 2
     assert "2 times. Name each run once" in capsys.readouterr().err
-    assert main(["evaluate", str(tiny_run), "c4_resnet18s_w16.rot_fmnist_simclr", *FEW]) == 2
+    assert main(["evaluate", str(tiny_run), "c4_resnet18s_w16.rot_fmnist_simclr", *ONE]) == 2
     assert "must differ in the seed alone; got batch_size=32 and 128" in capsys.readouterr().err
 
 
@@ -140,10 +148,10 @@ def test_an_output_that_cannot_be_written_names_its_option(asked, capsys, tiny_r
 
 
 def test_it_says_what_it_is_doing_on_standard_error(capsys, tiny_run):
-    assert main(["evaluate", str(tiny_run), *FEW, "--json"]) == 0
+    assert main(["evaluate", str(tiny_run), *ONE, "--json"]) == 0
     captured = capsys.readouterr()
     json.loads(captured.out)
-    assert captured.err.startswith("measuring c4_resnet18s_w4: features\nmeasuring c4_resnet18s_w4: regular\n")
+    assert captured.err.splitlines()[:2] == [f"measuring c4_resnet18s_w4: {what}" for what in ("features", "regular")]
 
 
 def test_a_checkpoint_is_a_network_like_the_finished_run(tiny_run):
@@ -160,18 +168,18 @@ def test_a_run_that_is_not_done_can_be_evaluated_and_is_said_to_be_none(capsys, 
     content = torch.load(tiny_run / "checkpoint.pt", weights_only=True)
     content["config"]["optimisation"]["epochs"] = 4
     torch.save(content, tmp_path / "checkpoint.pt")
-    assert main(["evaluate", str(tmp_path), *FEW]) == 0
+    assert main(["evaluate", str(tmp_path), *ONE]) == 0
     captured = capsys.readouterr()
-    assert "canonical" in captured.out
+    assert "regular" in captured.out
     assert f"{tmp_path} is not done: measuring its checkpoint, after 1 of 4 epochs" in captured.err
-    assert main(["evaluate", str(tiny_run / "checkpoint.pt"), *FEW]) == 0
+    assert main(["evaluate", str(tiny_run / "checkpoint.pt"), *ONE]) == 0
     assert "is not done" not in capsys.readouterr().err
 
 
 def test_a_damaged_checkpoint_is_one_line_on_standard_error(capsys, tiny_run, tmp_path):
     broken = tmp_path / "checkpoint.pt"
     broken.write_bytes((tiny_run / "checkpoint.pt").read_bytes()[:5000])
-    assert main(["evaluate", str(broken), *FEW]) == 1
+    assert main(["evaluate", str(broken), *ONE]) == 1
     assert "cannot be read" in capsys.readouterr().err
 
 
