@@ -106,7 +106,7 @@ def _finished_run(config: PretrainConfig, folder: Path, data: Source | None, roo
     if data is None and config.data.name in OWN_IMAGES and not differences:
         data = training_images(config, root)
     if data is not None:
-        differences |= differing_images(run.image_marks(), marks_of(len(data), preprocessing_of(data)))
+        differences |= differing_images(run.image_marks(), marks_of(len(data), preprocessing_of(config, data)))
     if differences:
         raise foreign_run(folder, differences)
     return run
