@@ -33,6 +33,7 @@ examples:
   eqmodels pretrain --model resnet18s_w16 --head mlp --epochs 5 --class-weight -9
   eqmodels pretrain --model c4_resnet18s_w16 --basis harmonic --backend escnn
   eqmodels pretrain --objective relative --help
+  eqmodels pretrain --objective distil --model c4_resnet18_w32 --data array --root my/bank
   torchrun --nproc-per-node 2 -m eqmodels pretrain --model c4_resnet18s_w16 --norm layer
 """
 
