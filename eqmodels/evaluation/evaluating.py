@@ -78,7 +78,9 @@ def evaluate(
     possible = kinds_of(subject)
     wanted = possible if kinds is None else tuple(kinds)
     if unknown := [kind for kind in wanted if kind not in possible]:
-        raise ValueError(f"kinds of features of this network are {', '.join(possible)}; got {unknown[0]!r}. Name these alone.")
+        raise ValueError(
+            f"kinds of features of this network are {', '.join(possible)}; got {unknown[0]!r}. Name these alone."
+        )
     options = ProbeOptions(knn, tuple(fractions), curve_images, tuple(strengths), seed)
     examination = Examination(subject, [feature_kind(subject, kind) for kind in wanted], train, test, options, report)
     scores = examination.run()
