@@ -22,6 +22,7 @@ from eqmodels.training import PretrainConfig, pretrain
 from eqmodels.transforms import Preprocessing
 
 FILE = Path(__file__).parents[2] / "examples" / "own_backbone.py"
+QUICK = ["--kind", "regular", "--quick", "--limit", "50", "--json"]
 NAME = "c4_two_stage_w16"
 
 

@@ -18,6 +18,7 @@ from eqmodels.training import load_run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TINY = ["--model", "c4_resnet18s_w8", "--limit", "64", "--batch-size", "32", "--epochs", "2", "--precision", "float32"]
+QUICK = ["--kind", "regular", "--quick", "--limit", "50", "--json"]
 HEAD = ["--head", "mlp", "--head-hidden", "16"]
 
 CASES = {
