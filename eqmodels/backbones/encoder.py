@@ -15,7 +15,8 @@ class Encoder(Protocol):
     """Anything that turns a batch of images into feature vectors and says which images and what they mean.
 
     A `Backbone` is one; `as_encoder` makes one of a function or of somebody else's network. Stages of feature maps are
-    no part of it: who needs them asks for a `Backbone`.
+    no part of it: who needs them asks for a `Backbone`. One that is made for a group may name it by an attribute
+    `group`, a `PlanarGroup`: scalars do not show by what they are invariant, and `evaluate` tests them with that group.
 
     Attributes:
         in_chans: channels of the images.

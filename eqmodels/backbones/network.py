@@ -100,13 +100,41 @@ class StagedNetwork(nn.Module):
             pose_hidden: of a canonical pooling, dense channels of the hidden layer of what predicts the pose.
 
         Raises:
-            ValueError: if a mode is unknown.
+            ValueError: if a mode is unknown, or `map_field` is not of what the pooling takes.
         """
         channels = self.feature_info[-1]["num_chs"]
+        self._check_pooled(global_pool)
         canonical = str(global_pool).startswith("canonical")
         pose = pose_predictor(self.group, channels // self.group.order, pose_hidden) if canonical else None
         self.global_pool = GlobalPool(self.group, global_pool, group_pool, pose=pose)
         self.fc = self._classifier(self.num_classes)
+
+    def _check_pooled(self, global_pool: str) -> None:
+        """Refuses a pooling that would take the channels of the last map for others than `map_field` says they are.
+
+        Raises:
+            ValueError: if the field has another number of channels than the last stage, or the pooling reads fibres
+                of the group and the field is of something else.
+        """
+        field, channels = self.map_field, self.feature_info[-1]["num_chs"]
+        if field.channels != channels:
+            raise ValueError(
+                f"the last stage must put out as many channels as its field has; got {channels} channels and the field "
+                f"{field} of {field.channels}. Give it whole fibres of {self.group}, a multiple of {self.group.order} "
+                "channels, or a map_field of its own."
+            )
+        # The mean over space keeps every field, and of the trivial group nothing is claimed.
+        if global_pool == "regular" or self.group.order == 1 or field == self._fibres(channels):
+            return
+        raise ValueError(
+            f"global_pool={global_pool!r} takes regular fields of the whole group {self.group} and nothing else; got "
+            f"the map_field {field}. End with a stage that puts out Regular({self.group.name!r}, fields), or call "
+            "finish('regular'), which keeps every field as it is."
+        )
+
+    def _fibres(self, channels: int) -> Regular:
+        """So many channels as regular fields of the group, those that are no whole fibre left out."""
+        return Regular(self.group, channels // self.group.order)
 
     def _classifier(self, num_classes: int) -> nn.Module:
         return nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
@@ -124,7 +152,7 @@ class StagedNetwork(nn.Module):
     @property
     def map_field(self) -> Field:
         """What the channels of the last feature map mean: regular fields of `group`."""
-        return Regular(self.group, self.feature_info[-1]["num_chs"] // self.group.order)
+        return self._fibres(self.feature_info[-1]["num_chs"])
 
     @property
     def pooled_field(self) -> Field:
@@ -200,14 +228,15 @@ class StagedNetwork(nn.Module):
 
         Raises:
             TypeError: if `num_classes` is not an integer.
-            ValueError: if it is negative, the pooling unknown, canonical without anything that predicts the pose, or
-                another with it.
+            ValueError: if it is negative, the pooling unknown, canonical without anything that predicts the pose,
+                another with it, or one that does not take the field of the last map.
         """
         count = check_count("num_classes", num_classes, 0)
         if global_pool is not None or pose is not None:
             old = self.global_pool
             known = getattr(old, "pose", None) if pose is None else pose
             mode = old.mode if global_pool is None else global_pool
+            self._check_pooled(mode)
             new = GlobalPool(self.group, mode, old.fibre.mode, pose=known)
             if pose is not None and not new.is_canonical:
                 raise ValueError(

@@ -40,6 +40,7 @@ class Subject:
         pose: from features to one logit an element of the field's group; None if nothing predicts the pose.
         turn: from features to four logits, by how many quarters the image is turned; None if nothing predicts it.
         modules: the networks that it is made of, for their device and their mode.
+        own_group: the group that the encoder says it is made for; None if it names none.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Subject:
     pose: nn.Module | None = None
     turn: nn.Module | None = None
     modules: tuple[nn.Module, ...] = ()
+    own_group: PlanarGroup | None = None
 
     @classmethod
     def of(cls, encoder: Encodable | Subject) -> Subject:
@@ -87,12 +89,22 @@ class Subject:
             pose,
             turn,
             modules,
+            _group_of(encoder) or _group_of(inner),
         )
 
     @property
     def group(self) -> PlanarGroup:
-        """The group that acts on the features; C1 if none does, or nothing is known of it."""
-        return PlanarGroup(1) if self.field is None or self.field.group is None else self.field.group
+        """The group under which the encoder is tested; C1 if it names none, and none acts on its features.
+
+        Invariant features do not show by what they are invariant: the encoder says it.
+        """
+        acting = None if self.field is None else self.field.group
+        return max([group for group in (self.own_group, acting) if group], key=_order, default=PlanarGroup(1))
+
+    @property
+    def is_invariant(self) -> bool:
+        """Whether the features are declared not to change when the image moves."""
+        return self.field is not None and self.field.group is None
 
     @property
     def has_fibres(self) -> bool:
@@ -109,6 +121,15 @@ class Subject:
     def parameters(self) -> int:
         """Of the encoder alone; 0 of a function that shows none."""
         return sum(value.numel() for value in self.encode.parameters()) if isinstance(self.encode, nn.Module) else 0
+
+
+def _group_of(encoder: object) -> PlanarGroup | None:
+    group = getattr(encoder, "group", None)
+    return group if isinstance(group, PlanarGroup) else None
+
+
+def _order(group: PlanarGroup) -> int:
+    return group.order
 
 
 def _turn_head(pretrained: Pretrained) -> nn.Module | None:

@@ -40,13 +40,14 @@ def evaluate(
 
     What is scored are the features that it gives, and what can be made of them: of regular fields, as its `out_field`
     declares them, the poolings of the fibre; of scalars, and of features of which nothing is declared, the vectors
-    themselves and the controls for turned images. Of a run the features are those that its heads read, canonical ones
-    among them if a head predicts the pose, and the heads are scored too.
+    themselves (called ``"invariant"`` and ``"regular"``) and the controls for turned images. Of a run the features are
+    those that its heads read, canonical ones among them if a head predicts the pose, and the heads are scored too.
 
     Probes are trained on upright images of `train` and measured on `test`, upright and moved; nothing is chosen on
-    `test`. Images are moved by the elements of the encoder's own group and, as a control for everybody, by quarter
-    turns. What interpolates, other elements and the curve over the angles, is seen through the inscribed circle, by
-    probes that were trained on images seen through it, with the strength of the L2 penalty that was chosen without.
+    `test`. Images are moved by the elements of the encoder's own group, which its attribute `group` or else its field
+    names, and, as a control for everybody, by quarter turns. What interpolates, other elements and the curve over the
+    angles, is seen through the inscribed circle, by probes that were trained on images seen through it, with the
+    strength of the L2 penalty that was chosen without.
 
     Args:
         encoder: an `Encoder`, a run with its heads (see `Pretrained`), or any function from images ``(B, C, H, W)`` to

@@ -110,7 +110,7 @@ class _TurnedBack(FeatureKind):
 
 
 def kinds_of(encoder: Encodable | Subject) -> tuple[str, ...]:
-    """The kinds of features that an encoder has: its poolings; where no group acts on them, the controls."""
+    """The kinds of features that an encoder has: its poolings; where these have no fibre, the controls too."""
     subject = Subject.of(encoder)
     if subject.has_fibres:
         return poolings_of(subject)

@@ -18,7 +18,7 @@ __all__ = ["POOLINGS", "change_under", "pool_features", "poolings_of"]
 POOLINGS: dict[str, str] = {
     "regular": "the features as they are: the fibre permutes when the image moves",
     "regular-half": "half of the fibres as they are, as many features as a network of half the width has",
-    "invariant": "the maximum over the fibre",
+    "invariant": "the maximum over the fibre; scalars as they are",
     "invariant-3": "the maximum, the mean and the norm over the fibre",
     "canonical": "the fibre turned back by the predicted pose",
     "canonical-soft": "the fibre averaged over the predicted poses",
@@ -31,10 +31,13 @@ ROWS = 4096
 
 
 def poolings_of(encoder: Encodable | Subject) -> tuple[str, ...]:
-    """The poolings that make sense for an encoder: where nothing acts on the features they are taken as they are."""
+    """The poolings that make sense for an encoder: where there is no fibre, features are taken as they are.
+
+    They are called ``"invariant"`` where they are declared so, else ``"regular"``.
+    """
     subject = Subject.of(encoder)
     if not subject.has_fibres:
-        return ("regular",)
+        return ("invariant",) if subject.is_invariant else ("regular",)
     return tuple(name for name in POOLINGS if subject.pose is not None or not name.startswith("canonical"))
 
 

@@ -22,7 +22,7 @@ from eqmodels.evaluation.few_labels import label_efficiency
 from eqmodels.evaluation.kinds import ORBIT_MEAN, FeatureKind
 from eqmodels.evaluation.knn import knn_accuracy
 from eqmodels.evaluation.orbits import QUARTERS, UPRIGHT, Orbits, View, quarter_orbits
-from eqmodels.evaluation.poolings import change_under
+from eqmodels.evaluation.poolings import change_under, poolings_of
 from eqmodels.evaluation.scores import FeatureScores
 from eqmodels.measures.intervals import Estimate, estimate, proportion_interval
 from eqmodels.measures.linear_probe import LinearProbe, fit_linear_probe
@@ -34,7 +34,7 @@ CURVE_STEP = 15
 VALIDATION = 0.2
 """Part of the training images on which a probe's strength is chosen."""
 LABEL_EFFICIENCY_OF = ("regular", "invariant-3", "canonical", "all", ORBIT_MEAN)
-"""The kinds of features that are probed with few labels: the others are variants of these."""
+"""The kinds of features that are probed with few labels: the others are variants of these, if there is a fibre."""
 IN_A_CIRCLE = View(circular=True)
 """Upright, through the circle: what moved images that are seen so are compared with."""
 
@@ -184,7 +184,7 @@ class Examination:
                 # The usual 200 neighbours, or all images if there are fewer.
                 found.knn = knn_accuracy(train, labels, upright, held_out, k=min(200, len(train)))
             parts = [fraction for fraction in options.fractions if fraction < 1]
-            if parts and kind.name in LABEL_EFFICIENCY_OF:
+            if parts and self._needs_few_labels(kind):
                 # Small subsets are cross-validated: every other strength is enough for them.
                 efficiency = label_efficiency(
                     train,
@@ -197,6 +197,10 @@ class Examination:
                     seed=options.seed,
                 )
                 found.labels = {f"{entry.fraction:g}": entry.accuracy for entry in efficiency}
+
+    def _needs_few_labels(self, kind: FeatureKind) -> bool:
+        is_all_there_is = kind.name in poolings_of(self.subject) and not self.subject.has_fibres
+        return is_all_there_is or kind.name in LABEL_EFFICIENCY_OF
 
     def _fit_in_a_circle(self) -> None:
         """Probes of the same strengths on upright images through the circle, as the images they will be asked about."""
@@ -216,7 +220,7 @@ class Examination:
         accuracy, count = found.elements[UPRIGHT], len(self.test.labels)
         interval = proportion_interval(round(accuracy * count), count)
         quarters = [found.elements[view] for view in QUARTERS[1:]]
-        if 1.0 in self.options.fractions and found.kind.name in LABEL_EFFICIENCY_OF:
+        if 1.0 in self.options.fractions and self._needs_few_labels(found.kind):
             found.labels["1"] = estimate([accuracy])
         curve = [found.curve[view] for view in self.curve]
         return FeatureScores(

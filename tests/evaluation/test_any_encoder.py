@@ -13,7 +13,7 @@ import torch
 import torchvision
 from torch import nn
 
-from eqmodels.backbones import create_model
+from eqmodels.backbones import as_encoder, create_model
 from eqmodels.evaluation import CONTROLS, encode, evaluate, kinds_of, pool_features, probing
 from eqmodels.evaluation.kinds import TURNED_BACK
 from eqmodels.evaluation.orbits import Motion, View
@@ -107,12 +107,12 @@ def test_an_encoder_of_ours_is_scored_as_its_field_says():
     assert regular.field == "16 x regular(c4)"
     assert {entry.kind for entry in regular.kinds} == {"regular", "regular-half", "invariant", "invariant-3", "all"}
     assert max(regular.equivariance_error.values()) < 1e-5
-    # Scalars are what no group acts on: the vectors, and the controls.
+    # Scalars have no fibre to pool: the vectors, and the controls.
     assert invariant.field == "16 x scalar"
-    assert [entry.kind for entry in invariant.kinds] == ["regular", "orbit-mean", "regular, turned probe"]
+    assert [entry.kind for entry in invariant.kinds] == ["invariant", "orbit-mean", "regular, turned probe"]
     assert max(invariant.equivariance_error.values()) < 1e-5
-    assert len(set(invariant.of("regular").elements.values())) == 1
-    assert invariant.of("regular").accuracy == regular.of("invariant").accuracy
+    assert len(set(invariant.of("invariant").elements.values())) == 1
+    assert invariant.of("invariant").accuracy == regular.of("invariant").accuracy
 
 
 def test_a_run_is_its_encoder_of_regular_features_with_heads():
@@ -175,6 +175,42 @@ def test_a_probe_of_what_is_seen_in_a_circle_has_learned_from_such_images():
     assert scores.angles["0° in a circle"] > 0.9
 
 
+@pytest.mark.parametrize("group", ["c3", "c6", "d1", "d2", "d4", "d6"])
+def test_invariant_features_are_asked_the_elements_of_their_encoder(group):
+    order = PlanarGroup.parse(group).order
+    invariant, regular = (
+        evaluate(
+            steerable(f"{group}_resnet18s_w{order}", pool, norm="batch"), TRAIN, TEST, kinds=["invariant"], **QUICK
+        )
+        for pool in ("invariant", "regular")
+    )
+    assert invariant.group == regular.group == str(PlanarGroup.parse(group))
+    assert invariant.field == f"{invariant.of('invariant').width} x scalar"
+    assert list(invariant.equivariance_error) == list(regular.equivariance_error)
+    assert list(invariant.of("invariant").elements) == list(regular.of("invariant").elements)
+    exact = {str(View(Motion.of(PlanarGroup.parse(group), g))) for g in PlanarGroup.parse(group).exact_elements[1:]}
+    assert exact <= invariant.equivariance_error.keys()
+    assert all(invariant.equivariance_error[view] < 1e-5 for view in exact)
+
+
+def test_invariant_features_are_probed_with_few_labels_too():
+    scores = evaluate(steerable("c4_resnet18s_w4", "invariant"), TRAIN, TEST, **QUICK | {"fractions": (0.5, 1.0)})
+    assert list(scores.of("invariant").labels) == ["0.5", "1"]
+
+
+def test_a_group_that_an_encoder_names_is_asked_where_its_field_says_nothing():
+    class Pooled(nn.Module):
+        in_chans, out_field, preprocessing, group = 1, Scalars(1), None, PlanarGroup(2, True)
+
+        def forward(self, images):
+            return images.mean((2, 3))
+
+    assert evaluate(Pooled(), TRAIN, TEST, kinds=["invariant"], **QUICK).group == "D2"
+    wrapped = as_encoder(steerable("d1_resnet18s_w4", "invariant"), in_chans=1, out_field="16 x scalar")
+    assert evaluate(wrapped, TRAIN, TEST, kinds=["invariant"], **QUICK).group == "D1"
+    assert evaluate(Foreign(rows, Scalars(12)), TRAIN, TEST, kinds=["invariant"], **QUICK).group == "C1"
+
+
 def test_the_flip_of_d1_is_asked_and_quarter_turns_are_a_control():
     encoder = steerable("d1_resnet18s_w8")
     scores = evaluate(encoder, TRAIN, TEST, **QUICK)
@@ -230,7 +266,7 @@ def test_however_many_views_there_are_few_copies_are_held(encoder, held, monkeyp
 def test_nothing_of_the_heads_is_made_up_for_what_has_none():
     assert TURNED_BACK not in kinds_of(rows)
     assert TURNED_BACK in kinds_of(untrained("resnet18s_w4", "mlp"))
-    assert set(CONTROLS) >= set(kinds_of(Foreign(rows, Scalars(12)))) - {"regular"}
+    assert set(CONTROLS) >= set(kinds_of(Foreign(rows, Scalars(12)))) - {"invariant"}
 
 
 @pytest.mark.usefixtures("no_shape_checks")
