@@ -68,7 +68,17 @@ def test_a_file_of_ones_own_is_pretrained_with_by_its_words(name, tmp_path):
     assert state.keys() == {own for own in weights if own.startswith("backbone.")}
     assert all(torch.equal(value, weights[own]) for own, value in state.items())
     if name == "own_objective":  # an encoder is measured whatever it was pretrained for
-        measured = ["evaluate", str(tmp_path / "run"), *imported, "--kind", "regular", "--quick", "--limit", "50", "--json"]
+        measured = [
+            "evaluate",
+            str(tmp_path / "run"),
+            *imported,
+            "--kind",
+            "regular",
+            "--quick",
+            "--limit",
+            "50",
+            "--json",
+        ]
         assert json.loads(command(*measured))["model"] == "c4_resnet18s_w8"
 
 
