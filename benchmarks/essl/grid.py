@@ -38,7 +38,7 @@ TASKS = ("none", "horizontal_flip", "vertical_flip", "rotation", "grayscale", "c
 def _config(**values: Any) -> PretrainConfig:  # noqa: ANN401 (the config checks them)
     """A run of the tables: `IMAGES` images, 15 epochs, unless the values say otherwise."""
     common = {"data": "fashion_mnist", "limit": IMAGES, "epochs": 15, "batch_size": 128, "augment": "simclr"}
-    return PretrainConfig.of(**common | values)
+    return PretrainConfig.of(precision="bfloat16", **common | values)
 
 
 def _model_equivariance() -> Iterator[tuple[str, PretrainConfig]]:

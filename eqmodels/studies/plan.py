@@ -85,6 +85,7 @@ class SynergyPlan:
         limit: number of training images, a balanced subset; None for all.
         epochs: of pretraining.
         batch_size: images a step.
+        precision: of pretraining, see `RunConfig`.
         test_limit: number of held-out images on which information and heads are measured; probes are tested on all.
         folds: of the cross-fitting.
         samples: of every exact model, for the calibration.
@@ -110,6 +111,7 @@ class SynergyPlan:
     limit: int | None = 6000
     epochs: int = 8
     batch_size: int = 128
+    precision: str = "auto"
     test_limit: int = 2000
     folds: int = 3
     samples: int = 10_000
@@ -177,6 +179,7 @@ class SynergyPlan:
             raise ValueError(f"a plan is of format 1 or {FORMAT}; got {written!r}. Update eqmodels.")
         if written == 1:
             content |= {name: [current_name(model) for model in content.get(name, ())] for name in ("models", "groups")}
+        content.setdefault("precision", "bfloat16")  # of every study before there was a choice
         if unknown := set(content) - names:
             raise ValueError(f"a plan has the values {', '.join(sorted(names))}; got {min(unknown)!r}.")
         values: dict[str, Any] = {
@@ -195,6 +198,7 @@ class SynergyPlan:
             "limit": self.limit,
             "epochs": self.epochs,
             "batch_size": self.batch_size,
+            "precision": self.precision,
         }
         return PretrainConfig.of(**common | values)
 

@@ -18,6 +18,7 @@ from eqmodels.objectives import Objective, Prediction
 from eqmodels.storage import CHECKPOINT, reason_of, write_atomically
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import TrainingError, foreign_run
+from eqmodels.training.formats import nested
 from eqmodels.training.images import differing_images
 from eqmodels.training.learner import Learner
 from eqmodels.training.log import Row
@@ -47,6 +48,7 @@ class Progress:
         counts: what was counted of the epoch's images so far.
         seconds: duration of the epoch so far.
         log: one row for every epoch that is done.
+        precision: that is computed in, which a run keeps on another machine too.
     """
 
     epoch: int = 0
@@ -54,6 +56,7 @@ class Progress:
     counts: Counts = field(default_factory=Counts)
     seconds: float = 0.0
     log: list[Row] = field(default_factory=list)
+    precision: str = "float32"
 
 
 def save_checkpoint(
@@ -145,6 +148,8 @@ def progress_of(content: Mapping[str, Any], objective: Objective) -> Progress:
         KeyError, TypeError, ValueError: if it holds none.
     """
     values = dict(content["progress"])
+    # When it was not noted, it was that of the config.
+    values.setdefault("precision", nested(content["config"])["run"].get("precision", "bfloat16"))
     if content["format"] == FORMAT:
         return Progress(**values | {"counts": Counts(**values["counts"])})
     counts = Counts(seen=values.pop("seen"))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["World", "joined_world", "usable_device"]
+__all__ = ["World", "joined_world", "usable_device", "usable_precision"]
 
 T = TypeVar("T")
 
@@ -151,3 +151,25 @@ def usable_device(device: str | torch.device | None = None) -> torch.device:
         raise ValueError(
             f"device must be one that PyTorch can use here; got {device!s} ({reason}). Use 'cpu'."
         ) from error
+
+
+def usable_precision(precision: str, device: torch.device) -> str:
+    """``"bfloat16"`` or ``"float32"``: what is meant by a precision on a device.
+
+    A GPU is asked, and so is a processor (AVX512-BF16 or AMX; measured: without, a step of ``c4_resnet18s_w16`` takes ten
+    times as long as in float32). Other devices compute in float32.
+
+    Args:
+        precision: these two words mean themselves, and ``"auto"`` what the device multiplies natively.
+        device: to compute on.
+    """
+    if precision != "auto":
+        return precision
+    native = False
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device.type == "cpu":
+        # Private, and so possibly absent: then the slower answer is the safe one.
+        asked = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
+        native = any(ask() for ask in asked if ask is not None)
+    return "bfloat16" if native else "float32"

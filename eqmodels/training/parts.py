@@ -220,7 +220,8 @@ class RunConfig:
     """How it is computed, and from which seed.
 
     Args:
-        precision: ``"bfloat16"`` runs the networks under autocast; weights are always float32.
+        precision: ``"bfloat16"`` runs the networks under autocast, ``"auto"`` only where the device multiplies such
+            numbers itself; elsewhere that is several times as slow as ``"float32"``. Weights are always float32.
         channels_last: memory format of images and filters.
         compile: run through torch.compile.
         seed: of weights, order, augmentation, labels, dropout and random colours, below 2**32.
@@ -230,7 +231,7 @@ class RunConfig:
         ValueError: if a value breaks its rule; the sentence names it.
     """
 
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     channels_last: bool = True
     compile: bool = False
     seed: int = 0

@@ -15,7 +15,7 @@ from eqmodels.data import Source
 from eqmodels.objectives import Batch, Objective, Purpose, Randomness, Term, generator_for, seed_dropout
 from eqmodels.training.checkpoint import Progress, read_checkpoint, restore, save_checkpoint
 from eqmodels.training.config import PretrainConfig
-from eqmodels.training.distributed import World
+from eqmodels.training.distributed import World, usable_precision
 from eqmodels.training.errors import TrainingError
 from eqmodels.training.images import label_marks, marks_of, preprocessing_of
 from eqmodels.training.learner import Learner, build_learner
@@ -65,7 +65,7 @@ class Pretraining:
             self.network = cast("nn.Module", torch.compile(self.network))
         groups = self.objective.param_groups(self.model.network)
         self.optimiser = create_optimiser(config.optimisation, groups)
-        self.progress = Progress()
+        self.progress = Progress(precision=usable_precision(config.run.precision, self.world.device))
 
     @property
     def objective(self) -> Objective:
@@ -93,7 +93,7 @@ class Pretraining:
 
     def terms(self, views: Any) -> dict[str, Term]:  # noqa: ANN401
         """The terms of the loss of views, or of a part of their rows."""
-        bf16 = self.config.run.precision == "bfloat16"
+        bf16 = self.progress.precision == "bfloat16"
         with torch.autocast(self.world.device.type, torch.bfloat16, enabled=bf16):
             terms: dict[str, Term] = self.network(views)
         return terms

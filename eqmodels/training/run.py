@@ -302,12 +302,13 @@ def load_unfinished(file: str | Path) -> Run:
     return Run(config, model.eval(), preprocessing, progress.log, {"unfinished": True, "epochs": progress.epoch})
 
 
-def provenance(data: Source, seconds: float, processes: int) -> dict[str, Any]:
-    """Where weights come from: data, versions, machine and duration."""
+def provenance(data: Source, seconds: float, processes: int, precision: str) -> dict[str, Any]:
+    """Where weights come from: data, versions, machine, duration, and what it was computed in."""
     return {
         "data": {"name": data.name, "images": len(data), "channels": data.channels, "classes": list(data.classes)},
         "seconds": round(seconds, 1),
         "processes": processes,
+        "precision": precision,
         "threads": torch.get_num_threads(),
         "machine": _processor(),
         "python": platform.python_version(),

@@ -15,7 +15,7 @@ __all__ = ["snapshot", "untrained"]
 def snapshot(training: Pretraining) -> Run:
     """The network in eval mode, with its objective and log; it is the pretraining's own, not a copy."""
     seconds = sum((row["seconds"] for row in training.progress.log), 0.0)
-    sources = provenance(training.data, seconds, training.world.size)
+    sources = provenance(training.data, seconds, training.world.size, training.progress.precision)
     model, log = training.model.eval(), training.progress.log
     return Run(training.config, model, training.preprocessing, log, sources)
 

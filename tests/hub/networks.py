@@ -42,7 +42,7 @@ def network(name: str = NAME, seed: int = 0) -> dict[str, bytes]:
             if value.dim() == 1:  # scales, shifts and statistics as after a training: all differ
                 value.uniform_(0.5, 1.5)
     row = {"epoch": 1, "loss": 1.25, "accuracy_rotation": 0.5}
-    run = Run(training.config, model, training.preprocessing, [row], provenance(data, 90.0, 1))
+    run = Run(training.config, model, training.preprocessing, [row], provenance(data, 90.0, 1, "float32"))
     with TemporaryDirectory() as place:
         folder = Path(place)
         save_run(folder, run)

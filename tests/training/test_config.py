@@ -26,6 +26,7 @@ CHANGED = PretrainConfig.of(
     head="mlp",
     head_hidden=64,
     head_dropout=0.5,
+    head_options={"depth": 2},
     turn="always",
     class_weight=-9.0,
     class_hidden=32,
@@ -288,7 +289,7 @@ BROKEN = [
         "FILE).",
     ),
     ({"schedule": "step"}, ValueError, "schedule must be one of cosine, multistep; got 'step'. Use 'cosine'."),
-    ({"precision": "half"}, ValueError, "precision must be one of float32, bfloat16; got 'half'. Use 'bfloat16'."),
+    ({"precision": "half"}, ValueError, "precision must be one of auto, float32, bfloat16; got 'half'. Use 'auto'."),
 ]
 
 

@@ -30,7 +30,7 @@ def saved(tmp_path, randomised):
             randomised(training.model).eval(),
             training.preprocessing,
             [row],
-            provenance(data, 1.5, 1),
+            provenance(data, 1.5, 1, "float32"),
         )
         assert save_run(tmp_path, run) == run.sha256
         return tmp_path, run, data
