@@ -4,17 +4,19 @@ from eqmodels.objectives.class_information import ClassInformation, class_inform
 from eqmodels.objectives.gradient import scale_gradient
 from eqmodels.objectives.losses import predicted, prediction_loss
 from eqmodels.objectives.network import Network
-from eqmodels.objectives.objective import Batch, Frozen, Objective, Term
+from eqmodels.objectives.objective import Batch, Objective, Term
 from eqmodels.objectives.prediction import Prediction, is_strict
 from eqmodels.objectives.randomness import Purpose, Randomness, generator_for, seed_dropout
 from eqmodels.objectives.registry import OBJECTIVES, create_objective, objective_options, register_objective
 from eqmodels.objectives.relative import RelativePrediction
+from eqmodels.objectives.teachers import Frozen, Moving
 
 __all__ = [
     "OBJECTIVES",
     "Batch",
     "ClassInformation",
     "Frozen",
+    "Moving",
     "Network",
     "Objective",
     "Prediction",
