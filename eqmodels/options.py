@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints, runtime_checkable
 
-from eqmodels.errors import UnknownNameError
+from eqmodels.errors import UnknownNameError, nearest_names
 
 __all__ = ["REQUIRED", "Option", "Suggested", "check_options", "documented", "options_of"]
 
@@ -36,6 +36,9 @@ class _Named(Protocol):
 
     def names(self) -> list[str]:
         """The names to choose from."""
+
+    def find(self, name: str) -> Any:  # noqa: ANN401 (each registry has its own)
+        """What has a name; raises an `UnknownNameError` if nothing has it here."""
 
 
 class _Required:
@@ -64,7 +67,7 @@ class Option:
         optional: whether None is a value.
         help: what its docstring says, without markup, in one line.
         suggestions: words that it may be, beside others.
-        registered: whether the choices are those of a registry, which an import can add to.
+        registry: what the choices are registered in, which an import can add to; None for other choices.
     """
 
     name: str
@@ -74,24 +77,27 @@ class Option:
     optional: bool
     help: str
     suggestions: tuple[str, ...] = ()
-    registered: bool = False
+    registry: _Named | None = None
 
     def check(self, value: Any) -> None:  # noqa: ANN401 (anything may be given)
         """Refuses a value of another type, or that is none of the choices.
 
         Raises:
             TypeError: if the type is another.
-            ValueError: if there are choices, and it is none of them; `UnknownNameError` if they are a registry's.
+            ValueError: if there are choices, and it is none of them; `UnknownNameError` if they are a registry's, or
+                another distribution has the name and may not be imported here.
         """
         if value is None and self.optional:
             return
         way_out = "" if self.default is REQUIRED else f" Use {self.default!r}."
-        if self.choices and value not in self.choices and self.registered:
-            nearest = difflib.get_close_matches(str(value)[:200], self.choices, n=1) or [self.default]
+        if self.choices and value not in self.choices and self.registry:
+            nearest = nearest_names(str(value), self.choices, 1) or [self.default]
             way_out = f" Use {nearest[0]!r}, or import the file that registers it (--import FILE)."
         if self.choices and value not in self.choices:
-            kind = UnknownNameError if self.registered and isinstance(value, str) else ValueError
+            kind = UnknownNameError if self.registry and isinstance(value, str) else ValueError
             raise kind(f"{self.name} must be one of {', '.join(map(str, self.choices))}; got {value!r}.{way_out}")
+        if self.registry:
+            self.registry.find(value)  # now, while it is known whether the name stands in a file
         if self.kinds and not _is_of(value, self.kinds):
             words = " or ".join(_WORDS[kind] for kind in self.kinds)
             raise TypeError(f"{self.name} must be {words}; got {value!r}.{way_out}")
@@ -136,7 +142,7 @@ def options_of(target: Callable[..., Any], *, without: Collection[str] = ()) -> 
             optional or default is None,
             texts.get(parameter.name, ""),
             _suggestions(hint),
-            registered=any(isinstance(note, _Named) for note in _notes(hint)),
+            registry=next((note for note in _notes(hint) if isinstance(note, _Named)), None),
         )
     return found
 

@@ -8,8 +8,8 @@ a file does.
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,7 +17,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
-from eqmodels.errors import UnknownNameError
+from eqmodels.errors import UnknownNameError, nearest_names
 
 __all__ = ["Registry", "UnknownNameError", "check_free", "could_be_registered", "without_imports"]
 
@@ -25,17 +25,29 @@ T = TypeVar("T", bound=Callable[..., Any])
 R = TypeVar("R", bound=Callable[..., Any])
 
 
-_MAY_IMPORT: ContextVar[bool] = ContextVar("may_import", default=True)
+_TYPED: ContextVar[tuple[str, ...] | None] = ContextVar("typed", default=None)
+"""The words whose names may cause an import; None for all names."""
 
 
 @contextmanager
-def without_imports() -> Iterator[None]:
-    """A context in which no name causes an import, whatever it is looked up for: for all names that stand in a file."""
-    token = _MAY_IMPORT.set(False)
+def without_imports(*typed: str) -> Iterator[None]:
+    """A context in which no name causes an import, whatever it is looked up for: for all names that stand in a file.
+
+    Args:
+        *typed: words that a person passed beside the file. What they name may be imported: ``"c4_puzzle_w8"`` names
+            ``puzzle``, and ``"rotation+puzzle"`` too.
+    """
+    token = _TYPED.set(typed)
     try:
         yield
     finally:
-        _MAY_IMPORT.reset(token)
+        _TYPED.reset(token)
+
+
+def _may_import(name: str) -> bool:
+    """Whether a module may be imported for a name here."""
+    typed, whole = _TYPED.get(), re.compile(rf"(?:.*[_+])?{re.escape(name)}(?:[_+0-9].*)?")
+    return typed is None or any(whole.fullmatch(word) for word in typed)
 
 
 def could_be_registered(name: object) -> bool:
@@ -130,7 +142,7 @@ class Registry(Generic[T]):
         if not isinstance(name, str):
             raise TypeError(f"{self.option} must be a name, such as {self._example()!r}; got {name!r}.")
         if name not in self._found and (plugin := self._plugins().get(name)) is not None:
-            if not (plugins and _MAY_IMPORT.get()):
+            if not (plugins and _may_import(name)):
                 raise UnknownNameError(
                     f"the {self.kind} {name!r} is of the distribution {_distribution(plugin)}, and no file of weights "
                     f"or config causes an import. Import {plugin.module} first (--import {plugin.module})."
@@ -153,8 +165,8 @@ class Registry(Generic[T]):
         )
 
     def nearest(self, name: str, count: int = 3) -> list[str]:
-        """The names that are spelled most like a word, the most similar first; the first name if none is."""
-        return difflib.get_close_matches(name[:200], self.names(), n=count) or self.names()[:1]
+        """The names that begin with a word or are spelled most like it, see `nearest_names`; else the first name."""
+        return nearest_names(name, self.names(), count) or self.names()[:1]
 
     def __contains__(self, name: object) -> bool:
         return name in self._found or name in self._plugins()

@@ -7,6 +7,8 @@ Source: Chen et al. 2020, arXiv 2002.05709.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,7 +17,7 @@ from eqmodels import Backbone
 from eqmodels.fields import Scalars
 from eqmodels.heads import MLPHead
 from eqmodels.objectives import Batch, Network, Objective, Purpose, Randomness, Term, predicted, register_objective
-from eqmodels.transforms import create_augmentation
+from eqmodels.transforms import AUGMENTATIONS, create_augmentation
 
 
 @register_objective("contrastive")
@@ -35,7 +37,7 @@ class Contrastive(Objective):
         backbone: Backbone,
         num_classes: int = 0,  # noqa: ARG002
         *,
-        augment: str = "simclr",
+        augment: Annotated[str, AUGMENTATIONS] = "simclr",
         temperature: float = 0.2,
         width: int = 64,
     ) -> None:

@@ -68,6 +68,15 @@ def test_an_unknown_name_gets_the_nearest_ones(losses, typed, nearest):
     assert isinstance(error.value, ValueError)
 
 
+def test_names_that_begin_with_what_was_typed_come_first():
+    registry = Registry("task")
+    for name in ("blur", "rotation", "rotation_fine", "rat"):
+        registry.register(name)(lambda: None)
+    assert registry.nearest("rot")[:2] == ["rotation", "rotation_fine"]
+    assert registry.nearest("rotatoin")[0] == "rotation"
+    assert registry.nearest("") == ["blur"]
+
+
 def test_a_name_of_a_megabyte_is_not_repeated(losses):
     with pytest.raises(UnknownNameError) as error:
         losses.find("x" * 10**6)

@@ -9,11 +9,12 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from eqmodels.options import REQUIRED, Option
+from eqmodels.registry import without_imports
 from eqmodels.training import PretrainConfig, Run, pretrain
 from eqmodels.training.config import config_options, flat_fields
 from eqmodels.training.formats import nested
@@ -60,8 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: may say in `typed` what was typed; the options are those of the model, objective, data and optimiser
             named there or in the recipe named there.
     """
-    chosen = _chosen(getattr(parser, "typed", []))
-    options = config_options(chosen)
+    typed, of_recipe = _chosen(getattr(parser, "typed", []))
+    with _imports_of(typed, recipe=bool(of_recipe)):
+        options = _spoken(flat_fields(), lambda: config_options({**of_recipe, **typed}))
     for part, title in TITLES.items():
         group = parser.add_argument_group(title)
         for name, (owner, _, option) in flat_fields().items():
@@ -79,12 +81,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(names=(*flat_fields(), *(name for part in options.values() for name in part)))
 
 
-def _chosen(typed: Iterable[str]) -> dict[str, Any]:
-    """The names that further options depend on: those of the recipe, if one is named, and those typed."""
+def _imports_of(typed: Mapping[str, Any], *, recipe: bool) -> AbstractContextManager[None]:
+    """A context in which, of names beside those of a recipe, only what was typed may cause an import."""
+    words = [value for value in typed.values() if isinstance(value, str)]
+    return without_imports(*words) if recipe else nullcontext()
+
+
+def _chosen(typed: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The names that further options depend on: those typed, and those of the recipe, if one is named."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for name in (*NAMED, "recipe"):
         first.add_argument(f"--{name}")
     found: dict[str, Any] = {}
+    of_recipe: dict[str, Any] = {}
     with suppress(argparse.ArgumentError):  # the parser proper says what is wrong
         values = vars(first.parse_known_args(list(typed))[0])
         recipe = values.pop("recipe")
@@ -93,8 +102,8 @@ def _chosen(typed: Iterable[str]) -> dict[str, Any]:
             parts = nested(json.loads(Path(recipe).read_text("utf-8"))) if recipe else {}
             named = {part: values["name"] for part, values in parts.items() if "name" in values}
             named |= {key: value for values in parts.values() for key, value in values.items() if key in NAMED}
-            found = named | {k: v for k, v in parts.get("model", {}).get("options", {}).items() if k in NAMED} | found
-    return found
+            of_recipe = named | {k: v for k, v in parts.get("model", {}).get("options", {}).items() if k in NAMED}
+    return found, of_recipe
 
 
 def _add(group: argparse._ArgumentGroup, name: str, option: Option) -> None:
@@ -140,17 +149,18 @@ def run(arguments: argparse.Namespace) -> int:
     """
     config = config_of(arguments)
     folder = arguments.folder or Path("runs") / run_name(config)
-    result: Run = _spoken(
-        arguments.names,
-        lambda: pretrain(
-            config,
-            folder,
-            root=arguments.root,
-            device=arguments.device,
-            tensorboard=arguments.tensorboard,
-            quiet=arguments.quiet or arguments.json,
-        ),
-    )
+    with _imports_of(_given(arguments), recipe=arguments.recipe is not None):
+        result: Run = _spoken(
+            arguments.names,
+            lambda: pretrain(
+                config,
+                folder,
+                root=arguments.root,
+                device=arguments.device,
+                tensorboard=arguments.tensorboard,
+                quiet=arguments.quiet or arguments.json,
+            ),
+        )
     if int(os.environ.get("RANK", "0")) == 0:
         print(
             json.dumps(summary(result, folder), indent=2)
@@ -167,9 +177,14 @@ def config_of(arguments: argparse.Namespace) -> PretrainConfig:
         ValueError: if the recipe cannot be read, or a value breaks its rule.
     """
     base = _recipe(arguments.recipe) if arguments.recipe else None
-    given = {name: value for name in arguments.names if (value := getattr(arguments, name)) is not None}
+    given = _given(arguments)
     config: PretrainConfig = _spoken(arguments.names, lambda: PretrainConfig.of(base, **given))
     return config
+
+
+def _given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The values of the config that were typed."""
+    return {name: value for name in arguments.names if (value := getattr(arguments, name)) is not None}
 
 
 def _recipe(file: Path) -> Mapping[str, Any]:

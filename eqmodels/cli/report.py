@@ -9,6 +9,7 @@ import re
 import torch
 
 from eqmodels.backbones import create_model
+from eqmodels.backbones.memory import within_memory
 from eqmodels.evaluation import equivariance_report, plot_equivariance
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
@@ -37,10 +38,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises:
         ValueError: if the model or the group is unknown.
+        EqmodelsError: if the model does not fit into the memory.
         ModuleNotFoundError: if a picture is asked for and matplotlib is not installed.
     """
     torch.manual_seed(arguments.seed)
-    model = create_model(arguments.name)
+    with within_memory(arguments.name):
+        model = create_model(arguments.name)
     group = arguments.group or (model.group if model.group.order > 1 else "c4")
     report = equivariance_report(model, size=arguments.size, group=group, seed=arguments.seed, name=arguments.name)
     print(json.dumps(report.to_dict(), indent=2) if arguments.json else report)

@@ -143,8 +143,8 @@ def _purpose(run: Run) -> str:
 def _summary(architecture: str, group: PlanarGroup, purpose: str) -> str:
     if group.order == 1:
         return (
-            f"A standard ResNet (`{architecture}`), {purpose}: the twin with which the equivariant networks of the same "
-            "name are compared."
+            f"A standard ResNet (`{architecture}`), {purpose}: the twin with which the equivariant networks of the "
+            "same name are compared."
         )
     moves = exact_moves(group)
     if len(group.exact_elements) == group.order:

@@ -2,10 +2,11 @@
 
 from eqmodels.objectives.class_information import ClassInformation, class_information_loss
 from eqmodels.objectives.distil import Distil, distillation_divergence
+from eqmodels.objectives.frozen import Frozen, Moving
 from eqmodels.objectives.gradient import scale_gradient
 from eqmodels.objectives.losses import predicted, prediction_loss
 from eqmodels.objectives.network import Network
-from eqmodels.objectives.objective import Batch, Frozen, Objective, Term
+from eqmodels.objectives.objective import Batch, Objective, Term
 from eqmodels.objectives.prediction import Prediction, is_strict
 from eqmodels.objectives.randomness import Purpose, Randomness, generator_for, seed_dropout
 from eqmodels.objectives.registry import OBJECTIVES, create_objective, objective_options, register_objective
@@ -19,6 +20,7 @@ __all__ = [
     "ClassInformation",
     "Distil",
     "Frozen",
+    "Moving",
     "Network",
     "Objective",
     "Prediction",

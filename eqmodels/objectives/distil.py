@@ -31,9 +31,10 @@ from eqmodels.checks import check_count
 from eqmodels.data import Source
 from eqmodels.fields import Regular
 from eqmodels.heads import create_head
+from eqmodels.objectives.frozen import Frozen
 from eqmodels.objectives.losses import predicted, prediction_loss
 from eqmodels.objectives.network import Network
-from eqmodels.objectives.objective import Batch, Frozen, Objective, Term
+from eqmodels.objectives.objective import Batch, Objective, Term
 from eqmodels.objectives.randomness import Purpose, Randomness
 from eqmodels.objectives.registry import register_objective
 from eqmodels.objectives.teachers import TEACHERS, create_teacher

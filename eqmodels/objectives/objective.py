@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float, Int
@@ -15,7 +14,7 @@ from eqmodels.data import Source
 from eqmodels.objectives.network import Network
 from eqmodels.objectives.randomness import Randomness
 
-__all__ = ["Batch", "Frozen", "Objective", "Term"]
+__all__ = ["Batch", "Objective", "Term"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +66,8 @@ class Objective(nn.Module, ABC):
     encoder that is pretrained (asked for its group and width; it must not become a child of the objective), the number
     of classes of the images (0 if unknown), and options with defaults, documented under ``Args:``, which configs and
     the command line take. Modules that learn with the backbone are its children; their state is saved beside the
-    backbone's. It must be buildable on the device ``meta``.
+    backbone's. A teacher that stays as it was built is kept in `Frozen`, one that moves in `Moving`. It must be
+    buildable on the device ``meta``.
 
     Attributes:
         uses_labels: whether batches are to hold the classes of their images.
@@ -138,7 +138,7 @@ class Objective(nn.Module, ABC):
         return [{"params": [parameter for parameter in every if parameter.requires_grad]}]
 
     def after_step(self, network: Network) -> None:
-        """Called after every step of the optimiser, such as to move a teacher after the network.
+        """Called after every step of the optimiser, such as to move a teacher, a `Moving`, after the network.
 
         Args:
             network: the network that learned.
@@ -148,34 +148,3 @@ class Objective(nn.Module, ABC):
     def pose(self) -> nn.Module | None:
         """What predicts the pose of regular features, for canonical ones: a logit an element of the group."""
         return None
-
-
-class Frozen(nn.Module):
-    """A network that never learns: in eval mode for ever, without gradients, and in no checkpoint and no file.
-
-    It has no parameters, children or state of its own for optimisers, replicas and state dicts to find, and still goes
-    where its parent goes (``.to(device)``).
-
-    Args:
-        module: the network; its parameters are frozen.
-    """
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        # In a tuple, where nothing looks for children.
-        self._held = (module.eval().requires_grad_(False),)
-
-    @property
-    def module(self) -> nn.Module:
-        """The network itself."""
-        return self._held[0]
-
-    @torch.no_grad()
-    def forward(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
-        """What the network makes of its arguments."""
-        return self.module(*arguments, **options)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Frozen:
-        self.module._apply(fn, recurse)
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        return self

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from eqmodels.data import at_most, balanced_subset, load_data
 from eqmodels.measures import Estimate
+from eqmodels.registry import without_imports
 from eqmodels.storage import StorageError, prepare_folder, write_atomically
 from eqmodels.studies.calibration import Calibration, calibrate
 from eqmodels.studies.measure import StudyData, measure_cell
@@ -105,12 +106,14 @@ def read_study(folder: str | Path) -> SynergyStudy:
     """
     folder = Path(folder)
     try:
-        plan = SynergyPlan.from_dict(json.loads((folder / PLAN).read_text()))
+        with without_imports():
+            plan = SynergyPlan.from_dict(json.loads((folder / PLAN).read_text()))
+            cells = plan.cells()
     except (OSError, ValueError, TypeError) as error:
         raise StorageError(
             f"{folder} holds no study of synergy ({error}). Run one into it: eqmodels synergy --folder {folder}."
         ) from None
-    found = {cell: result for cell in plan.cells() if (result := read_result(folder, cell)) is not None}
+    found = {cell: result for cell in cells if (result := read_result(folder, cell)) is not None}
     return SynergyStudy(plan, found, _read_calibration(folder))
 
 

@@ -20,7 +20,7 @@ from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import TrainingError, foreign_run
 from eqmodels.training.formats import nested
 from eqmodels.training.images import differing_images
-from eqmodels.training.learner import Learner
+from eqmodels.training.learner import Learner, load_moving_state, moving_state
 from eqmodels.training.log import Row
 from eqmodels.training.terms import Counts
 
@@ -67,14 +67,16 @@ def save_checkpoint(
     model: Learner,
     optimiser: torch.optim.Optimizer,
 ) -> None:
-    """Writes weights, optimiser, progress, random state, config and what identifies the images, atomically.
+    """Writes weights, teachers that move, optimiser, progress, random state, config and what identifies the images, atomically.
 
     Raises:
         TrainingError: if a weight or a running statistic is no finite number, or the file cannot be written; the last
             checkpoint is then intact.
     """
     state: dict[str, Tensor] = model.state_dict()
-    if ruined := [name for name, value in state.items() if not value.isfinite().all()]:
+    teachers = moving_state(model.objective)
+    every = state | {f"{place}.{name}": value for place, its in teachers.items() for name, value in its.items()}
+    if ruined := [name for name, value in every.items() if not value.isfinite().all()]:
         raise TrainingError(
             f"{ruined[0]} and {len(ruined) - 1} other tensors of the network are no finite numbers any more, and were "
             "not saved; the last checkpoint is from before. Start again in another folder with a lower learning_rate, "
@@ -87,6 +89,7 @@ def save_checkpoint(
         "images": dict(images),
         "progress": vars(progress) | {"counts": vars(progress.counts)},
         "model": state,
+        "teachers": teachers,
         "optimiser": optimiser.state_dict(),
         # What is random in a run is a function of the seed and of the progress; this is for what else draws numbers.
         "random_state": torch.get_rng_state(),
@@ -171,6 +174,7 @@ def restore(content: Mapping[str, Any], model: Learner, optimiser: torch.optim.O
     """
     try:
         model.load_state_dict(content["model"])
+        load_moving_state(model.objective, content.get("teachers", {}))  # of before there were any
         optimiser.load_state_dict(_optimiser_state(content, optimiser))
         torch.set_rng_state(content["random_state"])
         return progress_of(content, model.objective)

@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from eqmodels.objectives import OBJECTIVES, objective_options
+from eqmodels.objectives import objective_options
 from eqmodels.options import Option, options_of
 from eqmodels.registry import without_imports
-from eqmodels.training.formats import FORMAT, nested
+from eqmodels.training.formats import FORMAT, nested, unknown_key
 from eqmodels.training.models import model_options
-from eqmodels.training.optimisers import OPTIMISERS, optimiser_options
+from eqmodels.training.optimisers import optimiser_options
 from eqmodels.training.parts import (
     DataConfig,
     ModelConfig,
@@ -86,11 +86,9 @@ class PretrainConfig:
             TypeError: if nothing has such a name (gives the nearest), or a value is of a wrong type.
             ValueError: if a value breaks its rule, a name is unknown, or several parts have an option of the name.
         """
-        for name, registry in (("objective", OBJECTIVES), ("optimiser", OPTIMISERS)):
-            if name in values:
-                registry.find(values[name])
-        # What stands in a file causes no import; what somebody passed has been looked up by now.
-        with contextlib.nullcontext() if base is None else without_imports():
+        # What stands in a file causes no import; what somebody passed may.
+        passed = [value for value in values.values() if isinstance(value, str)]
+        with contextlib.nullcontext() if base is None else without_imports(*passed):
             return _built(_merged({part: {} for part in PART_TYPES} if base is None else nested(base), values))
 
     def replaced(self, **values: Any) -> PretrainConfig:  # noqa: ANN401
@@ -209,6 +207,6 @@ def _built(parts: Mapping[str, Mapping[str, Any]]) -> PretrainConfig:
     for part, kind in PART_TYPES.items():
         known = [one.name for one in fields(kind)]
         if unknown := sorted(set(parts[part]) - set(known)):
-            raise TypeError(f"the {part} of a pretraining config has no {unknown[0]!r}; it has {', '.join(known)}.")
+            raise TypeError(unknown_key(f"the {part} of a pretraining config", unknown[0], known))
         built[part] = kind(**parts[part])
     return PretrainConfig(**built)

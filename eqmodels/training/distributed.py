@@ -156,8 +156,8 @@ def usable_device(device: str | torch.device | None = None) -> torch.device:
 def usable_precision(precision: str, device: torch.device) -> str:
     """``"bfloat16"`` or ``"float32"``: what is meant by a precision on a device.
 
-    A GPU is asked, and so is a processor (AVX512-BF16 or AMX; measured: without, a step of ``c4_resnet18s_w16`` takes ten
-    times as long as in float32). Other devices compute in float32.
+    A GPU is asked, and so is a processor (AVX512-BF16 or AMX; without, a step of ``c4_resnet18s_w16`` took ten times as
+    long as in float32). Other devices compute in float32.
 
     Args:
         precision: these two words mean themselves, and ``"auto"`` what the device multiplies natively.

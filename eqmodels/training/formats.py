@@ -6,12 +6,13 @@ among them. In it ``resnet18`` (34, 50) meant the network with the small stem, w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eqmodels.backbones.names import current_name
+from eqmodels.errors import nearest_names
 
-__all__ = ["FORMAT", "PARTS", "nested"]
+__all__ = ["FORMAT", "PARTS", "nested", "unknown_key"]
 
 FORMAT = 2
 """Of the configs that are written."""
@@ -71,18 +72,34 @@ def nested(content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
     Raises:
         ValueError: if the format is another, or a name is unknown.
-        TypeError: if a part is no object of names and values.
+        TypeError: if the config, or a part of it, is no object of names and values.
     """
+    if not isinstance(content, Mapping):
+        raise TypeError(
+            f"a pretraining config must be an object of names and values; got {str(content)[:80]!r} "
+            f"({type(content).__name__}). Pass what json.loads makes of the file, for instance {{'epochs': 5}}."
+        )
     if "format" not in content:
         return _of_flat(content)
-    if content["format"] != FORMAT or isinstance(content["format"], bool):
+    found = content["format"]
+    if found != FORMAT or isinstance(found, bool):
+        is_number = isinstance(found, int) and not isinstance(found, bool)
+        shown = str(found)[:40] if is_number else f"{str(found)[:40]!r} ({type(found).__name__})"
+        way_out = "Update eqmodels" if is_number else f"Write the number, {FORMAT}"
         raise ValueError(
-            f"a pretraining config is of format 1 (flat) or {FORMAT}; got {str(content['format'])[:40]}. Update "
-            "eqmodels, or leave format out of a flat one."
+            f"a pretraining config is of format 1 (flat) or {FORMAT}; got {shown}. {way_out}, or leave format out of "
+            "a flat one."
         )
-    if unknown := sorted(set(content) - {"format", *PARTS}):
-        raise ValueError(f"a pretraining config has no {unknown[0]!r}; it has {', '.join(PARTS)}.")
+    if unknown := sorted(set(content) - {"format", *PARTS}, key=str):
+        raise ValueError(unknown_key("a pretraining config", unknown[0], PARTS))
     return {part: _part(part, content.get(part, {})) for part in PARTS}
+
+
+def unknown_key(whole: str, name: object, known: Sequence[str]) -> str:
+    """The sentence about a name that a config, or a part of one, does not have."""
+    nearest = nearest_names(str(name), known, 1)
+    way_out = f"Use {nearest[0]!r}, or drop it." if nearest else "Drop it."
+    return f"{whole} has no {str(name)[:60]!r}; it has {', '.join(known)}. {way_out}"
 
 
 def _part(part: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 (anything may stand in a file)
@@ -104,8 +121,8 @@ def _part(part: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 (anything ma
 def _of_flat(content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The parts of a config of format 1."""
     known = {"model", "data", *(name for names in (*_OPTIONS.values(), *_FIELDS.values()) for name in names)}
-    if unknown := sorted(set(content) - known):
-        raise ValueError(f"a pretraining config has no {unknown[0]!r}; it has {', '.join(sorted(known))}.")
+    if unknown := sorted(set(content) - known, key=str):
+        raise ValueError(unknown_key("a pretraining config", unknown[0], sorted(known)))
     parts: dict[str, dict[str, Any]] = {part: {"options": {}} if part != "run" else {} for part in PARTS}
     name = content.get("model", _OLD_DEFAULTS["model"])
     parts["model"]["name"] = current_name(name) if isinstance(name, str) else name

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels.backbones import Backbone, create_model
-from eqmodels.objectives import Network, Objective, Term, create_objective
+from eqmodels.objectives import Moving, Network, Objective, Term, create_objective
 from eqmodels.training.config import PretrainConfig
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["Learner", "build_learner"]
+__all__ = ["Learner", "build_learner", "load_moving_state", "moving_state"]
 
 
 class Learner(nn.Module):
@@ -35,7 +35,7 @@ class Learner(nn.Module):
         if "backbone" in dict(objective.named_children()):
             raise ValueError(
                 f"{type(objective).__name__} must have no child called 'backbone', as the network's is; got one. Use "
-                "the network that loss is given, and keep teachers in Frozen under another name."
+                "the network that loss is given, and keep teachers in Frozen or Moving under another name."
             )
         self.network, self.objective = network, objective
 
@@ -60,6 +60,28 @@ class Learner(nn.Module):
         """
         own = {_own(name): value for name, value in state.items()}
         return super().load_state_dict(own, strict=strict, assign=assign)
+
+
+def moving_state(objective: Objective) -> dict[str, dict[str, Tensor]]:
+    """The state of each teacher of an objective that moves, by its place in it: what checkpoints add to the model."""
+    return {name: teacher.module.state_dict() for name, teacher in _moving(objective).items()}
+
+
+def load_moving_state(objective: Objective, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Puts the teachers of an objective that move where `moving_state` had them.
+
+    Raises:
+        RuntimeError: if it is that of other teachers.
+    """
+    teachers = _moving(objective)
+    if odd := sorted(teachers.keys() ^ state.keys()):
+        raise RuntimeError(f"the teacher {odd[0]} is {'not in it' if odd[0] in teachers else 'in it alone'}")
+    for name, teacher in teachers.items():
+        teacher.module.load_state_dict(state[name])
+
+
+def _moving(objective: Objective) -> dict[str, Moving]:
+    return {name: module for name, module in objective.named_modules() if isinstance(module, Moving)}
 
 
 def _written(name: str) -> str:

@@ -64,7 +64,7 @@ def pretrain(
             intact.
         TrainingError: if the loss is no number, or a file belongs to another run; so is it then. Before the first step,
             if the run could not be saved when it is done.
-        ValueError: if the config does not fit the data, or a name in it is unknown.
+        ValueError: if the config does not fit the data, or a name in it is unknown; nothing is written then.
         ModuleNotFoundError: if TensorBoard is asked for and not installed.
     """
     folder = Path(folder)
@@ -82,6 +82,7 @@ def pretrain(
         with world.one_first():
             images = training_images(config, root) if data is None else data
         run = Pretraining(config, images, world)
+        run.check_views()
         world.from_writer(lambda: check_savable(snapshot(run)))
         if not run.resume(folder):
             run.save(folder)

@@ -70,7 +70,7 @@ class ModelConfig:
         options: of the backbone, beside its name; those at their default are left out.
 
     Raises:
-        TypeError: if it has no such option (gives the nearest), or a value is of another type.
+        TypeError: if the name is no string, it has no such option (gives the nearest), or a value is of another type.
         ValueError: if the name is unknown (gives the nearest), or a value is none of the choices.
     """
 
@@ -78,6 +78,10 @@ class ModelConfig:
     options: Mapping[str, Any] = field(default_factory=Options)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise TypeError(
+                f"model must be a name, such as 'c4_resnet18s_w16'; got {self.name!r}. list_models() gives all names."
+            )
         known = model_options(self.name, backend=self.options.get("backend"))
         given = check_options(known, self.options, subject=f"model {self.name!r}")
         own = {name: value for name, value in given.items() if value != known[name].default}

@@ -11,6 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from eqmodels.backbones.memory import within_memory
 from eqmodels.data import Source
 from eqmodels.objectives import Batch, Objective, Purpose, Randomness, Term, generator_for, seed_dropout
 from eqmodels.training.checkpoint import Progress, read_checkpoint, restore, save_checkpoint
@@ -52,12 +53,14 @@ class Pretraining:
         check_batches(config.optimisation, data, self.world)
         self.preprocessing = preprocessing_of(config, data)
         torch.manual_seed(config.run.seed)
-        model = build_learner(config, self.preprocessing, len(data.classes))
+        with within_memory(config.model.name):
+            model = build_learner(config, self.preprocessing, len(data.classes))
         model.objective.check(data)
         check_norms(config.model.name, model)
         check_statistics(config.model.name, model.backbone, data, config.optimisation, self.world)
         memory_format = torch.channels_last if config.run.channels_last else torch.contiguous_format
-        self.model: Learner = model.to(self.world.device).to(memory_format=memory_format)
+        with within_memory(config.model.name):
+            self.model: Learner = model.to(self.world.device).to(memory_format=memory_format)
         if self.world.shares_statistics:
             self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)
         self.network = self.world.replicate(self.model)
@@ -90,6 +93,17 @@ class Pretraining:
         images = self.data.pixels(chosen).to(self.world.device)
         labels = self.data.labels[chosen] if self.objective.uses_labels else None
         return self.objective.views(Batch(images, labels, size, rows), Randomness(seed, (epoch, step), self.world.rank))
+
+    def check_views(self) -> None:
+        """Makes the views of the first step, so that images that the objective cannot take are refused before it.
+
+        What it draws beside its generators is given back.
+
+        Raises:
+            ValueError: if the augmentation or the task does not take the images, or whatever the objective raises.
+        """
+        with torch.random.fork_rng():
+            self.views(0, 0)
 
     def terms(self, views: Any) -> dict[str, Term]:  # noqa: ANN401
         """The terms of the loss of views, or of a part of their rows."""

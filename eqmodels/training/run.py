@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from eqmodels.backbones import Backbone
-from eqmodels.backbones.describe import check_description, describe_network, preprocessing_from
+from eqmodels.backbones.describe import check_bounds, check_description, describe_network, preprocessing_from
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.golden import check_golden, golden_features
+from eqmodels.backbones.registry import resolve
 from eqmodels.data import Source
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.objectives import ClassInformation, Objective, Prediction
@@ -27,6 +28,7 @@ from eqmodels.storage import (
     check_layout,
     fault_of,
     pack_weights,
+    printable,
     read_layout,
     read_weights,
     reason_of,
@@ -38,7 +40,7 @@ from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import NoRunError, TrainingError
 from eqmodels.training.formats import nested
 from eqmodels.training.images import marks_of
-from eqmodels.training.learner import Learner, build_learner
+from eqmodels.training.learner import Learner, build_learner, load_moving_state
 from eqmodels.training.log import Row
 from eqmodels.training.parts import ModelConfig
 from eqmodels.transforms import Preprocessing
@@ -264,9 +266,20 @@ def _described(folder: Path, content: Mapping[str, Any]) -> Run:
 
 
 def _learner(config: PretrainConfig, preprocessing: Preprocessing, sources: Mapping[str, Any]) -> Learner:
-    """The model of a run with random weights. Nothing is imported for it, whatever a file names."""
+    """The model of a run's file with random weights, see `_built`."""
+    return _built(config, preprocessing, _num_classes(sources))
+
+
+def _built(config: PretrainConfig, preprocessing: Preprocessing, num_classes: int) -> Learner:
+    """The model that a file describes, with random weights. Nothing is imported for it, whatever the file names.
+
+    Raises:
+        ValueError: if it is too large for a file, see `check_bounds`, or cannot be built.
+    """
     with without_imports():
-        return build_learner(config, preprocessing, _num_classes(sources))
+        name, _ = resolve(config.model.name)
+        check_bounds(name, {**config.model.options, "in_chans": len(preprocessing.mean)})
+        return build_learner(config, preprocessing, num_classes)
 
 
 def _num_classes(sources: Mapping[str, Any]) -> int:
@@ -285,21 +298,46 @@ def load_unfinished(file: str | Path) -> Run:
     """The network of a checkpoint, of a run that is not done or was stopped, in eval mode on the CPU.
 
     Raises:
-        TrainingError: if the file is no checkpoint, is damaged or does not say how images are normalised.
+        TrainingError: if the file is no checkpoint, is damaged, does not say how images are normalised, or holds other
+            tensors than the network that it describes; nothing large is built then. If it names what is not registered
+            here, as nothing is imported because of a file.
     """
     content, config = open_checkpoint(Path(file))
     try:
         preprocessing = preprocessing_from(content["images"])
         if preprocessing is None:
             raise ValueError("it does not say how images are normalised")
-        model = build_learner(config, preprocessing, content["images"].get("classes", 0))
+        classes = content["images"].get("classes", 0)
+        with torch.device("meta"):
+            _check_tensors(content["model"], _built(config, preprocessing, classes).state_dict())
+        model = _built(config, preprocessing, classes)
         model.load_state_dict(content["model"])
+        load_moving_state(model.objective, content.get("teachers", {}))
         progress = progress_of(content, model.objective)
     except (KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise TrainingError(
             f"{file} cannot be loaded ({reason_of(error)}). Let its run go on to the end first."
         ) from error
     return Run(config, model.eval(), preprocessing, progress.log, {"unfinished": True, "epochs": progress.epoch})
+
+
+def _check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Refuses tensors of other names and shapes than a network has, before it is built.
+
+    Args:
+        found: those of a checkpoint.
+        expected: those of the network, on the device ``meta``.
+
+    Raises:
+        ValueError: if they differ, or a tensor says that it is larger than what the file holds of it.
+    """
+    shapes, own = ({name: tuple(value.shape) for name, value in state.items()} for state in (found, expected))
+    if odd := [name for name in {**own, **shapes} if own.get(name) != shapes.get(name)]:
+        there, here = shapes.get(odd[0], "nothing"), own.get(odd[0], "nothing")
+        raise ValueError(f"{printable(odd[0])} is {there} in it, and {here} in the network that it describes")
+    for name, value in found.items():
+        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise ValueError(f"it holds less of {name} than its shape, {shapes[name]}, says")
 
 
 def provenance(data: Source, seconds: float, processes: int, precision: str) -> dict[str, Any]:

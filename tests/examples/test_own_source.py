@@ -106,6 +106,17 @@ def test_pretraining_on_it_gives_the_weights_of_pretraining_in_memory(example, r
     assert run.provenance["data"]["images"] == 32
 
 
+def test_frames_that_the_augmentation_does_not_take_are_refused_before_anything_is_written(example, tmp_path):
+    for split in COUNTS:
+        np.save(tmp_path / f"{split}.npy", np.random.default_rng(0).integers(0, 256, (40, 2, 12, 12), np.uint8))
+    config = PretrainConfig.of(model="c4_resnet18s_w4", data="frames", batch_size=8, epochs=1, head_hidden=8)
+    with pytest.raises(ValueError, match="channels"):
+        pretrain(config, tmp_path / "run", root=tmp_path, quiet=True)
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+    run = pretrain(config.replaced(augment="crop_flip"), tmp_path / "run", root=tmp_path, quiet=True)
+    assert run.backbone.in_chans == 2
+
+
 def test_the_command_line_pretrains_on_it_with_its_option(recording, tmp_path):
     options = ["--every", "2", "--model", "c4_resnet18s_w4", "--batch-size", "8", "--epochs", "1", "--quiet"]
     command = [sys.executable, "-m", "eqmodels", "pretrain", "--import", str(FILE), "--data", "frames", *options]

@@ -164,10 +164,45 @@ def test_a_file_causes_no_import_and_no_unknown_format():
         PretrainConfig.from_dict({"format": 2, "lr": 0.1})
     with pytest.raises(TypeError, match=r"^the run of a pretraining config has no 'lr'; it has precision, channels_la"):
         PretrainConfig.from_dict({"format": 2, "run": {"lr": 0.1}})
+    with pytest.raises(
+        ValueError, match=r" of format 1 \(flat\) or 2; got '2' \(str\)\. Write the number, 2, or leave"
+    ):
+        PretrainConfig.from_dict({"format": "2"})
+    with pytest.raises(ValueError, match=r"got 'True' \(bool\)\. Write the number, 2"):
+        PretrainConfig.from_dict({"format": True})
+    with pytest.raises(
+        ValueError, match=r"^a pretraining config has no 'modle'; it has model, .* Use 'model', or drop"
+    ):
+        PretrainConfig.from_dict({"format": 2, "modle": {}})
+    with pytest.raises(TypeError, match=r"^the run of a pretraining config has no 'sed'; .* Use 'seed', or drop it\.$"):
+        PretrainConfig.from_dict({"format": 2, "run": {"sed": 1}})
+    with pytest.raises(ValueError, match=r"^a pretraining config has no 'epoch'; .* Use 'epochs', or drop it\.$"):
+        PretrainConfig.from_dict({"epoch": 3})
+    with pytest.raises(ValueError, match=r"^a pretraining config has no '3'; .* Drop it\.$"):
+        PretrainConfig.from_dict({3: 3, "b": 2})
     for part, example in (("model", "c4_resnet18s_w16"), ("run", "seed")):
         sentence = rf"^{part} of a pretraining config must be an object of names and values; .* Write, .*{example}"
         with pytest.raises(TypeError, match=sentence):
             PretrainConfig.from_dict({"format": 2, part: [1]})
+
+
+@pytest.mark.parametrize("content", [[], Path("x"), "{}", 3])
+@pytest.mark.usefixtures("no_shape_checks")
+def test_what_is_no_config_at_all_is_refused_in_a_sentence(content):
+    for read in (PretrainConfig.from_dict, PretrainConfig.of):
+        with pytest.raises(
+            TypeError, match=r"^a pretraining config must be an object of names and values; got .* Pass "
+        ):
+            read(content)
+
+
+@pytest.mark.parametrize("name", [None, 3, ["c4_resnet18s"]])
+@pytest.mark.usefixtures("no_shape_checks")
+def test_a_model_without_a_name_is_refused_as_what_it_was_passed_for(name):
+    with pytest.raises(TypeError, match=r"^model must be a name, such as 'c4_resnet18s_w16'; got .* list_models\(\)"):
+        PretrainConfig.of(model=name)
+    with pytest.raises(TypeError, match=r"^model must be a name"):
+        PretrainConfig.from_dict({"format": 2, "model": {"name": name}})
 
 
 def test_differences_are_named_with_both_values():
