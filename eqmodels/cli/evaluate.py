@@ -67,8 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--kind",
         action="append",
         metavar="NAME",
-        help="a kind of features to measure, such as regular or canonical, and again for another (default: all that the "
-        "network has)",
+        help="a kind of features to measure, such as regular or canonical, and again for another (default: all)",
     )
     parser.add_argument(
         "--quick", action="store_true", help="linear probes only: no neighbours, subsets of labels and angles"

@@ -33,6 +33,7 @@ examples:
   eqmodels pretrain --model resnet18s_w16 --head mlp --epochs 5 --class-weight -9
   eqmodels pretrain --model c4_resnet18s_w16 --basis harmonic --backend escnn
   eqmodels pretrain --objective relative --help
+  eqmodels pretrain --objective distil --model c4_resnet18_w32 --data array --root my/bank
   torchrun --nproc-per-node 2 -m eqmodels pretrain --model c4_resnet18s_w16 --norm layer
 """
 
@@ -48,7 +49,7 @@ TITLES = {
 NAMED = ("model", "backend", "data", "objective", "optimiser")
 """What further options depend on."""
 
-METAVARS: dict[type, str] = {int: "N", float: "X", str: "NAME"}
+METAVARS: dict[type, str] = {int: "N", float: "X", str: "NAME", tuple: "A,B", dict: "JSON"}
 """What stands for a value in the help."""
 
 
@@ -103,6 +104,8 @@ def _add(group: argparse._ArgumentGroup, name: str, option: Option) -> None:
     shown = "none" if default is None else default
     if isinstance(default, bool):
         shown = "yes" if default else "no"
+    elif isinstance(default, tuple):
+        shown = ",".join(map(str, default))
     text = text.rstrip(".").replace("%", "%%") + ("" if default is REQUIRED else f" (default: {shown})")
     if option.kinds == (bool,):
         group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
@@ -110,7 +113,8 @@ def _add(group: argparse._ArgumentGroup, name: str, option: Option) -> None:
         group.add_argument(flag, type=type(option.choices[0]), choices=option.choices, help=text)
     else:
         kind = option.kinds[0] if len(option.kinds) == 1 and option.kinds[0] in METAVARS else None
-        group.add_argument(flag, type=kind or _any_value, metavar=METAVARS.get(kind or str), help=text)
+        convert: Callable[[str], Any] = kind if kind in (int, float, str) else _values if kind is tuple else _any_value
+        group.add_argument(flag, type=convert, metavar=METAVARS[kind or str], help=text)
 
 
 def _any_value(text: str) -> Any:  # noqa: ANN401
@@ -119,6 +123,12 @@ def _any_value(text: str) -> Any:  # noqa: ANN401
         return json.loads(text)
     except ValueError:
         return text
+
+
+def _values(text: str) -> Any:  # noqa: ANN401
+    """A list as JSON has it, or words and numbers between commas."""
+    value = _any_value(text)
+    return value if isinstance(value, list) else [_any_value(one.strip()) for one in text.split(",")]
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -205,6 +215,7 @@ def in_options(sentence: str, names: Iterable[str]) -> str:
     value = r"(?P<value>'[^']*'|\"[^\"]*\"|[\w+-]+(\.\w+)*)"
     sentence = re.sub(rf"(?<![\w.-])(?P<name>{known})={value}", flag, sentence)
     sentence = re.sub(rf"^({known})\b", lambda match: f"--{match[0].replace('_', '-')}", sentence)
+    sentence = re.sub(r"(?<=Use )\(([^()]*)\)", lambda match: re.sub(r"['\" ]|,$", "", match[1]), sentence)
     return re.sub(r"(--[\w-]+) \(\1\)", r"\1", sentence)
 
 

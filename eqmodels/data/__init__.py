@@ -1,5 +1,6 @@
 """Images, labels and the names of the classes: the protocol of a source, those in the package, and views of any."""
 
+from eqmodels.data.array_file import ArrayFile
 from eqmodels.data.channels import has_colour, to_grey, to_rgb
 from eqmodels.data.colours import coloured
 from eqmodels.data.loading import list_data, load_data
@@ -13,6 +14,7 @@ from eqmodels.data.view import View
 
 __all__ = [
     "SOURCES",
+    "ArrayFile",
     "LabelledImages",
     "Source",
     "Split",

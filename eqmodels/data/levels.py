@@ -7,7 +7,7 @@ from torch import Tensor
 
 from eqmodels._shapes import Float, Shaped
 
-__all__ = ["are_levels", "to_levels"]
+__all__ = ["are_levels", "from_levels", "to_levels"]
 
 
 def to_levels(pixels: Float[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
@@ -15,6 +15,11 @@ def to_levels(pixels: Float[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
     return (pixels * 255).round().to(torch.uint8)
 
 
+def from_levels(levels: Shaped[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """The pixels in [0, 1] that levels stand for, float32."""
+    return levels.float() / 255
+
+
 def are_levels(pixels: Float[Tensor, "*shape"]) -> bool:
     """Whether pixels are such levels over 255, to the last bit."""
-    return bool((to_levels(pixels).float() / 255 == pixels).all())
+    return bool((from_levels(to_levels(pixels)) == pixels).all())

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
-from eqmodels.data.levels import are_levels, to_levels
+from eqmodels.data.levels import from_levels, to_levels
 from eqmodels.data.source import Source, in_parts
 
 __all__ = ["statistics"]
@@ -38,18 +38,22 @@ class _Sums:
         self.range: tuple[float, float] = (math.inf, -math.inf)
 
     def add(self, values: Float[Tensor, "B H W"]) -> None:
-        least, most = values.aminmax()
-        self.range = min(self.range[0], float(least)), max(self.range[1], float(most))
-        if are_levels(values):
+        """Counts the values in, in as few passes over them as will do: a source may hold gigabytes."""
+        levels = to_levels(values)
+        if bool((from_levels(levels) == values).all()):
             # Integers, so that sums are exact, and a constant channel's deviation is 0.
-            counts = torch.bincount(to_levels(values).flatten(), minlength=256).tolist()
-            self.number += sum(counts)
-            self.total += sum(count * value for value, count in enumerate(counts))
-            self.squares += sum(count * value**2 for value, count in enumerate(counts))
+            counts = torch.bincount(levels.flatten(), minlength=256)
+            present = from_levels(counts.nonzero())
+            for level, count in enumerate(counts.tolist()):
+                self.number += count
+                self.total += count * level
+                self.squares += count * level**2
         else:
-            exact = values.double()
+            present, exact = values, values.double()
             self.others += values.numel()
             self.of_others.append((float(exact.sum()), float(exact.square().sum())))
+        least, most = present.aminmax()
+        self.range = min(self.range[0], float(least)), max(self.range[1], float(most))
 
     def moments(self) -> tuple[float, float]:
         """Mean and deviation."""

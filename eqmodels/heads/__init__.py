@@ -3,6 +3,6 @@
 from eqmodels.heads.equivariant import EquivariantHead
 from eqmodels.heads.linear import LinearHead
 from eqmodels.heads.mlp import MLPHead
-from eqmodels.heads.registry import HEADS, create_head, list_heads
+from eqmodels.heads.registry import HEADS, create_head, list_heads, register_head
 
-__all__ = ["HEADS", "EquivariantHead", "LinearHead", "MLPHead", "create_head", "list_heads"]
+__all__ = ["HEADS", "EquivariantHead", "LinearHead", "MLPHead", "create_head", "list_heads", "register_head"]

@@ -6,13 +6,13 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.fields import Field, Regular
-from eqmodels.heads.registry import HEADS
+from eqmodels.heads.registry import register_head
 from eqmodels.layers import pose_predictor
 
 __all__ = ["EquivariantHead"]
 
 
-@HEADS.register("equivariant")
+@register_head("equivariant")
 class EquivariantHead(nn.Module):
     """Predicts which element of a subgroup moved the image, by logits that permute when the image moves.
 

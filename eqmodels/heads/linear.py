@@ -7,12 +7,12 @@ from torch import Tensor, nn
 from eqmodels._shapes import Float
 from eqmodels.checks import check_count
 from eqmodels.fields import Field
-from eqmodels.heads.registry import HEADS
+from eqmodels.heads.registry import register_head
 
 __all__ = ["LinearHead"]
 
 
-@HEADS.register("linear")
+@register_head("linear")
 class LinearHead(nn.Linear):
     """Logits as a linear function of the features: ``(B, in_field.channels) -> (B, label_field.channels)``.
 

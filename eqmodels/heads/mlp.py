@@ -8,12 +8,12 @@ from torch import nn
 
 from eqmodels.checks import check_count
 from eqmodels.fields import Field
-from eqmodels.heads.registry import HEADS
+from eqmodels.heads.registry import register_head
 
 __all__ = ["MLPHead"]
 
 
-@HEADS.register("mlp")
+@register_head("mlp")
 class MLPHead(nn.Sequential):
     """Logits by a perceptron with one hidden layer: ``(B, in_field.channels) -> (B, label_field.channels)``.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 
@@ -11,17 +11,40 @@ from eqmodels.fields import Field
 from eqmodels.options import check_options
 from eqmodels.registry import Registry
 
-__all__ = ["HEADS", "create_head", "list_heads"]
+__all__ = ["HEADS", "create_head", "list_heads", "register_head"]
+
+_H = TypeVar("_H", bound=Callable[..., nn.Module])
 
 HEADS: Registry[Callable[..., nn.Module]] = Registry("head")
 """Classes and functions ``(in_field, label_field, **options)`` that build a head, by name."""
+
+
+def register_head(*names: str) -> Callable[[_H], _H]:
+    """Registers a class or a function that builds a head, as a decorator that gives it back unchanged.
+
+    It is called as ``build(in_field, label_field, **options)`` and gives a module ``(B, in_field.channels) -> (B,
+    label_field.channels)`` with the attributes `in_field` and `out_field`: `label_field` if its logits change with the
+    image as the labels do, None if they are learned anew for every pose. Options have defaults.
+
+    Args:
+        *names: lower-case words.
+
+    Raises:
+        ValueError: if a name is none, or something else has it.
+
+    Example:
+        >>> from eqmodels.heads import HEADS, LinearHead, register_head
+        >>> register_head("doctest_linear")(LinearHead) is HEADS.find("doctest_linear")
+        True
+    """
+    return HEADS.register(*names)
 
 
 def list_heads(pattern: str = "*") -> list[str]:
     """The names of the heads that match a shell pattern, sorted.
 
     Example:
-        >>> list_heads()
+        >>> list_heads("*l*")
         ['equivariant', 'linear', 'mlp']
     """
     return HEADS.names(pattern)

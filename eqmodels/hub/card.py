@@ -15,6 +15,7 @@ from eqmodels.evaluation import CONTROLS, TURNED_PROBE, EncoderEvaluation
 from eqmodels.groups import PlanarGroup
 from eqmodels.hub.entries import entry_of, read_results
 from eqmodels.hub.picture import PICTURE
+from eqmodels.objectives import Prediction
 from eqmodels.remote import ZooEntry
 from eqmodels.storage import CONFIG, StorageError, reason_of
 from eqmodels.training import PretrainConfig, Run, load_run
@@ -110,7 +111,7 @@ def _body(
     rows = [row for name, found in {entry.name: evaluation, **twins}.items() for row in _rows(name, found)]
     body: str = template.render(
         entry=entry,
-        summary=_summary(config["architecture"], encoder.group),
+        summary=_summary(config["architecture"], encoder.group, _purpose(run)),
         output=encoder.describe_output(),
         source=f"hub:{entry.repository}",
         channels=encoder.in_chans,
@@ -123,7 +124,7 @@ def _body(
         rows=rows,
         turned_probe=TURNED_PROBE if any(TURNED_PROBE in row for row in rows) else None,
         twin=bool(twins) or entry.group == "c1",
-        task=evaluation.tasks[0],
+        task=evaluation.tasks[0] if evaluation.tasks else None,
         percent=_percent,
         pretraining=run.config.flat(),
         provenance=run.provenance,
@@ -132,11 +133,18 @@ def _body(
     return body
 
 
-def _summary(architecture: str, group: PlanarGroup) -> str:
+def _purpose(run: Run) -> str:
+    """What it was pretrained for: an objective of somebody's own is known by its name alone."""
+    if isinstance(run.objective, Prediction):
+        return "pretrained without labels by predicting what was done to the image"
+    return f"pretrained for the objective `{run.config.objective.name}`"
+
+
+def _summary(architecture: str, group: PlanarGroup, purpose: str) -> str:
     if group.order == 1:
         return (
-            f"A standard ResNet (`{architecture}`), pretrained without labels by predicting what was done to the "
-            "image: the twin with which the equivariant networks of the same name are compared."
+            f"A standard ResNet (`{architecture}`), {purpose}: the twin with which the equivariant networks of the same "
+            "name are compared."
         )
     moves = exact_moves(group)
     if len(group.exact_elements) == group.order:
@@ -145,10 +153,7 @@ def _summary(architecture: str, group: PlanarGroup) -> str:
         nature = f"equivariant under {group}, exactly for {moves} and approximately for the rest of the group"
     else:
         nature = f"approximately equivariant under {group}, which has no element but the identity that permutes pixels"
-    return (
-        f"An image encoder (`{architecture}`) that is {nature}, pretrained without labels by predicting what was done "
-        "to the image."
-    )
+    return f"An image encoder (`{architecture}`) that is {nature}, {purpose}."
 
 
 def exact_moves(group: PlanarGroup) -> str:

@@ -304,7 +304,9 @@ class LogisticObjective:
 
 
 def _packed(weight: Float[Tensor, "C R"], bias: Float[Tensor, " C"]) -> npt.NDArray[np.float64]:
-    return np.concatenate([weight.detach().double().flatten().numpy(force=True), bias.detach().double().numpy(force=True)])
+    return np.concatenate(
+        [weight.detach().double().flatten().numpy(force=True), bias.detach().double().numpy(force=True)]
+    )
 
 
 def _statistics(features: Float[Tensor, "N F"]) -> tuple[Float[Tensor, " F"], Float[Tensor, " F"]]:

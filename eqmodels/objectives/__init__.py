@@ -1,6 +1,7 @@
 """What is minimised: objectives, their losses in nats, and interventions on their gradients."""
 
 from eqmodels.objectives.class_information import ClassInformation, class_information_loss
+from eqmodels.objectives.distil import Distil, distillation_divergence
 from eqmodels.objectives.gradient import scale_gradient
 from eqmodels.objectives.losses import predicted, prediction_loss
 from eqmodels.objectives.network import Network
@@ -9,11 +10,14 @@ from eqmodels.objectives.prediction import Prediction, is_strict
 from eqmodels.objectives.randomness import Purpose, Randomness, generator_for, seed_dropout
 from eqmodels.objectives.registry import OBJECTIVES, create_objective, objective_options, register_objective
 from eqmodels.objectives.relative import RelativePrediction
+from eqmodels.objectives.teachers import TEACHERS, Teacher, create_teacher
 
 __all__ = [
     "OBJECTIVES",
+    "TEACHERS",
     "Batch",
     "ClassInformation",
+    "Distil",
     "Frozen",
     "Network",
     "Objective",
@@ -21,9 +25,12 @@ __all__ = [
     "Purpose",
     "Randomness",
     "RelativePrediction",
+    "Teacher",
     "Term",
     "class_information_loss",
     "create_objective",
+    "create_teacher",
+    "distillation_divergence",
     "generator_for",
     "is_strict",
     "objective_options",

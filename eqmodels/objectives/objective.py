@@ -86,6 +86,16 @@ class Objective(nn.Module, ABC):
             ValueError: if they do.
         """
 
+    @classmethod
+    def seen_size(cls, options: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, int]:  # noqa: ARG003
+        """Height and width of what the network is given, which its preprocessing is to give it afterwards.
+
+        Args:
+            options: all of them, by name.
+            size: height and width of the training images; an objective that cuts others out of them says which.
+        """
+        return size
+
     def check(self, data: Source) -> None:
         """Refuses training images that the objective cannot be asked about, before the first step.
 

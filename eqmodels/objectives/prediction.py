@@ -80,6 +80,7 @@ class Prediction(Objective):
             images need not be turned in training).
         head_hidden: channels of the head's hidden layer.
         head_dropout: dropout in the hidden layer of ``"mlp"``.
+        head_options: further options of the head, by their names; None for their defaults.
         turn: ``"always"`` turns images even where an equivariant head makes it superfluous.
         class_weight: also train a head that predicts the class, which takes labels, and let so many times its gradient
             into the backbone: above 0 adds class information (0.5 in the paper), 0 only observes it, below 0 eliminates
@@ -110,6 +111,7 @@ class Prediction(Objective):
         head: Annotated[str, HEADS] = "equivariant",
         head_hidden: int = 2048,
         head_dropout: float = 0.0,
+        head_options: Mapping[str, Any] | None = None,
         turn: Literal["auto", "always"] = "auto",
         class_weight: float | None = None,
         class_hidden: int = 2048,
@@ -122,6 +124,7 @@ class Prediction(Objective):
         self.group = backbone.group
         options: dict[str, Any] = {"hidden": head_hidden, "dropout": head_dropout}
         options = {name: options[name] for name in options_of(HEADS.find(head)) if name in options}
+        options |= head_options or {}
         if HEADS.find(head) is EquivariantHead:  # in the words of this objective
             check_count("head_hidden", head_hidden, backbone.group.order)
         parts = self.task.components
@@ -157,6 +160,10 @@ class Prediction(Objective):
             raise ValueError(f"head_dropout must be at least 0 and below 1; got {options['head_dropout']}. Pass 0.")
         if options["class_weight"] is not None:
             check_weight("class_weight", options["class_weight"])
+        if twice := sorted({"hidden", "dropout"} & set(options["head_options"] or {})):
+            raise ValueError(
+                f"head_options are those beside hidden and dropout; got {twice[0]!r}. Use head_{twice[0]} for it."
+            )
         check_augmentation(options["augment"], options["task"])
 
     def check(self, data: Source) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from eqmodels.data import Source, Split, balanced_subset, coloured, load_data, statistics, to_rgb
+from eqmodels.objectives import OBJECTIVES
 from eqmodels.training.config import PretrainConfig
 from eqmodels.transforms import Preprocessing
 
@@ -48,10 +49,16 @@ def prepared_images(config: PretrainConfig, data: Source, split: Split = "train"
     return to_rgb(data) if config.data.to_rgb else data
 
 
-def preprocessing_of(data: Source) -> Preprocessing:
-    """That of a network trained on such images."""
+def preprocessing_of(config: PretrainConfig, data: Source) -> Preprocessing:
+    """That of a network trained on such images: their statistics, and the size of what the objective makes of them.
+
+    Args:
+        config: names the objective.
+        data: the training images.
+    """
     mean, deviation = statistics(data)
-    return Preprocessing(mean, deviation, data.size)
+    objective = config.objective
+    return Preprocessing(mean, deviation, OBJECTIVES.find(objective.name).seen_size(objective.options, data.size))
 
 
 def marks_of(number: int | None, preprocessing: Preprocessing) -> dict[str, object]:

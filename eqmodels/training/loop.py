@@ -23,6 +23,9 @@ from eqmodels.training.snapshots import snapshot
 
 __all__ = ["pretrain"]
 
+OWN_IMAGES = ("image_folder", "array")
+"""Sources whose images nobody published: their folder alone says which they are."""
+
 
 def pretrain(
     config: PretrainConfig,
@@ -40,8 +43,8 @@ def pretrain(
     The folder gets ``checkpoint.pt`` (everything that is needed to go on), ``log.csv`` (one row an epoch) and, at the
     end, ``model.safetensors`` and ``config.json``. Called again with the same config and folder, it goes on from the
     last checkpoint, to weights that are the same bit for bit on the same machine's CPU; or returns at once, if it was
-    done. Images of one's own (`data`, or ``"image_folder"``) are compared with those of the run; what is published
-    under a name is not read for that.
+    done. Images of one's own (`data`, ``"image_folder"`` or ``"array"``) are compared with those of the run; what is
+    published under a name is not read for that.
 
     Started by ``torchrun`` on several processes, each computes its share of every batch, and the first one writes.
 
@@ -100,10 +103,10 @@ def _finished_run(config: PretrainConfig, folder: Path, data: Source | None, roo
         return None
     run = load_run(folder)
     differences = run.config.differences(config)
-    if data is None and config.data.name == "image_folder" and not differences:
+    if data is None and config.data.name in OWN_IMAGES and not differences:
         data = training_images(config, root)
     if data is not None:
-        differences |= differing_images(run.image_marks(), marks_of(len(data), preprocessing_of(data)))
+        differences |= differing_images(run.image_marks(), marks_of(len(data), preprocessing_of(config, data)))
     if differences:
         raise foreign_run(folder, differences)
     return run

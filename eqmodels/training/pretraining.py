@@ -50,7 +50,7 @@ class Pretraining:
     def __init__(self, config: PretrainConfig, data: Source, world: World | None = None) -> None:
         self.config, self.data, self.world = config, data, world or World()
         check_batches(config.optimisation, data, self.world)
-        self.preprocessing = preprocessing_of(data)
+        self.preprocessing = preprocessing_of(config, data)
         torch.manual_seed(config.run.seed)
         model = build_learner(config, self.preprocessing, len(data.classes))
         model.objective.check(data)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,10 +24,29 @@ def test_without_jaxtyping_a_shape_is_its_array():
     assert done.returncode == 0, done.stderr
 
 
-def test_the_shape_checks_that_were_asked_for_are_on(request):
-    """Also in the workers of pytest-xdist; otherwise every shape test would pass without a check."""
-    asked = request.config.getoption("jaxtyping_packages", default=None)
-    if not asked:
-        pytest.skip("the option --jaxtyping-packages was not given")
+INNER = """
+import importlib
+
+def test_inner():
     loader = importlib.import_module("eqmodels.groups").__spec__.loader
-    assert type(loader).__module__.startswith("jaxtyping")
+    assert type(loader).__module__.startswith("jaxtyping") == {asked}
+"""
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_shape_checks_are_on_where_they_are_asked_for(tmp_path, asked):
+    """Also in the workers of pytest-xdist; otherwise `make test-shapes` would pass without a check."""
+    options = re.search(r"^SHAPE_CHECKS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
+    (tmp_path / "test_inner.py").write_text(INNER.format(asked=asked))
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider", *(options if asked else [])]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_CORE_"))}
+    done = subprocess.run(
+        [*command, "--rootdir", str(tmp_path), str(tmp_path)],
+        cwd=tmp_path,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout

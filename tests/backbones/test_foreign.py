@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
+import timm
 import torch
 import torchvision
 from torch import nn
@@ -47,7 +48,6 @@ def test_a_module_is_a_child_that_follows():
 
 
 def test_a_network_of_timm_says_what_its_images_are():
-    timm = pytest.importorskip("timm")
     network = timm.create_model("resnet18", num_classes=0)
     encoder = as_encoder(network)
     known = network.pretrained_cfg

@@ -167,6 +167,20 @@ def test_options_win_over_a_recipe(tmp_path):
     assert config == PretrainConfig.of(model="resnet18s_w4", head="mlp", epochs=2, to_rgb=True)
 
 
+@pytest.mark.parametrize("typed", ["d8,d4,d1", "d8, d4, d1", '["d8", "d4", "d1"]'])
+def test_a_list_is_typed_with_commas_or_as_json(typed, capsys):
+    name = ["--model", "d8_wide_resnet16_8_w16"]
+    config = pretrain.config_of(parsed(*name, "--restrict", typed))
+    assert list(config.model.options["restrict"]) == ["d8", "d4", "d1"]
+    assert "--restrict A,B" in help_of(capsys, *name)
+
+
+def test_options_of_the_head_are_an_object_and_none_is_given_twice():
+    assert pretrain.config_of(parsed("--head-options", "{}")).objective.options["head_options"] == {}
+    with pytest.raises(ValueError, match=r"head-options are those beside hidden and dropout; got 'hidden'"):
+        pretrain.config_of(parsed("--head", "mlp", "--head-options", '{"hidden": 8}'))
+
+
 def test_a_recipe_of_any_format_says_which_options_there_are(tmp_path):
     recipe = tmp_path / "recipe.json"
     for config in (PretrainConfig.of(objective="relative", head_hidden=8), PretrainConfig.of(backend="escnn")):
@@ -188,11 +202,12 @@ def test_a_recipe_of_any_format_says_which_options_there_are(tmp_path):
         ("model='c4_w4' has it. Use norm='batch'.", "--model c4_w4 has it. Use --norm batch."),
         ("Pass coloured=True (--coloured), or another.", "Pass --coloured, or another."),
         ("Leave it, or class_weight=None.", "Leave it, or no --class-weight."),
+        ("restrict must be a list; got 3. Use ('d8', 'd4').", "--restrict must be a list; got 3. Use d8,d4."),
         ("my_task='x' and its seed are left", "my_task='x' and its seed are left"),
     ],
 )
 def test_complaints_are_in_terms_of_the_command_line(sentence, spoken):
-    names = ["model", "norm", "task", "batch_size", "coloured", "class_weight", "seed"]
+    names = ["model", "norm", "task", "batch_size", "coloured", "class_weight", "seed", "restrict"]
     assert pretrain.in_options(sentence, names) == spoken
 
 

@@ -48,6 +48,17 @@ def listed(folder: Path, content: dict[str, bytes]) -> list[list[str]]:
     return [[file, hashlib.md5(data, usedforsecurity=False).hexdigest()] for file, data in content.items()]
 
 
+def write_array(folder: Path, *, count: int = 12, size: tuple[int, int] = (5, 7)) -> dict[str, np.ndarray]:
+    """Two files of random images in three channels, and what is in them."""
+    generator = np.random.default_rng(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    images = {}
+    for split in ("train", "test"):
+        images[split] = generator.integers(0, 256, (count, 3, *size), dtype=np.uint8)
+        np.save(folder / f"{split}.npy", images[split])
+    return images
+
+
 def told(monkeypatch, name: str, small: type) -> None:
     """Lets a data set be read by a class that knows the checksums of small files."""
     monkeypatch.setitem(torchvision_sets.SETS, name, dataclasses.replace(torchvision_sets.SETS[name], open=small))

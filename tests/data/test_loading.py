@@ -10,7 +10,7 @@ import torch
 from eqmodels.data import SOURCES, LabelledImages, list_data, load_data, register_source
 from eqmodels.options import options_of
 
-NAMES = ["cifar10", "cifar100", "fashion_mnist", "fashion_mnist_mini", "image_folder", "mnist", "stl10"]
+NAMES = ["array", "cifar10", "cifar100", "fashion_mnist", "fashion_mnist_mini", "image_folder", "mnist", "stl10"]
 
 
 @pytest.fixture

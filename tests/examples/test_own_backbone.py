@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 
@@ -18,24 +19,29 @@ from eqmodels.data import LabelledImages
 from eqmodels.evaluation import assert_equivariant, evaluate
 from eqmodels.export import to_onnx, to_plain
 from eqmodels.hub import load_pretrained, verify
+from eqmodels.hub.publishing import publish
+from eqmodels.objectives import OBJECTIVES
 from eqmodels.training import PretrainConfig, pretrain
 from eqmodels.transforms import Preprocessing
 
-FILE = Path(__file__).parents[2] / "examples" / "own_backbone.py"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FILE = EXAMPLES / "own_backbone.py"
+QUICK = ["--kind", "regular", "--quick", "--limit", "50", "--json"]
 NAME = "c4_two_stage_w16"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _imported():
-    before = dict(BACKBONES._found)
-    spec = importlib.util.spec_from_file_location("own_backbone", FILE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["own_backbone"] = module
-    spec.loader.exec_module(module)
+    before = [(registry, dict(registry._found)) for registry in (BACKBONES, OBJECTIVES)]
+    for name in ("own_backbone", "own_objective"):
+        spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
     yield
-    BACKBONES._found.clear()
-    BACKBONES._found.update(before)
-    del sys.modules["own_backbone"]
+    for registry, found in before:
+        registry._found.clear()
+        registry._found.update(found)
+    del sys.modules["own_backbone"], sys.modules["own_objective"]
 
 
 def network(**options):
@@ -106,6 +112,28 @@ def test_it_is_pretrained_and_evaluated(tmp_path):
     assert report.passed, report.first_failure
 
 
+@pytest.mark.parametrize("values", [{"objective": "contrastive", "width": 8}, {"head": "linear"}], ids=str)
+def test_a_run_without_a_pose_is_loaded_measured_verified_and_published(tmp_path, values):
+    """Its class takes no option of pooling, and that of the run is the default, which its file need not name."""
+    parts = PretrainConfig.of(model=NAME, augment="none", epochs=1, batch_size=8, precision="float32")
+    objective = {
+        "name": values.get("objective", "prediction"),
+        "options": {k: v for k, v in values.items() if k != "objective"},
+    }
+    config = PretrainConfig.from_dict({**parts.to_dict(), "objective": objective})
+    pretrain(config, tmp_path, data=photos(32), quiet=True)
+    assert "global_pool" not in json.loads((tmp_path / "config.json").read_text())["model_args"]
+    encoder, run, images = load(tmp_path), load_pretrained(tmp_path), torch.rand(2, 1, 20, 20)
+    assert encoder.global_pool.mode == "invariant"
+    assert torch.equal(encoder(images), run.encoder()(images))
+    assert load(tmp_path, global_pool="regular").global_pool.mode == "regular"
+    scores = evaluate(run, photos(24), photos(16), fractions=(), curve_images=8, strengths=(1e-2,), knn=False)
+    (tmp_path / "results.json").write_text(json.dumps({"evaluation": scores.to_dict()}))
+    report = verify(tmp_path)
+    assert report.passed, report.first_failure
+    assert "README.md" in publish(tmp_path, "org/network", dry_run=True).files
+
+
 def command(*arguments):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     found = subprocess.run(
@@ -120,7 +148,18 @@ def test_the_command_line_pretrains_and_evaluates_it(tmp_path):
     folder = ["--folder", str(tmp_path / "run")]
     out = command("pretrain", "--import", str(FILE), "--model", NAME, *few, *folder, "--quiet", "--json")
     assert out["config"]["model"]["name"] == NAME
-    arguments = ["evaluate", "--import", str(FILE), str(tmp_path / "run"), "--kind", "regular", "--quick", "--limit", "50", "--json"]
+    arguments = [
+        "evaluate",
+        "--import",
+        str(FILE),
+        str(tmp_path / "run"),
+        "--kind",
+        "regular",
+        "--quick",
+        "--limit",
+        "50",
+        "--json",
+    ]
     assert command(*arguments)["model"] == NAME
 
 
@@ -154,9 +193,8 @@ def test_it_becomes_stock_modules():
 
 @pytest.mark.tracing
 def test_it_becomes_an_onnx_file(tmp_path):
-    runtime = pytest.importorskip("onnxruntime")
     model, images = network(), torch.rand(2, 1, 20, 20)
-    session = runtime.InferenceSession(str(to_onnx(model, tmp_path / "net.onnx", size=20)))
+    session = onnxruntime.InferenceSession(str(to_onnx(model, tmp_path / "net.onnx", size=20)))
     (found,) = session.run(None, {"images": images.numpy()})
     torch.testing.assert_close(torch.from_numpy(found), model(images).detach(), rtol=1e-3, atol=1e-4)
 

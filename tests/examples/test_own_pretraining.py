@@ -18,6 +18,7 @@ from eqmodels.training import load_run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TINY = ["--model", "c4_resnet18s_w8", "--limit", "64", "--batch-size", "32", "--epochs", "2", "--precision", "float32"]
+QUICK = ["--kind", "regular", "--quick", "--limit", "50", "--json"]
 HEAD = ["--head", "mlp", "--head-hidden", "16"]
 
 CASES = {
@@ -30,6 +31,11 @@ CASES = {
         ["--task", "rotation+posterise", *HEAD],
         {},
         {"loss", "accuracy_rotation", "accuracy_posterise"},
+    ),
+    "own_head": (
+        ["--head", "cosine", "--head-options", '{"scale": 20.0}'],
+        {},
+        {"loss", "accuracy_rotation"},
     ),
     "own_augmentation": (["--augment", "gamma", *HEAD], {}, {"loss", "accuracy_rotation"}),
     "own_optimiser": (
@@ -68,7 +74,17 @@ def test_a_file_of_ones_own_is_pretrained_with_by_its_words(name, tmp_path):
     assert state.keys() == {own for own in weights if own.startswith("backbone.")}
     assert all(torch.equal(value, weights[own]) for own, value in state.items())
     if name == "own_objective":  # an encoder is measured whatever it was pretrained for
-        measured = ["evaluate", str(tmp_path / "run"), *imported, "--kind", "regular", "--quick", "--limit", "50", "--json"]
+        measured = [
+            "evaluate",
+            str(tmp_path / "run"),
+            *imported,
+            "--kind",
+            "regular",
+            "--quick",
+            "--limit",
+            "50",
+            "--json",
+        ]
         assert json.loads(command(*measured))["model"] == "c4_resnet18s_w8"
 
 

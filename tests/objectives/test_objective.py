@@ -127,7 +127,9 @@ def test_options_are_read_off_the_class(distil):
         TypeError, match=r"^objective 'distil_twin' has no option 'deacy'; its options are decay\. Use 'd"
     ):
         create_objective("distil_twin", backbone, deacy=0.5)
-    with pytest.raises(ValueError, match=r"^objective must be one of distil_twin, .*; got 'distill'\. Use 'distil_twin'"):
+    with pytest.raises(
+        ValueError, match=r"^objective must be one of distil, distil_twin, .*; got 'distill'\. Use 'distil'"
+    ):
         create_objective("distill", backbone)
 
 

@@ -117,12 +117,12 @@ def test_the_run_says_where_it_comes_from(tmp_path):
     assert written["provenance"] == run.provenance
     assert run.provenance["data"] == {"name": "photos", "images": 40, "channels": 1, "classes": list("abcd")}
     assert run.provenance["torch"] == torch.__version__
-    assert run.preprocessing == preprocessing_of(photos())
+    assert run.preprocessing == preprocessing_of(run.config, photos())
 
 
 def test_images_are_normalised_by_what_is_saved():
     data = photos(channels=3)
-    normalised = preprocessing_of(data).normalise(data.pixels())
+    normalised = preprocessing_of(tiny(), data).normalise(data.pixels())
     torch.testing.assert_close(normalised.mean((0, 2, 3)), torch.zeros(3), rtol=0, atol=1e-5)
     torch.testing.assert_close(normalised.std((0, 2, 3)), torch.ones(3), rtol=0, atol=1e-3)
 

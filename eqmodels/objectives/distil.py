@@ -1,0 +1,267 @@
+"""The objective of distillation: an equivariant student learns what a pretrained teacher sees.
+
+**The law.** Let the student be equivariant under a group G, ``f(g x) = rho(g) f(x)``, and the pose ``g`` of an image be
+known. Then for every element that moves pixels to pixels
+
+    ``|W rho(g)^-1 f(g x) - t(x)| = |W f(x) - t(x)|``,
+
+so that upright passes suffice: what the student learns of upright images holds for turned ones once their features are
+turned back. The head that tells the pose learns beside it on the same single pass, by the strict theorem of
+`eqmodels.objectives.prediction`; canonical features of a turned photograph then predict what the teacher sees upright.
+For the angles between such elements there is no law, only training: there the student sees the image turned by a random
+angle, and the teacher sees it upright.
+
+Source: distillation on augmented patches: Asano and Saeed 2023, arXiv 2112.00725; of logits: Hinton, Vinyals and Dean
+2015, arXiv 1503.02531; CutMix: Yun et al. 2019, arXiv 1905.04899.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from eqmodels._shapes import Float, Int
+from eqmodels.backbones import Backbone
+from eqmodels.checks import check_count
+from eqmodels.data import Source
+from eqmodels.fields import Regular
+from eqmodels.heads import create_head
+from eqmodels.objectives.losses import predicted, prediction_loss
+from eqmodels.objectives.network import Network
+from eqmodels.objectives.objective import Batch, Frozen, Objective, Term
+from eqmodels.objectives.randomness import Purpose, Randomness
+from eqmodels.objectives.registry import register_objective
+from eqmodels.objectives.teachers import TEACHERS, create_teacher
+from eqmodels.objectives.turned_views import crop_boxes, cut, paste_masks, previous_chosen
+from eqmodels.options import Suggested
+from eqmodels.storage import reason_of
+from eqmodels.transforms import ColourJitter
+
+__all__ = ["Distil", "distillation_divergence"]
+
+WIDEST = 45.0
+"""Degrees: beyond it another quarter turn is nearer."""
+
+PARTS = (3, 2, 4)
+"""Uniform numbers of a view: where it is cut; whether it is turned, by which angle; whether it is mixed, and where."""
+
+
+def distillation_divergence(
+    student: Float[Tensor, "B K"], teacher: Float[Tensor, "B K"], temperature: float
+) -> Float[Tensor, ""]:
+    """``T^2 KL(softmax(teacher / T) | softmax(student / T))`` in nats, the mean over the images.
+
+    Source: Hinton, Vinyals and Dean 2015, arXiv 1503.02531.
+
+    Args:
+        student: logits, of float32 at least.
+        teacher: logits.
+        temperature: ``T``, by which probabilities are softened.
+    """
+    own, target = ((logits / temperature).log_softmax(1) for logits in (student, teacher))
+    return temperature**2 * F.kl_div(own, target, reduction="batchmean", log_target=True)
+
+
+@register_objective("distil")
+class Distil(Objective):
+    """The student's regular features predict a teacher's features and logits by linear maps, and a head their pose.
+
+    Up to three terms: ``features``, the mean squared error of the teacher's pooled features, each vector normalised to
+    mean 0 and variance 1; ``logits``, `distillation_divergence`; and, of a backbone with a group, ``pose``, the
+    cross-entropy of the strict head on the same pass, in nats.
+
+    Views are random resized crops with colour jitter, and CutMix of two of them; both networks see the same one, but
+    for the angle between -45 and 45 degrees that the student's is turned by. Its pose is the nearest rotation of the
+    group. A left-right flip is never drawn: where a reflection is an element of the group it is a pose.
+
+    Args:
+        backbone: the student.
+        num_classes: of the images; not used.
+        teacher: what teaches, or ``timm:<name>`` for a pretrained network of timm.
+        teacher_width: length of the teacher's features; 1,280 of ``"lite0"``.
+        teacher_classes: number of the teacher's classes; 0 of one without a classifier.
+        view_size: side of the views in pixels, which the student is made for; the images should be larger, half as
+            large again if they are turned.
+        smallest_area: of a crop, as a part of the image's largest square.
+        jitter: strength of the changes of brightness, contrast and saturation; a quarter of it of the hue.
+        cutmix: share of the upright views that another upright view is pasted into.
+        residual: share of the views that the student sees turned by a random angle.
+        logits_weight: of the term ``logits``.
+        pose_weight: of the term ``pose``.
+        temperature: that softens the probabilities.
+        pose_hidden: dense channels of the hidden layer of the pose head.
+
+    Raises:
+        TypeError: if a count is not an integer.
+        ValueError: if the hidden layer is narrower than the order of the group, or the features are not regular.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        num_classes: int = 0,  # noqa: ARG002
+        *,
+        teacher: Annotated[str, Suggested(TEACHERS)] = "lite0",
+        teacher_width: int = 1280,
+        teacher_classes: int = 1000,
+        view_size: int = 96,
+        smallest_area: float = 0.35,
+        jitter: float = 0.4,
+        cutmix: float = 0.5,
+        residual: float = 0.5,
+        logits_weight: float = 0.02,
+        pose_weight: float = 0.1,
+        temperature: float = 8.0,
+        pose_hidden: int = 512,
+    ) -> None:
+        super().__init__()
+        self.teacher_name, self.teacher_outputs = teacher, (teacher_width, teacher_classes)
+        self.teacher: Frozen | None = None
+        self.view_size, self.smallest_area, self.cutmix, self.residual = view_size, smallest_area, cutmix, residual
+        self.logits_weight, self.pose_weight, self.temperature = logits_weight, pose_weight, temperature
+        self.jitter = ColourJitter(jitter, jitter, jitter, jitter / 4)
+        self.group, self.field = backbone.group, backbone.map_field
+        self.features = nn.Linear(self.field.channels, teacher_width)
+        self.logits = nn.Linear(self.field.channels, teacher_classes) if teacher_classes else None
+        # Where files of a run have the pose that canonical pooling needs: in the first of the heads.
+        self.heads = nn.ModuleList()
+        if self.group.order > 1:
+            check_count("pose_hidden", pose_hidden, self.group.order)
+            self.heads.append(create_head("equivariant", self.field, Regular(self.group, 1), hidden=pose_hidden))
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """Refuses numbers out of range.
+
+        Raises:
+            TypeError: if a count is not an integer.
+            ValueError: if a value breaks its rule; the sentence names the first.
+        """
+        for name in ("teacher_width", "view_size", "pose_hidden"):
+            check_count(name, options[name])
+        check_count("teacher_classes", options["teacher_classes"], 0)
+        for name in ("jitter", "cutmix", "residual"):
+            if not 0 <= options[name] <= 1:
+                raise ValueError(f"{name} must lie in 0 .. 1; got {options[name]}. Pass 0.5.")
+        if not 0 < options["smallest_area"] <= 1:
+            raise ValueError(
+                f"smallest_area must be above 0 and at most 1; got {options['smallest_area']}. Pass smallest_area=0.35."
+            )
+        for name in ("logits_weight", "pose_weight"):
+            if not 0 <= options[name] < math.inf:
+                raise ValueError(f"{name} must be a finite number of at least 0; got {options[name]}. Pass 0.1.")
+        if not 0 < options["temperature"] < math.inf:
+            raise ValueError(f"temperature must be a positive finite number; got {options['temperature']}. Pass 8.")
+
+    @classmethod
+    def seen_size(cls, options: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, int]:  # noqa: ARG003
+        """That of the views, whatever the images' is."""
+        return options["view_size"], options["view_size"]
+
+    def check(self, data: Source) -> None:
+        """Fetches the teacher, and refuses images and widths that do not suit it.
+
+        Raises:
+            ValueError: if the images have no three channels or are smaller than the views, or the teacher is unknown,
+                does not take the views, or puts out another number of features or classes than the options say.
+            ModuleNotFoundError: if the teacher's package is not installed.
+            StorageError: if its weights cannot be had.
+        """
+        if data.channels != 3:
+            raise ValueError(
+                f"teacher={self.teacher_name!r} takes images of 3 channels; {data.name} has {data.channels}. Pass "
+                "to_rgb=True (--to-rgb), or use other images."
+            )
+        if min(data.size) < self.view_size:
+            raise ValueError(
+                f"view_size must be at most the smaller side of the images, {min(data.size)} of {data.name}; got "
+                f"{self.view_size}. Pass view_size={min(data.size)}, or use larger images."
+            )
+        teacher = create_teacher(self.teacher_name)
+        view = data.pixels(slice(0, 1))[..., : self.view_size, : self.view_size]
+        try:
+            with torch.no_grad():
+                found = tuple(outputs.shape[1] for outputs in teacher(view))
+        except (AssertionError, RuntimeError, ValueError) as error:
+            raise ValueError(
+                f"teacher={self.teacher_name!r} must take views of {self.view_size}x{self.view_size} pixels; it does "
+                f"not ({reason_of(error)}). Pass the view_size that it was trained with, or another teacher."
+            ) from error
+        if found != self.teacher_outputs:
+            raise ValueError(
+                f"teacher_width and teacher_classes must be those of teacher={self.teacher_name!r}; got "
+                f"{' and '.join(map(str, self.teacher_outputs))}. Pass teacher_width={found[0]} and "
+                f"teacher_classes={found[1]}."
+            )
+        self.teacher = Frozen(teacher)
+
+    def views(self, batch: Batch, randomness: Randomness) -> dict[str, Tensor]:
+        """The views of ``student`` and ``teacher``, which differ in the angle alone, and the student's ``pose``.
+
+        Where and how they are cut is drawn for the global batch; CutMix pairs the images of one process.
+        """
+        count = sum(PARTS) + self.jitter.numbers
+        drawn = torch.rand(batch.size, count, generator=randomness.generator(Purpose.AUGMENTATION))[batch.rows]
+        place, turn, paste, colours = drawn.split([*PARTS, self.jitter.numbers], 1)
+        degrees = torch.where(turn[:, 0] < self.residual, WIDEST * (2 * turn[:, 1] - 1), 0.0)
+        images = self._coarse(batch.images)
+        boxes = crop_boxes(place, degrees, self.smallest_area, (images.shape[-2], images.shape[-1]))
+
+        def seen(rows: Tensor, angles: Tensor) -> Tensor:
+            views = cut(images[rows.to(images.device)], boxes[rows], angles, self.view_size)
+            return self.jitter.apply(views.clamp(0, 1), colours[rows])
+
+        teacher = seen(torch.arange(len(images)), torch.zeros_like(degrees))
+        student, turned = teacher.clone(), degrees.nonzero()[:, 0]
+        if len(turned):
+            student[turned.to(images.device)] = seen(turned, degrees[turned])
+        upright = degrees == 0
+        other = previous_chosen(upright).to(images.device)
+        mask = paste_masks(paste[:, 1:], self.view_size) & (upright & (paste[:, 0] < self.cutmix))[:, None, None, None]
+        mask = mask.to(images.device)
+        student, teacher = (torch.where(mask, views[other], views) for views in (student, teacher))
+        return {"student": student, "teacher": teacher, "pose": self._nearest(degrees).to(images.device)}
+
+    def _coarse(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
+        """Images of which the smallest crop is hardly larger than a view: bilinear sampling skips pixels of others."""
+        factor = int(math.sqrt(self.smallest_area) * min(images.shape[-2:]) / self.view_size)
+        return F.avg_pool2d(images, factor) if factor > 1 else images
+
+    def _nearest(self, degrees: Float[Tensor, " B"]) -> Int[Tensor, " B"]:
+        """The rotation of the group that is the nearest to each angle."""
+        rotations = self.group.rotations
+        return (degrees * rotations / 360).round().long() % rotations
+
+    def loss(self, network: Network, views: dict[str, Tensor]) -> dict[str, Term]:
+        """The terms of the class; features are turned back by the known pose."""
+        assert self.teacher is not None  # `check` comes before the first step
+        vectors, logits = (_precise(outputs) for outputs in self.teacher(views["teacher"]))
+        regular, pose = network.regular_features(views["student"]), views["pose"]
+        known = F.one_hot(pose, self.group.order).to(regular.dtype)
+        canonical = self.field.turned_back(regular, known)
+        error = _precise(self.features(canonical)) - F.layer_norm(vectors, vectors.shape[1:])
+        terms = {"features": Term(error.square().mean())}
+        if self.logits is not None:
+            found = distillation_divergence(_precise(self.logits(canonical)), logits, self.temperature)
+            terms["logits"] = Term(self.logits_weight * found)
+        for head in self.heads:
+            # By the strict theorem this is also the loss of the view turned by any element, with that element's label.
+            scores = head(regular)
+            right = predicted(scores, pose).sum()
+            terms["pose"] = Term(self.pose_weight * prediction_loss(scores, pose), right)
+        return terms
+
+    @property
+    def pose(self) -> nn.Module | None:
+        """From regular features to one logit an element of the group; None without a group."""
+        return self.heads[0].get_submodule("pose") if len(self.heads) else None
+
+
+def _precise(values: Float[Tensor, "B F"]) -> Float[Tensor, "B F"]:
+    """Values in float32 at least: those of autocast have too few digits for logarithms and variances."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))

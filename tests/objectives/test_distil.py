@@ -1,0 +1,341 @@
+"""Distillation: the law that lets upright passes suffice, its views, and runs that end in canonical features."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import eqmodels
+from eqmodels.backbones import create_model
+from eqmodels.data import load_data, subset
+from eqmodels.objectives import (
+    TEACHERS,
+    Batch,
+    Distil,
+    Frozen,
+    Network,
+    Randomness,
+    Teacher,
+    create_objective,
+    create_teacher,
+    distillation_divergence,
+    objective_options,
+)
+from eqmodels.training import PretrainConfig, Pretraining, load_run, pretrain
+from eqmodels.training.errors import TrainingError
+from eqmodels.transforms import Preprocessing
+from tests.data.files import write_array
+from tests.training.runs import photos
+
+TINY = {"teacher": "tiny", "teacher_width": 10, "teacher_classes": 5, "view_size": 32, "pose_hidden": 16}
+IMAGES = photos(12, channels=3, size=48).pixels()
+
+
+class TinyTeacher(nn.Module):
+    """A convolution and a classifier."""
+
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(7)
+        self.convolution, self.classifier = nn.Conv2d(3, 10, 5, stride=4), nn.Linear(10, 5)
+        for parameter in self.parameters():
+            parameter.data = torch.randn(parameter.shape, generator=generator)
+
+    def forward(self, images):
+        features = self.convolution(images).relu().mean((-2, -1))
+        return features, self.classifier(features)
+
+
+@pytest.fixture(autouse=True)
+def _tiny_teacher(monkeypatch):
+    monkeypatch.setattr(TEACHERS, "_found", dict(TEACHERS._found))
+    TEACHERS.register("tiny")(lambda: Teacher(TinyTeacher(), (0.5,) * 3, (0.5,) * 3, "MIT"))
+
+
+def prepared(name="c4_resnet18s_w8", **changes) -> tuple[Network, Distil]:
+    """A student and its objective, which has its teacher."""
+    backbone = create_model(name, in_chans=3, num_classes=0)
+    objective = create_objective("distil", backbone, **{**TINY, **changes})
+    objective.check(photos(4, channels=3, size=48))
+    return Network(backbone, Preprocessing((0.4,) * 3, (0.3,) * 3, (32, 32))), objective
+
+
+def views_of(objective, rows=slice(0, 12), seed=0) -> dict[str, torch.Tensor]:
+    return objective.views(Batch(IMAGES[rows], None, 12, rows), Randomness(seed))
+
+
+def config(**changes) -> PretrainConfig:
+    values = {"model": "c4_resnet18s_w8", "epochs": 2, "batch_size": 8, "precision": "float32", "learning_rate": 0.02}
+    return PretrainConfig.of(objective="distil", **{**TINY, **values, **changes})
+
+
+# The law.
+
+
+@pytest.mark.parametrize("name", ["c4_resnet18s_w8", "d4_resnet18s_w8", "c4_resnet18_w8", "c8_resnet18s_w8"])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_turned_image_of_known_pose_has_the_terms_and_gradients_of_the_upright_one(name, training, randomised):
+    network, objective = prepared(name)
+    randomised(network.double()), randomised(objective.double())
+    network.train(training)
+    upright = torch.rand(3, 3, 33, 29, dtype=torch.float64)
+    group = objective.group
+
+    def learned(g):
+        views = {"student": group.act(g, upright), "teacher": upright, "pose": torch.full((3,), g)}
+        terms = objective.loss(network, views)
+        parameters = [*network.parameters(), *objective.parameters()]
+        return terms, torch.autograd.grad(sum(term.loss for term in terms.values()), parameters)
+
+    expected, gradients = learned(group.identity)
+    assert list(expected) == ["features", "logits", "pose"]
+    for g in group.exact_elements:
+        terms, found = learned(g)
+        for key, term in terms.items():
+            torch.testing.assert_close(term.loss, expected[key].loss, rtol=0, atol=1e-10)
+        torch.testing.assert_close(found, gradients, rtol=1e-9, atol=1e-10)
+        assert torch.equal(terms["pose"].correct, expected["pose"].correct)
+
+
+def test_without_the_pose_the_law_does_not_hold():
+    network, objective = prepared()
+    network.double().eval(), objective.double()
+    upright = torch.rand(3, 3, 33, 29, dtype=torch.float64)
+    views = {"student": objective.group.act(1, upright), "teacher": upright, "pose": torch.zeros(3, dtype=torch.long)}
+    same = {**views, "student": upright}
+    assert abs(objective.loss(network, views)["features"].loss - objective.loss(network, same)["features"].loss) > 1e-6
+
+
+@torch.no_grad()
+def test_the_terms_are_those_of_plain_pytorch():
+    network, objective = prepared(logits_weight=0.3, pose_weight=0.7, temperature=3.0)
+    network.double().eval(), objective.double()
+    views = {name: view.double() if view.is_floating_point() else view for name, view in views_of(objective).items()}
+    terms = objective.loss(network, views)
+    regular = network(views["student"])
+    vectors, logits = objective.teacher(views["teacher"])
+    normalised = (vectors - vectors.mean(1, keepdim=True)) / (vectors.var(1, keepdim=True, correction=0) + 1e-5).sqrt()
+    features = regular @ objective.features.weight.T + objective.features.bias
+    assert float(terms["features"].loss) == pytest.approx(float((features - normalised).square().mean()))
+    soft, own = (logits / 3).softmax(1), (objective.logits(regular) / 3).softmax(1)
+    divergence = 9 * (soft * (soft.log() - own.log())).sum(1).mean()
+    assert float(terms["logits"].loss) == pytest.approx(0.3 * float(divergence))
+    pose = -objective.heads[0](regular).log_softmax(1)[:, 0].mean()
+    assert float(terms["pose"].loss) == pytest.approx(0.7 * float(pose))
+
+
+def test_equal_logits_do_not_diverge_and_softened_ones_diverge_like_squares():
+    first, second = torch.randn(2, 6, 9, dtype=torch.float64)
+    assert float(distillation_divergence(first, first, 8.0)) == pytest.approx(0)
+    # Hinton, Vinyals and Dean: at high temperatures half the mean square of centred logits.
+    apart = (first - second) - (first - second).mean(1, keepdim=True)
+    limit = float(apart.square().mean() / 2)
+    assert float(distillation_divergence(first, second, 1e4)) == pytest.approx(limit, rel=1e-2)
+
+
+# The views.
+
+
+def test_upright_views_are_the_same_for_both_networks():
+    _, objective = prepared(residual=0.0, cutmix=0.0)
+    views = views_of(objective)
+    assert views["student"].shape == (12, 3, 32, 32)
+    assert torch.equal(views["student"], views["teacher"])
+    assert views["pose"].tolist() == [0] * 12
+    assert 0 <= float(views["student"].min()) <= float(views["student"].max()) <= 1
+
+
+def test_turned_views_show_the_same_place_and_colours():
+    _, objective = prepared(residual=1.0, cutmix=1.0)
+    views = views_of(objective)
+    assert not any(torch.equal(*pair) for pair in zip(views["student"], views["teacher"], strict=True))
+    centre = (..., slice(15, 17), slice(15, 17))
+    means = [views[name][centre].mean((-2, -1)) for name in ("student", "teacher")]
+    torch.testing.assert_close(*means, rtol=0, atol=0.05)
+
+
+def test_a_share_of_the_views_is_turned():
+    _, objective = prepared(residual=0.25, cutmix=0.0, jitter=0.0)
+    many = torch.rand(400, 3, 32, 32)
+    views = objective.views(Batch(many, None, 400, slice(0, 400)), Randomness(0))
+    turned = (views["student"] != views["teacher"]).flatten(1).any(1)
+    assert float(turned.float().mean()) == pytest.approx(0.25, abs=0.05)
+
+
+def test_upright_views_are_pasted_into_each_other_for_both_networks():
+    chosen = {"residual": 0.5, "jitter": 0.0}
+    (_, mixing), (_, plain) = prepared(cutmix=1.0, **chosen), prepared(cutmix=0.0, **chosen)
+    mixed, whole = views_of(mixing), views_of(plain)
+    turned = (whole["student"] != whole["teacher"]).flatten(1).any(1)
+    pasted = (mixed["teacher"] != whole["teacher"]).flatten(1).any(1)
+    assert 0 < int(turned.sum()) < 12
+    assert torch.equal(pasted, ~turned)
+    assert torch.equal(mixed["student"][~turned], mixed["teacher"][~turned])
+    for name in ("student", "teacher"):
+        assert torch.equal(mixed[name][turned], whole[name][turned])
+
+
+@pytest.mark.parametrize(("name", "poses"), [("c4", {0}), ("d4", {0}), ("c8", {0, 1, 7}), ("d8", {0, 1, 7})])
+def test_the_pose_is_the_nearest_rotation(name, poses):
+    _, objective = prepared(f"{name}_resnet18s_w16", residual=1.0)
+    degrees = torch.linspace(-44.9, 44.9, 99)
+    found = objective._nearest(degrees)
+    assert set(found.tolist()) == poses
+    left = (degrees - 360 / objective.group.rotations * found + 180) % 360 - 180
+    assert float(left.abs().max()) <= 180 / objective.group.rotations
+
+
+def test_views_are_drawn_for_the_global_batch():
+    _, objective = prepared(cutmix=0.0)
+    whole = views_of(objective)
+    parts = [views_of(objective, rows) for rows in (slice(0, 6), slice(6, 12))]
+    for name, view in whole.items():
+        torch.testing.assert_close(view, torch.cat([part[name] for part in parts]), rtol=0, atol=1e-6)
+    assert not torch.equal(whole["student"], views_of(objective, seed=1)["student"])
+
+
+def test_large_images_are_averaged_before_they_are_sampled():
+    _, objective = prepared(residual=0.0, cutmix=0.0, jitter=0.0, view_size=8, smallest_area=0.9)
+    stripes = (torch.arange(72) % 2).float().expand(4, 3, 72, 72)
+    views = objective.views(Batch(stripes, None, 4, slice(0, 4)), Randomness(0))
+    torch.testing.assert_close(views["student"], torch.full((4, 3, 8, 8), 0.5), rtol=0, atol=1e-5)
+
+
+# A run.
+
+
+def test_a_student_learns_and_its_canonical_features_do_not_turn(tmp_path):
+    run = pretrain(config(epochs=4), tmp_path / "run", data=photos(24, channels=3, size=48), device="cpu", quiet=True)
+    assert list(run.log[0]) == ["epoch", "loss", "learning_rate", "accuracy_pose", "seconds", "images_per_second"]
+    assert run.log[-1]["loss"] < run.log[0]["loss"]
+    assert {name.split(".")[0] for name in run.model.state_dict()} == {"backbone", "features", "logits", "heads"}
+    assert run.preprocessing.size == (32, 32)
+    loaded = load_run(tmp_path / "run")
+    torch.testing.assert_close(loaded.model.state_dict(), run.model.state_dict(), rtol=0, atol=0)
+    encoder, images = eqmodels.load(tmp_path / "run").double(), IMAGES[:4, :, :32, :30].double()
+    assert encoder.global_pool.mode == "canonical"
+    with torch.no_grad():
+        upright = encoder(images)
+        for g in encoder.group.elements:
+            torch.testing.assert_close(encoder(encoder.group.act(g, images)), upright, rtol=0, atol=1e-10)
+        assert torch.equal(type(encoder).from_pretrained(tmp_path / "run").double()(images), upright)
+
+
+def test_the_encoder_is_saved_without_what_only_distils(tmp_path):
+    pretrain(config(epochs=1), tmp_path / "run", data=photos(8, channels=3, size=48), device="cpu", quiet=True)
+    run = load_run(tmp_path / "run")
+    encoder = run.encoder("canonical")
+    encoder.save_pretrained(tmp_path / "alone")
+    loaded = eqmodels.load(tmp_path / "alone")
+    assert torch.equal(loaded(IMAGES), encoder(IMAGES))
+    assert set(loaded.state_dict()) == {
+        *run.backbone.state_dict(),
+        *(f"global_pool.pose.{name}" for name in run.pose.state_dict()),
+    }
+    assert loaded.preprocessing.size == (32, 32)
+
+
+def test_a_standard_network_learns_without_a_pose(tmp_path):
+    run = pretrain(
+        config(model="resnet18s_w8", epochs=1), tmp_path, data=photos(8, channels=3, size=48), device="cpu", quiet=True
+    )
+    assert "accuracy_pose" not in run.log[0]
+    assert run.pose is None
+    assert eqmodels.load(tmp_path).global_pool.mode == "invariant"
+
+
+def test_a_run_on_an_array_that_was_stopped_goes_on(tmp_path):
+    write_array(tmp_path / "bank", count=24, size=(40, 40))
+    chosen = config(data="array", residual=0.3)
+    bank = load_data("array", root=tmp_path / "bank")
+    whole, cut = Pretraining(chosen, bank), Pretraining(chosen, bank)
+    for run, steps in ((whole, 5), (cut, 2)):
+        run.network.train()
+        for _ in range(steps):
+            run.step() if run.progress.step < run.steps_per_epoch else run.end_epoch()
+    (tmp_path / "run").mkdir()
+    cut.save(tmp_path / "run")
+    assert not [name for name in torch.load(tmp_path / "run/checkpoint.pt")["model"] if "teacher" in name]
+    done = pretrain(chosen, tmp_path / "run", root=tmp_path / "bank", device="cpu", quiet=True)
+    fresh = pretrain(chosen, tmp_path / "fresh", root=tmp_path / "bank", device="cpu", quiet=True)
+    torch.testing.assert_close(done.model.state_dict(), fresh.model.state_dict(), rtol=0, atol=0)
+    with pytest.raises(TrainingError, match=r"images' number"):
+        pretrain(chosen, tmp_path / "run", data=subset(bank, range(16)), device="cpu", quiet=True)
+
+
+def test_the_teacher_never_learns():
+    run = Pretraining(config(), photos(8, channels=3, size=48))
+    run.network.train()
+    run.step()
+    assert isinstance(run.objective.teacher, Frozen)
+    assert not any(module.training for module in run.objective.teacher.module.modules())
+    torch.testing.assert_close(
+        run.objective.teacher.module.state_dict(), create_teacher("tiny").state_dict(), rtol=0, atol=0
+    )
+    trained = sum(len(group["params"]) for group in run.optimiser.param_groups)
+    assert trained == len(list(run.model.parameters()))
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"smallest_area": 0.0}, ValueError, "smallest_area must be above 0 and at most 1; got 0.0. Pass smallest_a"),
+        ({"cutmix": 1.5}, ValueError, "cutmix must lie in 0 .. 1; got 1.5. Pass 0.5."),
+        ({"jitter": -0.1}, ValueError, "jitter must lie in 0 .. 1; got -0.1. Pass 0.5."),
+        ({"residual": float("nan")}, ValueError, "residual must lie in 0 .. 1; got nan. Pass 0.5."),
+        ({"pose_weight": float("inf")}, ValueError, "pose_weight must be a finite number of at least 0; got inf. "),
+        ({"temperature": 0.0}, ValueError, "temperature must be a positive finite number; got 0.0. Pass 8."),
+        ({"view_size": 0}, ValueError, "view_size must be at least 1; got 0. Pass a whole number of at least 1."),
+        ({"teacher_classes": -1}, ValueError, "teacher_classes must be at least 0; got -1. Pass a whole number of at"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_in_one_sentence(options, error, message):
+    with pytest.raises(error, match=f"^{re.escape(message)}"):
+        config(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "images", "message"),
+    [
+        ({}, {"channels": 1}, "teacher='tiny' takes images of 3 channels; photos has 1. Pass to_rgb=True (--to-rgb), "),
+        ({"view_size": 64}, {}, "view_size must be at most the smaller side of the images, 48 of photos; got 64. Pass"),
+        ({"teacher": "tinny"}, {}, "teacher must be one of lite0, tiny; got 'tinny'. Use 'tiny', or import the file"),
+        ({"view_size": 4}, {}, "teacher='tiny' must take views of 4x4 pixels; it does not ("),
+        (
+            {"teacher_width": 12},
+            {},
+            "teacher_width and teacher_classes must be those of teacher='tiny'; got 12 and 5. Pass teacher_width=10 "
+            "and teacher_classes=5.",
+        ),
+        ({"pose_hidden": 2}, {}, "pose_hidden must be at least 4; got 2. Pass a whole number of at least 4."),
+    ],
+)
+def test_what_does_not_suit_the_teacher_is_refused_before_the_first_step(options, images, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        Pretraining(config(**options), photos(8, **{"channels": 3, "size": 48, **images}))
+
+
+def test_every_option_has_a_help():
+    options = objective_options("distil")
+    assert all(option.help for option in options.values())
+    assert "lite0" in options["teacher"].suggestions
+
+
+def test_features_alone_are_distilled_from_a_teacher_without_a_classifier():
+    TEACHERS.register("mute")(lambda: Teacher(Mute(), (0.5,) * 3, (0.5,) * 3, "MIT"))
+    network, objective = prepared(teacher="mute", teacher_classes=0)
+    assert list(objective.loss(network, views_of(objective))) == ["features", "pose"]
+
+
+class Mute(nn.Module):
+    """Features and no logits."""
+
+    def forward(self, images):
+        return F.adaptive_avg_pool2d(images, 2).flatten(1)[:, :10], images.new_empty(len(images), 0)
