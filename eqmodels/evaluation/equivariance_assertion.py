@@ -177,8 +177,8 @@ def _check_moved(images: Float[Tensor, "B C H W"], chosen: list[Motion], in_fiel
             raise ValueError(
                 "images must change visibly under every element that is asserted, or nothing is judged; image "
                 f"{unmoved[0]} of {len(images)}, {images.shape[-2]}x{images.shape[-1]}, is the same after "
-                f"{motion.description} (element {motion.element} of {motion.group}). Pass images without symmetry, such "
-                "as smooth_images, or a larger size."
+                f"{motion.description} (element {motion.element} of {motion.group}). Pass images without symmetry, "
+                "such as smooth_images, or a larger size."
             )
 
 
