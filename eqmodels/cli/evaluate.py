@@ -10,9 +10,10 @@ from pathlib import Path
 
 from eqmodels.backbones import Backbone
 from eqmodels.backbones.describe import name_of
+from eqmodels.cli.chosen_data import add_data_flags, chosen_data, loaded
 from eqmodels.cli.images import with_channels
 from eqmodels.cli.table import percent, table
-from eqmodels.data import Split, at_most, list_data, load_data
+from eqmodels.data import Split, at_most, list_data
 from eqmodels.evaluation import EncoderEvaluation, SeedSummary, evaluate, over_seeds
 from eqmodels.evaluation.evaluating import CURVE_IMAGES, FRACTIONS
 from eqmodels.evaluation.seeds import check_seeds
@@ -54,7 +55,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", metavar="NAME", help=f"{', '.join(list_data())} (default: what the run was trained on)"
     )
     parser.add_argument("--root", metavar="FOLDER", help="the folder that has the data")
-    parser.add_argument("--size", type=int, metavar="N", help="with --data image_folder: side of the images in pixels")
     parser.add_argument("--device", help="where to compute, such as cpu or cuda:0 (default: a GPU if there is one)")
     parser.add_argument(
         "--limit",
@@ -77,6 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="also write everything as JSON into a file")
     parser.add_argument("--json", action="store_true", help="print everything as JSON instead of a table")
+    add_data_flags(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -150,13 +151,9 @@ def _report_unfinished(name: str, run: Run) -> None:
 
 def _measured(network: Run | Backbone, arguments: argparse.Namespace) -> EncoderEvaluation:
     config, limit = network.config if isinstance(network, Run) else None, arguments.limit
-    name: str = arguments.data if config is None else arguments.data or config.data.name
-    trained = config.data.options.get("size") if config and name == "image_folder" else None
+    name, options = chosen_data(arguments, config)
     model = network.name if isinstance(network, Run) else str(name_of(network))
-    size = trained if arguments.size is None else arguments.size
-    if size is not None and size < 1:
-        raise ValueError(f"--size must be at least one pixel; got {size}. Pass, for instance, 64.")
-    train, test = (load_data(name, split, root=arguments.root, size=size) for split in SPLITS)
+    train, test = (loaded(name, split, options, root=arguments.root) for split in SPLITS)
     if limit is not None and limit < (classes := len(train.classes)):
         raise ValueError(f"--limit must be at least {classes}, one image a class of {name}; got {limit}.")
     curve_images = CURVE_IMAGES if limit is None else min(CURVE_IMAGES, limit)

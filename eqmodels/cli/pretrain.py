@@ -6,14 +6,13 @@ import argparse
 import hashlib
 import json
 import os
-import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from eqmodels.options import REQUIRED, Option
+from eqmodels.cli.flags import add_flag, in_flags
 from eqmodels.registry import without_imports
 from eqmodels.training import PretrainConfig, Run, pretrain
 from eqmodels.training.config import config_options, flat_fields
@@ -50,9 +49,6 @@ TITLES = {
 NAMED = ("model", "backend", "data", "objective", "optimiser")
 """What further options depend on."""
 
-METAVARS: dict[type, str] = {int: "N", float: "X", str: "NAME", tuple: "A,B", dict: "JSON"}
-"""What stands for a value in the help."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds one option a value of the config, and what is not part of it.
@@ -63,14 +59,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """
     typed, of_recipe = _chosen(getattr(parser, "typed", []))
     with _imports_of(typed, recipe=bool(of_recipe)):
-        options = _spoken(flat_fields(), lambda: config_options({**of_recipe, **typed}))
+        options = in_flags(flat_fields(), lambda: config_options({**of_recipe, **typed}))
     for part, title in TITLES.items():
         group = parser.add_argument_group(title)
         for name, (owner, _, option) in flat_fields().items():
             if owner == part:
-                _add(group, name, option)
+                add_flag(group, name, option)
         for name, option in options.get(part, {}).items():
-            _add(group, name, option)
+            add_flag(group, name, option)
     parser.add_argument("--recipe", type=Path, metavar="FILE", help="take values from a recipe (JSON); options win")
     parser.add_argument("--folder", type=Path, help="of the run (default: one for every config, in runs/)")
     parser.add_argument("--root", help="the folder that has the data (default: see eqmodels evaluate --help)")
@@ -106,40 +102,6 @@ def _chosen(typed: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     return found, of_recipe
 
 
-def _add(group: argparse._ArgumentGroup, name: str, option: Option) -> None:
-    """Adds an option of the config; its help is that of the docstring."""
-    flag, default = f"--{name.replace('_', '-')}", option.default
-    text = f"{option.help} One of {', '.join(option.suggestions)}." if option.suggestions else option.help
-    shown = "none" if default is None else default
-    if isinstance(default, bool):
-        shown = "yes" if default else "no"
-    elif isinstance(default, tuple):
-        shown = ",".join(map(str, default))
-    text = text.rstrip(".").replace("%", "%%") + ("" if default is REQUIRED else f" (default: {shown})")
-    if option.kinds == (bool,):
-        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
-    elif option.choices:
-        group.add_argument(flag, type=type(option.choices[0]), choices=option.choices, help=text)
-    else:
-        kind = option.kinds[0] if len(option.kinds) == 1 and option.kinds[0] in METAVARS else None
-        convert: Callable[[str], Any] = kind if kind in (int, float, str) else _values if kind is tuple else _any_value
-        group.add_argument(flag, type=convert, metavar=METAVARS[kind or str], help=text)
-
-
-def _any_value(text: str) -> Any:  # noqa: ANN401
-    """A value as JSON has it, or a word."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _values(text: str) -> Any:  # noqa: ANN401
-    """A list as JSON has it, or words and numbers between commas."""
-    value = _any_value(text)
-    return value if isinstance(value, list) else [_any_value(one.strip()) for one in text.split(",")]
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Trains to the end and says where the weights are.
 
@@ -150,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = config_of(arguments)
     folder = arguments.folder or Path("runs") / run_name(config)
     with _imports_of(_given(arguments), recipe=arguments.recipe is not None):
-        result: Run = _spoken(
+        result: Run = in_flags(
             arguments.names,
             lambda: pretrain(
                 config,
@@ -178,7 +140,7 @@ def config_of(arguments: argparse.Namespace) -> PretrainConfig:
     """
     base = _recipe(arguments.recipe) if arguments.recipe else None
     given = _given(arguments)
-    config: PretrainConfig = _spoken(arguments.names, lambda: PretrainConfig.of(base, **given))
+    config: PretrainConfig = in_flags(arguments.names, lambda: PretrainConfig.of(base, **given))
     return config
 
 
@@ -204,34 +166,6 @@ def _recipe(file: Path) -> Mapping[str, Any]:
             '{"epochs": 5}.'
         )
     return values
-
-
-def _spoken(names: Iterable[str], function: Callable[[], Any]) -> Any:  # noqa: ANN401
-    """What a function gives; a complaint of it names options as the command line does.
-
-    Raises:
-        ValueError: what the function raises of bad values, in the words of the command line.
-    """
-    try:
-        return function()
-    except (TypeError, ValueError) as error:
-        raise ValueError(in_options(str(error), names)) from error
-
-
-def in_options(sentence: str, names: Iterable[str]) -> str:
-    """A sentence about arguments as one about options: ``--batch-size 8`` for ``batch_size=8``."""
-    known = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
-
-    def flag(match: re.Match[str]) -> str:
-        name, value = match["name"].replace("_", "-"), match["value"].strip("'\"")
-        words = {"None": f"no --{name}", "True": f"--{name}", "False": f"--no-{name}"}
-        return words.get(value, f"--{name} {value}")
-
-    value = r"(?P<value>'[^']*'|\"[^\"]*\"|[\w+-]+(\.\w+)*)"
-    sentence = re.sub(rf"(?<![\w.-])(?P<name>{known})={value}", flag, sentence)
-    sentence = re.sub(rf"^({known})\b", lambda match: f"--{match[0].replace('_', '-')}", sentence)
-    sentence = re.sub(r"(?<=Use )\(([^()]*)\)", lambda match: re.sub(r"['\" ]|,$", "", match[1]), sentence)
-    return re.sub(r"(--[\w-]+) \(\1\)", r"\1", sentence)
 
 
 def run_name(config: PretrainConfig) -> str:

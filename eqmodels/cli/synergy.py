@@ -11,9 +11,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from eqmodels.cli.chosen_data import PREFIX, add_data_flags, chosen_data, flags_given, loaded
+from eqmodels.cli.flags import in_flags
 from eqmodels.cli.images import with_channels
 from eqmodels.cli.table import percent, table
-from eqmodels.data import Source, at_most, coloured, list_data, load_data
+from eqmodels.data import Source, at_most, coloured, list_data
 from eqmodels.hub import load_pretrained
 from eqmodels.studies import (
     EncoderSynergy,
@@ -54,7 +56,7 @@ LISTS: dict[str, tuple[str, type]] = {
     "seeds": ("seeds", int),
 }
 """Options that take several values, the names of these in a plan, and their type."""
-READING = ("data", "root", "size", "test_limit", "folds", "json")
+READING = ("data", "root", "test_limit", "folds", "json")
 TAKEN: dict[str, tuple[str, tuple[str, ...]]] = {
     "names": ("measuring networks by their names", READING),
     "rank_tasks": (
@@ -74,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="NAME",
         help="no study: measure these pretrained networks, folders of runs or names of the zoo, on held-out images of "
-        f"--data (default: what they were trained on); takes {_options(READING)} only",
+        f"--data (default: what they were trained on); takes {_options(READING)} and the options of the images only",
     )
     # None, as all others that are not given: what was given and is not taken is refused.
     flag: dict[str, Any] = {"action": "store_true", "default": None}
@@ -91,7 +93,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", nargs="+", type=kind, metavar="X", help=f"{helps[name]} (default: {default})")
     parser.add_argument("--data", help=f"{', '.join(list_data())} (default: {DEFAULT.data})")
     parser.add_argument("--root", help="the folder that has the data")
-    parser.add_argument("--size", type=int, help="with --data image_folder: side of the images in pixels")
     parser.add_argument(
         "--coloured",
         action=argparse.BooleanOptionalAction,
@@ -116,6 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--augment and --seeds (default: the first of theirs), and without --groups, --doses and --folder",
     )
     parser.add_argument("--json", **flag, help="print what was measured as JSON instead of tables")
+    add_data_flags(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -152,9 +154,11 @@ def _check_taken(arguments: argparse.Namespace, mode: str) -> None:
     """
     words, taken = TAKEN[mode]
     known = {"command", "imports", "names", "run", mode, *taken}
-    if dropped := [name for name, value in vars(arguments).items() if value is not None and name not in known]:
+    given = [name for name, value in vars(arguments).items() if value is not None and not name.startswith(PREFIX)]
+    if dropped := [name for name in given if name not in known]:
         raise ValueError(
-            f"{words} takes {_options(taken)}; got {_options(dropped)} too. Leave out what it does not take."
+            f"{words} takes {_options(taken)} and the options of the images; got {_options(dropped)} too. Leave out "
+            "what it does not take."
         )
 
 
@@ -185,9 +189,12 @@ def _plan(arguments: argparse.Namespace) -> SynergyPlan:
             given[value] = tuple(getattr(arguments, name))
     singles = {field.name for field in fields(SynergyPlan)} - {value for value, _ in LISTS.values()}
     given |= {name: getattr(arguments, name) for name in singles if getattr(arguments, name, None) is not None}
-    plan = replace(SynergyPlan.quick() if arguments.quick else DEFAULT, **given)
+    options = flags_given(arguments)
+    plan = replace(SynergyPlan.quick() if arguments.quick else DEFAULT, data_options=options, **given)
+    # Also reads the images before anything is made: what they refuse is said in the words of the command line.
+    if arguments.coloured is None or options:
+        channels = in_flags(("data", *options), lambda: load_study_data(plan, arguments.root)).train.channels
     if arguments.coloured is None:
-        channels = load_study_data(plan, arguments.root).train.channels
         plan = replace(plan, coloured=channels == 1)
     return plan
 
@@ -198,10 +205,8 @@ def _measure(arguments: argparse.Namespace) -> int:
     limit = DEFAULT.test_limit if arguments.test_limit is None else arguments.test_limit
     folds = DEFAULT.folds if arguments.folds is None else arguments.folds
     for name, network in [(name, load_pretrained(name)) for name in arguments.names]:
-        data = arguments.data or network.config.data.name
-        trained = network.config.data.options.get("size") if data == "image_folder" else None
-        size = trained if arguments.size is None else arguments.size
-        test = load_data(data, "test", root=arguments.root, size=size)
+        data, options = chosen_data(arguments, network.config)
+        test = loaded(data, "test", options, root=arguments.root)
         seen = with_channels(network, at_most(test, limit), "test")
         measured = encoder_synergy(network, seen, folds=folds, report=_reporter(name))
         found += [(name, one) for one in measured]

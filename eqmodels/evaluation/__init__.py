@@ -15,10 +15,10 @@ from eqmodels.evaluation.orbits import Motion, Orbits, View
 from eqmodels.evaluation.poolings import POOLINGS, pool_features, poolings_of
 from eqmodels.evaluation.pretrained import Pretrained
 from eqmodels.evaluation.scores import EncoderEvaluation, FeatureScores
+from eqmodels.evaluation.scoring_heads import ClassScores, TaskScores, head_scores, task_scores
 from eqmodels.evaluation.seeds import FeatureSummary, SeedSummary, TaskSummary, over_seeds
 from eqmodels.evaluation.specimen import randomise, smooth_images
 from eqmodels.evaluation.speed import images_per_second
-from eqmodels.evaluation.task_scores import ClassScores, TaskScores, head_scores, task_scores
 from eqmodels.measures.intervals import Estimate, estimate, proportion_interval
 from eqmodels.measures.linear_probe import LinearProbe, fit_linear_probe
 

@@ -68,9 +68,9 @@ def assert_equivariant(
         AssertionError: if an error exceeds the tolerance (the worst layer and element are named), a declared field has
             another number of channels than the features, or the output hardly depends on the image, so that its
             equivariance would say nothing.
-        ValueError: if the network declares no field, the field says nothing of an element, the output is no tensor that
-            could be judged, or an argument breaks its rule.
-        TypeError: if `dtype` is not a real floating point type, or `out_field` no field.
+        ValueError: if the network declares no field, the field says nothing of an element, an element hardly changes
+            one of the images, the output is no tensor that could be judged, or an argument breaks its rule.
+        TypeError: if the model is no module, `dtype` not a real floating point type, or `out_field` no field.
 
     Example:
         >>> from eqmodels.fields import Regular
@@ -90,6 +90,7 @@ def assert_equivariant(
     field = _declared(model, in_field, out_field)
     tested = group_to_test(model, group, field)
     chosen = _judged_motions(model, tested, elements, in_field, field)
+    _check_moved(images, chosen, in_field, tolerance)
     if randomised:
         randomise(specimen, torch.Generator().manual_seed(seed))
     subject = f"{type(model).__name__} at {images.shape[-2]}x{images.shape[-1]}"
@@ -102,8 +103,7 @@ def assert_equivariant(
             f"{worst.motion.description} (element {worst.motion.element}) is {worst.error:.1e}, above {tolerance:.1e}, "
             f"for the field {worst.field}."
         )
-    # Far above rounding; where a tolerance for interpolation is itself large, above that.
-    if not spread > max(tolerance, min(100 * tolerance, 1e-2)):
+    if not spread > _visible(tolerance):
         raise AssertionError(
             f"the output of {subject} hardly depends on the image (relative spread {spread:.1e}), so its "
             "equivariance says nothing; try another seed, more channels or larger images."
@@ -155,6 +155,36 @@ def _judged_motions(
                 "group whose elements it represents, or out_field= for what you claim."
             )
     return chosen
+
+
+def _check_moved(images: Float[Tensor, "B C H W"], chosen: list[Motion], in_field: Field, tolerance: float) -> None:
+    """Refuses images on which an error could not show, as a motion leaves them as they are.
+
+    Maps of one pixel, which a layer of fibres may take, are moved by their fibres alone.
+
+    Raises:
+        ValueError: if a motion changes an image by no more than could pass for rounding.
+    """
+    pixels = Scalars(images.shape[1]) if images.shape[-2:] != (1, 1) else in_field
+    for motion in chosen:
+        start = motion.start(images)
+        moved = motion.moved(pixels, start)
+        if moved.shape != start.shape:
+            continue
+        change, norm = ((part.flatten(1).norm(dim=1)) for part in (moved - start, start))
+        # NaN is for the judgement to find.
+        if unmoved := (change <= _visible(tolerance) * norm).nonzero().flatten().tolist():
+            raise ValueError(
+                "images must change visibly under every element that is asserted, or nothing is judged; image "
+                f"{unmoved[0]} of {len(images)}, {images.shape[-2]}x{images.shape[-1]}, is the same after "
+                f"{motion.description} (element {motion.element} of {motion.group}). Pass images without symmetry, "
+                "such as smooth_images, or a larger size."
+            )
+
+
+def _visible(tolerance: float) -> float:
+    """A relative change far above rounding; where a tolerance for interpolation is itself large, above that."""
+    return max(tolerance, min(100 * tolerance, 1e-2))
 
 
 def _judged(

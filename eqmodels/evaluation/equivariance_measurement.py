@@ -60,7 +60,7 @@ def equivariance_report(
 
     Raises:
         ValueError: if the network has no group and none is given, or another argument breaks its rule.
-        TypeError: if `dtype` is not a real floating point type.
+        TypeError: if the model is no module, or `dtype` not a real floating point type.
 
     Example:
         >>> from eqmodels import create_model
@@ -68,8 +68,8 @@ def equivariance_report(
         >>> report.worst.error < 1e-12
         True
     """
-    tested = group_to_test(model, group, None)
     specimen = measuring_copy(model, dtype)
+    tested = group_to_test(model, group, None)
     images = images_for(model, size, batch, seed) if images is None else checked_images(images)
     images = images.to(device_of(model), dtype)
     with torch.no_grad():

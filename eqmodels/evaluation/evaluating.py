@@ -13,7 +13,7 @@ from eqmodels.evaluation.kinds import feature_kind, kinds_of
 from eqmodels.evaluation.pretrained import Pretrained
 from eqmodels.evaluation.probing import Examination, ProbeOptions
 from eqmodels.evaluation.scores import EncoderEvaluation
-from eqmodels.evaluation.task_scores import head_scores
+from eqmodels.evaluation.scoring_heads import head_scores
 from eqmodels.measures.linear_probe import STRENGTHS, check_strengths
 
 __all__ = ["CURVE_IMAGES", "FRACTIONS", "evaluate"]

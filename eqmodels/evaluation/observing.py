@@ -11,7 +11,7 @@ from eqmodels._shapes import Float
 from eqmodels.data import Source
 from eqmodels.evaluation.encoding import Subject, normalised
 from eqmodels.evaluation.pretrained import Pretrained
-from eqmodels.evaluation.task_scores import ALL_LABELS
+from eqmodels.evaluation.scoring_heads import ALL_LABELS
 from eqmodels.measures import Observations
 from eqmodels.objectives import Purpose, generator_for
 from eqmodels.tasks import MultivariateTask, Task

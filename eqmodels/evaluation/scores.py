@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from eqmodels.evaluation.former_results import FORMAT, modern_content
-from eqmodels.evaluation.task_scores import ClassScores, TaskScores
+from eqmodels.evaluation.scoring_heads import ClassScores, TaskScores
 from eqmodels.measures.intervals import Estimate
 
 __all__ = ["EncoderEvaluation", "FeatureScores", "entry_of", "finite"]

@@ -64,8 +64,14 @@ def measuring_copy(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     """A copy in eval mode and in another precision.
 
     Raises:
-        TypeError: if `dtype` is not a real floating point type.
+        TypeError: if it is no module, or `dtype` not a real floating point type.
     """
+    if not isinstance(model, nn.Module):
+        name = getattr(model, "__name__", repr(model))
+        raise TypeError(
+            f"model must be a torch.nn.Module, whose weights can be copied and randomised; got {name!r}, a "
+            f"{type(model).__name__}. Call it in the forward of a module that holds its weights."
+        )
     if not dtype.is_floating_point:
         raise TypeError(f"dtype must be a real floating point type; got {dtype}. Pass, say, torch.float64.")
     return copy.deepcopy(model).eval().to(dtype)

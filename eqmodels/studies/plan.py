@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from eqmodels.backbones.names import current_name
 from eqmodels.tasks import create_task
 from eqmodels.training import PretrainConfig
+from eqmodels.training.parts import Options
 
 __all__ = ["Cell", "Kind", "SynergyPlan"]
 
-FORMAT = 2
-"""Of the file of a plan; the first one said no format, and ``resnet18`` in it had the small stem."""
+FORMAT = 3
+"""Of the file of a plan; the first one said no format, and ``resnet18`` in it had the small stem; up to the second one
+``size`` was the only option of the images."""
 
 Kind = Literal["classifier", "random", "brief", "pretrained", "dose", "film", "epochs"]
 """What a cell is for:
@@ -80,7 +82,7 @@ class SynergyPlan:
         doses: weights of class information, see `class_information_loss`.
         seeds: of the grid; doses and epochs have the first one.
         data: see `load_data`.
-        size: of an image folder, side of the images.
+        data_options: of the data set, such as the ``size`` of a folder's images.
         coloured: whether grey images get random colours, as tasks about colour need.
         limit: number of training images, a balanced subset; None for all.
         epochs: of pretraining.
@@ -106,7 +108,7 @@ class SynergyPlan:
     doses: tuple[float, ...] = (-9.0, -3.0, -1.0, 0.0, 0.5)
     seeds: tuple[int, ...] = (0,)
     data: str = "fashion_mnist"
-    size: int | None = None
+    data_options: Mapping[str, Any] = field(default_factory=Options)
     coloured: bool = True
     limit: int | None = 6000
     epochs: int = 8
@@ -117,6 +119,7 @@ class SynergyPlan:
     samples: int = 10_000
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "data_options", Options(self.data_options))
         for name in ("models", "tasks", "augments", "seeds"):
             values = getattr(self, name)
             if not values or len(set(values)) < len(values):
@@ -164,7 +167,7 @@ class SynergyPlan:
 
     def to_dict(self) -> dict[str, Any]:
         """The values by name, ready for JSON, and the format in which they are written."""
-        return {"format": FORMAT, **asdict(self)}
+        return {"format": FORMAT, **asdict(self), "data_options": Options(self.data_options).to_dict()}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> SynergyPlan:
@@ -173,10 +176,12 @@ class SynergyPlan:
         Raises:
             ValueError: if the format or a name is unknown, or a value is out of range.
         """
-        names = {field.name for field in fields(cls)}
+        names = {one.name for one in fields(cls)}
         content = dict(content)
-        if (written := content.pop("format", 1)) not in (1, FORMAT):
-            raise ValueError(f"a plan is of format 1 or {FORMAT}; got {written!r}. Update eqmodels.")
+        if (written := content.pop("format", 1)) not in range(1, FORMAT + 1):
+            raise ValueError(f"a plan is of a format from 1 to {FORMAT}; got {written!r}. Update eqmodels.")
+        if written < FORMAT and (size := content.pop("size", None)) is not None:
+            content["data_options"] = {"size": size}
         if written == 1:
             content |= {name: [current_name(model) for model in content.get(name, ())] for name in ("models", "groups")}
         content.setdefault("precision", "bfloat16")  # of every study before there was a choice
@@ -193,7 +198,7 @@ class SynergyPlan:
             "head_hidden": 512,
             "class_hidden": 512,
             "data": self.data,
-            **({} if self.size is None else {"size": self.size}),
+            **self.data_options,
             "coloured": self.coloured,
             "limit": self.limit,
             "epochs": self.epochs,

@@ -48,7 +48,7 @@ def load_study_data(plan: SynergyPlan, root: str | Path | None = None) -> StudyD
         ValueError: if the data set is unknown or too small.
         FileNotFoundError: if its files are nowhere.
     """
-    train, test = (load_data(plan.data, split, root=root, size=plan.size) for split in ("train", "test"))
+    train, test = (load_data(plan.data, split, root=root, **plan.data_options) for split in ("train", "test"))
     train = train if plan.limit in (None, len(train)) else balanced_subset(train, plan.limit)
     return StudyData(train, test, at_most(test, plan.test_limit))
 

@@ -117,7 +117,7 @@ def test_a_limit_bounds_the_images_of_the_probes_and_of_the_curve(asked, capsys,
 
 def test_a_limit_beyond_the_images_takes_them_all_though_classes_are_unequal(asked, tiny_run, monkeypatch):
     data = load_data("fashion_mnist_mini").subset(range(50, 100))
-    monkeypatch.setattr(command, "load_data", lambda *_, **__: data)
+    monkeypatch.setattr(command, "loaded", lambda *_, **__: data)
     assert len(set(data.labels.bincount().tolist())) > 1
     assert main(["evaluate", str(tiny_run), "--limit", "50"]) == 130
     assert asked[0]["train"] == 50
@@ -128,7 +128,9 @@ def test_a_limit_beyond_the_images_takes_them_all_though_classes_are_unequal(ask
     [
         (["--limit", "5"], "--limit must be at least 10, one image a class of fashion_mnist_mini; got 5."),
         (["--limit", "0"], "--limit must be at least 10"),
-        (["--size", "0"], "--size must be at least one pixel; got 0"),
+        (["--size", "0"], "--size is for image_folder only; got 0 for fashion_mnist_mini. Leave it out"),
+        (["--data", "image_folder", "--root", ".", "--size", "0"], "--size must be at least one pixel; got 0"),
+        (["--data", "fashion_mnist_mini", "--size", "9"], "unrecognized arguments: --size 9"),
         (["--output", "."], "--output must name a file; . is a folder"),
         (["--device", "abacus"], "device must be one that PyTorch can use here; got abacus"),
     ],

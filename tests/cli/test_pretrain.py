@@ -14,7 +14,7 @@ import time
 import pytest
 from torchvision.transforms.functional import to_pil_image
 
-from eqmodels.cli import build_parser, main, pretrain
+from eqmodels.cli import build_parser, flags, main, pretrain
 from eqmodels.data import load_data
 from eqmodels.training import PretrainConfig, load_run
 from eqmodels.training.config import config_options, flat_fields
@@ -208,7 +208,7 @@ def test_a_recipe_of_any_format_says_which_options_there_are(tmp_path):
 )
 def test_complaints_are_in_terms_of_the_command_line(sentence, spoken):
     names = ["model", "norm", "task", "batch_size", "coloured", "class_weight", "seed", "restrict"]
-    assert pretrain.in_options(sentence, names) == spoken
+    assert flags.in_options(sentence, names) == spoken
 
 
 def test_every_config_has_a_folder_of_its_own():

@@ -12,6 +12,7 @@ from PIL import Image
 
 from eqmodels.cli import main
 from eqmodels.cli import synergy as command
+from eqmodels.cli.chosen_data import PREFIX
 from eqmodels.studies import SynergyPlan, read_study
 
 TINY = ["--model", "c1_resnet18s_w4", "--limit", "60", "--batch-size", "30", "--test-limit", "60", "--folds", "2"]
@@ -181,7 +182,7 @@ GIVEN = {
 def test_an_option_that_would_change_nothing_of_pretrained_networks_is_refused(capsys, tiny_run, option):
     assert main(["synergy", str(tiny_run), *FEW, option, *GIVEN[option]]) == 2
     err = capsys.readouterr().err
-    assert "takes --data, --root, --size, --test-limit, --folds, --json; got " in err
+    assert "takes --data, --root, --test-limit, --folds, --json and the options of the images; got " in err
     assert f"got {option.replace('--no-', '--')} too" in err
 
 
@@ -195,7 +196,7 @@ def test_every_option_is_of_a_study_alone_or_of_a_table():
     """A new option must be given a place, or it is refused where there is no study."""
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    options = set(vars(parser.parse_args([]))) - {"names"}
+    options = {name for name in vars(parser.parse_args([])) if not name.startswith(PREFIX)} - {"names"}
     known = {option.removeprefix("--no-").removeprefix("--").replace("-", "_") for option in GIVEN}
     assert options == known | set(command.READING)
     assert all(set(taken) <= options for _, taken in command.TAKEN.values())

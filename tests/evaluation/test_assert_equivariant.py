@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from eqmodels import create_model
-from eqmodels.evaluation import assert_equivariant
+from eqmodels.evaluation import assert_equivariant, equivariance_report, smooth_images
 from eqmodels.evaluation.declared_calls import declared_calls
 from eqmodels.fields import Regular, Scalars
 from eqmodels.layers import FieldBatchNorm2d, GlobalPool, GroupPool, Restrict, SteerableConv2d
@@ -374,3 +374,61 @@ def test_the_group_of_the_declared_output_is_tested():
     assert_equivariant(Pair(), images=images)
     with pytest.raises(AssertionError, match="is not C2-equivariant"):
         assert_equivariant(Pair(), images=images, out_field=Scalars(2), group="c2")
+
+
+# Nothing is judged on images that do not move.
+
+BROKEN = nn.Conv2d(3, 8, 3, padding=1)
+
+
+def symmetric(*flips):
+    """One image without symmetry, and one that is its own mirror image along the axes."""
+    images = smooth_images(2, 3, 9)
+    for axes in flips:
+        images[1] = (images[1] + images[1].flip(axes)) / 2
+    return images
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"size": 1}, "image 0 of 2, 1x1, is the same after 90"),
+        ({"size": 1, "batch": 5}, "image 0 of 5, 1x1"),
+        ({"images": torch.rand(2, 3, 1, 1).expand(2, 3, 9, 9).contiguous()}, "image 0 of 2, 9x9"),
+        ({"images": torch.zeros(2, 3, 9, 9)}, "image 0 of 2, 9x9"),
+        ({"images": symmetric([-2, -1])}, "image 1 of 2, 9x9, is the same after 180"),
+        ({"images": symmetric([-1]), "group": "d1"}, "image 1 of 2, 9x9, is the same after flip"),
+        (
+            {"images": torch.rand(2, 3, 1, 1).expand(2, 3, 9, 9), "group": "c3", "elements": "all", "tolerance": 0.5},
+            "after 120",
+        ),
+    ],
+)
+def test_images_that_an_element_leaves_as_they_are_are_refused(options, words):
+    with pytest.raises(ValueError, match=r"^images must change visibly under every element that is asserted") as caught:
+        assert_equivariant(BROKEN, out_field=Scalars(8), **{"group": "c4", **options})
+    assert words in str(caught.value)
+
+
+def test_a_symmetry_of_an_image_that_is_not_asserted_does_not_matter():
+    assert_equivariant(nn.Conv2d(3, 8, 1), images=symmetric([-1]), group="c4")
+
+
+def test_maps_of_one_pixel_are_moved_by_their_fibres():
+    layer = SteerableConv2d("c4", 2, 3, 1)
+    assert_equivariant(layer, images=torch.rand(2, 8, 1, 1))
+    with pytest.raises(ValueError, match=r"^images must change visibly"):
+        assert_equivariant(layer, images=torch.ones(2, 8, 1, 1))
+    with pytest.raises(ValueError, match=r"^images must change visibly"):
+        assert_equivariant(layer, images=torch.rand(2, 8, 1, 1).expand(2, 8, 5, 5).contiguous())
+
+
+@pytest.mark.parametrize("judge", [assert_equivariant, equivariance_report])
+def test_a_function_is_refused_in_a_sentence(judge):
+    def pooled(images):
+        return images.mean((-2, -1))
+
+    with pytest.raises(
+        TypeError, match=r"^model must be a torch\.nn\.Module, .*; got 'pooled', a function\. Call it in"
+    ):
+        judge(pooled, group="c4")
