@@ -22,20 +22,23 @@ PREFIX = "option_of_data_"
 def add_data_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the source that ``--data`` names, of every source if it names none; after all others.
 
-    One that the command has a flag of its own for is left out.
+    One that the command has a flag of its own for is left out. Those of other sources than the one that is named are
+    understood and not shown: `load_data` says whose they are.
 
     Args:
         parser: may say in `typed` what was typed.
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     first.add_argument("--data")
-    named = None
+    named: str | None = None
     with suppress(argparse.ArgumentError):  # the parser proper says what is wrong
         named = first.parse_known_args(list(getattr(parser, "typed", [])))[0].data
     group = parser.add_argument_group("options of the images")
-    for name, option in (_options(named) if named in SOURCES else _options_of_all()).items():
+    known = named is not None and named in SOURCES
+    own = _options(named) if named is not None and known else {}
+    for name, option in (own | {name: option for name, option in _options_of_all().items() if name not in own}).items():
         with suppress(argparse.ArgumentError):
-            add_flag(group, name, option, dest=f"{PREFIX}{name}")
+            add_flag(group, name, option, dest=f"{PREFIX}{name}", hidden=known and name not in own)
 
 
 def _options(source: str, *, plugins: bool = True) -> dict[str, Option]:

@@ -16,7 +16,9 @@ METAVARS: dict[type, str] = {int: "N", float: "X", str: "NAME", tuple: "A,B", di
 """What stands for a value in the help."""
 
 
-def add_flag(group: argparse._ArgumentGroup, name: str, option: Option, *, dest: str | None = None) -> None:
+def add_flag(
+    group: argparse._ArgumentGroup, name: str, option: Option, *, dest: str | None = None, hidden: bool = False
+) -> None:
     """Adds an option as a flag; its help is that of the docstring.
 
     Args:
@@ -24,6 +26,7 @@ def add_flag(group: argparse._ArgumentGroup, name: str, option: Option, *, dest:
         name: of the option.
         option: its types, default and help; a flag that is not given is None, whatever the default.
         dest: the name of the parsed value; None for that of the option.
+        hidden: whether the help leaves it out.
     """
     flag, dest, default = f"--{name.replace('_', '-')}", dest or name, option.default
     text = f"{option.help} One of {', '.join(option.suggestions)}." if option.suggestions else option.help
@@ -33,6 +36,7 @@ def add_flag(group: argparse._ArgumentGroup, name: str, option: Option, *, dest:
     elif isinstance(default, tuple):
         shown = ",".join(map(str, default))
     text = text.rstrip(".").replace("%", "%%") + ("" if default is REQUIRED else f" (default: {shown})")
+    text = argparse.SUPPRESS if hidden else text
     if option.kinds == (bool,):
         group.add_argument(flag, dest=dest, action=argparse.BooleanOptionalAction, default=None, help=text)
     elif option.choices:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +67,7 @@ def measuring_copy(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     Raises:
         TypeError: if it is no module, or `dtype` not a real floating point type.
     """
-    if not isinstance(model, nn.Module):
+    if not isinstance(model, cast("type[object]", nn.Module)):  # whatever the signature says
         name = getattr(model, "__name__", repr(model))
         raise TypeError(
             f"model must be a torch.nn.Module, whose weights can be copied and randomised; got {name!r}, a "
