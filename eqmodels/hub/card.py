@@ -124,7 +124,7 @@ def _body(
         rows=rows,
         turned_probe=TURNED_PROBE if any(TURNED_PROBE in row for row in rows) else None,
         twin=bool(twins) or entry.group == "c1",
-        task=evaluation.tasks[0] if evaluation.tasks else None,
+        task=evaluation.tasks[0] if isinstance(run.objective, Prediction) else None,
         percent=_percent,
         pretraining=run.config.flat(),
         provenance=run.provenance,
@@ -143,8 +143,8 @@ def _purpose(run: Run) -> str:
 def _summary(architecture: str, group: PlanarGroup, purpose: str) -> str:
     if group.order == 1:
         return (
-            f"A standard ResNet (`{architecture}`), {purpose}: the twin with which the equivariant networks of the same "
-            "name are compared."
+            f"A standard ResNet (`{architecture}`), {purpose}: the twin with which the equivariant networks of the "
+            "same name are compared."
         )
     moves = exact_moves(group)
     if len(group.exact_elements) == group.order:
