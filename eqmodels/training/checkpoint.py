@@ -64,7 +64,7 @@ def save_checkpoint(
     model: Learner,
     optimiser: torch.optim.Optimizer,
 ) -> None:
-    """Writes weights, teachers that move, optimiser, progress, random state, config and what identifies the images, atomically.
+    """Writes weights, moving teachers, optimiser, progress, random state, config and the marks of the images, at once.
 
     Raises:
         TrainingError: if a weight or a running statistic is no finite number, or the file cannot be written; the last
