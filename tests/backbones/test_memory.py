@@ -20,7 +20,7 @@ def test_memory_that_is_not_there_is_named():
 
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")])
 def test_so_is_that_of_python_and_of_a_gpu(error):
-    with pytest.raises(EqmodelsError, match="^it needs more memory"), within_memory("it"):
+    with pytest.raises(EqmodelsError, match=r"^it needs more memory"), within_memory("it"):
         raise error
 
 

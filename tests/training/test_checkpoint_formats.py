@@ -56,7 +56,7 @@ def test_a_checkpoint_whose_tensors_are_larger_than_the_file_is_refused(tmp_path
     content["model"] = {name: value.flatten()[:1].sum().expand(value.shape) for name, value in content["model"].items()}
     torch.save(content, file)
     _build_on_meta_alone(monkeypatch)
-    with pytest.raises(TrainingError, match="it holds less of backbone.* than its shape"):
+    with pytest.raises(TrainingError, match=r"it holds less of backbone.* than its shape"):
         load_unfinished(file)
 
 
