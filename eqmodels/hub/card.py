@@ -124,7 +124,7 @@ def _body(
         rows=rows,
         turned_probe=TURNED_PROBE if any(TURNED_PROBE in row for row in rows) else None,
         twin=bool(twins) or entry.group == "c1",
-        task=evaluation.tasks[0] if evaluation.tasks else None,
+        task=evaluation.tasks[0] if isinstance(run.objective, Prediction) else None,
         percent=_percent,
         pretraining=run.config.flat(),
         provenance=run.provenance,

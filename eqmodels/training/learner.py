@@ -75,7 +75,7 @@ def load_moving_state(objective: Objective, state: Mapping[str, Mapping[str, Ten
     """
     teachers = _moving(objective)
     if odd := sorted(teachers.keys() ^ state.keys()):
-        raise RuntimeError(f"the teacher {odd[0]} is {'not in it' if odd[0] in teachers else 'in it alone'}")
+        raise RuntimeError(f"the teacher {odd[0]!r} is {'not in it' if odd[0] in teachers else 'in it alone'}")
     for name, teacher in teachers.items():
         teacher.module.load_state_dict(state[name])
 

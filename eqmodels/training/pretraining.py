@@ -46,6 +46,7 @@ class Pretraining:
         ValueError: if the objective does not fit the backbone or the images, layer normalisation would have a single
             field or batch normalisation a single value, there are fewer images than in a batch, or a batch does not
             divide over the processes.
+        EqmodelsError: if the network does not fit into the memory.
     """
 
     def __init__(self, config: PretrainConfig, data: Source, world: World | None = None) -> None:

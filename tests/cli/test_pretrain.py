@@ -225,7 +225,7 @@ def test_every_config_has_a_folder_of_its_own():
         (["--epochs", "0"], 2, "--epochs must be at least 1"),
         (["--head", "big"], 2, "invalid choice: 'big'"),
         (["--task", "rotatoin"], 2, "rotation"),
-        (["--task", "rot"], 2, "got 'rot'. Use 'rotation' or "),
+        (["--task", "rot"], 2, "got 'rot'. Use 'rotation', or import"),
         (["--objective", "contrastive"], 2, "eqmodels: --objective must be one of prediction, relative; got 'contrast"),
         (["--model", "c4_resnet18s_w4000000"], 1, "c4_resnet18s_w4000000 needs more memory than this machine can give"),
         (["--model", "resnet18s_w4"], 2, "an equivariant head needs a backbone whose group contains the task's"),

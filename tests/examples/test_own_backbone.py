@@ -116,11 +116,7 @@ def test_it_is_pretrained_and_evaluated(tmp_path):
 def test_a_run_without_a_pose_is_loaded_measured_verified_and_published(tmp_path, values):
     """Its class takes no option of pooling, and that of the run is the default, which its file need not name."""
     parts = PretrainConfig.of(model=NAME, augment="none", epochs=1, batch_size=8, precision="float32")
-    objective = {
-        "name": values.get("objective", "prediction"),
-        "options": {k: v for k, v in values.items() if k != "objective"},
-    }
-    config = PretrainConfig.from_dict({**parts.to_dict(), "objective": objective})
+    config = parts.replaced(**values)
     pretrain(config, tmp_path, data=photos(32), quiet=True)
     assert "global_pool" not in json.loads((tmp_path / "config.json").read_text())["model_args"]
     encoder, run, images = load(tmp_path), load_pretrained(tmp_path), torch.rand(2, 1, 20, 20)

@@ -98,7 +98,7 @@ def test_a_checkpoint_of_another_teacher_is_refused(tmp_path):
     content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     del content["teachers"]
     torch.save(content, tmp_path / "checkpoint.pt")
-    with pytest.raises(TrainingError, match=r"another network .the teacher teacher is not in it"):
+    with pytest.raises(TrainingError, match=r"another network \(the teacher 'teacher' is not in it"):
         Pretraining(config(), photos()).resume(tmp_path)
     with torch.no_grad():
         next(run.objective.teacher.module.parameters()).fill_(torch.nan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -155,10 +156,8 @@ def test_a_recipe_imports_nothing(kind, tmp_path, recipe, capsys):
     said = capsys.readouterr().err
     assert "evil_distribution" in said
     assert said.count("\n") == 1
-    try:
+    with contextlib.suppress(SystemExit):  # of the help; it is refused where options depend on the name
         main([*command, "--help"])
-    except SystemExit as ended:
-        assert ended.code == 0
     assert "evil_plugin" not in sys.modules
     assert not (tmp_path / "run").exists()
 
