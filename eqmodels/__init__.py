@@ -1,12 +1,14 @@
 """Exactly group-equivariant image encoders for PyTorch, with pretrained weights, behind the interface of a ResNet.
 
-Importing this package imports nothing else: its names and its modules are loaded when they are first used (PEP 562).
+Importing this package imports nothing else that takes time: its names and its modules are loaded when they are first used (PEP 562).
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING
+
+from eqmodels.lazy import names_from
 
 if TYPE_CHECKING:
     from eqmodels import backbones as backbones
@@ -45,6 +47,9 @@ _HOMES = {
 """The module of every public name, as the type checker reads it above."""
 
 
+_named = names_from(__name__, _HOMES)
+
+
 def __getattr__(name: str) -> object:
     """A public name or a module of the package, loaded now and kept.
 
@@ -52,9 +57,7 @@ def __getattr__(name: str) -> object:
         AttributeError: if there is no such name.
     """
     if name in _HOMES:
-        value = getattr(importlib.import_module(_HOMES[name]), name)
-        globals()[name] = value
-        return value
+        return _named(name)
     module = f"{__name__}.{name}"
     if not name.startswith("_"):
         try:

@@ -1,11 +1,19 @@
-"""Pretrained networks: the zoo and the Hugging Face Hub, with their runs, results and cards."""
+"""Pretrained networks: the zoo and the Hugging Face Hub, with their runs, results and cards.
 
-from eqmodels.hub.entries import entry_of
+What publishes, verifies and measures is loaded when it is first used: `create_model` needs none of it.
+"""
+
+from typing import TYPE_CHECKING
+
 from eqmodels.hub.loading import create_model, list_models, load, load_pretrained
-from eqmodels.hub.publishing import Publication, publish
-from eqmodels.hub.timm_models import register_timm
-from eqmodels.hub.verification import Check, Verification, verify
+from eqmodels.lazy import names_from
 from eqmodels.remote import ZooEntry, list_pretrained, locate, read_index
+
+if TYPE_CHECKING:
+    from eqmodels.hub.entries import entry_of
+    from eqmodels.hub.publishing import Publication, publish
+    from eqmodels.hub.timm_models import register_timm
+    from eqmodels.hub.verification import Check, Verification, verify
 
 __all__ = [
     "Check",
@@ -24,3 +32,16 @@ __all__ = [
     "register_timm",
     "verify",
 ]
+
+__getattr__ = names_from(
+    __name__,
+    {
+        "Check": "eqmodels.hub.verification",
+        "Publication": "eqmodels.hub.publishing",
+        "Verification": "eqmodels.hub.verification",
+        "entry_of": "eqmodels.hub.entries",
+        "publish": "eqmodels.hub.publishing",
+        "register_timm": "eqmodels.hub.timm_models",
+        "verify": "eqmodels.hub.verification",
+    },
+)
