@@ -1,6 +1,7 @@
 """Exactly group-equivariant image encoders for PyTorch, with pretrained weights, behind the interface of a ResNet.
 
-Importing this package imports nothing else that takes time: its names and its modules are loaded when they are first used (PEP 562).
+Importing this package imports nothing that takes time: its names and modules are loaded when they are first used (PEP
+562).
 """
 
 from __future__ import annotations
