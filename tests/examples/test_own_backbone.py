@@ -144,18 +144,7 @@ def test_the_command_line_pretrains_and_evaluates_it(tmp_path):
     folder = ["--folder", str(tmp_path / "run")]
     out = command("pretrain", "--import", str(FILE), "--model", NAME, *few, *folder, "--quiet", "--json")
     assert out["config"]["model"]["name"] == NAME
-    arguments = [
-        "evaluate",
-        "--import",
-        str(FILE),
-        str(tmp_path / "run"),
-        "--kind",
-        "regular",
-        "--quick",
-        "--limit",
-        "50",
-        "--json",
-    ]
+    arguments = ["evaluate", "--import", str(FILE), str(tmp_path / "run"), *QUICK]
     assert command(*arguments)["model"] == NAME
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -46,18 +43,8 @@ CASES = {
 }
 
 
-def command(*arguments: str) -> str:
-    """What ``eqmodels`` prints in a process of its own."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(
-        [sys.executable, "-m", "eqmodels", *arguments], capture_output=True, text=True, env=environment, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
 @pytest.mark.parametrize("name", CASES)
-def test_a_file_of_ones_own_is_pretrained_with_by_its_words(name, tmp_path):
+def test_a_file_of_ones_own_is_pretrained_with_by_its_words(name, command, tmp_path):
     options, expected, columns = CASES[name]
     imported = ["--import", str(EXAMPLES / f"{name}.py")]
     folder = ["--folder", str(tmp_path / "run")]
@@ -74,21 +61,11 @@ def test_a_file_of_ones_own_is_pretrained_with_by_its_words(name, tmp_path):
     assert state.keys() == {own for own in weights if own.startswith("backbone.")}
     assert all(torch.equal(value, weights[own]) for own, value in state.items())
     if name == "own_objective":  # an encoder is measured whatever it was pretrained for
-        measured = [
-            "evaluate",
-            str(tmp_path / "run"),
-            *imported,
-            "--kind",
-            "regular",
-            "--quick",
-            "--limit",
-            "50",
-            "--json",
-        ]
+        measured = ["evaluate", str(tmp_path / "run"), *imported, *QUICK]
         assert json.loads(command(*measured))["model"] == "c4_resnet18s_w8"
 
 
-def test_options_of_ones_own_are_explained_by_their_docstrings():
+def test_options_of_ones_own_are_explained_by_their_docstrings(command):
     typed = ["--import", str(EXAMPLES / "own_objective.py"), "--objective", "contrastive", "--help"]
     text = " ".join(command("pretrain", *typed).split())
     assert "--temperature X of the softmax over cosine similarities (default: 0.2)" in text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import subprocess
 import sys
 from pathlib import Path
 
@@ -117,10 +116,8 @@ def test_frames_that_the_augmentation_does_not_take_are_refused_before_anything_
     assert run.backbone.in_chans == 2
 
 
-def test_the_command_line_pretrains_on_it_with_its_option(recording, tmp_path):
+def test_the_command_line_pretrains_on_it_with_its_option(command, recording, tmp_path):
     options = ["--every", "2", "--model", "c4_resnet18s_w4", "--batch-size", "8", "--epochs", "1", "--quiet"]
-    command = [sys.executable, "-m", "eqmodels", "pretrain", "--import", str(FILE), "--data", "frames", *options]
-    command += ["--root", str(recording), "--folder", str(tmp_path / "run")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    places = ["--root", str(recording), "--folder", str(tmp_path / "run")]
+    command("pretrain", "--import", str(FILE), "--data", "frames", *options, *places)
     assert load_run(tmp_path / "run").provenance["data"]["images"] == COUNTS["train"] // 2

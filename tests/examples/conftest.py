@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from eqmodels.backbones.registry import BACKBONES
+from eqmodels.cli import main
+from eqmodels.data import SOURCES
+from eqmodels.heads import HEADS
+from eqmodels.objectives import OBJECTIVES, TEACHERS
+from eqmodels.tasks import TASKS
+from eqmodels.training.optimisers import OPTIMISERS
+from eqmodels.transforms import AUGMENTATIONS
+
+REGISTRIES = (AUGMENTATIONS, BACKBONES, HEADS, OBJECTIVES, OPTIMISERS, SOURCES, TASKS, TEACHERS)
+
+
+@pytest.fixture
+def command(capsys) -> Callable[..., str]:
+    """A function that runs ``eqmodels`` and gives what it prints; what a command imported is forgotten after it.
+
+    That commands work in processes of their own, too, is what the test of the backbone shows.
+    """
+
+    def run(*arguments: str) -> str:
+        modules = set(sys.modules)
+        with pytest.MonkeyPatch.context() as patch:
+            for registry in REGISTRIES:
+                patch.setattr(registry, "_found", dict(registry._found))
+            patch.setattr(sys, "path", list(sys.path))
+            try:
+                status = main(list(arguments))
+            except SystemExit as ended:  # --help
+                status = ended.code
+            for name in set(sys.modules) - modules:
+                if name.startswith("own_"):
+                    del sys.modules[name]
+        captured = capsys.readouterr()
+        assert status == 0, captured.err
+        return captured.out
+
+    return run
