@@ -14,7 +14,9 @@ PY := $(VENV)/bin/python
 OLD := $(VENV_OLDEST)/bin/python
 STAMP := $(VENV)/.eqmodels-installed
 STAMP_OLDEST := $(VENV_OLDEST)/.eqmodels-installed
-# Compiled when it is imported: most of it never is.
+# Compiled when it is imported, as most of it never is, and kept: otherwise every process would compile PyTorch anew, which
+# takes 12 seconds.
+unexport PYTHONDONTWRITEBYTECODE
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
 # Two test processes of one thread each beat one process of two threads on small networks.
