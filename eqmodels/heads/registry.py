@@ -44,7 +44,7 @@ def list_heads(pattern: str = "*") -> list[str]:
     """The names of the heads that match a shell pattern, sorted.
 
     Example:
-        >>> list_heads("*l*")
+        >>> list_heads("[elm]*")
         ['equivariant', 'linear', 'mlp']
     """
     return HEADS.names(pattern)

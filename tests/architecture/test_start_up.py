@@ -27,7 +27,7 @@ def run_python(program: str, *arguments: str) -> str:
 def test_importing_the_package_imports_nothing_else():
     imported = run_python("import eqmodels, sys\nprint(*sys.modules)").split()
     assert HEAVY.isdisjoint(imported)
-    assert [name for name in imported if name.startswith("eqmodels")] == ["eqmodels"]
+    assert [name for name in imported if name.startswith("eqmodels")] == ["eqmodels.lazy", "eqmodels"]
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], [], ["sing"]], ids=" ".join)

@@ -18,7 +18,7 @@ CURVE = tuple(View(Motion.by_degrees(degrees), circular=True) for degrees in ran
 
 
 def network(**values) -> Run:
-    config = PretrainConfig.of(**{"model": "resnet18s_w4", "head": "linear", "batch_size": 8} | values)
+    config = PretrainConfig.of(**{"model": "resnet18s_w8", "head": "linear", "batch_size": 8} | values)
     return untrained(config, load_data("fashion_mnist_mini").at_most(20))
 
 

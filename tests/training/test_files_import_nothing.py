@@ -76,8 +76,19 @@ def refused(call, *arguments):
 
 
 def test_every_registry_is_tried():
-    assert set(PLACES) == set(registries())
+    assert {*PLACES, "teacher"} == set(registries())
     assert all("evil" in registry for registry in registries().values())
+
+
+def test_a_teacher_of_a_recipe_is_asked_for_when_the_training_starts_and_imports_nothing(tmp_path, recipe, capsys):
+    """No file that is loaded needs its teacher."""
+    options = ["--epochs", "1", "--limit", "16", "--batch-size", "8", "--folder", str(tmp_path / "run"), "--to-rgb"]
+    objective = {"name": "distil", "options": {"teacher": "evil", "view_size": 28}}
+    recipe.write_text(json.dumps({"format": 2, "objective": objective}))
+    assert main(["pretrain", "--recipe", str(recipe), "--model", "c4_resnet18s_w4", *options]) == 2
+    assert "evil_distribution" in capsys.readouterr().err
+    assert "evil_plugin" not in sys.modules
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("kind", PLACES)
