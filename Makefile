@@ -26,9 +26,10 @@ COVERAGE := --cov --cov-report=
 # Neighbours share what their file sets up.
 SPREAD := -n $(WORKERS) --dist worksteal
 
-# What calls every function of tensors: with all tests of whole networks, shapes would be checked for half an hour.
-SHAPE_TESTS := tests/data tests/export tests/heads tests/layers tests/measures tests/objectives tests/tasks \
-	tests/transforms tests/test_fields.py tests/test_groups.py
+# What calls layers, heads and functions of images: with all tests of whole networks, shapes would be checked for half an
+# hour.
+SHAPE_TESTS := tests/data tests/heads tests/layers tests/objectives tests/tasks tests/transforms tests/test_fields.py \
+	tests/test_groups.py
 
 # What shows that the oldest versions will do: laws, layers, tracing and export, files.
 OLDEST_TESTS := tests/laws tests/plain_pytorch tests/export tests/storage tests/layers
