@@ -25,14 +25,14 @@ PLAN = SynergyPlan(
     tasks=("rotation", "vertical_flip"),
     augments=("none",),
     groups=("c4_resnet18s_w4",),
-    doses=(0.5,),
+    doses=(-3.0, 0.5),
     data="fashion_mnist_mini",
-    limit=60,
+    limit=100,
     epochs=2,
-    batch_size=30,
-    test_limit=60,
+    batch_size=50,
+    test_limit=100,
     folds=2,
-    samples=200,
+    samples=500,
 )
 
 
