@@ -12,6 +12,7 @@ import re
 import types
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints, runtime_checkable
 
 from eqmodels.errors import UnknownNameError, nearest_names
@@ -120,13 +121,7 @@ def options_of(target: Callable[..., Any], *, without: Collection[str] = ()) -> 
         target: a class, whose `__init__` counts, or a function.
         without: names to leave out.
     """
-    signature = inspect.signature(target)
-    source = target.__init__ if inspect.isclass(target) else target
-    try:
-        hints = get_type_hints(source, include_extras=True)
-    except (NameError, TypeError):  # names that exist for the type checker alone
-        hints = {}
-    texts = documented(target)
+    signature, hints, texts = _read_off(target)
     found = {}
     for parameter in signature.parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or parameter.name in without:
@@ -145,6 +140,17 @@ def options_of(target: Callable[..., Any], *, without: Collection[str] = ()) -> 
             registry=next((note for note in _notes(hint) if isinstance(note, _Named)), None),
         )
     return found
+
+
+@cache
+def _read_off(target: Callable[..., Any]) -> tuple[inspect.Signature, dict[str, Any], dict[str, str]]:
+    """Signature, type hints and what the docstring says of each argument: building a network asks many times."""
+    source = target.__init__ if inspect.isclass(target) else target
+    try:
+        hints = get_type_hints(source, include_extras=True)
+    except (NameError, TypeError):  # names that exist for the type checker alone
+        hints = {}
+    return inspect.signature(target), hints, documented(target)
 
 
 def check_options(
