@@ -226,7 +226,7 @@ def test_every_config_has_a_folder_of_its_own():
         (["--head", "big"], 2, "invalid choice: 'big'"),
         (["--task", "rotatoin"], 2, "rotation"),
         (["--task", "rot"], 2, "got 'rot'. Use 'rotation', or import"),
-        (["--objective", "contrastive"], 2, "; got 'contrastive'. Use 'relative', or import"),
+        (["--objective", "relativ"], 2, "; got 'relativ'. Use 'relative', or import"),
         (["--model", "c4_resnet18s_w4000000"], 1, "c4_resnet18s_w4000000 needs more memory than this machine can give"),
         (["--model", "resnet18s_w4"], 2, "an equivariant head needs a backbone whose group contains the task's"),
         (["--task", "grayscale", "--head", "mlp", "--augment", "none"], 2, "(--coloured)"),
