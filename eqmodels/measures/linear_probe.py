@@ -238,9 +238,8 @@ class LogisticObjective:
         """The optimum for a strength, from `start` or from zero; in float32 roughly, if it is only to be compared."""
         weight, bias = self.x.new_zeros(self.num_classes, self.x.shape[1]), self.x.new_zeros(self.num_classes)
         if start is not None:
-            weight, bias = start.weight if self.basis is None else start.weight @ self.basis, start.bias.clone()
+            weight, bias = start.weight if self.basis is None else start.weight @ self.basis, start.bias
         root, inverse_root = self._preconditioner(strength)
-        parameter, bias = (weight @ root).requires_grad_(), bias.requires_grad_()
         exact = self.x.dtype == torch.float64
         shape = weight.shape
 
