@@ -5,12 +5,27 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import hypothesis
 import numpy as np
 import pytest
 import torch
+
+if TYPE_CHECKING:
+    from eqmodels.registry import Registry
+
+REGISTRIES = {
+    "eqmodels.backbones.registry": ["BACKBONES"],
+    "eqmodels.data": ["SOURCES"],
+    "eqmodels.heads": ["HEADS"],
+    "eqmodels.objectives": ["OBJECTIVES", "TEACHERS"],
+    "eqmodels.tasks": ["TASKS"],
+    "eqmodels.training.optimisers": ["OPTIMISERS"],
+    "eqmodels.transforms": ["AUGMENTATIONS"],
+}
+"""Where the registries are: imported by the tests, since what is imported before has no shape checks."""
 
 _Module = TypeVar("_Module", bound=torch.nn.Module)
 
@@ -30,6 +45,22 @@ def _seeded() -> None:
     """Every test starts from the same global random state, in whatever order and process it runs."""
     torch.manual_seed(0)
     np.random.seed(0)  # noqa: NPY002
+
+
+@pytest.fixture(scope="session")
+def registries() -> tuple[Registry[Any], ...]:
+    """Every registry, with what the package registers."""
+    return tuple(getattr(import_module(module), name) for module, names in REGISTRIES.items() for name in names)
+
+
+@pytest.fixture(autouse=True)
+def _registered(registries) -> Iterator[None]:
+    """What a test registers is forgotten after it; what fixtures of wider scope register is there as long as they."""
+    before = [dict(registry._found) for registry in registries]
+    yield
+    for registry, found in zip(registries, before, strict=True):
+        registry._found.clear()
+        registry._found.update(found)
 
 
 @pytest.fixture

@@ -180,13 +180,6 @@ def test_the_usual_names_have_the_usual_reductions(depth):
 # Anybody may register.
 
 
-@pytest.fixture
-def registered(monkeypatch):
-    """A registry that forgets what a test registers."""
-    monkeypatch.setattr(BACKBONES, "_found", dict(BACKBONES._found))
-    return register_backbone
-
-
 class Plain(Backbone):
     def __init__(self, group="c4", *, width=8, num_classes=2, in_chans=3):
         super().__init__(group, in_chans, num_classes)
@@ -195,8 +188,8 @@ class Plain(Backbone):
         self.finish()
 
 
-def test_a_class_is_known_by_its_name(registered):
-    cls = registered("plain_net")(Plain)
+def test_a_class_is_known_by_its_name():
+    cls = register_backbone("plain_net")(Plain)
     assert cls is Plain
     model = create_model("d4_plain_net_w16", num_classes=5)
     assert type(model) is Plain
@@ -208,29 +201,29 @@ def test_a_class_is_known_by_its_name(registered):
     assert isinstance(model, Encoder)
 
 
-def test_of_two_architectures_the_longer_counts(registered):
-    registered("resnet18s_tall")(Plain)
+def test_of_two_architectures_the_longer_counts():
+    register_backbone("resnet18s_tall")(Plain)
     assert type(create_model("c4_resnet18s_tall_w8")) is Plain
     assert type(create_model("c4_resnet18s_w8")) is SteerableResNet
 
 
 @pytest.mark.parametrize("name", ["", "Two", "c4", "c4_net", "a-b", "resnet18s_w8", "net k5", "net_k5"])
-def test_a_name_that_the_grammar_could_not_read_is_refused(registered, name):
+def test_a_name_that_the_grammar_could_not_read_is_refused(name):
     with pytest.raises(ValueError, match="lower-case"):
-        registered(name)(type("Own", (Plain,), {}))
+        register_backbone(name)(type("Own", (Plain,), {}))
     assert "resnet18s_w8" not in BACKBONES
 
 
-def test_a_name_that_another_class_has_is_refused(registered):
+def test_a_name_that_another_class_has_is_refused():
     with pytest.raises(
         ValueError, match=r"the backbone 'resnet18s' is registered already, by eqmodels.backbones.resnet"
     ):
-        registered("resnet18s")(Plain)
+        register_backbone("resnet18s")(Plain)
     assert type(create_model("c4_resnet18s_w4")) is SteerableResNet
 
 
-def test_what_is_no_backbone_is_not_given_for_one(registered):
-    registered("function_net")(lambda group="c4": nn.Identity())
+def test_what_is_no_backbone_is_not_given_for_one():
+    register_backbone("function_net")(lambda group="c4": nn.Identity())
     # Under run-time shape checks it is they who refuse it.
     with pytest.raises(TypeError, match=r"must be a Backbone; got a Identity|checking the return value of .*built"):
         create_model("c4_function_net")
@@ -257,7 +250,7 @@ def test_a_backend_is_refused_where_it_does_not_build():
 
 
 @pytest.fixture
-def plugin(monkeypatch, tmp_path, registered):
+def plugin(monkeypatch, tmp_path):
     """A distribution that announces an architecture; its module is written into a folder of the path."""
     (tmp_path / "own_net_of_a_plugin.py").write_text(
         "from eqmodels.backbones import register_backbone\n"

@@ -13,13 +13,6 @@ from eqmodels.options import options_of
 NAMES = ["array", "cifar10", "cifar100", "fashion_mnist", "fashion_mnist_mini", "image_folder", "mnist", "stl10"]
 
 
-@pytest.fixture
-def registered(monkeypatch):
-    """Registers functions for one test alone."""
-    monkeypatch.setattr(SOURCES, "_found", dict(SOURCES._found))
-    return register_source
-
-
 def test_the_names():
     assert list_data() == NAMES
     assert list_data("*mnist") == ["fashion_mnist", "mnist"]
@@ -32,8 +25,8 @@ def test_every_option_has_a_default_and_a_help():
         assert all((option.help and option.optional) or option.name == "download" for option in options.values())
 
 
-def test_a_function_of_ones_own_is_loaded_with_its_options(registered):
-    @registered("shades")
+def test_a_function_of_ones_own_is_loaded_with_its_options():
+    @register_source("shades")
     def shades(split, *, root=None, shade: int = 3):
         images = torch.full((4, 1, 2, 2), shade + (split == "test"), dtype=torch.uint8)
         return LabelledImages(f"shades of {root}", images, torch.full((4,), -1), ())
@@ -52,8 +45,8 @@ def test_a_function_of_ones_own_is_loaded_with_its_options(registered):
         load_data("mnist", shade=1)
 
 
-def test_what_is_registered_must_give_a_source(registered):
-    registered("nothing")(lambda split: [1, 2])
+def test_what_is_registered_must_give_a_source():
+    register_source("nothing")(lambda split: [1, 2])
     with pytest.raises(TypeError, match=r"^nothing must be a Source, with name, .*; got list without name, channels, "):
         load_data("nothing")
 

@@ -5,20 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from eqmodels.backbones.registry import BACKBONES
 from eqmodels.cli import main
-from eqmodels.data import SOURCES
-from eqmodels.heads import HEADS
-from eqmodels.objectives import OBJECTIVES, TEACHERS
-from eqmodels.tasks import TASKS
-from eqmodels.training.optimisers import OPTIMISERS
-from eqmodels.transforms import AUGMENTATIONS
-
-REGISTRIES = (AUGMENTATIONS, BACKBONES, HEADS, OBJECTIVES, OPTIMISERS, SOURCES, TASKS, TEACHERS)
 
 
 @pytest.fixture
-def command(capsys) -> Callable[..., str]:
+def command(capsys, registries) -> Callable[..., str]:
     """A function that runs ``eqmodels`` and gives what it prints; what a command imported is forgotten after it.
 
     That commands work in processes of their own, too, is what the test of the backbone shows.
@@ -27,7 +18,7 @@ def command(capsys) -> Callable[..., str]:
     def run(*arguments: str) -> str:
         modules = set(sys.modules)
         with pytest.MonkeyPatch.context() as patch:
-            for registry in REGISTRIES:
+            for registry in registries:
                 patch.setattr(registry, "_found", dict(registry._found))
             patch.setattr(sys, "path", list(sys.path))
             try:

@@ -33,7 +33,6 @@ COUNTS = {"train": 40, "test": 12}
 @pytest.fixture
 def example(monkeypatch):
     """The file as Python runs it; what it registers is forgotten after the test."""
-    monkeypatch.setattr(SOURCES, "_found", dict(SOURCES._found))
     spec = importlib.util.spec_from_file_location("own_source", FILE)
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "own_source", module)

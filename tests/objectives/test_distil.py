@@ -51,8 +51,7 @@ class TinyTeacher(nn.Module):
 
 
 @pytest.fixture(autouse=True)
-def _tiny_teacher(monkeypatch):
-    monkeypatch.setattr(TEACHERS, "_found", dict(TEACHERS._found))
+def _tiny_teacher():
     TEACHERS.register("tiny")(lambda: Teacher(TinyTeacher(), (0.5,) * 3, (0.5,) * 3, "MIT"))
 
 

@@ -10,15 +10,14 @@ from safetensors.torch import load_file
 from torch import nn
 
 from eqmodels.backbones import create_model
-from eqmodels.objectives import OBJECTIVES, Moving, Objective, Term, register_objective
+from eqmodels.objectives import Moving, Objective, Term, register_objective
 from eqmodels.training import PretrainConfig, Pretraining, TrainingError, load_run, load_unfinished, pretrain
 from tests.training.runs import photos, weights
 
 
 @pytest.fixture(autouse=True)
-def _mean_teacher(monkeypatch):
-    """An objective whose teacher is the running mean of the network, registered for one test."""
-    monkeypatch.setattr(OBJECTIVES, "_found", dict(OBJECTIVES._found))
+def _mean_teacher():
+    """An objective whose teacher is the running mean of the network."""
 
     @register_objective("mean_teacher")
     class MeanTeacher(Objective):

@@ -10,7 +10,6 @@ from torch import nn
 
 from eqmodels.backbones import create_model
 from eqmodels.objectives import (
-    OBJECTIVES,
     Frozen,
     Network,
     Objective,
@@ -29,9 +28,8 @@ BACKBONE = {"in_chans": 1, "num_classes": 0}
 
 
 @pytest.fixture
-def distil(monkeypatch):
-    """An objective with a frozen teacher and a shadow that follows the network, registered for one test."""
-    monkeypatch.setattr(OBJECTIVES, "_found", dict(OBJECTIVES._found))
+def distil():
+    """An objective with a frozen teacher and a shadow that follows the network."""
 
     @register_objective("distil_twin")
     class Distil(Objective):
