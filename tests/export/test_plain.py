@@ -18,6 +18,8 @@ from eqmodels.layers import SteerableConv2d, SteerableLinear
 
 each_fold = pytest.mark.parametrize("fold", [False, True], ids=["as_is", "folded"])
 RESTRICTED = {"restrict": ("d8", "d4", "d1")}
+OFTEN = {"c1_resnet18s", "c4_resnet18", "c8_resnet34s", "d4_resnet50s", "d8_wide_resnet16_8", "resnet18", "resnet50s"}
+"""Of every group, stem, block and depth one that is tested each time; the rest is among the long checks."""
 
 
 def assert_children_agree(plain, model, images, tolerance=1e-5):
@@ -37,7 +39,9 @@ def assert_children_agree(plain, model, images, tolerance=1e-5):
         assert_close(plain(images), maps, rtol=0, atol=tolerance * float(maps.abs().max()))
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize(
+    "name", [name if name in OFTEN else pytest.param(name, marks=pytest.mark.slow) for name in list_models()]
+)
 def test_every_registered_model_keeps_its_children_and_outputs(name, randomised):
     model = randomised(create_model(name, width=16, num_classes=5)).eval()
     images = torch.randn(2, 3, 16, 24)
