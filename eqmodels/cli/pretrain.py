@@ -124,11 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
             ),
         )
     if int(os.environ.get("RANK", "0")) == 0:
-        print(
-            json.dumps(summary(result, folder), indent=2)
-            if arguments.json
-            else _sentence(result, folder, arguments.root)
-        )
+        print(json.dumps(summary(result, folder), indent=2) if arguments.json else _sentence(result, folder, arguments))
     return 0
 
 
@@ -188,14 +184,15 @@ def summary(result: Run, folder: Path) -> dict[str, Any]:
     }
 
 
-def _sentence(result: Run, folder: Path, root: str | None) -> str:
+def _sentence(result: Run, folder: Path, arguments: argparse.Namespace) -> str:
     last = result.log[-1]
     told = [f"loss {last['loss']:.3f}"] + [
         f"{name.removeprefix('accuracy_')} {100 * value:.1f}%"
         for name, value in last.items()
         if name.startswith("accuracy_")
     ]
-    command = ["eqmodels", "evaluate", str(folder), *(["--root", root] if root else [])]
+    imports = [word for place in arguments.imports or () for word in ("--import", place)]
+    command = ["eqmodels", "evaluate", *imports, str(folder), *(["--root", arguments.root] if arguments.root else [])]
     return (
         f"{result.name}: {', '.join(told)} on the augmented training images after "
         f"{last['epoch']:.0f} epochs ({result.provenance['seconds']:.0f} s).\nWeights: {folder}\n"

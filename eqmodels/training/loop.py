@@ -23,9 +23,6 @@ from eqmodels.training.snapshots import snapshot
 
 __all__ = ["pretrain"]
 
-OWN_IMAGES = ("image_folder", "array")
-"""Sources whose images nobody published: their folder alone says which they are."""
-
 
 def pretrain(
     config: PretrainConfig,
@@ -98,13 +95,13 @@ def _finished_run(config: PretrainConfig, folder: Path, data: Source | None, roo
     Raises:
         TrainingError: if it is of another config or on other images.
         StorageError: if it is damaged.
-        ValueError, FileNotFoundError: if a folder of images cannot be read, which alone says which images they are.
+        ValueError, FileNotFoundError: if the images in the folder that was named cannot be read.
     """
     if not (folder / CONFIG).exists():
         return None
     run = load_run(folder)
     differences = run.config.differences(config)
-    if data is None and config.data.name in OWN_IMAGES and not differences:
+    if data is None and root is not None and not differences:  # other images may be there
         data = training_images(config, root)
     if data is not None:
         differences |= differing_images(run.image_marks(), marks_of(len(data), preprocessing_of(config, data)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import sys
 from pathlib import Path
 
@@ -118,5 +119,7 @@ def test_frames_that_the_augmentation_does_not_take_are_refused_before_anything_
 def test_the_command_line_pretrains_on_it_with_its_option(command, recording, tmp_path):
     options = ["--every", "2", "--model", "c4_resnet18s_w4", "--batch-size", "8", "--epochs", "1", "--quiet"]
     places = ["--root", str(recording), "--folder", str(tmp_path / "run")]
-    command("pretrain", "--import", str(FILE), "--data", "frames", *options, *places)
+    out = command("pretrain", "--import", str(FILE), "--data", "frames", *options, *places)
+    expected = ["eqmodels", "evaluate", "--import", str(FILE), str(tmp_path / "run"), "--root", str(recording)]
+    assert out.rstrip().endswith(f"Next: {shlex.join(expected)}")
     assert load_run(tmp_path / "run").provenance["data"]["images"] == COUNTS["train"] // 2
