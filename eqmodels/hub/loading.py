@@ -9,7 +9,8 @@ from typing import Any
 
 from eqmodels import backbones
 from eqmodels.backbones import Backbone
-from eqmodels.backbones.loading import load_as, load_folder
+from eqmodels.backbones.formats import read_network_config
+from eqmodels.backbones.loading import check_folder, load_as, load_folder
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import is_pretrained, list_pretrained, locate, read_index
@@ -17,7 +18,7 @@ from eqmodels.storage import CHECKPOINT, CONFIG
 from eqmodels.training import Run, load_run, load_unfinished
 from eqmodels.training.run import check_run
 
-__all__ = ["create_model", "list_models", "load", "load_pretrained"]
+__all__ = ["check_files", "create_model", "list_models", "load", "load_pretrained"]
 
 
 def load(
@@ -83,6 +84,17 @@ def _read_checked(folder: Path) -> StagedNetwork:
     """The encoder in a folder; of a run, the rest of the file must be its objective's, if this is known here."""
     check_run(folder)
     return load_folder(folder)
+
+
+def check_files(folder: Path) -> None:
+    """Refuses a folder whose config or layout of weights is not its network's; no weight is read, however many.
+
+    Raises:
+        StorageError: if a file cannot be read, the config describes no network, or the weights have other names, types
+            or shapes.
+    """
+    check_folder(folder, read_network_config(folder / CONFIG))
+    check_run(folder)
 
 
 def load_pretrained(
