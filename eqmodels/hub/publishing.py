@@ -21,7 +21,7 @@ from eqmodels.hub.picture import PICTURE, turns_picture
 from eqmodels.hub.verification import verify
 from eqmodels.remote import ZooEntry, check_repository, check_token, upload_sentence
 from eqmodels.remote.locating import FOLDERS
-from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config
+from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config, read_regular
 
 __all__ = ["Publication", "publication_files", "publish"]
 
@@ -70,7 +70,7 @@ def publication_files(folder: Path, repository: str) -> dict[str, bytes]:
     recipe = read_config(folder / CONFIG)["pretraining"]
     contents[RECIPE] = (json.dumps(recipe, indent=2) + "\n").encode()
     try:
-        return contents | {name: (folder / name).read_bytes() for name in COPIED}
+        return contents | {name: read_regular(folder / name) for name in COPIED}
     except OSError as error:
         raise _unreadable(error) from error
 

@@ -15,7 +15,7 @@ from huggingface_hub import HfApi, get_hf_file_metadata, get_token, hf_hub_downl
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from eqmodels.remote.errors import cause_of, check_repository, check_token, download_sentence
-from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config, sha256_of
+from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config, read_regular, sha256_of
 
 __all__ = ["PICKLES", "Fetch"]
 
@@ -198,7 +198,7 @@ def _has_hash(path: Path, etag: str | None) -> bool:
         if etag and _SHA256.fullmatch(etag):
             return sha256_of(path) == etag
         if etag and _SHA1.fullmatch(etag):
-            content = path.read_bytes()
+            content = read_regular(path)
             return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() == etag
         return path.is_file()
     except (OSError, StorageError):

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from eqmodels.storage.errors import StorageError, printable, reason_of
-from eqmodels.storage.limits import LARGEST, LONGEST_LOG, abridged, excess, overlong
+from eqmodels.storage.limits import LARGEST, abridged, excess, overlong
 from eqmodels.storage.regular import read_regular
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "FORMATS",
     "GOLDEN_SIDE",
     "LARGEST_NUMBER",
-    "LONGEST_LOG",
     "broken_rule",
     "check_config",
     "read_config",

@@ -35,14 +35,22 @@ def open_regular(file: str | Path, largest: int | None = None) -> Iterator[Binar
     # Without waiting: opening a named pipe would, until somebody writes into it. What it is, is asked of what was
     # opened, as the name may mean another file a moment later.
     descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        _check(os.fstat(descriptor), largest, str(file))
+    except OSError:
+        os.close(descriptor)
+        raise
     with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            kind = next((name for belongs, name in _KINDS if belongs(status.st_mode)), "something else")
-            raise OSError(errno.EINVAL, f"it is {kind}, and no regular file", str(file))
-        if largest is not None and status.st_size > largest:
-            raise OSError(errno.EFBIG, f"it has {status.st_size} bytes, more than {largest}", str(file))
         yield stream
+
+
+def _check(status: os.stat_result, largest: int | None, name: str) -> None:
+    """Raises an `OSError` that says what a file is instead of a regular one of so many bytes."""
+    if not stat.S_ISREG(status.st_mode):
+        kind = next((words for belongs, words in _KINDS if belongs(status.st_mode)), "something else")
+        raise OSError(errno.EINVAL, f"it is {kind}, and no regular file", name)
+    if largest is not None and status.st_size > largest:
+        raise OSError(errno.EFBIG, f"it has {status.st_size} bytes, more than {largest}", name)
 
 
 def read_regular(file: str | Path, largest: int | None = None) -> bytes:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from eqmodels.objectives import Objective, Prediction
-from eqmodels.storage import CHECKPOINT, reason_of, write_atomically
+from eqmodels.storage import CHECKPOINT, open_regular, reason_of, write_atomically
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import TrainingError, foreign_run
 from eqmodels.training.formats import nested
@@ -105,10 +105,14 @@ def open_checkpoint(file: Path) -> tuple[dict[str, Any], PretrainConfig]:
         TrainingError: if it is damaged, or of another format or version.
     """
     try:
-        with zipfile.ZipFile(file) as archive:  # PyTorch itself does not notice a bit that flipped
-            if damaged := archive.testzip():
-                raise zipfile.BadZipFile(f"{damaged} is damaged")
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        with open_regular(file) as stream:
+            with zipfile.ZipFile(stream) as archive:  # PyTorch itself does not notice a bit that flipped
+                if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+                    raise zipfile.BadZipFile("a part of it is compressed, as PyTorch writes none")
+                if damaged := archive.testzip():
+                    raise zipfile.BadZipFile(f"{damaged} is damaged")
+            stream.seek(0)
+            content = torch.load(stream, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files make the unpickler stumble in many ways
         # PyTorch's own words are a paragraph that advises to open the file all the same.
         is_foreign = isinstance(error, pickle.UnpicklingError) and "Weights only" in str(error)
