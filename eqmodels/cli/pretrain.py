@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from eqmodels.cli.flags import add_flag, in_flags
+from eqmodels.cli.say import say
 from eqmodels.registry import without_imports
 from eqmodels.storage import LARGEST, read_regular
 from eqmodels.training import PretrainConfig, Run, pretrain
@@ -125,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
             ),
         )
     if int(os.environ.get("RANK", "0")) == 0:
-        print(
+        say(
             json.dumps(summary(result, folder), indent=2)
             if arguments.json
             else _sentence(result, folder, arguments.root)

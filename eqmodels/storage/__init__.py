@@ -11,6 +11,7 @@ from eqmodels.storage.config import (
     read_config,
 )
 from eqmodels.storage.errors import StorageError, printable, reason_of
+from eqmodels.storage.escaping import for_markdown, for_picture
 from eqmodels.storage.files import claimed_folder, prepare_folder, write_atomically, write_together
 from eqmodels.storage.limits import LARGEST, LONGEST_LOG
 from eqmodels.storage.network import fault_of, write_network
@@ -32,6 +33,8 @@ __all__ = [
     "check_layout",
     "claimed_folder",
     "fault_of",
+    "for_markdown",
+    "for_picture",
     "open_regular",
     "pack_weights",
     "prepare_folder",

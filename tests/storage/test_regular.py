@@ -11,7 +11,8 @@ import pytest
 
 from eqmodels import EqmodelsError, load
 from eqmodels.data import load_data
-from eqmodels.hub import load_pretrained, read_results
+from eqmodels.hub import load_pretrained
+from eqmodels.hub.entries import read_results
 from eqmodels.storage import StorageError, read_config, read_layout, read_regular, read_weights, sha256_of
 from eqmodels.training import TrainingError
 from eqmodels.training.checkpoint import open_checkpoint
