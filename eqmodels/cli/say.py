@@ -20,11 +20,11 @@ def say(text: object, *, file: TextIO | None = None, flush: bool = False) -> Non
 
 
 def for_terminal(text: str) -> str:
-    """A text for a terminal, of which no sign but the end of a line and the tabulator does anything.
+    r"""A text for a terminal, of which no sign but the end of a line and the tabulator does anything.
 
     Example:
         >>> for_terminal("a" + chr(27) + "[31m" + chr(10) + "b")
-        'a\\\\x1b[31m\\nb'
+        'a\\x1b[31m\nb'
     """
     if text.isprintable():
         return text

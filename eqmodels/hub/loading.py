@@ -14,7 +14,7 @@ from eqmodels.backbones.loading import check_folder, load_as, load_folder
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import is_pretrained, list_pretrained, locate, read_index
-from eqmodels.storage import CHECKPOINT, CONFIG
+from eqmodels.storage import CHECKPOINT, CONFIG, PREVIOUS_CHECKPOINT
 from eqmodels.training import Run, load_run, load_unfinished
 from eqmodels.training.run import check_run
 
@@ -131,9 +131,11 @@ def load_pretrained(
         128
     """
     if isinstance(source, str | Path) and not is_pretrained(source) and revision is None:
-        for file in (str(source), os.path.join(source, CHECKPOINT)):
-            if file.endswith(".pt") and os.path.isfile(file) and not os.path.isfile(os.path.join(source, CONFIG)):
-                return load_unfinished(file)
+        if str(source).endswith(".pt") and os.path.isfile(source):
+            return load_unfinished(source)
+        checkpoints = (os.path.join(source, name) for name in (CHECKPOINT, PREVIOUS_CHECKPOINT))
+        if any(map(os.path.isfile, checkpoints)) and not os.path.isfile(os.path.join(source, CONFIG)):
+            return load_unfinished(source)
     folder = locate(
         source,
         revision=revision,

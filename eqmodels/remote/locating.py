@@ -11,7 +11,16 @@ from pathlib import Path
 
 from eqmodels.remote.download import PICKLES, Fetch
 from eqmodels.remote.index import ZooEntry, read_index
-from eqmodels.storage import CHECKPOINT, CONFIG, WEIGHTS, StorageError, printable, reason_of, sha256_of
+from eqmodels.storage import (
+    CHECKPOINT,
+    CONFIG,
+    PREVIOUS_CHECKPOINT,
+    WEIGHTS,
+    StorageError,
+    printable,
+    reason_of,
+    sha256_of,
+)
 
 __all__ = ["FOLDERS", "HUB", "Located", "is_pretrained", "list_pretrained", "locate", "zoo_folders"]
 
@@ -188,12 +197,13 @@ def _folder(name: str, revision: str | None) -> Path:
         files = sorted(os.listdir(folder))
     except OSError as error:
         raise StorageError(f"{folder} cannot be read ({reason_of(error)}). Name another folder.") from error
-    if CONFIG in missing and CHECKPOINT in files:
+    checkpoints = [file for file in (CHECKPOINT, PREVIOUS_CHECKPOINT) if file in files]
+    if CONFIG in missing and checkpoints:
         raise StorageError(
-            f"{folder} is the folder of a run that is not done: it has {CHECKPOINT} and no {CONFIG}. Let the run go on "
+            f"{folder} is the folder of a run that is not done: it has {checkpoints[0]} and no {CONFIG}. Let it go on "
             "to its end (eqmodels pretrain), or take its last checkpoint with eqmodels.hub.load_pretrained."
         )
-    if pickles := [file for file in files if file.endswith(PICKLES) and file != CHECKPOINT]:
+    if pickles := [file for file in files if file.endswith(PICKLES) and file not in checkpoints]:
         raise StorageError(
             f"{folder} has no {missing[-1]}, only {printable(pickles[0])}: a pickle, which can run any code when it is "
             "opened and is never loaded. Save it as safetensors."

@@ -7,6 +7,7 @@ from eqmodels.storage.config import (
     FORMATS,
     GOLDEN_SIDE,
     LARGEST_NUMBER,
+    PREVIOUS_CHECKPOINT,
     check_config,
     read_config,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "LARGEST",
     "LARGEST_NUMBER",
     "LONGEST_LOG",
+    "PREVIOUS_CHECKPOINT",
     "WEIGHTS",
     "StorageError",
     "check_config",

@@ -23,6 +23,7 @@ __all__ = [
     "FORMATS",
     "GOLDEN_SIDE",
     "LARGEST_NUMBER",
+    "PREVIOUS_CHECKPOINT",
     "broken_rule",
     "check_config",
     "read_config",
@@ -33,6 +34,9 @@ CONFIG = "config.json"
 
 CHECKPOINT = "checkpoint.pt"
 """The name of the file in the folder of a run that is not done."""
+
+PREVIOUS_CHECKPOINT = "checkpoint.previous.pt"
+"""The name of the checkpoint before the last one, beside it."""
 
 FORMAT = 3
 """The version of the schema that this version of the package writes."""
