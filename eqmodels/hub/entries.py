@@ -49,6 +49,7 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
         file=WEIGHTS,
         size=(folder / WEIGHTS).stat().st_size,
         sha256=sha256,
+        config_sha256=sha256_of(folder / CONFIG),
         license=config["pretrained_cfg"]["license"],
         task=pretraining.get("task", pretraining["objective"]),
         data=pretraining["data"],

@@ -61,24 +61,32 @@ class Located:
     entry: ZooEntry | None = None
 
     def check(self) -> None:
-        """Refuses weights that are not those of the index.
+        """Refuses weights, and a config, that are not those of the index.
+
+        The config is pinned too: it says how images are normalised, and its own golden features agree with whatever it
+        says.
 
         Raises:
             StorageError: if size or sha256 differ.
         """
         if self.entry is None:
             return
-        file = self.folder / self.entry.file
+        file, config = self.folder / self.entry.file, self.folder / CONFIG
+        way_out = (
+            f"Delete it, and load {self.entry.name} again."
+            if self.entry.commit
+            else "It is not on the Hub yet: take the one of a checkout of eqmodels, zoo/."
+        )
         size = file.stat().st_size if file.is_file() else 0
         if size != self.entry.size or sha256_of(file) != self.entry.sha256:
-            way_out = (
-                f"Delete it, and load {self.entry.name} again."
-                if self.entry.commit
-                else "It is not on the Hub yet: take the one of a checkout of eqmodels, zoo/."
-            )
             raise StorageError(
                 f"{file} is not the file of the zoo's index: {size} bytes instead of {self.entry.size}, or another "
                 f"sha256 than {self.entry.sha256[:12]}.... {way_out}"
+            )
+        if sha256_of(config) != self.entry.config_sha256:
+            raise StorageError(
+                f"{config} is not the file of the zoo's index: it has another sha256 than "
+                f"{self.entry.config_sha256[:12]}.... {way_out}"
             )
 
 
