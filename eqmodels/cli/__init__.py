@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from eqmodels.cli.parser import UsageError, build_parser
-from eqmodels.cli.say import say
+from eqmodels.cli.terminal import say
 from eqmodels.errors import EqmodelsError
 
 __all__ = ["build_parser", "main"]

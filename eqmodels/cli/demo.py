@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from eqmodels.cli.demo_report import SHOWN, DemoResult, Learning, TwinResult, write_report
-from eqmodels.cli.say import say
 from eqmodels.cli.table import percent, table
+from eqmodels.cli.terminal import say
 from eqmodels.data import Source, balanced_subset, load_data
 from eqmodels.evaluation import EncoderEvaluation, evaluate, images_per_second
 from eqmodels.export import to_plain

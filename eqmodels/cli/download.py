@@ -6,7 +6,7 @@ import argparse
 import json
 import re
 
-from eqmodels.cli.say import say
+from eqmodels.cli.terminal import say
 from eqmodels.hub import list_pretrained, load, locate
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]

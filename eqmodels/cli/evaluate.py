@@ -12,8 +12,8 @@ from eqmodels.backbones import Backbone
 from eqmodels.backbones.describe import name_of
 from eqmodels.cli.chosen_data import add_data_flags, chosen_data, loaded
 from eqmodels.cli.images import with_channels
-from eqmodels.cli.say import say
 from eqmodels.cli.table import percent, table
+from eqmodels.cli.terminal import say
 from eqmodels.data import Split, at_most, list_data
 from eqmodels.evaluation import EncoderEvaluation, SeedSummary, evaluate, over_seeds
 from eqmodels.evaluation.evaluating import CURVE_IMAGES, FRACTIONS

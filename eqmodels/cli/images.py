@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from eqmodels.backbones import Backbone
-from eqmodels.cli.say import say
+from eqmodels.cli.terminal import say
 from eqmodels.data import Source, Split, to_grey, to_rgb
 from eqmodels.training import Run, prepared_images
 

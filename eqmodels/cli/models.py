@@ -9,7 +9,7 @@ import re
 import torch
 
 from eqmodels.backbones import create_model, list_models
-from eqmodels.cli.say import say
+from eqmodels.cli.terminal import say
 from eqmodels.hub import list_pretrained
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from eqmodels.cli.flags import add_flag, in_flags
-from eqmodels.cli.say import say
+from eqmodels.cli.terminal import say
 from eqmodels.registry import without_imports
 from eqmodels.storage import LARGEST, read_regular
 from eqmodels.training import PretrainConfig, Run, pretrain

@@ -6,8 +6,8 @@ import argparse
 import json
 from dataclasses import asdict
 
-from eqmodels.cli.say import say
 from eqmodels.cli.table import table
+from eqmodels.cli.terminal import say
 from eqmodels.hub import publish
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]

@@ -10,7 +10,7 @@ import torch
 
 from eqmodels.backbones import create_model
 from eqmodels.backbones.memory import within_memory
-from eqmodels.cli.say import say
+from eqmodels.cli.terminal import say
 from eqmodels.evaluation import equivariance_report, plot_equivariance
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]

@@ -14,8 +14,8 @@ from typing import Any
 from eqmodels.cli.chosen_data import PREFIX, add_data_flags, chosen_data, flags_given, loaded
 from eqmodels.cli.flags import in_flags
 from eqmodels.cli.images import with_channels
-from eqmodels.cli.say import say
 from eqmodels.cli.table import percent, table
+from eqmodels.cli.terminal import say
 from eqmodels.data import Source, at_most, coloured, list_data
 from eqmodels.hub import load_pretrained
 from eqmodels.studies import (

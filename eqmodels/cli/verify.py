@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from eqmodels.cli.say import say
+from eqmodels.cli.terminal import say
 from eqmodels.hub import verify
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]

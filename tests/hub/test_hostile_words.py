@@ -11,7 +11,7 @@ import pytest
 
 import eqmodels.cli
 from eqmodels.cli import main
-from eqmodels.cli.say import for_terminal
+from eqmodels.cli.terminal import for_terminal
 from eqmodels.hub.card import model_card
 from eqmodels.hub.entries import read_results
 from eqmodels.hub.picture import turns_picture
@@ -87,10 +87,10 @@ def test_the_name_of_a_folder_does_nothing_to_the_terminal(tmp_path, capsys, com
 
 def test_every_command_prints_by_say_alone():
     for file in Path(eqmodels.cli.__file__).parent.glob("*.py"):
-        if file.name != "say.py":
+        if file.name != "terminal.py":
             assert not re.search(r"(?<![\w.`])print\(", file.read_text("utf-8")), file
 
 
-def test_say_imports_nothing_large():
-    code = "import eqmodels.cli.say, sys; assert 'torch' not in sys.modules"
+def test_printing_imports_nothing_large():
+    code = "import eqmodels.cli.terminal, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
