@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from huggingface_hub import hf_hub_download
-from huggingface_hub.utils import tqdm
+from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
 
 __all__ = ["bounded"]
 
@@ -25,7 +25,7 @@ def bounded(announced: Callable[[], int | None]) -> dict[str, Any]:
     if "tqdm_class" not in inspect.signature(hf_hub_download).parameters:
         return {}
 
-    class Bar(tqdm):  # type: ignore[type-arg]
+    class Bar(tqdm):
         """A bar that fails when more arrives than was announced."""
 
         def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 (those of tqdm)
@@ -34,7 +34,7 @@ def bounded(announced: Callable[[], int | None]) -> dict[str, Any]:
             if options.get("name") == "huggingface_hub.http_get":
                 size = announced()
                 self._most = options.get("total") if size is None else size
-            super().__init__(*arguments, **options)
+            super().__init__(*arguments, **options)  # type: ignore[no-untyped-call]
 
         def update(self, n: float | None = 1) -> bool | None:
             """Counts the bytes that arrived.

@@ -75,9 +75,9 @@ def write_together(contents: Mapping[Path, bytes | str], kept: Mapping[Path, Pat
                         _keep(file, kept[file], own)
                     part.replace(file)
         except OSError as error:
-            kept = "the one from before is intact" if file.exists() else "nothing was written"
+            left = "the one from before is intact" if file.exists() else "nothing was written"
             raise StorageError(
-                f"{file} could not be written ({reason_of(error)}); {kept}. Free some space or choose another "
+                f"{file} could not be written ({reason_of(error)}); {left}. Free some space or choose another "
                 "folder, and start the same command again; a training goes on from its last checkpoint."
             ) from error
         finally:

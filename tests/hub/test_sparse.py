@@ -46,18 +46,18 @@ def test_a_sparse_file_is_not_verified_by_reading_it(folder):
     report = verify(folder)
     assert not report.passed
     assert report.first_failure.startswith("header: ")
-    assert "unknown (backbone.zeros)" in report.first_failure
+    assert "unknown (zeros)" in report.first_failure
 
 
 @pytest.mark.usefixtures("nothing_is_read")
 def test_a_sparse_file_is_not_published_by_copying_it(folder, server, api):
     inflate(folder / "model.safetensors")
-    words = refuses("is not fit to be published: .* unknown .backbone.zeros.", publish, folder, REPOSITORY)
+    words = refuses("is not fit to be published: .* unknown .zeros.", publish, folder, REPOSITORY)
     assert words.startswith(str(folder))
     assert server.requests == []
 
 
 def test_nor_is_the_sparse_file_of_a_twin(folder, server, api):
     inflate(folder.with_name(TWIN) / "model.safetensors")
-    words = refuses("is not fit to be published: .* unknown .backbone.zeros.", publish, folder, REPOSITORY)
+    words = refuses("is not fit to be published: .* unknown .zeros.", publish, folder, REPOSITORY)
     assert words.startswith(str(folder.with_name(TWIN)))
