@@ -15,8 +15,8 @@ LARGEST = 2**24
 LONGEST_LOG = 10_000
 """Rows of the log of a pretraining, one an epoch; the schema has the number too."""
 
-MOST_ENTRIES, MOST_CONTAINERS = 600_000, 50_000
-"""Of a whole config: entries of objects and lists, and objects and lists themselves."""
+MOST_ENTRIES, MOST_NAMES, MOST_CONTAINERS = 600_000, 200_000, 50_000
+"""Of a whole config: entries of objects and lists, names of entries, and objects and lists themselves."""
 
 DEEPEST, LONGEST_LIST, LONGEST_CLASSES, LONGEST_WORD = 50, 1024, 50_000, 20_000
 """Objects and lists inside each other; entries of each; of each in the provenance, which names all classes; letters of
@@ -36,6 +36,8 @@ def excess(text: bytes) -> str:
         return f"more than {LARGEST} bytes"
     if text.count(b"[") + text.count(b"{") > MOST_CONTAINERS:
         return f"more than {MOST_CONTAINERS} objects and lists"
+    if text.count(b":") > MOST_NAMES:
+        return f"more than {MOST_NAMES} names"
     if text.count(b",") > MOST_ENTRIES:
         return f"more than {MOST_ENTRIES} entries"
     return ""
