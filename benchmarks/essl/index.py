@@ -1,6 +1,6 @@
 """Writes the index of the zoo from its folders: ``python -m benchmarks.essl.index``.
 
-Commits that are pinned stay, unless the weights have changed. Review the difference before you commit it.
+Commits that are pinned stay, unless weights or config have changed. Review the difference before you commit it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ ORGANISATION = "eqmodels"
 
 
 def entry(folder: Path) -> ZooEntry:
-    """The entry of a folder, pinned as before if its weights are those of before."""
+    """The entry of a folder, pinned as before if its weights and its config are those of before."""
     old = read_index().get(folder.name)
     fresh = entry_of(folder, old.repository if old else f"{ORGANISATION}/{folder.name}", None)
-    return entry_of(folder, old.repository, old.commit) if old and old.sha256 == fresh.sha256 else fresh
+    unchanged = old and (old.sha256, old.config_sha256) == (fresh.sha256, fresh.config_sha256)
+    return entry_of(folder, old.repository, old.commit) if old and unchanged else fresh
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import locate
 from eqmodels.storage import CONFIG, WEIGHTS, StorageError, check_layout, read_layout, read_weights
 
-__all__ = ["build_described", "encoder_state", "load_as", "load_folder"]
+__all__ = ["build_described", "check_folder", "encoder_state", "load_as", "load_folder"]
 
 BACKBONE, POSE = "backbone.", "global_pool.pose."
 """Before the names of the encoder's tensors in the file of a run, and of the pose's among the encoder's own."""
@@ -111,7 +111,32 @@ def load_folder(folder: Path) -> StagedNetwork:
         StorageError: if a file cannot be read, the config describes no network or contradicts itself, or the weights
             are not those that it describes.
     """
-    file, config = folder / WEIGHTS, read_network_config(folder / CONFIG)
+    config = read_network_config(folder / CONFIG)
+    own = check_folder(folder, config)
+    file = folder / WEIGHTS
+    state = read_weights(file, config["sha256"])
+    network = build_described(config)
+    network.load_state_dict(_of_encoder(state, own) if "pretraining" in config else state)
+    network.eval()
+    check_golden(network, config["golden"], str(file))
+    return network
+
+
+def check_folder(folder: Path, config: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Refuses a folder whose weights have other names, types or shapes than its network. No weight is read.
+
+    Args:
+        folder: with config and weights.
+        config: its content, as `read_network_config` gives it.
+
+    Returns:
+        The network's own tensors, on the device ``meta``.
+
+    Raises:
+        StorageError: if the config describes no network or contradicts itself, or the header of the weights is broken
+            or names other tensors.
+    """
+    file = folder / WEIGHTS
     layout = read_layout(file)
     try:
         with torch.device("meta"):
@@ -122,15 +147,9 @@ def load_folder(folder: Path) -> StagedNetwork:
         # No file names a module: it names one of our own backends, whose code alone knows that it is built of escnn.
         raise StorageError(f"the network of {folder} cannot be built here: {error}") from error
     check_description(description_of(expected, config["pretrained_cfg"].get("license")), config, folder / CONFIG)
-    own = expected.state_dict()
-    is_run = "pretraining" in config
-    check_layout(file, _of_encoder(layout, own) if is_run else layout, own)
-    state = read_weights(file, config["sha256"])
-    network = build_described(config)
-    network.load_state_dict(_of_encoder(state, own) if is_run else state)
-    network.eval()
-    check_golden(network, config["golden"], str(file))
-    return network
+    own: dict[str, Tensor] = expected.state_dict()
+    check_layout(file, _of_encoder(layout, own) if "pretraining" in config else layout, own)
+    return own
 
 
 def build_described(config: Mapping[str, Any]) -> StagedNetwork:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from eqmodels.cli.parser import UsageError, build_parser
+from eqmodels.cli.terminal import say
 from eqmodels.errors import EqmodelsError
 
 __all__ = ["build_parser", "main"]
@@ -27,13 +28,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         goes_on = arguments.command == "pretrain"
         status: int = arguments.run(arguments)
     except (UsageError, ValueError, ModuleNotFoundError) as error:
-        print(f"eqmodels: {error}", file=sys.stderr)
+        say(f"eqmodels: {error}", file=sys.stderr)
         return 2
     except (EqmodelsError, OSError) as error:
-        print(f"eqmodels: {error}", file=sys.stderr)
+        say(f"eqmodels: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         way_on = "; the same command goes on from the last checkpoint, if it wrote one" if goes_on else ""
-        print(f"eqmodels: stopped{way_on}", file=sys.stderr)
+        say(f"eqmodels: stopped{way_on}", file=sys.stderr)
         return 130
     return status

@@ -14,6 +14,7 @@ import torch
 
 from eqmodels.cli.demo_report import SHOWN, DemoResult, Learning, TwinResult, write_report
 from eqmodels.cli.table import percent, table
+from eqmodels.cli.terminal import say
 from eqmodels.data import Source, balanced_subset, load_data
 from eqmodels.evaluation import EncoderEvaluation, evaluate, images_per_second
 from eqmodels.export import to_plain
@@ -65,20 +66,20 @@ def run(arguments: argparse.Namespace) -> int:
     speeds = _speeds(twins, test)
     results = []
     for name, twin in twins.items():
-        print(f"measuring {name} ...", file=sys.stderr, flush=True)
+        say(f"measuring {name} ...", file=sys.stderr, flush=True)
         shown = SHOWN[twin.backbone.group.name]
         scores = evaluate(
             twin, train, test, kinds=shown, knn=False, fractions=(), curve_images=CURVE_IMAGES, strengths=STRENGTHS
         )
         results.append(TwinResult(name, twin, scores, speeds[name]))
-    print(f"pretraining a tiny network for {arguments.seconds:.0f} s ...", file=sys.stderr, flush=True)
+    say(f"pretraining a tiny network for {arguments.seconds:.0f} s ...", file=sys.stderr, flush=True)
     result = DemoResult(tuple(results), _learn(train, test, arguments.seconds), train, test)
-    print(json.dumps(result.to_dict(), indent=2) if arguments.json else f"\n{_text(result)}\n")
+    say(json.dumps(result.to_dict(), indent=2) if arguments.json else f"\n{_text(result)}\n")
     if missing := [name for name in ("matplotlib", "jinja2") if importlib.util.find_spec(name) is None]:
         words = f"No page with pictures: {missing[0]} is not installed; run: pip install {missing[0]}"
     else:
         words = f"The same with pictures: {write_report(result, arguments.folder)}"
-    print(words, file=sys.stderr if arguments.json else sys.stdout)
+    say(words, file=sys.stderr if arguments.json else sys.stdout)
     return 0
 
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import re
 
+from eqmodels.cli.terminal import say
 from eqmodels.hub import list_pretrained, load, locate
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
             load(folder)
             folders[name] = str(folder)
             if not arguments.json:
-                print(f"{name}: {folder}", flush=True)
+                say(f"{name}: {folder}", flush=True)
     if arguments.json:
-        print(json.dumps(folders, indent=2))
+        say(json.dumps(folders, indent=2))
     return 0

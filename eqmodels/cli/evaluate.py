@@ -13,6 +13,7 @@ from eqmodels.backbones.describe import name_of
 from eqmodels.cli.chosen_data import add_data_flags, chosen_data, loaded
 from eqmodels.cli.images import with_channels
 from eqmodels.cli.table import percent, table
+from eqmodels.cli.terminal import say
 from eqmodels.data import Split, at_most, list_data
 from eqmodels.evaluation import EncoderEvaluation, SeedSummary, evaluate, over_seeds
 from eqmodels.evaluation.evaluating import CURVE_IMAGES, FRACTIONS
@@ -108,7 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
         content = {"summary": summary.to_dict(), "evaluations": [result.to_dict() for result in results]}
         text = f"{text}\n\n{summary_text(summary)}"
     encoded = json.dumps(content, indent=2)
-    print(encoded if arguments.json else text, flush=True)
+    say(encoded if arguments.json else text, flush=True)
     if arguments.output:
         write_atomically(arguments.output, encoded + "\n")
     return 0
@@ -146,7 +147,7 @@ def _report_unfinished(name: str, run: Run) -> None:
     """Says of a run that is not done that its checkpoint is measured."""
     epochs = run.config.optimisation.epochs
     if (done := run.provenance.get("epochs", epochs)) < epochs:
-        print(f"{name} is not done: measuring its checkpoint, after {done} of {epochs} epochs", file=sys.stderr)
+        say(f"{name} is not done: measuring its checkpoint, after {done} of {epochs} epochs", file=sys.stderr)
 
 
 def _measured(network: Run | Backbone, arguments: argparse.Namespace) -> EncoderEvaluation:
@@ -165,7 +166,7 @@ def _measured(network: Run | Backbone, arguments: argparse.Namespace) -> Encoder
         kinds=arguments.kind,
         seed=arguments.seed,
         name=model,
-        report=lambda what: print(f"measuring {model}: {what}", file=sys.stderr, flush=True),
+        report=lambda what: say(f"measuring {model}: {what}", file=sys.stderr, flush=True),
         knn=not quick,
         fractions=() if quick else FRACTIONS,
         curve_images=0 if quick else curve_images,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from eqmodels.backbones import Backbone
+from eqmodels.cli.terminal import say
 from eqmodels.data import Source, Split, to_grey, to_rgb
 from eqmodels.training import Run, prepared_images
 
@@ -32,5 +33,5 @@ def with_channels(network: Run | Backbone, data: Source, split: Split) -> Source
             f"the network takes images of {channels} channels; {data.name} has {data.channels}. Name data that has as "
             "many (--data)."
         )
-    print(f"{data.name}: {data.channels} channels made {channels}, as the network takes", file=sys.stderr)
+    say(f"{data.name}: {data.channels} channels made {channels}, as the network takes", file=sys.stderr)
     return to_grey(data) if channels == 1 else to_rgb(data)

@@ -9,6 +9,7 @@ import re
 import torch
 
 from eqmodels.backbones import create_model, list_models
+from eqmodels.cli.terminal import say
 from eqmodels.hub import list_pretrained
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not names:
         kind, option = ("pretrained", " --pretrained") if arguments.pretrained else ("registered", "")
         raise ValueError(f"no {kind} model matches {arguments.pattern!r}; 'eqmodels models{option}' lists all of them.")
-    print(json.dumps(names, indent=2) if arguments.json else "\n".join(names))
+    say(json.dumps(names, indent=2) if arguments.json else "\n".join(names))
     return 0
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from eqmodels.cli.flags import add_flag, in_flags
+from eqmodels.cli.terminal import say
 from eqmodels.registry import without_imports
+from eqmodels.storage import LARGEST, read_regular
 from eqmodels.training import PretrainConfig, Run, pretrain
 from eqmodels.training.config import config_options, flat_fields
 from eqmodels.training.formats import nested
@@ -95,7 +97,7 @@ def _chosen(typed: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         recipe = values.pop("recipe")
         found = {name: value for name, value in values.items() if value is not None}
         with suppress(OSError, ValueError, TypeError, AttributeError):  # so does `config_of`
-            parts = nested(json.loads(Path(recipe).read_text("utf-8"))) if recipe else {}
+            parts = nested(json.loads(read_regular(recipe, LARGEST))) if recipe else {}
             named = {part: values["name"] for part, values in parts.items() if "name" in values}
             named |= {key: value for values in parts.values() for key, value in values.items() if key in NAMED}
             of_recipe = named | {k: v for k, v in parts.get("model", {}).get("options", {}).items() if k in NAMED}
@@ -124,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
             ),
         )
     if int(os.environ.get("RANK", "0")) == 0:
-        print(json.dumps(summary(result, folder), indent=2) if arguments.json else _sentence(result, folder, arguments))
+        say(json.dumps(summary(result, folder), indent=2) if arguments.json else _sentence(result, folder, arguments))
     return 0
 
 
@@ -148,7 +150,7 @@ def _given(arguments: argparse.Namespace) -> dict[str, Any]:
 def _recipe(file: Path) -> Mapping[str, Any]:
     """The content of a recipe, of any format."""
     try:
-        values = json.loads(file.read_text("utf-8"))
+        values = json.loads(read_regular(file, LARGEST))
     except OSError as error:
         raise ValueError(
             f"--recipe must name a file that can be read; {file} is none ({error.strerror or error}). "

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict
 
 from eqmodels.cli.table import table
+from eqmodels.cli.terminal import say
 from eqmodels.hub import publish
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
@@ -39,16 +40,16 @@ def run(arguments: argparse.Namespace) -> int:
     """
     result = publish(arguments.folder, arguments.repo, private=arguments.private, dry_run=arguments.dry_run)
     if arguments.json:
-        print(json.dumps(asdict(result), indent=2))
+        say(json.dumps(asdict(result), indent=2))
         return 0
-    print(table(["file", "bytes", "sha256"], [[name, f"{size:,}", sha] for name, (size, sha) in result.files.items()]))
+    say(table(["file", "bytes", "sha256"], [[name, f"{size:,}", sha] for name, (size, sha) in result.files.items()]))
     if arguments.dry_run:
-        print(f"\ndry run, nothing was sent: {arguments.repo} would get these files in one commit, tag {result.tag}")
+        say(f"\ndry run, nothing was sent: {arguments.repo} would get these files in one commit, tag {result.tag}")
     elif result.changed and result.tagged == result.entry.commit:
-        print(f"\npublished {arguments.repo} at {result.entry.commit}, tag {result.tag}")
+        say(f"\npublished {arguments.repo} at {result.entry.commit}, tag {result.tag}")
     elif result.changed:
-        print(f"\npublished {arguments.repo} at {result.entry.commit}; {result.tag} names {result.tagged}, as before")
+        say(f"\npublished {arguments.repo} at {result.entry.commit}; {result.tag} names {result.tagged}, as before")
     else:
-        print(f"\nnothing changed: {arguments.repo} stays at {result.entry.commit}")
-    print(f"\nthe line for eqmodels/remote/zoo.json:\n{result.entry.line()}")
+        say(f"\nnothing changed: {arguments.repo} stays at {result.entry.commit}")
+    say(f"\nthe line for eqmodels/remote/zoo.json:\n{result.entry.line()}")
     return 0

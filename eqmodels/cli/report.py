@@ -10,6 +10,7 @@ import torch
 
 from eqmodels.backbones import create_model
 from eqmodels.backbones.memory import within_memory
+from eqmodels.cli.terminal import say
 from eqmodels.evaluation import equivariance_report, plot_equivariance
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         model = create_model(arguments.name)
     group = arguments.group or (model.group if model.group.order > 1 else "c4")
     report = equivariance_report(model, size=arguments.size, group=group, seed=arguments.seed, name=arguments.name)
-    print(json.dumps(report.to_dict(), indent=2) if arguments.json else report)
+    say(json.dumps(report.to_dict(), indent=2) if arguments.json else report)
     if arguments.plot:
         plot_equivariance([report], arguments.plot)
     return 0

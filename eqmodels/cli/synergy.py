@@ -15,6 +15,7 @@ from eqmodels.cli.chosen_data import PREFIX, add_data_flags, chosen_data, flags_
 from eqmodels.cli.flags import in_flags
 from eqmodels.cli.images import with_channels
 from eqmodels.cli.table import percent, table
+from eqmodels.cli.terminal import say
 from eqmodels.data import Source, at_most, coloured, list_data
 from eqmodels.hub import load_pretrained
 from eqmodels.studies import (
@@ -141,8 +142,8 @@ def run(arguments: argparse.Namespace) -> int:
         words = "No page with pictures: matplotlib is not installed; run: pip install matplotlib"
     else:
         words = f"The same with pictures: {write_study_report(study, folder / 'report')}"
-    print(json.dumps(_content(study), indent=2) if arguments.json else _text(study), flush=True)
-    print(words, file=sys.stderr if arguments.json else sys.stdout)
+    say(json.dumps(_content(study), indent=2) if arguments.json else _text(study), flush=True)
+    say(words, file=sys.stderr if arguments.json else sys.stdout)
     return 0
 
 
@@ -211,7 +212,7 @@ def _measure(arguments: argparse.Namespace) -> int:
         measured = encoder_synergy(network, seen, folds=folds, report=_reporter(name))
         found += [(name, one) for one in measured]
     if arguments.json:
-        print(json.dumps([{"name": name} | one.to_dict() for name, one in found], indent=2))
+        say(json.dumps([{"name": name} | one.to_dict() for name, one in found], indent=2))
         return 0
     shown = ("known", "unlocked", "irreducible", "class_known", "class_unlocked", "permuted_classes")
     rows = [
@@ -223,12 +224,12 @@ def _measure(arguments: argparse.Namespace) -> int:
         for name, one in found
     ]
     header = ["network", "family", "known", "synergy", "irreducible", "class known", "by the class", "null"]
-    print(table(header, rows))
+    say(table(header, rows))
     return 0
 
 
 def _reporter(name: str) -> Callable[[str], None]:
-    return lambda what: print(f"measuring {name}: {what}", file=sys.stderr, flush=True)
+    return lambda what: say(f"measuring {name}: {what}", file=sys.stderr, flush=True)
 
 
 def _rank(plan: SynergyPlan, arguments: argparse.Namespace) -> int:
@@ -247,7 +248,7 @@ def _rank(plan: SynergyPlan, arguments: argparse.Namespace) -> int:
         report=_reporter("tasks"),
     )
     if arguments.json:
-        print(json.dumps({"ranks": [rank.to_dict() for rank in ranks], "impossible": impossible}, indent=2))
+        say(json.dumps({"ranks": [rank.to_dict() for rank in ranks], "impossible": impossible}, indent=2))
         return 0
     rows = [
         [
@@ -257,10 +258,10 @@ def _rank(plan: SynergyPlan, arguments: argparse.Namespace) -> int:
         ]
         for rank in ranks
     ]
-    print(table(["task", "synergy, % of log|A|", "known, nats", "unlocked", "irreducible"], rows))
+    say(table(["task", "synergy, % of log|A|", "known, nats", "unlocked", "irreducible"], rows))
     for task, reason in impossible.items():
-        print(f"\n{task} cannot be asked: {reason}")
-    print(
+        say(f"\n{task} cannot be asked: {reason}")
+    say(
         "\nsynergy: what the class adds to a linear prediction of the transformation, after a brief pretraining. How "
         "well it predicted the probe on measured data: docs/why.md."
     )

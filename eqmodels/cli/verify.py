@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from eqmodels.cli.terminal import say
 from eqmodels.hub import verify
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
@@ -38,10 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
     """
     result = verify(arguments.name)
     if arguments.json:
-        print(json.dumps(result.to_dict(), indent=2))
+        say(json.dumps(result.to_dict(), indent=2))
         return int(not result.passed)
     for check in result.checks:
-        print(f"{WORDS[check.passed]:<6} {check.name}: {check.found}")
+        say(f"{WORDS[check.passed]:<6} {check.name}: {check.found}")
     if result.equivariance is not None:
-        print(f"\n{result.equivariance.text(rows=5)}")
+        say(f"\n{result.equivariance.text(rows=5)}")
     return int(not result.passed)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor, nn
-from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 from torchvision.transforms import v2
 
+from eqmodels.data.image_files import check_link, image_files
 from eqmodels.data.memory import LabelledImages
 from eqmodels.data.registry import Split, register_source
-from eqmodels.storage import reason_of
+from eqmodels.storage import read_regular, reason_of
 from eqmodels.transforms import Pixels
 
 __all__ = ["read_image_folder"]
+
+FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""What an image may be, whatever its name ends in. PIL knows more, and starts other programs for some: Ghostscript for
+EPS."""
 
 TEST_EVERY = 5
 """Without the splits ``train`` and ``test``, every fifth image of each class, by the order of names, is for testing."""
@@ -42,8 +46,8 @@ def read_image_folder(split: Split, *, root: str | Path | None = None, size: int
 
     Raises:
         FileNotFoundError: if the directory does not exist or has no images in folders.
-        ValueError: if no directory is named, `size` is below 1, a file is no image that can be read or has more than 8
-            bits a channel, or the sizes differ.
+        ValueError: if no directory is named, `size` is below 1, a file is no image of `FORMATS` that can be read or has
+            more than 8 bits a channel, a link leads to a folder or out of the directory, or the sizes differ.
     """
     if root is None:
         raise ValueError("image_folder needs the folder of images; got none. Name it by root= (--root).")
@@ -70,6 +74,7 @@ def _listed(base: Path, split: Split) -> tuple[list[tuple[str, int]], tuple[str,
 
     Raises:
         FileNotFoundError: if the directory does not exist or has no images in folders.
+        ValueError: if a link in it leads elsewhere.
     """
     own_splits, folder = _has_splits(base), _folder_of(base, split)
     if not folder.is_dir():
@@ -82,7 +87,7 @@ def _listed(base: Path, split: Split) -> tuple[list[tuple[str, int]], tuple[str,
     )
     chosen, seen = [], [0] * len(classes)
     numbers = {name: number for number, name in enumerate(classes)}
-    for path, label in make_dataset(folder, numbers, IMG_EXTENSIONS, allow_empty=True) if classes else ():
+    for path, label in _numbered(base, folder, numbers):
         is_test = seen[label] % TEST_EVERY == TEST_EVERY - 1
         seen[label] += 1
         if own_splits or is_test == (split == "test"):
@@ -93,6 +98,19 @@ def _listed(base: Path, split: Split) -> tuple[list[tuple[str, int]], tuple[str,
             f"{TEST_EVERY} a class, or folders train and test with such folders."
         )
     return chosen, tuple(classes)
+
+
+def _numbered(base: Path, folder: Path, numbers: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """The images of every class of a folder, with the number of the class.
+
+    Raises:
+        ValueError: if a link leads elsewhere.
+    """
+    if folder != base:
+        check_link(folder, base)
+    for name, number in numbers.items():
+        for path in image_files(folder / name, base):
+            yield path, number
 
 
 def _folder_of(base: Path, split: Split) -> Path:
@@ -112,11 +130,11 @@ def _read(path: str, pixels: Callable[[Image.Image], Any]) -> Tensor:
         ValueError: if it cannot be read, or its pixels are not those of a picture.
     """
     try:
-        picture = Image.open(io.BytesIO(Path(path).read_bytes()))
+        picture = Image.open(io.BytesIO(read_regular(path)), formats=FORMATS)
         picture.load()
     except Exception as error:  # damaged files make PIL stumble in many ways
         is_foreign = isinstance(error, UnidentifiedImageError)
-        reason = "it is of no format that PIL knows" if is_foreign else reason_of(error)
+        reason = f"it is of none of the formats {', '.join(FORMATS)}" if is_foreign else reason_of(error)
         raise ValueError(f"{path} cannot be read as an image ({reason}). Remove it, or replace it.") from error
     try:
         return torch.as_tensor(pixels(picture))

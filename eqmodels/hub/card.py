@@ -17,7 +17,7 @@ from eqmodels.hub.entries import entry_of, read_results
 from eqmodels.hub.picture import PICTURE
 from eqmodels.objectives import Prediction
 from eqmodels.remote import ZooEntry
-from eqmodels.storage import CONFIG, StorageError, reason_of
+from eqmodels.storage import CONFIG, StorageError, for_markdown, reason_of
 from eqmodels.training import PretrainConfig, Run, load_run
 
 __all__ = ["exact_moves", "model_card", "possible_twin", "twin_of"]
@@ -86,7 +86,9 @@ def model_card(folder: Path, repository: str) -> str:
     run = load_run(folder)
     twin = twin_of(folder)
     twins = {} if twin is None else {twin.name: read_results(twin)}
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False, finalize=_harmless
+    )
     template = environment.from_string((files("eqmodels.hub") / "card.md.j2").read_text("utf-8"))
     try:
         body = _body(template, entry, run, evaluation, twins, config)
@@ -97,6 +99,15 @@ def model_card(folder: Path, repository: str) -> str:
             f"({type(error).__name__}: {reason_of(error)}). Measure the network again: eqmodels evaluate."
         ) from error
     return f"---\n{metadata}\n---\n\n{body}"
+
+
+class _Markdown(str):
+    """Markdown of our own, which the template takes as it is."""
+
+
+def _harmless(value: object) -> object:
+    """What the template puts into the card: words of files and folders, whatever holds them, are no Markdown."""
+    return value if isinstance(value, _Markdown | int | float) else for_markdown(str(value))
 
 
 def _body(
@@ -111,8 +122,8 @@ def _body(
     rows = [row for name, found in {entry.name: evaluation, **twins}.items() for row in _rows(name, found)]
     body: str = template.render(
         entry=entry,
-        summary=_summary(config["architecture"], encoder.group, _purpose(run)),
-        output=encoder.describe_output(),
+        summary=_Markdown(_summary(for_markdown(config["architecture"]), encoder.group, _purpose(run))),
+        output=_Markdown(encoder.describe_output()),
         source=f"hub:{entry.repository}",
         channels=encoder.in_chans,
         size=run.preprocessing.size,
@@ -121,7 +132,7 @@ def _body(
         evaluation=evaluation,
         exact=exact_moves(encoder.group),
         quarters_are_a_control=encoder.group.rotations % 4 != 0,
-        rows=rows,
+        rows=[_Markdown(" | ".join([f"`{for_markdown(row[0])}`", *map(for_markdown, row[1:])])) for row in rows],
         turned_probe=TURNED_PROBE if any(TURNED_PROBE in row for row in rows) else None,
         twin=bool(twins) or entry.group == "c1",
         task=evaluation.tasks[0] if isinstance(run.objective, Prediction) else None,
@@ -137,7 +148,7 @@ def _purpose(run: Run) -> str:
     """What it was pretrained for: an objective of somebody's own is known by its name alone."""
     if isinstance(run.objective, Prediction):
         return "pretrained without labels by predicting what was done to the image"
-    return f"pretrained for the objective `{run.config.objective.name}`"
+    return f"pretrained for the objective `{for_markdown(run.config.objective.name)}`"
 
 
 def _summary(architecture: str, group: PlanarGroup, purpose: str) -> str:
@@ -170,7 +181,7 @@ def _rows(name: str, evaluation: EncoderEvaluation) -> Iterator[list[str]]:
             low, high = map(_percent, scores.interval)
             few = scores.labels.get("0.01")
             yield [
-                f"`{name}`",
+                name,
                 kind,
                 str(scores.width),
                 f"{evaluation.parameters:,}",

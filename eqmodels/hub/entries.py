@@ -9,7 +9,7 @@ from typing import Any
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.evaluation import EncoderEvaluation
 from eqmodels.remote import ZooEntry
-from eqmodels.storage import CONFIG, WEIGHTS, StorageError, reason_of, sha256_of
+from eqmodels.storage import CONFIG, LARGEST, WEIGHTS, StorageError, read_regular, reason_of, sha256_of
 from eqmodels.training import PretrainConfig
 
 __all__ = ["RESULTS", "entry_of", "read_results"]
@@ -49,6 +49,7 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
         file=WEIGHTS,
         size=(folder / WEIGHTS).stat().st_size,
         sha256=sha256,
+        config_sha256=sha256_of(folder / CONFIG),
         license=config["pretrained_cfg"]["license"],
         task=pretraining.get("task", pretraining["objective"]),
         data=pretraining["data"],
@@ -65,7 +66,7 @@ def read_results(folder: Path) -> EncoderEvaluation:
     """
     file = folder / RESULTS
     try:
-        content: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        content: dict[str, Any] = json.loads(read_regular(file, LARGEST))
         evaluation = EncoderEvaluation.from_dict(content.get("evaluation", content))
         if not isinstance(evaluation.sha256, str):
             raise TypeError("the sha256 is no word")

@@ -9,15 +9,16 @@ from typing import Any
 
 from eqmodels import backbones
 from eqmodels.backbones import Backbone
-from eqmodels.backbones.loading import load_as, load_folder
+from eqmodels.backbones.formats import read_network_config
+from eqmodels.backbones.loading import check_folder, load_as, load_folder
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import is_pretrained, list_pretrained, locate, read_index
-from eqmodels.storage import CHECKPOINT, CONFIG
+from eqmodels.storage import CHECKPOINT, CONFIG, PREVIOUS_CHECKPOINT
 from eqmodels.training import Run, load_run, load_unfinished
 from eqmodels.training.run import check_run
 
-__all__ = ["create_model", "list_models", "load", "load_pretrained"]
+__all__ = ["check_files", "create_model", "list_models", "load", "load_pretrained"]
 
 
 def load(
@@ -85,6 +86,17 @@ def _read_checked(folder: Path) -> StagedNetwork:
     return load_folder(folder)
 
 
+def check_files(folder: Path) -> None:
+    """Refuses a folder whose config or layout of weights is not its network's; no weight is read, however many.
+
+    Raises:
+        StorageError: if a file cannot be read, the config describes no network, or the weights have other names, types
+            or shapes.
+    """
+    check_folder(folder, read_network_config(folder / CONFIG))
+    check_run(folder)
+
+
 def load_pretrained(
     source: str | Path,
     *,
@@ -119,9 +131,11 @@ def load_pretrained(
         128
     """
     if isinstance(source, str | Path) and not is_pretrained(source) and revision is None:
-        for file in (str(source), os.path.join(source, CHECKPOINT)):
-            if file.endswith(".pt") and os.path.isfile(file) and not os.path.isfile(os.path.join(source, CONFIG)):
-                return load_unfinished(file)
+        if str(source).endswith(".pt") and os.path.isfile(source):
+            return load_unfinished(source)
+        checkpoints = (os.path.join(source, name) for name in (CHECKPOINT, PREVIOUS_CHECKPOINT))
+        if any(map(os.path.isfile, checkpoints)) and not os.path.isfile(os.path.join(source, CONFIG)):
+            return load_unfinished(source)
     folder = locate(
         source,
         revision=revision,

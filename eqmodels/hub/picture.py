@@ -6,6 +6,7 @@ import io
 
 from eqmodels.evaluation import ORBIT_MEAN, TURNED_BACK, EncoderEvaluation
 from eqmodels.evaluation.colours import OKABE_ITO
+from eqmodels.storage import for_picture
 
 __all__ = ["PICTURE", "turns_picture"]
 
@@ -41,7 +42,7 @@ def turns_picture(evaluations: dict[str, EncoderEvaluation]) -> bytes:
             if scores is not None:
                 angles = [*(degrees for degrees, _ in scores.curve), 360.0]
                 accuracies = [100 * accuracy for _, accuracy in scores.curve]
-                label = f"{name.split('.')[0]}, {kind}"
+                label = for_picture(f"{name.split('.')[0]}, {kind}")
                 axes.plot(angles, [*accuracies, accuracies[0]], line, color=colour, label=label)
     if not axes.lines:
         raise ValueError("nothing was measured over the angles; run eqmodels evaluate without --quick.")

@@ -16,11 +16,12 @@ from huggingface_hub.errors import RevisionNotFoundError
 
 from eqmodels.hub.card import model_card, possible_twin, twin_of
 from eqmodels.hub.entries import RESULTS, entry_of, read_results
+from eqmodels.hub.loading import check_files
 from eqmodels.hub.picture import PICTURE, turns_picture
 from eqmodels.hub.verification import verify
 from eqmodels.remote import ZooEntry, check_repository, check_token, upload_sentence
 from eqmodels.remote.locating import FOLDERS
-from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config
+from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config, read_regular
 
 __all__ = ["Publication", "publication_files", "publish"]
 
@@ -69,7 +70,7 @@ def publication_files(folder: Path, repository: str) -> dict[str, bytes]:
     recipe = read_config(folder / CONFIG)["pretraining"]
     contents[RECIPE] = (json.dumps(recipe, indent=2) + "\n").encode()
     try:
-        return contents | {name: (folder / name).read_bytes() for name in COPIED}
+        return contents | {name: read_regular(folder / name) for name in COPIED}
     except OSError as error:
         raise _unreadable(error) from error
 
@@ -151,6 +152,7 @@ def _copy(folder: Path) -> Iterator[Path]:
         try:
             for original in (folder, *([twin] if twin else [])):
                 (beside / original.name).mkdir()
+                _check_size(original)
                 for name in COPIED:
                     if (original / name).is_file():
                         shutil.copyfile(original / name, beside / original.name / name)
@@ -160,6 +162,19 @@ def _copy(folder: Path) -> Iterator[Path]:
             yield beside / folder.name
         except StorageError as error:
             raise StorageError(str(error).replace(str(beside), str(folder.parent))) from error
+
+
+def _check_size(folder: Path) -> None:
+    """Refuses to copy weights that are not those of the config beside them: a sparse file is as large as it likes.
+
+    Raises:
+        StorageError: if the header of the weights is not that of the network.
+    """
+    if all((folder / name).is_file() for name in (CONFIG, WEIGHTS)):
+        try:
+            check_files(folder)
+        except StorageError as error:
+            raise StorageError(f"{folder} is not fit to be published: {error}") from error
 
 
 def _unreadable(error: OSError) -> StorageError:

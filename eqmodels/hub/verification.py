@@ -13,7 +13,7 @@ from eqmodels.backbones.golden import fitting_size
 from eqmodels.errors import EqmodelsError
 from eqmodels.evaluation import EquivarianceReport, equivariance_report
 from eqmodels.hub.entries import RESULTS, read_results
-from eqmodels.hub.loading import load, load_pretrained
+from eqmodels.hub.loading import check_files, load, load_pretrained
 from eqmodels.remote import locate
 from eqmodels.storage import CONFIG, WEIGHTS, read_layout, read_weights
 
@@ -116,6 +116,7 @@ def _checks(source: str | Path, options: dict[str, Any]) -> Iterator[_Found]:
     known = located.entry is not None
     yield known or None, f"{'size and sha256 are those' if known else 'not a network'} of the zoo's index", None
     layout = read_layout(folder / WEIGHTS)
+    check_files(folder)  # before a weight is read: a sparse file says that it is as large as it likes
     yield True, f"{len(layout)} tensors, {(folder / WEIGHTS).stat().st_size:,} bytes", None
     read_weights(folder / WEIGHTS, config["sha256"])
     yield True, f"sha256 {config['sha256'][:12]}..., all values finite", None

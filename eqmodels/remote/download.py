@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from huggingface_hub import HfApi, get_hf_file_metadata, get_token, hf_hub_download, hf_hub_url
+from huggingface_hub import HfApi, HfFileMetadata, get_hf_file_metadata, get_token, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
+from eqmodels.remote.bounded import bounded
 from eqmodels.remote.errors import cause_of, check_repository, check_token, download_sentence
-from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config, sha256_of
+from eqmodels.storage import CONFIG, LARGEST, WEIGHTS, StorageError, read_config, read_regular, sha256_of
 
 __all__ = ["PICKLES", "Fetch"]
 
@@ -85,10 +86,13 @@ class Fetch:
     def _file(self, name: str, revision: str | None) -> Path:
         """One file, compared with the hash that it is cached under; fetched once more if it is damaged.
 
-        A cache without links, as on some systems, does not say which hash that is: the Hub is asked, if it answers.
+        A cache without links, as on some systems, does not say which hash that is: the Hub is asked, if it answers. So
+        it is if the file is to be fetched whatever the cache has: the client leaves a link to another whole file as it
+        is.
         """
         path = self._download(name, revision, self.cache_dir, force=self.force_download)
-        self._mend(path, _named_hash(path) or self._etag(path))
+        of_the_hub = self._etag(path) if self.force_download else None
+        self._mend(path, of_the_hub or _named_hash(path) or self._etag(path))
         return path
 
     def _mend(self, path: Path, etag: str | None) -> None:
@@ -137,6 +141,7 @@ class Fetch:
                     force_download=force,
                     local_files_only=self.local_files_only,
                     library_name="eqmodels",
+                    **bounded(lambda: self._announced(name, revision)),
                 )
             )
         # Transport libraries have errors of their own, which differ between versions of the client.
@@ -152,14 +157,25 @@ class Fetch:
     def _sentence(self, error: Exception, name: str) -> str:
         return download_sentence(error, name, self.repository, self.revision)
 
+    def _announced(self, name: str, revision: str | None) -> int | None:
+        """The most bytes of a file: those of weights as the Hub announces them, of all others what can be read."""
+        if name != WEIGHTS or revision is None:
+            return LARGEST
+        known = self._metadata(name, revision)
+        return None if known is None else known.size
+
     def _etag(self, path: Path) -> str | None:
         """The hash that the Hub names of a file of the cache; None if it is not to be asked, or does not answer."""
+        known = self._metadata(path.name, path.parent.name)
+        return None if known is None else known.etag
+
+    def _metadata(self, name: str, revision: str) -> HfFileMetadata | None:
+        """What the Hub says of a file; None if it is not to be asked, or does not answer."""
         if self.local_files_only:
             return None
         token = get_token() if self.token is None else self.token
         try:
-            url = hf_hub_url(self.repository, path.name, revision=path.parent.name)
-            return get_hf_file_metadata(url, token=token).etag
+            return get_hf_file_metadata(hf_hub_url(self.repository, name, revision=revision), token=token)
         except Exception:  # what is in the cache can be used without the Hub
             return None
 
@@ -198,7 +214,7 @@ def _has_hash(path: Path, etag: str | None) -> bool:
         if etag and _SHA256.fullmatch(etag):
             return sha256_of(path) == etag
         if etag and _SHA1.fullmatch(etag):
-            content = path.read_bytes()
+            content = read_regular(path)
             return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() == etag
         return path.is_file()
     except (OSError, StorageError):

@@ -21,6 +21,7 @@ class ZooEntry:
         file: of the weights.
         size: of the file, in bytes.
         sha256: of the file.
+        config_sha256: of ``config.json`` beside it, which says what the weights mean.
         license: of the weights, an SPDX identifier in lower case.
         task: that it was pretrained by.
         data: that it was pretrained on.
@@ -34,6 +35,7 @@ class ZooEntry:
     file: str
     size: int
     sha256: str
+    config_sha256: str
     license: str
     task: str
     data: str

@@ -11,7 +11,16 @@ from pathlib import Path
 
 from eqmodels.remote.download import PICKLES, Fetch
 from eqmodels.remote.index import ZooEntry, read_index
-from eqmodels.storage import CHECKPOINT, CONFIG, WEIGHTS, StorageError, printable, reason_of, sha256_of
+from eqmodels.storage import (
+    CHECKPOINT,
+    CONFIG,
+    PREVIOUS_CHECKPOINT,
+    WEIGHTS,
+    StorageError,
+    printable,
+    reason_of,
+    sha256_of,
+)
 
 __all__ = ["FOLDERS", "HUB", "Located", "is_pretrained", "list_pretrained", "locate", "zoo_folders"]
 
@@ -52,24 +61,32 @@ class Located:
     entry: ZooEntry | None = None
 
     def check(self) -> None:
-        """Refuses weights that are not those of the index.
+        """Refuses weights, and a config, that are not those of the index.
+
+        The config is pinned too: it says how images are normalised, and its own golden features agree with whatever it
+        says.
 
         Raises:
             StorageError: if size or sha256 differ.
         """
         if self.entry is None:
             return
-        file = self.folder / self.entry.file
+        file, config = self.folder / self.entry.file, self.folder / CONFIG
+        way_out = (
+            f"Delete it, and load {self.entry.name} again."
+            if self.entry.commit
+            else "It is not on the Hub yet: take the one of a checkout of eqmodels, zoo/."
+        )
         size = file.stat().st_size if file.is_file() else 0
         if size != self.entry.size or sha256_of(file) != self.entry.sha256:
-            way_out = (
-                f"Delete it, and load {self.entry.name} again."
-                if self.entry.commit
-                else "It is not on the Hub yet: take the one of a checkout of eqmodels, zoo/."
-            )
             raise StorageError(
                 f"{file} is not the file of the zoo's index: {size} bytes instead of {self.entry.size}, or another "
                 f"sha256 than {self.entry.sha256[:12]}.... {way_out}"
+            )
+        if sha256_of(config) != self.entry.config_sha256:
+            raise StorageError(
+                f"{config} is not the file of the zoo's index: it has another sha256 than "
+                f"{self.entry.config_sha256[:12]}.... {way_out}"
             )
 
 
@@ -188,12 +205,13 @@ def _folder(name: str, revision: str | None) -> Path:
         files = sorted(os.listdir(folder))
     except OSError as error:
         raise StorageError(f"{folder} cannot be read ({reason_of(error)}). Name another folder.") from error
-    if CONFIG in missing and CHECKPOINT in files:
+    checkpoints = [file for file in (CHECKPOINT, PREVIOUS_CHECKPOINT) if file in files]
+    if CONFIG in missing and checkpoints:
         raise StorageError(
-            f"{folder} is the folder of a run that is not done: it has {CHECKPOINT} and no {CONFIG}. Let the run go on "
+            f"{folder} is the folder of a run that is not done: it has {checkpoints[0]} and no {CONFIG}. Let it go on "
             "to its end (eqmodels pretrain), or take its last checkpoint with eqmodels.hub.load_pretrained."
         )
-    if pickles := [file for file in files if file.endswith(PICKLES) and file != CHECKPOINT]:
+    if pickles := [file for file in files if file.endswith(PICKLES) and file not in checkpoints]:
         raise StorageError(
             f"{folder} has no {missing[-1]}, only {printable(pickles[0])}: a pickle, which can run any code when it is "
             "opened and is never loaded. Save it as safetensors."

@@ -7,13 +7,16 @@ from eqmodels.storage.config import (
     FORMATS,
     GOLDEN_SIDE,
     LARGEST_NUMBER,
-    LONGEST_LOG,
+    PREVIOUS_CHECKPOINT,
     check_config,
     read_config,
 )
 from eqmodels.storage.errors import StorageError, printable, reason_of
+from eqmodels.storage.escaping import for_markdown, for_picture
 from eqmodels.storage.files import claimed_folder, prepare_folder, write_atomically, write_together
+from eqmodels.storage.limits import LARGEST, LONGEST_LOG
 from eqmodels.storage.network import fault_of, write_network
+from eqmodels.storage.regular import open_regular, read_regular
 from eqmodels.storage.weights import WEIGHTS, check_layout, pack_weights, read_layout, read_weights, sha256_of
 
 __all__ = [
@@ -22,19 +25,25 @@ __all__ = [
     "FORMAT",
     "FORMATS",
     "GOLDEN_SIDE",
+    "LARGEST",
     "LARGEST_NUMBER",
     "LONGEST_LOG",
+    "PREVIOUS_CHECKPOINT",
     "WEIGHTS",
     "StorageError",
     "check_config",
     "check_layout",
     "claimed_folder",
     "fault_of",
+    "for_markdown",
+    "for_picture",
+    "open_regular",
     "pack_weights",
     "prepare_folder",
     "printable",
     "read_config",
     "read_layout",
+    "read_regular",
     "read_weights",
     "reason_of",
     "sha256_of",

@@ -13,6 +13,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from eqmodels.storage.errors import StorageError, printable, reason_of
+from eqmodels.storage.limits import LARGEST, abridged, excess, overlong
+from eqmodels.storage.regular import read_regular
 
 __all__ = [
     "CHECKPOINT",
@@ -21,7 +23,7 @@ __all__ = [
     "FORMATS",
     "GOLDEN_SIDE",
     "LARGEST_NUMBER",
-    "LONGEST_LOG",
+    "PREVIOUS_CHECKPOINT",
     "broken_rule",
     "check_config",
     "read_config",
@@ -33,22 +35,19 @@ CONFIG = "config.json"
 CHECKPOINT = "checkpoint.pt"
 """The name of the file in the folder of a run that is not done."""
 
+PREVIOUS_CHECKPOINT = "checkpoint.previous.pt"
+"""The name of the checkpoint before the last one, beside it."""
+
 FORMAT = 3
 """The version of the schema that this version of the package writes."""
 
 FORMATS = (2, 3)
 """The versions that it reads."""
 
-LARGEST = 2**26
-"""Bytes of a config: a log of 100,000 epochs and a million golden features fit."""
-
 LARGEST_FLOAT32 = 3.4e38
 LONGEST_WORD, LARGEST_NUMBER, LARGEST_OPTION, DEEPEST, LONGEST_LIST = 200, 2**32, 1_000_000, 5, 1000
 """Of the options of a network and of a pretraining: letters of a word, numbers of a pretraining, numbers among the
 options of a network, objects and lists inside each other, and entries of each."""
-
-LONGEST_LOG = 100_000
-"""Rows of the log of a pretraining, one an epoch; the schema has the number too."""
 
 GOLDEN_SIDE = 64
 """The largest side of the image whose features are stored, so that nobody has to compute those of a huge one."""
@@ -66,9 +65,10 @@ def read_config(file: Path) -> dict[str, Any]:
         StorageError: if the file cannot be read, is no JSON, is of another format or breaks a rule; names the rule.
     """
     try:
-        if file.stat().st_size > LARGEST:
-            raise ValueError(f"more than {LARGEST} bytes")
-        content = json.loads(file.read_text("utf-8"), parse_constant=_refuse)
+        text = read_regular(file, LARGEST)
+        if too_much := excess(text):
+            raise ValueError(too_much)
+        content = json.loads(text.decode("utf-8"), parse_constant=_refuse)
     except (OSError, ValueError, RecursionError) as error:
         raise StorageError(f"{file} cannot be read ({reason_of(error)}). Fetch it again.") from error
     return check_config(content, str(file))
@@ -100,9 +100,17 @@ def check_config(content: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 (an
 
 
 def broken_rule(content: Mapping[str, Any]) -> str:
-    """The place in a config and the rule that it breaks there; empty if it breaks none."""
+    """The place in a config and the rule that it breaks there; empty if it breaks none.
+
+    What is long is measured before the schema is asked, which would look at every entry.
+    """
+    if rule := overlong(content):
+        return rule
+    short, rule = abridged(content)
+    if rule:
+        return rule
     try:
-        fault = best_match(_validator().iter_errors(content))
+        fault = best_match(_validator().iter_errors(short))
         place = "" if fault is None else "".join(f"[{part!r}]" for part in fault.absolute_path) or "its top level"
     except RecursionError:  # a value to be quoted is a list in a list in a list ...
         return "by its depth: it is nested too deeply"

@@ -27,19 +27,28 @@ _UNFINISHED = re.compile(r"\..+\.([0-9]+(?:-[0-9a-f]{8})?)\.part")
 """What `write_together` names a file until it is whole, with the name of the writing."""
 
 
-def write_atomically(file: Path, content: bytes | str) -> None:
+def write_atomically(file: Path, content: bytes | str, *, keep_as: Path | None = None) -> None:
     """Writes a file beside its place, makes sure that it is on the disk, and moves it there.
+
+    Args:
+        file: its place.
+        content: of the file.
+        keep_as: where the file that was there until now is kept, in the same folder; None for nowhere.
 
     Raises:
         StorageError: if it cannot be written; the file is then what it was.
     """
-    write_together({file: content})
+    write_together({file: content}, {} if keep_as is None else {file: keep_as})
 
 
-def write_together(contents: Mapping[Path, bytes | str]) -> None:
+def write_together(contents: Mapping[Path, bytes | str], kept: Mapping[Path, Path] | None = None) -> None:
     """Writes files that belong to each other, as `write_atomically` does one; none is moved before all are on the disk.
 
     Only a process that is killed between two moves, which need no space, leaves new files beside old ones.
+
+    Args:
+        contents: of the files, by their places.
+        kept: where files that were there until now are kept, by their places; the others are not.
 
     Raises:
         StorageError: if one cannot be written; all are then what they were.
@@ -62,15 +71,32 @@ def write_together(contents: Mapping[Path, bytes | str]) -> None:
                     if sys.platform == "win32":
                         stream.close()  # open files cannot be moved there
                 for file, part in temporary.items():
+                    if kept and file in kept and file.exists():
+                        _keep(file, kept[file], own)
                     part.replace(file)
         except OSError as error:
-            kept = "the one from before is intact" if file.exists() else "nothing was written"
+            left = "the one from before is intact" if file.exists() else "nothing was written"
             raise StorageError(
-                f"{file} could not be written ({reason_of(error)}); {kept}. Free some space or choose another "
+                f"{file} could not be written ({reason_of(error)}); {left}. Free some space or choose another "
                 "folder, and start the same command again; a training goes on from its last checkpoint."
             ) from error
         finally:
             _remove(temporary.values())
+
+
+def _keep(file: Path, place: Path, own: str) -> None:
+    """Gives a file a second name, in the place of whatever has it; at every moment the file has its first one too.
+
+    Where a file system has no second names it is moved, and for a moment has the second alone.
+    """
+    part = place.with_name(f".{place.name}.{own}.part")
+    try:
+        os.link(file, part)
+        part.replace(place)
+    except (OSError, NotImplementedError):
+        file.replace(place)
+    finally:
+        _remove([part])
 
 
 def prepare_folder(folder: Path, *, option: str = "--folder") -> None:

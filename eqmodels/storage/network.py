@@ -11,6 +11,7 @@ from typing import Any
 from eqmodels.storage.config import CONFIG, FORMAT, broken_rule
 from eqmodels.storage.errors import StorageError, reason_of
 from eqmodels.storage.files import prepare_folder, write_together
+from eqmodels.storage.limits import excess
 from eqmodels.storage.weights import WEIGHTS
 
 __all__ = ["fault_of", "write_network"]
@@ -60,5 +61,5 @@ def _config_text(content: Mapping[str, Any], sha256: str) -> tuple[str, str]:
         text = json.dumps(config, indent=2, allow_nan=False) + "\n"
     except (ValueError, TypeError) as error:
         return "", f"cannot hold this ({reason_of(error)})"
-    rule = broken_rule(json.loads(text))
+    rule = f"by {too_much}" if (too_much := excess(text.encode())) else broken_rule(json.loads(text))
     return text, f"would break a rule {rule}" if rule else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from eqmodels.storage.errors import StorageError, printable, reason_of
+from eqmodels.storage.regular import open_regular, read_regular
 
 __all__ = ["WEIGHTS", "Layout", "check_layout", "pack_weights", "read_layout", "read_weights", "sha256_of"]
 
@@ -47,7 +49,7 @@ def sha256_of(file: Path) -> str:
         StorageError: if it cannot be read.
     """
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             digest = hashlib.sha256()
             while chunk := stream.read(2**20):
                 digest.update(chunk)
@@ -83,8 +85,8 @@ def read_layout(file: Path) -> Layout:
         StorageError: if it is no safetensors file, or its header does not agree with its size.
     """
     try:
-        size = file.stat().st_size
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
+            size = os.fstat(stream.fileno()).st_size
             (length,) = struct.unpack("<Q", stream.read(8))
             if length > min(size - 8, LARGEST_HEADER):
                 raise ValueError(f"a header of {length} bytes in a file of {size}")
@@ -138,7 +140,7 @@ def read_weights(file: Path, sha256: str) -> dict[str, Tensor]:
         StorageError: if the file has another sha256, is no safetensors file, or a value is no finite number.
     """
     try:
-        content = file.read_bytes()
+        content = read_regular(file)
     except OSError as error:
         raise StorageError(f"{file} cannot be read ({reason_of(error)}). Fetch it again.") from error
     found = hashlib.sha256(content).hexdigest()

@@ -14,7 +14,7 @@ import torch
 from eqmodels.data import Source
 from eqmodels.evaluation import encode, head_scores, observe
 from eqmodels.measures import FilmFamily, SynergyTerms, fit_linear_probe, measure_synergy
-from eqmodels.storage import prepare_folder, write_atomically
+from eqmodels.storage import prepare_folder, read_regular, write_atomically
 from eqmodels.studies.plan import Cell
 from eqmodels.studies.results import RESULT, CellResult
 from eqmodels.training import PretrainConfig, Pretraining, Run, prepared_images, pretrain, snapshot, untrained
@@ -140,4 +140,4 @@ def _followed(
 
 
 def _read_terms(file: Path) -> list[SynergyTerms]:
-    return [SynergyTerms.from_dict(content) for content in json.loads(file.read_text())] if file.exists() else []
+    return [SynergyTerms.from_dict(content) for content in json.loads(read_regular(file))] if file.exists() else []

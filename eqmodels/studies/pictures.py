@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eqmodels.storage import for_picture
 from eqmodels.studies.findings import GridPoint, grid_points
 from eqmodels.studies.results import CellResult
 from eqmodels.studies.study import SynergyStudy
@@ -58,7 +59,8 @@ def _calibration(study: SynergyStudy) -> Figure:
         entries = [entry for entry in study.calibration if entry.model == model]
         means = [entry.estimate.mean for entry in entries]
         errors = np.array([(e.estimate.mean - e.estimate.low, e.estimate.high - e.estimate.mean) for e in entries]).T
-        axes.errorbar([e.truth for e in entries], means, errors, fmt=marker, capsize=2, markersize=4, label=model)
+        label = for_picture(model)
+        axes.errorbar([e.truth for e in entries], means, errors, fmt=marker, capsize=2, markersize=4, label=label)
     limit = max(entry.truth for entry in study.calibration) * 1.05
     axes.plot([0, limit], [0, limit], color="grey", linewidth=0.8, zorder=0)
     axes.set(xlabel="truth by enumeration, nats", ylabel="estimate from samples, nats")

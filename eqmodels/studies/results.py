@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eqmodels.measures import SynergyTerms
-from eqmodels.storage import StorageError
+from eqmodels.storage import StorageError, read_regular
 from eqmodels.studies.plan import Cell
 from eqmodels.training import PretrainConfig
 
@@ -73,7 +73,7 @@ def read_result(folder: Path, cell: Cell) -> CellResult | None:
     if not file.exists():
         return None
     try:
-        found = CellResult.from_dict(json.loads(file.read_text()))
+        found = CellResult.from_dict(json.loads(read_regular(file)))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise StorageError(f"{file} cannot be read ({error}). Delete it, and it is measured again.") from None
     if PretrainConfig.from_dict(found.config) != cell.config:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from eqmodels.data import at_most, balanced_subset, load_data
 from eqmodels.measures import Estimate
 from eqmodels.registry import without_imports
-from eqmodels.storage import StorageError, prepare_folder, write_atomically
+from eqmodels.storage import StorageError, prepare_folder, read_regular, write_atomically
 from eqmodels.studies.calibration import Calibration, calibrate
 from eqmodels.studies.measure import StudyData, measure_cell
 from eqmodels.studies.plan import Cell, SynergyPlan
@@ -107,7 +107,7 @@ def read_study(folder: str | Path) -> SynergyStudy:
     folder = Path(folder)
     try:
         with without_imports():
-            plan = SynergyPlan.from_dict(json.loads((folder / PLAN).read_text()))
+            plan = SynergyPlan.from_dict(json.loads(read_regular(folder / PLAN)))
             cells = plan.cells()
     except (OSError, ValueError, TypeError) as error:
         raise StorageError(
@@ -154,5 +154,5 @@ def _read_calibration(folder: Path) -> tuple[Calibration, ...]:
     file = folder / CALIBRATION
     if not file.exists():
         return ()
-    content = json.loads(file.read_text())
+    content = json.loads(read_regular(file))
     return tuple(Calibration(**entry | {"estimate": Estimate.from_dict(entry["estimate"])}) for entry in content)

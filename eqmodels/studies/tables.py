@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from eqmodels.measures import Estimate
+from eqmodels.storage import for_markdown
 from eqmodels.studies.findings import GridPoint, correlations, grid_points
 from eqmodels.studies.study import SynergyStudy
 
@@ -25,7 +26,7 @@ class StudyTable:
 
     def markdown(self) -> str:
         """The table in Markdown, without its title."""
-        return markdown_table(self.header, self.rows)
+        return markdown_table(self.header, [[for_markdown(cell) for cell in row] for row in self.rows])
 
 
 def markdown_table(header: Row, rows: Iterable[Row]) -> str:

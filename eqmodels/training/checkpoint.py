@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,9 +16,9 @@ import torch
 from torch import Tensor
 
 from eqmodels.objectives import Objective, Prediction
-from eqmodels.storage import CHECKPOINT, reason_of, write_atomically
+from eqmodels.storage import CHECKPOINT, PREVIOUS_CHECKPOINT, open_regular, printable, reason_of, write_atomically
 from eqmodels.training.config import PretrainConfig
-from eqmodels.training.errors import TrainingError, foreign_run
+from eqmodels.training.errors import DamagedCheckpointError, TrainingError, foreign_run
 from eqmodels.training.formats import nested
 from eqmodels.training.images import differing_images
 from eqmodels.training.learner import Learner, load_moving_state, moving_state
@@ -27,6 +28,7 @@ from eqmodels.training.terms import Counts
 __all__ = [
     "CHECKPOINT",
     "Progress",
+    "last_checkpoint",
     "open_checkpoint",
     "progress_of",
     "read_checkpoint",
@@ -69,6 +71,8 @@ def save_checkpoint(
 ) -> None:
     """Writes weights, moving teachers, optimiser, progress, random state, config and what identifies the images, whole.
 
+    The checkpoint from before is kept beside it, see `last_checkpoint`.
+
     Raises:
         TrainingError: if a weight or a running statistic is no finite number, or the file cannot be written; the last
             checkpoint is then intact.
@@ -95,25 +99,31 @@ def save_checkpoint(
         "random_state": torch.get_rng_state(),
     }
     torch.save(content, buffer)
-    write_atomically(folder / CHECKPOINT, buffer.getvalue())
+    write_atomically(folder / CHECKPOINT, buffer.getvalue(), keep_as=folder / PREVIOUS_CHECKPOINT)
 
 
 def open_checkpoint(file: Path) -> tuple[dict[str, Any], PretrainConfig]:
     """What a checkpoint holds, and its config.
 
     Raises:
-        TrainingError: if it is damaged, or of another format or version.
+        DamagedCheckpointError: if it cannot be read.
+        TrainingError: if it could run code, or is of another format or version.
     """
     try:
-        with zipfile.ZipFile(file) as archive:  # PyTorch itself does not notice a bit that flipped
-            if damaged := archive.testzip():
-                raise zipfile.BadZipFile(f"{damaged} is damaged")
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        with open_regular(file) as stream:
+            with zipfile.ZipFile(stream) as archive:  # PyTorch itself does not notice a bit that flipped
+                if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+                    raise zipfile.BadZipFile("a part of it is compressed, as PyTorch writes none")
+                if damaged := archive.testzip():
+                    raise zipfile.BadZipFile(f"{damaged} is damaged")
+            stream.seek(0)
+            content = torch.load(stream, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files make the unpickler stumble in many ways
         # PyTorch's own words are a paragraph that advises to open the file all the same.
         is_foreign = isinstance(error, pickle.UnpicklingError) and "Weights only" in str(error)
         reason = "it holds more than tensors and numbers, and could run any code" if is_foreign else reason_of(error)
-        raise TrainingError(f"{file} cannot be read ({reason}). Delete it to start the run again.") from error
+        kind = TrainingError if is_foreign else DamagedCheckpointError
+        raise kind(f"{file} cannot be read ({reason}). Delete it to start the run again.") from error
     if not isinstance(content, dict) or content.get("format") not in (FIRST_FORMAT, FORMAT):
         raise TrainingError(
             f"{file} is no checkpoint of format {FIRST_FORMAT} or {FORMAT}. Choose another folder (--folder)."
@@ -124,19 +134,53 @@ def open_checkpoint(file: Path) -> tuple[dict[str, Any], PretrainConfig]:
         raise TrainingError(f"{file} was written by another version: {error} Choose another folder.") from error
 
 
+def last_checkpoint(folder: Path) -> tuple[Path, dict[str, Any], PretrainConfig] | None:
+    """The last checkpoint of a folder that can be read: its file, content and config; None if there is none.
+
+    Of a last one that is damaged or gone, a warning says so, and the one before it counts. One that could run code, or
+    that another version wrote, is no damaged one.
+
+    Raises:
+        TrainingError: if none can be read, or the last one could run code or is of another format or version.
+    """
+    last, previous = folder / CHECKPOINT, folder / PREVIOUS_CHECKPOINT
+    if not previous.exists():
+        return (last, *open_checkpoint(last)) if last.exists() else None
+    try:
+        return (last, *open_checkpoint(last))
+    except DamagedCheckpointError as error:
+        try:
+            found = (previous, *open_checkpoint(previous))
+        except DamagedCheckpointError as second:
+            raise DamagedCheckpointError(
+                f"{last} cannot be read ({reason_of(error.__cause__ or error)}), nor can {previous.name}, the one "
+                f"before it ({reason_of(second.__cause__ or second)}). Delete both to start the run again."
+            ) from second
+        warnings.warn(
+            f"{printable(str(last))} cannot be read ({reason_of(error.__cause__ or error)}); the checkpoint before it, "
+            f"{previous.name}, is taken in its place.",
+            stacklevel=2,
+        )
+        return found
+
+
 def read_checkpoint(folder: Path, config: PretrainConfig, images: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The checkpoint of a folder, for `restore`; None if there is none.
+    """The last checkpoint of a folder, see `last_checkpoint`, for `restore`; None if there is none.
+
+    One that was taken in the place of a damaged one is moved there, so that the next one does not displace it.
 
     Raises:
         TrainingError: if it cannot be read, or belongs to a run of another config or on other images.
     """
-    file = folder / CHECKPOINT
-    if not file.exists():
+    found = last_checkpoint(folder)
+    if found is None:
         return None
-    content, written = open_checkpoint(file)
+    file, content, written = found
     stored = content.get("images", images)  # the first checkpoints of this format did not have it
     if differences := written.differences(config) | differing_images(stored, images):
         raise foreign_run(file, differences)
+    if file.name != CHECKPOINT:
+        file.replace(folder / CHECKPOINT)
     return content
 
 

@@ -8,11 +8,15 @@ from pathlib import Path
 from eqmodels.errors import EqmodelsError
 from eqmodels.storage import StorageError
 
-__all__ = ["NoRunError", "TrainingError", "foreign_run"]
+__all__ = ["DamagedCheckpointError", "NoRunError", "TrainingError", "foreign_run"]
 
 
 class TrainingError(EqmodelsError):
     """A run that cannot start or go on; the sentence says why, and what is left on the disk."""
+
+
+class DamagedCheckpointError(TrainingError):
+    """A checkpoint that cannot be read, and in whose place the one before it may be."""
 
 
 class NoRunError(StorageError):

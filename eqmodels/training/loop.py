@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from eqmodels.data import Source
-from eqmodels.storage import CONFIG, claimed_folder
+from eqmodels.storage import CONFIG, PREVIOUS_CHECKPOINT, claimed_folder
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.distributed import joined_world
 from eqmodels.training.errors import foreign_run
@@ -37,11 +37,12 @@ def pretrain(
 ) -> Run:
     """Runs a pretraining to its end, or goes on with one that was stopped.
 
-    The folder gets ``checkpoint.pt`` (everything that is needed to go on), ``log.csv`` (one row an epoch) and, at the
-    end, ``model.safetensors`` and ``config.json``. Called again with the same config and folder, it goes on from the
-    last checkpoint, to weights that are the same bit for bit on the same machine's CPU; or returns at once, if it was
-    done. Images of one's own (`data`, ``"image_folder"`` or ``"array"``) are compared with those of the run; what is
-    published under a name is not read for that.
+    The folder gets ``checkpoint.pt`` (everything that is needed to go on) and, until the run is done, the one before,
+    ``checkpoint.previous.pt``; ``log.csv`` (one row an epoch); and, at the end, ``model.safetensors`` and
+    ``config.json``. Called again with the same config and folder, it goes on from the last checkpoint, to weights that
+    are the same bit for bit on the same machine's CPU; or returns at once, if it was done. If the last checkpoint is
+    damaged, a warning says so, and the run goes on from the one before. Images of one's own (`data`, ``"image_folder"``
+    or ``"array"``) are compared with those of the run; what is published under a name is not read for that.
 
     Started by ``torchrun`` on several processes, each computes its share of every batch, and the first one writes.
 
@@ -86,7 +87,14 @@ def pretrain(
         _train(run, folder, checkpoint_seconds, tensorboard=tensorboard, quiet=quiet)
         finished = snapshot(run)
         finished.sha256 = world.from_writer(lambda: save_run(folder, finished))
+        world.from_writer(lambda: _remove_previous(folder))
         return finished
+
+
+def _remove_previous(folder: Path) -> None:
+    """Of a run that is done no checkpoint is needed; the last one stays, for what it knows beside the weights."""
+    with contextlib.suppress(OSError):
+        (folder / PREVIOUS_CHECKPOINT).unlink()
 
 
 def _finished_run(config: PretrainConfig, folder: Path, data: Source | None, root: str | Path | None) -> Run | None:

@@ -150,7 +150,7 @@ class OptimisationConfig:
     """How long, in which steps, by which rule.
 
     Args:
-        epochs: passes over the training images, at most 100,000.
+        epochs: passes over the training images, at most 10,000.
         batch_size: images of one step, over all processes and accumulated parts; a last, smaller batch is left out.
         accumulate: parts that a step's images are cut into on each process, to save memory.
         optimiser: ``"sgd"`` (Nesterov, momentum 0.9), ``"adamw"``, or whatever else is registered.

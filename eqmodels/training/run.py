@@ -35,7 +35,7 @@ from eqmodels.storage import (
     write_network,
 )
 from eqmodels.tasks import Task, Unasked
-from eqmodels.training.checkpoint import open_checkpoint, progress_of
+from eqmodels.training.checkpoint import last_checkpoint, open_checkpoint, progress_of
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import NoRunError, TrainingError
 from eqmodels.training.formats import nested
@@ -297,12 +297,16 @@ def _data_of(sources: Mapping[str, Any]) -> dict[str, Any]:
 def load_unfinished(file: str | Path) -> Run:
     """The network of a checkpoint, of a run that is not done or was stopped, in eval mode on the CPU.
 
+    Args:
+        file: the checkpoint; or the folder of the run, whose last one that can be read counts, see `last_checkpoint`.
+
     Raises:
         TrainingError: if the file is no checkpoint, is damaged, does not say how images are normalised, or holds other
             tensors than the network that it describes; nothing large is built then. If it names what is not registered
             here, as nothing is imported because of a file.
     """
-    content, config = open_checkpoint(Path(file))
+    found = last_checkpoint(Path(file)) if Path(file).is_dir() else None
+    file, content, config = found or (Path(file), *open_checkpoint(Path(file)))
     try:
         preprocessing = preprocessing_from(content["images"])
         if preprocessing is None:

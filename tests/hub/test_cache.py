@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, hf_hub_download
+from huggingface_hub.utils import tqdm as Bar
 
 from eqmodels import load
+from eqmodels.storage import LARGEST
 from tests.hub.networks import REPOSITORY, TOKENS, assert_is_network, network, refuses
 from tests.hub_server import HubServer, run_client
 
@@ -163,6 +167,47 @@ def test_a_link_to_another_whole_file_is_led_back(server, tmp_path, name, force)
     assert_is_network(load(f"{SOURCE}@v1", force_download=force))
     assert path.read_bytes() == network()[name]
     assert_is_network(load(SOURCE), seed=1)
+
+
+def test_what_is_fetched_by_force_is_compared_with_the_hub_and_links_to_others_are_replaced(server, tmp_path):
+    """Two files that belong together, and have the hashes that they are kept under, but are those of another commit."""
+    load(SOURCE)
+    paths = [cached(tmp_path, name) for name in FILES]
+    other = server.publish(REPOSITORY, network(seed=1))
+    load(SOURCE)
+    for path in paths:
+        wrong = (path.parent.with_name(other) / path.name).readlink()
+        path.unlink()
+        path.symlink_to(wrong)
+    assert_is_network(load(f"{SOURCE}@v1"), seed=1)  # nobody was asked
+    assert_is_network(load(f"{SOURCE}@v1", force_download=True))
+    assert [path.read_bytes() for path in paths] == [network()[name] for name in FILES]
+    assert_is_network(load(f"{SOURCE}@v1"))
+    assert_is_network(load(SOURCE), seed=1)
+
+
+@pytest.mark.skipif(
+    "tqdm_class" not in inspect.signature(hf_hub_download).parameters, reason="this client takes no bar of others"
+)
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("force", [False, True])
+def test_a_download_ends_at_its_announced_size(server, tmp_path, monkeypatch, name, force):
+    """Of weights the announced one, of a config what can be read; more is sent in the place of both."""
+    largest = []
+    files = server.repositories[REPOSITORY].find("main").files
+    server.storage.blobs[files[name].oid] = bytes(50 * 2**20)
+
+    class Counted(Bar):
+        def update(self, n=1):
+            largest.append(n)
+            return super().update(n)
+
+    monkeypatch.setattr("eqmodels.remote.bounded.tqdm", Counted)
+    most = files[name].size if name == "model.safetensors" else LARGEST
+    sentence = f"^{name} of .* could not be fetched .* more bytes arrive than the {most} that were announced"
+    refuses(sentence, load, SOURCE, force_download=force)
+    assert sum(largest) <= most
+    assert not [file for file in (tmp_path / "home").rglob("*") if file.is_file() and file.stat().st_size > most]
 
 
 def test_a_file_that_repositories_share_is_whole_under_its_other_name(server, tmp_path):

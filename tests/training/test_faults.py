@@ -45,6 +45,12 @@ def stopped(tmp_path, monkeypatch):
     return tmp_path / "run", config
 
 
+def alone(folder):
+    """The last checkpoint, without the one before it."""
+    (folder / "checkpoint.previous.pt").unlink()
+    return folder / "checkpoint.pt"
+
+
 def assert_goes_on(folder, config, tmp_path):
     """Asserts that the checkpoint of a folder is good: the run ends with the weights of an undisturbed one."""
     trained(config, folder)
@@ -262,7 +268,7 @@ def test_a_checkpoint_whose_tensors_do_not_fit_is_refused_and_kept(stopped, tmp_
 @pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.999])
 def test_a_truncated_checkpoint_is_refused(stopped, part):
     folder, config = stopped
-    whole = (folder / "checkpoint.pt").read_bytes()
+    whole = alone(folder).read_bytes()
     (folder / "checkpoint.pt").write_bytes(whole[: int(part * len(whole))])
     fails(config, folder, r"checkpoint.pt cannot be read \(.+\). Delete it to start the run again.$")
 
@@ -274,7 +280,7 @@ def test_a_checkpoint_with_a_bit_that_flipped_is_refused(stopped, part):
     damaged = content["model"]["backbone.stem.conv.weight"]
     if part == "momentum":
         damaged = content["optimiser"]["state"][0]["momentum_buffer"]
-    raw = bytearray((folder / "checkpoint.pt").read_bytes())
+    raw = bytearray(alone(folder).read_bytes())
     raw[raw.index(damaged.numpy().tobytes()) + 5] ^= 16
     (folder / "checkpoint.pt").write_bytes(raw)
     fails(config, folder, r"checkpoint.pt cannot be read \(.+\). Delete it to start the run again.$")
@@ -285,7 +291,7 @@ def test_a_checkpoint_with_a_bit_that_flipped_is_refused(stopped, part):
 )
 def test_a_checkpoint_that_is_garbage_is_refused(stopped, garbage):
     folder, config = stopped
-    (folder / "checkpoint.pt").write_bytes(garbage)
+    alone(folder).write_bytes(garbage)
     fails(config, folder, r"checkpoint.pt (cannot be read|is no checkpoint)")
 
 
@@ -298,7 +304,7 @@ def test_a_checkpoint_cannot_run_code(stopped, tmp_path):
 
     torch.save({"format": 1, "config": Malicious()}, folder / "checkpoint.pt")
     fails(config, folder, r"checkpoint.pt cannot be read")
-    (folder / "checkpoint.pt").write_bytes(pickle.dumps(Malicious()))
+    alone(folder).write_bytes(pickle.dumps(Malicious()))
     fails(config, folder, r"checkpoint.pt cannot be read")
     assert not (tmp_path / "owned").exists()
 

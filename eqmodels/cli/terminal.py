@@ -1,0 +1,33 @@
+"""What the commands print: all of it passes here, since names of folders and words of files stand in it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+__all__ = ["for_terminal", "say"]
+
+
+def say(text: object, *, file: TextIO | None = None, flush: bool = False) -> None:
+    """Prints a text, whose signs do nothing to a terminal.
+
+    Args:
+        text: whatever can be printed.
+        file: where to; None for the standard output.
+        flush: whether to wait until it is there.
+    """
+    print(for_terminal(str(text)), file=sys.stdout if file is None else file, flush=flush)
+
+
+def for_terminal(text: str) -> str:
+    r"""A text for a terminal, of which no sign but the end of a line and the tabulator does anything.
+
+    Example:
+        >>> for_terminal("a" + chr(27) + "[31m" + chr(10) + "b")
+        'a\\x1b[31m\nb'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape").decode() for sign in text
+    )

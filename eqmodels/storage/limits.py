@@ -1,0 +1,108 @@
+"""How large a config may be: counted before it is parsed, and measured before a schema, which is slow, sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from eqmodels.storage.errors import printable
+
+__all__ = ["LARGEST", "LONGEST_LOG", "abridged", "excess", "overlong"]
+
+LARGEST = 2**24
+"""Bytes of a config: a log of 10,000 epochs and 450,000 golden features fit."""
+
+LONGEST_LOG = 10_000
+"""Rows of the log of a pretraining, one an epoch; the schema has the number too."""
+
+MOST_ENTRIES, MOST_NAMES, MOST_CONTAINERS = 600_000, 200_000, 50_000
+"""Of a whole config: entries of objects and lists, names of entries, and objects and lists themselves."""
+
+DEEPEST, LONGEST_LIST, LONGEST_CLASSES, LONGEST_WORD = 50, 1024, 50_000, 20_000
+"""Objects and lists inside each other; entries of each; of each in the provenance, which names all classes; letters of
+a word."""
+
+_Place = tuple[str | int, ...]
+
+LISTS: dict[_Place, int] = {("log",): LONGEST_LOG, ("golden", "features"): 150_000, ("golden", "pooled"): 300_000}
+"""Entries of the lists that may be longer than others; the schema has the numbers too."""
+
+_NUMBERS = {int, float}
+
+
+def excess(text: bytes) -> str:
+    """What is too much of a config's text, by counting signs; empty if nothing is. Nothing is parsed for it."""
+    if len(text) > LARGEST:
+        return f"more than {LARGEST} bytes"
+    if text.count(b"[") + text.count(b"{") > MOST_CONTAINERS:
+        return f"more than {MOST_CONTAINERS} objects and lists"
+    if text.count(b":") > MOST_NAMES:
+        return f"more than {MOST_NAMES} names"
+    if text.count(b",") > MOST_ENTRIES:
+        return f"more than {MOST_ENTRIES} entries"
+    return ""
+
+
+def overlong(content: Mapping[str, Any]) -> str:
+    """The first place that is too long or too deep, and the rule; empty if there is none."""
+    rest: list[tuple[_Place, Any]] = [((), content)]
+    while rest:
+        place, value = rest.pop()
+        most = LONGEST_CLASSES if place[:1] == ("provenance",) else LONGEST_LIST
+        if isinstance(value, list):
+            most = LISTS.get(place, most)
+        if len(value) > most:
+            return _at(place, f"objects and lists must have at most {most} entries here; this one has {len(value)}")
+        if len(place) > DEEPEST:
+            return _at(place[:3], "it is nested too deeply")
+        if isinstance(value, list) and set(map(type, value)) <= _NUMBERS:
+            continue
+        for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(entry, dict | list):
+                rest.append(((*place, key), entry))
+            elif _is_long(key) or _is_long(entry):
+                return _at(place, f"words must have at most {LONGEST_WORD} letters")
+    return ""
+
+
+def abridged(content: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """A config whose long lists of numbers are shortened, for a schema; and the rule that one of them breaks.
+
+    Args:
+        content: that is not `overlong`.
+
+    Returns:
+        The config, in which the lists hold no more than their first entry; and place and rule, empty if none is broken.
+    """
+    short, golden = dict(content), content.get("golden")
+    if isinstance(log := content.get("log"), list):
+        short["log"] = log[:1]
+        for number, row in enumerate(log):
+            if not isinstance(row, dict):
+                return short, _at(("log", number), f"{printable(repr(row))} is not of type 'object'")
+            if rule := next(_no_numbers(("log", number), row.items()), ""):
+                return short, rule
+    if isinstance(golden, dict):
+        short["golden"] = dict(golden)
+        for name in ("features", "pooled"):
+            if isinstance(values := golden.get(name), list):
+                short["golden"][name] = values[:1]
+                if set(map(type, values)) <= _NUMBERS:
+                    continue
+                return short, next(_no_numbers(("golden", name), enumerate(values)))
+    return short, ""
+
+
+def _no_numbers(place: _Place, entries: Any) -> Iterator[str]:  # noqa: ANN401 (pairs of whatever a file holds)
+    for key, value in entries:
+        if type(value) not in _NUMBERS:
+            yield _at((*place, key), f"{printable(repr(value))} is not of type 'number'")
+
+
+def _is_long(value: object) -> bool:
+    return type(value) is str and len(value) > LONGEST_WORD
+
+
+def _at(place: _Place, rule: str) -> str:
+    where = "".join(f"[{part!r}]" for part in place) or "its top level"
+    return f"at {printable(where)}: {rule}"
