@@ -16,6 +16,7 @@ from eqmodels.backbones import Backbone
 from eqmodels.backbones.describe import check_bounds, check_description, describe_network, preprocessing_from
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.golden import check_golden, golden_features
+from eqmodels.backbones.overwritten import to_be_overwritten
 from eqmodels.backbones.registry import resolve
 from eqmodels.data import Source
 from eqmodels.layers import GlobalPoolMode
@@ -204,7 +205,8 @@ def load_run(folder: str | Path) -> Run:
         )
     run = _described(folder, content)
     state = read_weights(folder / WEIGHTS, run.sha256)
-    run.model = _learner(run.config, run.preprocessing, run.provenance).eval()
+    with to_be_overwritten():
+        run.model = _learner(run.config, run.preprocessing, run.provenance).eval()
     run.model.load_state_dict(state)
     check_golden(run.encoder(), content["golden"], str(folder / WEIGHTS))
     return run
@@ -310,7 +312,8 @@ def load_unfinished(file: str | Path) -> Run:
         classes = content["images"].get("classes", 0)
         with torch.device("meta"):
             _check_tensors(content["model"], _built(config, preprocessing, classes).state_dict())
-        model = _built(config, preprocessing, classes)
+        with to_be_overwritten():
+            model = _built(config, preprocessing, classes)
         model.load_state_dict(content["model"])
         load_moving_state(model.objective, content.get("teachers", {}))
         progress = progress_of(content, model.objective)
