@@ -224,7 +224,8 @@ class StagedNetwork(nn.Module):
         Args:
             num_classes: outputs of the new `fc`.
             global_pool: the new pooling; None keeps the old one.
-            pose: for a canonical pooling, what predicts the pose; None keeps the one that is there.
+            pose: for a canonical pooling, what predicts the pose; None keeps the one that is there. It is frozen by
+                ``"canonical"`` and trained by ``"canonical-soft"``, see `GlobalPool`.
 
         Raises:
             TypeError: if `num_classes` is not an integer.

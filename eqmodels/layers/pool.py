@@ -132,6 +132,10 @@ class GlobalPool(nn.Module):
       when the image turns, and keep what pooling throws away; ``"canonical-soft"`` averages over the predicted poses
       instead of choosing one (see `turn_back`).
 
+    The choice of a pose is a step, which has no gradient: ``"canonical"`` freezes `pose` (``requires_grad`` is False),
+    so that optimisers and `DistributedDataParallel` do not wait for it, and ``"canonical-soft"``, which trains it,
+    thaws it. Where the same module learns elsewhere, hand over a copy.
+
     Args:
         group: a `PlanarGroup` or its name.
         mode: see above.
@@ -164,7 +168,7 @@ class GlobalPool(nn.Module):
                     f"global_pool={mode!r} turns features back by a predicted pose and needs the module that predicts "
                     "it; got pose=None. Pass the pose of an equivariant E-SSL head, or pose_predictor(group, fields)."
                 )
-            self.pose = pose
+            self.pose = pose.requires_grad_(mode == "canonical-soft")
 
     @property
     def is_canonical(self) -> bool:

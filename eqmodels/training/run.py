@@ -113,7 +113,8 @@ class Run:
         """The backbone alone, a copy in eval mode: from normalised images to feature vectors.
 
         Args:
-            global_pool: how features are pooled; the canonical ways turn them back by the pose that the head predicts.
+            global_pool: how features are pooled; the canonical ways turn them back by the pose that the head predicts,
+                of which ``"canonical"`` keeps it as it is in training and ``"canonical-soft"`` trains it too.
             num_classes: outputs of a fresh classifier; 0 for features.
 
         Raises:
