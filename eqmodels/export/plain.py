@@ -176,12 +176,16 @@ def _(module: SteerableLinear, sizes: Sizes) -> nn.Module:  # noqa: ARG001
 @_convert.register
 def _(module: FieldBatchNorm2d, sizes: Sizes) -> nn.Module:  # noqa: ARG001
     bn, order = module.bn, module.group.order
-    # SyncBatchNorm too becomes the BatchNorm2d that it is at inference.
-    plain = nn.BatchNorm2d(order * module.fields, eps=bn.eps, momentum=bn.momentum)
-    for name, value in bn.named_parameters():
-        setattr(plain, name, nn.Parameter(value.repeat(order), value.requires_grad))
-    for name, statistic in bn.named_buffers():
-        setattr(plain, name, statistic.repeat(order) if statistic.dim() else statistic)
+    # SyncBatchNorm and frozen norms, of which some have neither attribute, become the BatchNorm2d of inference.
+    eps, momentum = getattr(bn, "eps", 1e-5), getattr(bn, "momentum", 0.1)
+    plain = nn.BatchNorm2d(order * module.fields, eps=eps, momentum=momentum)
+    learned = dict(bn.named_parameters())
+    for name, value in [*learned.items(), *bn.named_buffers()]:
+        repeated = value.repeat(order) if value.dim() else value
+        is_parameter = name in ("weight", "bias")  # a frozen norm keeps even these as buffers
+        setattr(
+            plain, name, nn.Parameter(repeated, name in learned and value.requires_grad) if is_parameter else repeated
+        )
     return plain.train(module.training)
 
 

@@ -59,10 +59,10 @@ class FieldBatchNorm2d(_FieldNorm):
     """Batch normalisation with one statistic, one scale and one shift a field, over its whole fibre.
 
     ``(B, |G| fields, H, W)`` in and out. The group axis is folded into the width of a channels-last view, on which this
-    *is* `torch.nn.BatchNorm2d` (the child `bn`, which `SyncBatchNorm.convert_sync_batchnorm` therefore replaces as it
-    should). Eager mode on the CPU computes the same, up to rounding in the dtype of the maps, in
-    `field_batch_norm`: up to five times as fast, without forward-mode derivatives, and without calling the child, so
-    that forward hooks belong on this module.
+    *is* `torch.nn.BatchNorm2d` (the child `bn`, which `SyncBatchNorm.convert_sync_batchnorm` and what freezes batch
+    norms, of timm, torchvision or DETR, therefore replace as they should). Eager mode on the CPU computes the same, up
+    to rounding in the dtype of the maps, in `field_batch_norm`: up to five times as fast, without forward-mode
+    derivatives, and without calling the child, so that forward hooks belong on this module.
 
     Args:
         group: a `PlanarGroup` or its name.
@@ -97,10 +97,12 @@ class FieldBatchNorm2d(_FieldNorm):
         # A trace or a compiler wants the stock module, which follows its own mode and is fused anyway.
         if self.group.order == 1 or torch.compiler.is_compiling() or isinstance(maps, torch.fx.Proxy):
             return False
-        # A cumulative average (`momentum` None) and the absence of running statistics are the stock module's affair.
+        # What somebody has put in its place, a frozen or a synchronised norm, is called as it is.
+        if type(self.bn) is not nn.BatchNorm2d or maps.device.type != "cpu" or maps.numel() == 0:
+            return False
+        # A cumulative average (`momentum` None) and the absence of statistics or scales are the stock module's affair.
         follows_momentum = self.bn.momentum is not None and self.bn.running_mean is not None
-        stock = type(self.bn) is nn.BatchNorm2d and follows_momentum
-        return stock and maps.device.type == "cpu" and maps.numel() > 0
+        return follows_momentum and self.bn.affine
 
 
 class FieldLayerNorm2d(_FieldNorm):
