@@ -16,6 +16,7 @@ from eqmodels.checks import check_count, check_images
 from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import GlobalPool, GlobalPoolMode, GroupPoolMode, pose_predictor
+from eqmodels.layers.scripting import NotScriptable
 from eqmodels.options import Option, options_of
 from eqmodels.transforms import Preprocessing
 
@@ -35,7 +36,7 @@ class FeatureInfo(TypedDict):
     module: str
 
 
-class StagedNetwork(nn.Module):
+class StagedNetwork(NotScriptable):
     """Stages one behind the other, then `global_pool` and `fc`: what `Backbone` is but for its files.
 
     Every child takes a tensor and returns a tensor, with nothing between them, so that

@@ -15,11 +15,12 @@ from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.basis import BasisName, default_basis, pixel_sources, scalar_basis
 from eqmodels.layers.declared import expect_field
+from eqmodels.layers.scripting import NotScriptable
 
 __all__ = ["SteerableFilters"]
 
 
-class SteerableFilters(nn.Module):
+class SteerableFilters(NotScriptable):
     """The weights of a linear equivariant map to regular fields, and their expansion into ordinary filters.
 
     The kernel from group channel ``h`` to ``g`` is ``K[g, h](x) = sum_j w[r, j] b_j(g^-1 x)`` with ``r = g^-1 h``

@@ -12,6 +12,7 @@ from eqmodels.fields import Field, Regular
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.batch_norm import field_batch_norm
 from eqmodels.layers.declared import expect_field, regular_field
+from eqmodels.layers.scripting import NotScriptable
 
 __all__ = ["FieldBatchNorm2d", "FieldDropout2d", "FieldLayerNorm2d"]
 
@@ -19,7 +20,7 @@ torch.fx.wrap("check_channels")
 torch.fx.wrap("check_fibre")
 
 
-class _FieldNorm(nn.Module):
+class _FieldNorm(NotScriptable):
     """What normalises a fixed number of regular fields, each as one, and leaves them what they are.
 
     Args:
@@ -146,7 +147,7 @@ class FieldLayerNorm2d(_FieldNorm):
         return f"{self.group}, {self.fields}, eps={self.eps}"
 
 
-class FieldDropout2d(nn.Module):
+class FieldDropout2d(NotScriptable):
     """Dropout of whole fields: a field is kept or zeroed at every pixel and in its whole fibre at once.
 
     ``(B, |G| fields, H, W)`` in and out; kept fields are scaled by ``1 / (1 - p)``.
