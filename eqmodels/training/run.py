@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from eqmodels._shapes import Float
 from eqmodels.backbones import Backbone
 from eqmodels.backbones.describe import check_bounds, check_description, describe_network, preprocessing_from
 from eqmodels.backbones.formats import read_network_config
@@ -133,8 +134,17 @@ class Run:
         Args:
             license_name: of the weights.
         """
+        return describe_network(self.described_encoder(), license_name=license_name)
+
+    def described_encoder(self) -> Backbone:
+        """The encoder that a config tells of and `load` gives: canonical features, if a head predicts the pose."""
         canonical = self.pose is not None and self.backbone.group.order > 1
-        return describe_network(self.encoder("canonical" if canonical else "invariant"), license_name=license_name)
+        return self.encoder("canonical" if canonical else "invariant")
+
+    def outputs(self, features: Float[Tensor, "B F"]) -> dict[str, Tensor]:
+        """What the heads make of regular features, by name, see `Objective.outputs`; on whatever device they are."""
+        reference = next(self.objective.parameters(), features)
+        return self.objective.outputs(features.to(reference.device, reference.dtype))
 
     def content(self) -> dict[str, Any]:
         """What `save_run` writes into the config.
@@ -144,7 +154,7 @@ class Run:
         """
         return {
             **self.description(),
-            "golden": golden_features(self.encoder()),
+            "golden": golden_features(self.described_encoder(), pooled=True, heads=self.outputs),
             "pretraining": self.config.to_dict(),
             "log": self.log,
             "provenance": self.provenance,
@@ -209,7 +219,7 @@ def load_run(folder: str | Path) -> Run:
     with to_be_overwritten():
         run.model = _learner(run.config, run.preprocessing, run.provenance).eval()
     run.model.load_state_dict(state)
-    check_golden(run.encoder(), content["golden"], str(folder / WEIGHTS))
+    check_golden(run.described_encoder(), content["golden"], str(folder / WEIGHTS), run.outputs)
     return run
 
 
