@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -17,8 +18,12 @@ __all__ = ["recomputed"]
 def recomputed(stage: nn.Module, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
     """What the stage makes of the maps, keeping nothing for the backward pass but the maps themselves.
 
-    Outputs, gradients and running statistics are those of the stage alone, bit for bit; the stage runs twice.
+    Outputs, gradients and running statistics are those of the stage alone, bit for bit; the stage runs twice. Compiled,
+    only what the gradients need is computed again, and statistics are none of it.
     """
+    if torch.compiler.is_compiling():
+        compiled: Tensor = checkpoint(stage, maps, use_reentrant=False)
+        return compiled
     result: Tensor = checkpoint(stage, maps, use_reentrant=False, context_fn=partial(_recomputation, stage))
     return result
 

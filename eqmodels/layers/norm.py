@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
@@ -62,8 +63,9 @@ class FieldBatchNorm2d(_FieldNorm):
     ``(B, |G| fields, H, W)`` in and out. The group axis is folded into the width of a channels-last view, on which this
     *is* `torch.nn.BatchNorm2d` (the child `bn`, which `SyncBatchNorm.convert_sync_batchnorm` and what freezes batch
     norms, of timm, torchvision or DETR, therefore replace as they should). Eager mode on the CPU computes the same, up
-    to rounding in the dtype of the maps, in `field_batch_norm`: up to five times as fast, without forward-mode
-    derivatives, and without calling the child, so that forward hooks belong on this module.
+    to rounding in the dtype of the maps, in `field_batch_norm`: up to five times as fast, and without calling the
+    child, so that forward hooks belong on this module. Under the transforms of `torch.func` and in forward-mode
+    differentiation it is the child.
 
     Args:
         group: a `PlanarGroup` or its name.
@@ -103,7 +105,13 @@ class FieldBatchNorm2d(_FieldNorm):
             return False
         # A cumulative average (`momentum` None) and the absence of statistics or scales are the stock module's affair.
         follows_momentum = self.bn.momentum is not None and self.bn.running_mean is not None
-        return follows_momentum and self.bn.affine
+        return follows_momentum and self.bn.affine and not _is_transformed()
+
+
+def _is_transformed() -> bool:
+    """Whether a transform of `torch.func` or forward-mode differentiation is at work: kernels have no rule for it."""
+    # torch has no public name for either.
+    return torch._C._functorch.maybe_current_level() is not None or forward_ad._current_level >= 0
 
 
 class FieldLayerNorm2d(_FieldNorm):
