@@ -33,7 +33,9 @@ Size: TypeAlias = tuple[int, int]
 Sizes: TypeAlias = dict[nn.Module, Size]
 
 
-def to_plain(model: Backbone, *, size: int | tuple[int, int] = 32, fold_batch_norm: bool = False) -> nn.Sequential:
+def to_plain(
+    model: Backbone, *, size: int | tuple[int, int] | None = None, fold_batch_norm: bool = False
+) -> nn.Sequential:
     """The network as stock `torch.nn` modules with the same child names and, in eval mode, the same outputs.
 
     The result is an ``nn.Sequential`` of `stem`, `layer1` .. `layer4`, `global_pool` and `fc`, each of which can be
@@ -54,7 +56,8 @@ def to_plain(model: Backbone, *, size: int | tuple[int, int] = 32, fold_batch_no
     Args:
         model: an encoder of this package, with either backend. It is not changed and shares no memory with the result,
             which has its mode, device and dtype.
-        size: pixels of the images, one number or (height, width).
+        size: pixels of the images, one number or (height, width); None for the size of the images that the network was
+            trained on, 32 if nothing is known of them.
         fold_batch_norm: whether batch-norms that follow a convolution are folded into it and replaced by ``Identity``.
             Those of a pre-activation network that follow a sum stay.
 
@@ -82,7 +85,7 @@ def to_plain(model: Backbone, *, size: int | tuple[int, int] = 32, fold_batch_no
             "fold_batch_norm replaces batch statistics by running ones, so the model must be in eval mode; got train "
             "mode. Call model.eval() first."
         )
-    height, width = _pair(size)
+    height, width = _pair(_own_size(model) if size is None else size)
     own = from_escnn(model) if isinstance(model, EscnnResNet) else copy.deepcopy(model)
     sizes = _pooled_sizes(own, (height, width))
     with torch.no_grad(), torch.autocast(next(own.parameters()).device.type, enabled=False):
@@ -93,6 +96,10 @@ def to_plain(model: Backbone, *, size: int | tuple[int, int] = 32, fold_batch_no
     # Modules declare that attributes are tensors or modules.
     vars(plain)["size"] = (height, width)
     return plain
+
+
+def _own_size(model: Backbone) -> Size:
+    return (32, 32) if model.preprocessing is None else model.preprocessing.size
 
 
 def _pair(size: int | tuple[int, int]) -> Size:
