@@ -18,12 +18,13 @@ __all__ = ["recomputed"]
 def recomputed(stage: nn.Module, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
     """What the stage makes of the maps, keeping nothing for the backward pass but the maps themselves.
 
-    Outputs, gradients and running statistics are those of the stage alone, bit for bit; the stage runs twice. Compiled,
-    only what the gradients need is computed again, and statistics are none of it.
+    Outputs, gradients and running statistics are those of the stage alone, bit for bit; the stage runs twice.
+    A compiler takes no such context, and would count statistics twice: under `torch.compile` the stage runs as it is,
+    and what is kept and what is computed again is the compiler's choice.
     """
     if torch.compiler.is_compiling():
-        compiled: Tensor = checkpoint(stage, maps, use_reentrant=False)
-        return compiled
+        kept: Tensor = stage(maps)
+        return kept
     result: Tensor = checkpoint(stage, maps, use_reentrant=False, context_fn=partial(_recomputation, stage))
     return result
 

@@ -67,7 +67,8 @@ def golden_features(network: StagedNetwork, *, pooled: bool = False, heads: Head
 
     Args:
         network: of any floating-point type, on any device, in any mode; it is left as it is.
-        pooled: whether to add what the network's poolings make of them. What `fc` does is fixed by its weights alone.
+        pooled: whether to add what the network's poolings make of them, and the logits of the pose that a canonical one
+            turns them back by. What `fc` does is fixed by its weights alone.
         heads: of a run, whose outputs are added; they are asked in float32 on the CPU.
 
     Raises:
@@ -79,6 +80,8 @@ def golden_features(network: StagedNetwork, *, pooled: bool = False, heads: Head
     found = {"features": _features(plain, size)}
     if pooled and _is_decided(plain, found["features"]):
         found["pooled"] = _pooled(plain, found["features"])
+    if pooled and plain.global_pool.is_canonical:
+        found["pose"] = _pose(plain, found["features"])
     of_heads = {} if heads is None else _of_heads(heads, found["features"])
     if not all(values.isfinite().all() for values in (*found.values(), *of_heads.values())):
         raise StorageError("features of the fixed image are no finite numbers; nothing was written. Train again.")
@@ -106,6 +109,8 @@ def check_golden(network: StagedNetwork, golden: Mapping[str, Any], name: str, h
     _compare(features, golden["features"], GOLDEN_TOLERANCE, f"{name} gives features")
     if "pooled" in golden:
         _compare(_pooled(network, features), golden["pooled"], POOLED_TOLERANCE, f"{name} gives pooled features")
+    if "pose" in golden and network.global_pool.is_canonical:
+        _compare(_pose(network, features), golden["pose"], POOLED_TOLERANCE, f"{name} gives logits of the pose")
     if heads is None or "heads" not in golden:
         return
     found = _of_heads(heads, features)
@@ -144,6 +149,12 @@ def _pooled(network: StagedNetwork, features: Float[Tensor, " F"]) -> Float[Tens
     """What `global_pool` makes of features, and then what `group_pool` does, which stands behind some of its modes."""
     maps = features[None, :, None, None]
     return torch.cat([network.global_pool(maps), network.global_pool.fibre(features[None])], dim=1)[0]
+
+
+def _pose(network: StagedNetwork, features: Float[Tensor, " F"]) -> Float[Tensor, " G"]:
+    """The logits of the pose: of other weights too, the likeliest pose of the fixed image may be the same."""
+    logits: Tensor = network.global_pool.pose(features[None])
+    return logits[0]
 
 
 def _of_heads(heads: Heads, features: Float[Tensor, " F"]) -> dict[str, Tensor]:

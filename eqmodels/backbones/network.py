@@ -264,7 +264,10 @@ class StagedNetwork(NotScriptable):
         return self.preprocessing.transform()
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Trades time for memory: stages are recomputed in the backward pass, with the same losses and statistics."""
+        """Trades time for memory: stages are recomputed in the backward pass, with the same losses and statistics.
+
+        Under `torch.compile` it changes nothing: what is recomputed is the compiler's choice.
+        """
         self.grad_checkpointing = enable
 
     def describe_output(self) -> str:

@@ -141,7 +141,7 @@ class SteerableFilters(NotScriptable):
 
     def _follow_weight(self) -> None:
         """Places the tables anew if somebody has replaced the weight by one on another device or of another type."""
-        weight = self.weight
+        weight: Tensor | torch.fx.Proxy = self.weight
         # A trace stands for the weight that is there.
         if isinstance(weight, torch.fx.Proxy):
             return

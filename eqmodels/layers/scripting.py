@@ -19,6 +19,7 @@ class NotScriptable(nn.Module):
             TypeError: always; names what works.
         """
         raise TypeError(
-            f"torch.jit.script compiles plain Python, which a {type(self).__name__} is not made of; got one. Use "
-            "torch.jit.trace(network.eval(), images), or script what eqmodels.export.to_plain(network) gives."
+            f"torch.jit.script compiles plain Python, which a {type(self).__name__} is not made of; got one. "
+            "Use torch.jit.trace(network.eval(), images), of the network or of what eqmodels.export.to_plain(network) "
+            "gives."
         )

@@ -66,9 +66,9 @@ class Pixels(nn.Module):
 
     @staticmethod
     def _check_range(pixels: Float[Tensor, "*batch C H W"]) -> None:
-        """Refuses pixels outside [0, 1], but for what rounding adds in the type that they have."""
+        """Refuses pixels outside [0, 1], but for what rounding adds in the type that they have, or had in float32."""
         low, high = (float(bound) for bound in pixels.aminmax())
-        slack = 2 * torch.finfo(pixels.dtype).eps
+        slack = 2 * max(torch.finfo(dtype).eps for dtype in (pixels.dtype, torch.float32))
         # Not `low < ...`: NaN is in no range either.
         if not -slack <= low <= high <= 1 + slack:
             raise ValueError(

@@ -7,6 +7,7 @@ import copy
 import pytest
 import timm.utils
 import torch
+from timm.layers import freeze_batch_norm_2d
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
@@ -46,7 +47,7 @@ def replaced(module: nn.Module, kind: type[nn.Module]) -> nn.Module:
 
 
 WAYS = {
-    "timm": lambda model: timm.utils.freeze(model) or model,
+    "timm": freeze_batch_norm_2d,
     "torchvision": lambda model: replaced(model, FrozenBatchNorm2d),
     "DETR": lambda model: replaced(model, DetrFrozenBatchNorm2d),
 }

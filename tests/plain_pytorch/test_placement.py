@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from eqmodels import create_model
-from eqmodels.layers import SteerableConv2d
+from eqmodels.layers import FieldBatchNorm2d, SteerableConv2d
 
 NETWORKS = {
     "pixel": ("c4_resnet18s_w8", {"global_pool": "canonical", "pose_hidden": 8}),
@@ -65,17 +65,13 @@ def for_one_forward_pass(model, state):
         for leaf, value in module._parameters.items():
             module._parameters[leaf] = None if value is None else nn.Parameter(value.detach().to("meta"))
 
-    # What has no weights of its own has nothing to fetch; the norms read those of their child, so both are fetched.
     for name, module in model.named_modules():
-        for child in [module, *module.children()]:
-            if child._parameters or child._buffers:
-                place = (
-                    name if child is module else f"{name}.{next(k for k, v in module.named_children() if v is child)}"
-                )
-                hook = fetch(place)
-                module.register_forward_pre_hook(lambda _, inputs, child=child, hook=hook: hook(child, inputs))
-        if module._parameters:
+        if module._parameters or module._buffers:
+            module.register_forward_pre_hook(fetch(name))
             module.register_forward_hook(release)
+        if isinstance(module, FieldBatchNorm2d):  # which reads the weights of its child without calling it
+            hook = fetch(f"{name}.bn")
+            module.register_forward_pre_hook(lambda module, inputs, hook=hook: hook(module.bn, inputs))
 
 
 WAYS = [by_assignment, emptied, one_by_one, behind_the_module_s_back, for_one_forward_pass]

@@ -59,15 +59,6 @@ def test_every_parameter_that_learns_has_a_gradient(images):
     assert without == set()
 
 
-def test_decay_of_a_gradient_that_is_zero_does_not_touch_it(images):
-    model = network("canonical")
-    before = copy.deepcopy(model.global_pool.pose.state_dict())
-    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1, weight_decay=0.5)
-    F.cross_entropy(model(images), LABELS).backward()
-    optimiser.step()
-    assert all(torch.equal(value, before[name]) for name, value in model.global_pool.pose.state_dict().items())
-
-
 def test_the_pooling_of_today_says_whether_it_learns():
     model = network("invariant")
     pose = pose_predictor("c4", 8, hidden=8)
