@@ -5,9 +5,18 @@ The checks are leaves of an FX trace (`torch.fx.wrap` in the modules that call t
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-__all__ = ["check_channels", "check_count", "check_fibre", "check_images", "check_logits", "check_strided_size"]
+__all__ = [
+    "check_channels",
+    "check_count",
+    "check_fibre",
+    "check_images",
+    "check_logits",
+    "check_placed",
+    "check_strided_size",
+]
 
 
 def check_count(name: str, value: int, least: int = 1) -> int:
@@ -58,6 +67,36 @@ def check_channels(maps: Tensor, channels: int, rank: int) -> Tensor:
         )
     if not maps.is_floating_point():
         raise TypeError(f"features must be floating point; got {maps.dtype}. Convert them with .float().")
+    return maps
+
+
+def check_placed(maps: Tensor, weight: Tensor, what: str) -> Tensor:
+    """The maps themselves, if they are of the type and on the device of the weight that they meet.
+
+    Autocast brings both to its own type, unless one is of double precision.
+
+    Args:
+        maps: of any shape.
+        weight: of the layer, as it is in this very pass: wrappers may have cast or moved it just now.
+        what: the maps are, in the plural.
+
+    Raises:
+        TypeError: if the type is another.
+        ValueError: if the device is another.
+    """
+    if maps.device != weight.device:
+        raise ValueError(
+            f"{what} must be on the device of the network, {weight.device}; got {maps.device}. Move them with "
+            f".to({str(weight.device)!r}), or the network with model.to({str(maps.device)!r})."
+        )
+    if maps.dtype != weight.dtype:
+        # The device "meta", on which shapes are worked out without data, knows no autocast.
+        known = maps.device.type != "meta" and torch.float64 not in (maps.dtype, weight.dtype)
+        if not (known and torch.is_autocast_enabled(maps.device.type)):
+            raise TypeError(
+                f"{what} must be of the network's type, {weight.dtype}; got {maps.dtype}. Convert them with "
+                f".to({weight.dtype}), the network with model.to({maps.dtype}), or call it under torch.autocast."
+            )
     return maps
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -18,7 +19,12 @@ def recomputed(stage: nn.Module, maps: Float[Tensor, "B C H W"]) -> Float[Tensor
     """What the stage makes of the maps, keeping nothing for the backward pass but the maps themselves.
 
     Outputs, gradients and running statistics are those of the stage alone, bit for bit; the stage runs twice.
+    A compiler takes no such context, and would count statistics twice: under `torch.compile` the stage runs as it is,
+    and what is kept and what is computed again is the compiler's choice.
     """
+    if torch.compiler.is_compiling():
+        kept: Tensor = stage(maps)
+        return kept
     result: Tensor = checkpoint(stage, maps, use_reentrant=False, context_fn=partial(_recomputation, stage))
     return result
 

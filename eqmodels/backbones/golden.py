@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,9 +11,12 @@ from torch import Tensor
 
 from eqmodels._shapes import Float
 from eqmodels.backbones.network import StagedNetwork
-from eqmodels.storage import GOLDEN_SIDE, StorageError
+from eqmodels.storage import GOLDEN_SIDE, StorageError, printable
 
 __all__ = ["check_golden", "fitting_size", "fixed_image", "golden_features"]
+
+Heads = Callable[[Tensor], Mapping[str, Tensor]]
+"""From regular features ``(1, F)`` to outputs by name."""
 
 GOLDEN_TOLERANCE, POOLED_TOLERANCE = 1e-4, 1e-3
 """How far features of the fixed image may be from the stored ones, as a part of the largest; and so the pooled ones, in
@@ -59,12 +62,14 @@ def _runs(network: StagedNetwork, size: tuple[int, int]) -> bool:
 
 
 @torch.no_grad()
-def golden_features(network: StagedNetwork, *, pooled: bool = False) -> dict[str, Any]:
+def golden_features(network: StagedNetwork, *, pooled: bool = False, heads: Heads | None = None) -> dict[str, Any]:
     """The regular features of the fixed image, as the network sees it in eval mode in float32 on the CPU.
 
     Args:
         network: of any floating-point type, on any device, in any mode; it is left as it is.
-        pooled: whether to add what the network's poolings make of them. What `fc` does is fixed by its weights alone.
+        pooled: whether to add what the network's poolings make of them, and the logits of the pose that a canonical one
+            turns them back by. What `fc` does is fixed by its weights alone.
+        heads: of a run, whose outputs are added; they are asked in float32 on the CPU.
 
     Raises:
         StorageError: if one is no finite number.
@@ -75,21 +80,26 @@ def golden_features(network: StagedNetwork, *, pooled: bool = False) -> dict[str
     found = {"features": _features(plain, size)}
     if pooled and _is_decided(plain, found["features"]):
         found["pooled"] = _pooled(plain, found["features"])
-    if not all(values.isfinite().all() for values in found.values()):
+    if pooled and plain.global_pool.is_canonical:
+        found["pose"] = _pose(plain, found["features"])
+    of_heads = {} if heads is None else _of_heads(heads, found["features"])
+    if not all(values.isfinite().all() for values in (*found.values(), *of_heads.values())):
         raise StorageError("features of the fixed image are no finite numbers; nothing was written. Train again.")
-    return {"size": list(size), **{name: values.tolist() for name, values in found.items()}}
+    golden = {"size": list(size), **{name: values.tolist() for name, values in found.items()}}
+    return golden | ({"heads": {name: values.tolist() for name, values in of_heads.items()}} if of_heads else {})
 
 
 @torch.no_grad()
-def check_golden(network: StagedNetwork, golden: Mapping[str, Any], name: str) -> None:
+def check_golden(network: StagedNetwork, golden: Mapping[str, Any], name: str, heads: Heads | None = None) -> None:
     """Refuses a network in eval mode whose features of the fixed image are not the stored ones.
 
-    ``max |f - golden| <= 1e-4 max |golden|``; for the pooled ones, if they are stored, 1e-3.
+    ``max |f - golden| <= 1e-4 max |golden|``; for the pooled ones and the outputs of heads, if they are stored, 1e-3.
 
     Args:
         network: in float32 on the CPU.
         golden: as `golden_features` gave it.
         name: of the file of weights, for the sentence.
+        heads: of a run; None to leave them out.
 
     Raises:
         StorageError: if they differ.
@@ -99,6 +109,18 @@ def check_golden(network: StagedNetwork, golden: Mapping[str, Any], name: str) -
     _compare(features, golden["features"], GOLDEN_TOLERANCE, f"{name} gives features")
     if "pooled" in golden:
         _compare(_pooled(network, features), golden["pooled"], POOLED_TOLERANCE, f"{name} gives pooled features")
+    if "pose" in golden and network.global_pool.is_canonical:
+        _compare(_pose(network, features), golden["pose"], POOLED_TOLERANCE, f"{name} gives logits of the pose")
+    if heads is None or "heads" not in golden:
+        return
+    found = _of_heads(heads, features)
+    if found.keys() != golden["heads"].keys():
+        stored = printable(", ".join(golden["heads"]))
+        raise StorageError(
+            f"{name} has the heads {', '.join(found)}, and those of {stored} are stored. Fetch it again."
+        )
+    for head, values in found.items():
+        _compare(values, golden["heads"][head], POOLED_TOLERANCE, f"{name} gives outputs of the head {head}")
 
 
 def _compare(found: Float[Tensor, " F"], golden: Sequence[float], tolerance: float, subject: str) -> None:
@@ -127,6 +149,16 @@ def _pooled(network: StagedNetwork, features: Float[Tensor, " F"]) -> Float[Tens
     """What `global_pool` makes of features, and then what `group_pool` does, which stands behind some of its modes."""
     maps = features[None, :, None, None]
     return torch.cat([network.global_pool(maps), network.global_pool.fibre(features[None])], dim=1)[0]
+
+
+def _pose(network: StagedNetwork, features: Float[Tensor, " F"]) -> Float[Tensor, " G"]:
+    """The logits of the pose: of other weights too, the likeliest pose of the fixed image may be the same."""
+    logits: Tensor = network.global_pool.pose(features[None])
+    return logits[0]
+
+
+def _of_heads(heads: Heads, features: Float[Tensor, " F"]) -> dict[str, Tensor]:
+    return {name: values.detach().flatten().cpu().float() for name, values in heads(features[None]).items()}
 
 
 def _is_decided(network: StagedNetwork, features: Float[Tensor, " F"]) -> bool:

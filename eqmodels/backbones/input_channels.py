@@ -10,6 +10,7 @@ from torch import Tensor
 from eqmodels._shapes import Float
 from eqmodels.backbones.describe import rebuilt
 from eqmodels.backbones.network import StagedNetwork
+from eqmodels.backbones.overwritten import to_be_overwritten
 from eqmodels.checks import check_count
 
 __all__ = ["adapt_channels", "adapted_state", "with_channels"]
@@ -49,7 +50,8 @@ def with_channels(encoder: N, in_chans: int) -> N:
         TypeError: if `in_chans` is not an integer.
         ValueError: if it is below 1, or the encoder is not as its class builds it: with children exchanged.
     """
-    adapted = rebuilt(encoder, in_chans=check_count("in_chans", in_chans, 1))
+    with to_be_overwritten():
+        adapted = rebuilt(encoder, in_chans=check_count("in_chans", in_chans, 1))
     state, own = encoder.state_dict(), adapted.state_dict()
     if state.keys() != own.keys():
         raise ValueError(

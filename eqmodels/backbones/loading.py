@@ -14,6 +14,7 @@ from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.golden import check_golden
 from eqmodels.backbones.input_channels import adapted_state, with_channels
 from eqmodels.backbones.network import StagedNetwork
+from eqmodels.backbones.overwritten import to_be_overwritten
 from eqmodels.backbones.registry import build, resolve
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import locate
@@ -115,7 +116,8 @@ def load_folder(folder: Path) -> StagedNetwork:
     own = check_folder(folder, config)
     file = folder / WEIGHTS
     state = read_weights(file, config["sha256"])
-    network = build_described(config)
+    with to_be_overwritten():
+        network = build_described(config)
     network.load_state_dict(_of_encoder(state, own) if "pretraining" in config else state)
     network.eval()
     check_golden(network, config["golden"], str(file))

@@ -16,6 +16,7 @@ from eqmodels.checks import check_count, check_images
 from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import GlobalPool, GlobalPoolMode, GroupPoolMode, pose_predictor
+from eqmodels.layers.scripting import NotScriptable
 from eqmodels.options import Option, options_of
 from eqmodels.transforms import Preprocessing
 
@@ -35,7 +36,7 @@ class FeatureInfo(TypedDict):
     module: str
 
 
-class StagedNetwork(nn.Module):
+class StagedNetwork(NotScriptable):
     """Stages one behind the other, then `global_pool` and `fc`: what `Backbone` is but for its files.
 
     Every child takes a tensor and returns a tensor, with nothing between them, so that
@@ -224,7 +225,8 @@ class StagedNetwork(nn.Module):
         Args:
             num_classes: outputs of the new `fc`.
             global_pool: the new pooling; None keeps the old one.
-            pose: for a canonical pooling, what predicts the pose; None keeps the one that is there.
+            pose: for a canonical pooling, what predicts the pose; None keeps the one that is there. It is frozen by
+                ``"canonical"`` and trained by ``"canonical-soft"``, see `GlobalPool`.
 
         Raises:
             TypeError: if `num_classes` is not an integer.
@@ -262,7 +264,10 @@ class StagedNetwork(nn.Module):
         return self.preprocessing.transform()
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Trades time for memory: stages are recomputed in the backward pass, with the same losses and statistics."""
+        """Trades time for memory: stages are recomputed in the backward pass, with the same losses and statistics.
+
+        Under `torch.compile` it changes nothing: what is recomputed is the compiler's choice.
+        """
         self.grad_checkpointing = enable
 
     def describe_output(self) -> str:

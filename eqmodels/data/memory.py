@@ -32,8 +32,8 @@ class LabelledImages:
         classes: the name of each class; empty where nobody labelled them.
 
     Raises:
-        ValueError: if there are no images, shapes do not match or a label names no class.
-        TypeError: if the images are not uint8.
+        ValueError: if there are no images, they have no pixels, shapes do not match or a label names no class.
+        TypeError: if the images are not uint8, or the labels not int64.
     """
 
     name: str
@@ -51,6 +51,11 @@ class LabelledImages:
             )
         if not len(self.images):
             raise ValueError(f"{self.name} has no images; got 0. Name a folder or a split that has some.")
+        if not self.images.numel():
+            raise ValueError(
+                f"images of {self.name} must have channels and pixels; got the shape {tuple(self.images.shape)}. Leave "
+                "empty ones out."
+            )
         check_labels(self, self.name)
 
     def __len__(self) -> int:

@@ -118,6 +118,8 @@ def check_source(source: object, name: str = "the source") -> Source:
         raise ValueError(f"{name} must have images; got none. Name a folder or a split that has some.")
     check_labels(source, name)
     first, shape = source.pixels(slice(0, 1)), (1, source.channels, *source.size)
+    if 0 in shape:
+        raise ValueError(f"images of {name} must have channels and pixels; got {shape}. Leave empty ones out.")
     if first.dtype != torch.float32:
         raise TypeError(f"pixels of {name} must be float32 in [0, 1]; got {first.dtype}. Scale them so.")
     if tuple(first.shape) != shape or not 0 <= float(first.min()) <= float(first.max()) <= 1:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from eqmodels._shapes import Float
 from eqmodels.fields import Field
+from eqmodels.measures.magnitude import near_one
 
 __all__ = ["Collapse", "effective_rank", "measure_collapse", "relative_spread"]
 
@@ -55,8 +56,8 @@ def effective_rank(features: Float[Tensor, "N F"]) -> float:
     """The effective number of dimensions that features fill: ``exp(-sum p log p)`` with ``p = s / sum s``.
 
     Here s are the singular values of the features minus their mean. Features that fill r orthogonal directions equally
-    have rank r; 1 if they lie on a line, 0 if they are all the same, NaN if they are not finite. At most
-    ``min(N - 1, F)``, so ranks are to be compared at equal numbers of images.
+    have rank r; 1 if they lie on a line, 0 if they are all the same. At most ``min(N - 1, F)``, so ranks are to be
+    compared at equal numbers of images.
 
     Source: Roy and Vetterli, *The effective rank: a measure of effective dimensionality*, EUSIPCO 2007.
 
@@ -64,16 +65,19 @@ def effective_rank(features: Float[Tensor, "N F"]) -> float:
         features: one row an image; any scale, computed in float64.
 
     Raises:
-        ValueError: if `features` is not a matrix, or empty.
+        ValueError: if `features` is not a matrix, or empty, or a number of it is not finite.
     """
     if features.dim() != 2 or 0 in features.shape:
         raise ValueError(
             f"features must be a matrix (images, features) and not empty; got shape {tuple(features.shape)}. "
             "Pool feature maps to vectors first."
         )
-    features = features.double()
-    if not features.isfinite().all():
-        return math.nan
+    if broken := len(features) - int(features.isfinite().all(dim=1).sum()):
+        raise ValueError(
+            f"features must be finite; those of {broken} of {len(features)} images are not. Look for a diverged "
+            "training or overflow in half precision."
+        )
+    features = near_one(features.flatten()[None]).view_as(features)
     # What the mean of equal numbers loses to rounding is no dimension.
     rounding = torch.finfo(features.dtype).eps * max(features.shape) * float(features.norm())
     values = torch.linalg.svdvals(features - features.mean(0))

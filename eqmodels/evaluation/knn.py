@@ -8,6 +8,7 @@ from torch import Tensor
 
 from eqmodels._shapes import Float, Int
 from eqmodels.measures.labelled import check_train_and_test
+from eqmodels.measures.magnitude import near_one
 
 __all__ = ["knn_accuracy"]
 
@@ -54,7 +55,7 @@ def knn_accuracy(
 
     exact = train_features.dtype == test_features.dtype == torch.float64
     dtype = torch.float64 if exact else torch.float32
-    train, test = (F.normalize(x.detach().double(), eps=1e-300).to(dtype) for x in (train_features, test_features))
+    train, test = (F.normalize(near_one(x.detach()), eps=1e-300).to(dtype) for x in (train_features, test_features))
     train_labels, test_labels = train_labels.to(train.device).long(), test_labels.to(train.device).long()
     chunk = max(1, SIMILARITIES // len(train))
     correct = 0

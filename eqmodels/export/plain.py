@@ -33,7 +33,9 @@ Size: TypeAlias = tuple[int, int]
 Sizes: TypeAlias = dict[nn.Module, Size]
 
 
-def to_plain(model: Backbone, *, size: int | tuple[int, int] = 32, fold_batch_norm: bool = False) -> nn.Sequential:
+def to_plain(
+    model: Backbone, *, size: int | tuple[int, int] | None = None, fold_batch_norm: bool = False
+) -> nn.Sequential:
     """The network as stock `torch.nn` modules with the same child names and, in eval mode, the same outputs.
 
     The result is an ``nn.Sequential`` of `stem`, `layer1` .. `layer4`, `global_pool` and `fc`, each of which can be
@@ -54,7 +56,8 @@ def to_plain(model: Backbone, *, size: int | tuple[int, int] = 32, fold_batch_no
     Args:
         model: an encoder of this package, with either backend. It is not changed and shares no memory with the result,
             which has its mode, device and dtype.
-        size: pixels of the images, one number or (height, width).
+        size: pixels of the images, one number or (height, width); None for the size of the images that the network was
+            trained on, 32 if nothing is known of them.
         fold_batch_norm: whether batch-norms that follow a convolution are folded into it and replaced by ``Identity``.
             Those of a pre-activation network that follow a sum stay.
 
@@ -82,7 +85,7 @@ def to_plain(model: Backbone, *, size: int | tuple[int, int] = 32, fold_batch_no
             "fold_batch_norm replaces batch statistics by running ones, so the model must be in eval mode; got train "
             "mode. Call model.eval() first."
         )
-    height, width = _pair(size)
+    height, width = _pair(_own_size(model) if size is None else size)
     own = from_escnn(model) if isinstance(model, EscnnResNet) else copy.deepcopy(model)
     sizes = _pooled_sizes(own, (height, width))
     with torch.no_grad(), torch.autocast(next(own.parameters()).device.type, enabled=False):
@@ -93,6 +96,10 @@ def to_plain(model: Backbone, *, size: int | tuple[int, int] = 32, fold_batch_no
     # Modules declare that attributes are tensors or modules.
     vars(plain)["size"] = (height, width)
     return plain
+
+
+def _own_size(model: Backbone) -> Size:
+    return (32, 32) if model.preprocessing is None else model.preprocessing.size
 
 
 def _pair(size: int | tuple[int, int]) -> Size:
@@ -176,12 +183,16 @@ def _(module: SteerableLinear, sizes: Sizes) -> nn.Module:  # noqa: ARG001
 @_convert.register
 def _(module: FieldBatchNorm2d, sizes: Sizes) -> nn.Module:  # noqa: ARG001
     bn, order = module.bn, module.group.order
-    # SyncBatchNorm too becomes the BatchNorm2d that it is at inference.
-    plain = nn.BatchNorm2d(order * module.fields, eps=bn.eps, momentum=bn.momentum)
-    for name, value in bn.named_parameters():
-        setattr(plain, name, nn.Parameter(value.repeat(order), value.requires_grad))
-    for name, statistic in bn.named_buffers():
-        setattr(plain, name, statistic.repeat(order) if statistic.dim() else statistic)
+    # SyncBatchNorm and frozen norms, of which some have neither attribute, become the BatchNorm2d of inference.
+    eps, momentum = getattr(bn, "eps", 1e-5), getattr(bn, "momentum", 0.1)
+    plain = nn.BatchNorm2d(order * module.fields, eps=eps, momentum=momentum)
+    learned = dict(bn.named_parameters())
+    for name, value in [*learned.items(), *bn.named_buffers()]:
+        repeated = value.repeat(order) if value.dim() else value
+        is_parameter = name in ("weight", "bias")  # a frozen norm keeps even these as buffers
+        setattr(
+            plain, name, nn.Parameter(repeated, name in learned and value.requires_grad) if is_parameter else repeated
+        )
     return plain.train(module.training)
 
 

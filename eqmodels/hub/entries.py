@@ -8,6 +8,7 @@ from typing import Any
 
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.evaluation import EncoderEvaluation
+from eqmodels.evaluation.possible_results import check_possible
 from eqmodels.remote import ZooEntry
 from eqmodels.storage import CONFIG, LARGEST, WEIGHTS, StorageError, read_regular, reason_of, sha256_of
 from eqmodels.training import PretrainConfig
@@ -62,7 +63,7 @@ def read_results(folder: Path) -> EncoderEvaluation:
     """What was measured of the weights in a folder, as the benchmarks or `eqmodels evaluate` wrote it.
 
     Raises:
-        StorageError: if there are no results, they cannot be read, or are of other weights.
+        StorageError: if there are no results, they cannot be read, cannot be true, or are of other weights.
     """
     file = folder / RESULTS
     try:
@@ -70,6 +71,7 @@ def read_results(folder: Path) -> EncoderEvaluation:
         evaluation = EncoderEvaluation.from_dict(content.get("evaluation", content))
         if not isinstance(evaluation.sha256, str):
             raise TypeError("the sha256 is no word")
+        check_possible(evaluation)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StorageError(
             f"{file} holds no results ({type(error).__name__}: {reason_of(error)}). Measure the network first: "

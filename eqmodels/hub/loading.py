@@ -37,6 +37,7 @@ def load(
 
     Its images go through ``encoder.transform()``; how its output transforms, says ``encoder.describe_output()``. The
     encoder of a run needs nothing of what it was pretrained for: an objective of somebody's own need not be registered.
+    Random numbers are drawn for a fresh classifier alone.
 
     Args:
         source: a name of the zoo; the path of a folder that `eqmodels pretrain` or ``save_pretrained`` wrote; or

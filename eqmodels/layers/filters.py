@@ -15,11 +15,12 @@ from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.basis import BasisName, default_basis, pixel_sources, scalar_basis
 from eqmodels.layers.declared import expect_field
+from eqmodels.layers.scripting import NotScriptable
 
 __all__ = ["SteerableFilters"]
 
 
-class SteerableFilters(nn.Module):
+class SteerableFilters(NotScriptable):
     """The weights of a linear equivariant map to regular fields, and their expansion into ordinary filters.
 
     The kernel from group channel ``h`` to ``g`` is ``K[g, h](x) = sum_j w[r, j] b_j(g^-1 x)`` with ``r = g^-1 h``
@@ -116,12 +117,17 @@ class SteerableFilters(nn.Module):
 
         They are no buffers: averaging the buffers of a teacher must not touch integers, casting a network to half
         precision and back must not round them twice, and `to_empty` must not leave them without values.
+
+        Modules are told when all of them moves, and the tables follow at once, so that a trace or a copy has them. A
+        weight may be replaced alone as well, by loaders that fill a network built on ``meta`` tensor by tensor, or that
+        fetch weights for one forward pass: hence `_follow_weight`.
         """
         blocks, functions = _tables(self.basis, self.group, self.kernel_size, self.fibre)
         self._blocks = blocks.to(self.weight.device)
         # Turned deltas only move blocks: the gather says it all.
         mixes = self.basis == "harmonic" and self.kernel_size > 1
-        self._functions = functions.flatten(2).mT.to(self.weight.detach()).contiguous() if mixes else None
+        place = self.weight.device, self.weight.dtype
+        self._functions = functions.flatten(2).mT.to(*place).contiguous() if mixes else None
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SteerableFilters:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
@@ -133,8 +139,19 @@ class SteerableFilters(nn.Module):
         # `assign=True` may have brought a weight on another device.
         self._place_tables()
 
+    def _follow_weight(self) -> None:
+        """Places the tables anew if somebody has replaced the weight by one on another device or of another type."""
+        weight: Tensor | torch.fx.Proxy = self.weight
+        # A trace stands for the weight that is there.
+        if isinstance(weight, torch.fx.Proxy):
+            return
+        functions = self._functions
+        if self._blocks.device != weight.device or (functions is not None and functions.dtype != weight.dtype):
+            self._place_tables()
+
     def expanded(self) -> Float[Tensor, "out_channels in_channels k k"]:
         """The ordinary filters, in channels-last memory; under autocast in its dtype."""
+        self._follow_weight()
         order, k = self.group.order, self.kernel_size
         weight = _in_autocast_dtype(self.weight)
         blocks = weight if self._functions is None else weight.unflatten(0, (self.fibre, -1))

@@ -7,13 +7,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
-from eqmodels.checks import check_channels
+from eqmodels.checks import check_channels, check_placed
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.filters import SteerableFilters
 
 __all__ = ["SteerableLinear"]
 
 torch.fx.wrap("check_channels")
+torch.fx.wrap("check_placed")
 
 
 class SteerableLinear(SteerableFilters):
@@ -29,8 +30,9 @@ class SteerableLinear(SteerableFilters):
         bias: whether a bias, one a field, is added.
 
     Raises:
-        ValueError: if an argument breaks its rule, or, in `forward`, if the input has another shape.
-        TypeError: in `forward`, if the input is not floating point.
+        ValueError: if an argument breaks its rule, or, in `forward`, if the input has another shape or is on another
+            device than the weight.
+        TypeError: in `forward`, if the input is not of the weight's type, and autocast is off.
 
     Example:
         >>> linear = SteerableLinear("d4", 4, 2)
@@ -47,4 +49,5 @@ class SteerableLinear(SteerableFilters):
     def forward(self, features: Float[Tensor, "B in_channels"]) -> Float[Tensor, "B out_channels"]:
         """``out_g`` of the class: one matrix product with the expanded weight."""
         features = check_channels(features, self.in_channels, 2)
+        features = check_placed(features, self.weight, "features")
         return F.linear(features, self.expanded().flatten(1), self.expanded_bias())

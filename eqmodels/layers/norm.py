@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
@@ -12,6 +13,7 @@ from eqmodels.fields import Field, Regular
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.batch_norm import field_batch_norm
 from eqmodels.layers.declared import expect_field, regular_field
+from eqmodels.layers.scripting import NotScriptable
 
 __all__ = ["FieldBatchNorm2d", "FieldDropout2d", "FieldLayerNorm2d"]
 
@@ -19,7 +21,7 @@ torch.fx.wrap("check_channels")
 torch.fx.wrap("check_fibre")
 
 
-class _FieldNorm(nn.Module):
+class _FieldNorm(NotScriptable):
     """What normalises a fixed number of regular fields, each as one, and leaves them what they are.
 
     Args:
@@ -59,10 +61,11 @@ class FieldBatchNorm2d(_FieldNorm):
     """Batch normalisation with one statistic, one scale and one shift a field, over its whole fibre.
 
     ``(B, |G| fields, H, W)`` in and out. The group axis is folded into the width of a channels-last view, on which this
-    *is* `torch.nn.BatchNorm2d` (the child `bn`, which `SyncBatchNorm.convert_sync_batchnorm` therefore replaces as it
-    should). Eager mode on the CPU computes the same, up to rounding in the dtype of the maps, in
-    `field_batch_norm`: up to five times as fast, without forward-mode derivatives, and without calling the child, so
-    that forward hooks belong on this module.
+    *is* `torch.nn.BatchNorm2d` (the child `bn`, which `SyncBatchNorm.convert_sync_batchnorm` and what freezes batch
+    norms, of timm, torchvision or DETR, therefore replace as they should). Eager mode on the CPU computes the same, up
+    to rounding in the dtype of the maps, in `field_batch_norm`: up to five times as fast, and without calling the
+    child, so that forward hooks belong on this module. Under the transforms of `torch.func` and in forward-mode
+    differentiation it is the child.
 
     Args:
         group: a `PlanarGroup` or its name.
@@ -97,10 +100,18 @@ class FieldBatchNorm2d(_FieldNorm):
         # A trace or a compiler wants the stock module, which follows its own mode and is fused anyway.
         if self.group.order == 1 or torch.compiler.is_compiling() or isinstance(maps, torch.fx.Proxy):
             return False
-        # A cumulative average (`momentum` None) and the absence of running statistics are the stock module's affair.
+        # What somebody has put in its place, a frozen or a synchronised norm, is called as it is.
+        if type(self.bn) is not nn.BatchNorm2d or maps.device.type != "cpu" or maps.numel() == 0:
+            return False
+        # A cumulative average (`momentum` None) and the absence of statistics or scales are the stock module's affair.
         follows_momentum = self.bn.momentum is not None and self.bn.running_mean is not None
-        stock = type(self.bn) is nn.BatchNorm2d and follows_momentum
-        return stock and maps.device.type == "cpu" and maps.numel() > 0
+        return follows_momentum and self.bn.affine and not _is_transformed()
+
+
+def _is_transformed() -> bool:
+    """Whether a transform of `torch.func` or forward-mode differentiation is at work: kernels have no rule for it."""
+    # torch has no public name for either.
+    return torch._C._functorch.maybe_current_level() is not None or forward_ad._current_level >= 0
 
 
 class FieldLayerNorm2d(_FieldNorm):
@@ -144,7 +155,7 @@ class FieldLayerNorm2d(_FieldNorm):
         return f"{self.group}, {self.fields}, eps={self.eps}"
 
 
-class FieldDropout2d(nn.Module):
+class FieldDropout2d(NotScriptable):
     """Dropout of whole fields: a field is kept or zeroed at every pixel and in its whole fibre at once.
 
     ``(B, |G| fields, H, W)`` in and out; kept fields are scaled by ``1 / (1 - p)``.

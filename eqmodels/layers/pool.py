@@ -13,6 +13,7 @@ from eqmodels.checks import check_fibre
 from eqmodels.fields import Field, Regular, Scalars, turn_back
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.declared import check_permuted, regular_field
+from eqmodels.layers.scripting import NotScriptable
 
 __all__ = ["ExactDownsample2d", "GlobalPool", "GlobalPoolMode", "GroupPool", "GroupPoolMode", "OddSize2d"]
 
@@ -22,7 +23,7 @@ GroupPoolMode = Literal["max", "mean", "norm"]
 GlobalPoolMode = Literal["invariant", "regular", "invariant+regular", "canonical", "canonical-soft"]
 
 
-class ExactDownsample2d(nn.Module):
+class ExactDownsample2d(NotScriptable):
     """Halves a feature map, exactly equivariant to quarter turns and flips at every size, square or not.
 
     ``(B, C, H, W) -> (B, C, ceil(H / 2), ceil(W / 2))``: the mean or the maximum over windows that mirror onto each
@@ -62,7 +63,7 @@ class ExactDownsample2d(nn.Module):
         return repr(self.mode)
 
 
-class OddSize2d(nn.Module):
+class OddSize2d(NotScriptable):
     """Makes both sizes odd, exactly equivariant, so that an odd kernel of stride 2 meets the grid symmetrically.
 
     ``(B, C, H, W) -> (B, C, H - (H + 1) % 2, W - (W + 1) % 2)``: an even axis is averaged over neighbouring pairs
@@ -80,7 +81,7 @@ class OddSize2d(nn.Module):
         return F.adaptive_avg_pool2d(maps, size)
 
 
-class GroupPool(nn.Module):
+class GroupPool(NotScriptable):
     """Pools every regular field over its fibre: one invariant channel a field.
 
     ``(B, |G| F, *space) -> (B, F, *space)``: vectors that do not change when the image turns, maps that turn like it.
@@ -120,7 +121,7 @@ class GroupPool(nn.Module):
         return f"{self.group}, {self.mode!r}"
 
 
-class GlobalPool(nn.Module):
+class GlobalPool(NotScriptable):
     """Feature vectors from a regular feature map: the mean over space, then what is asked of the fibre.
 
     ``(B, |G| F, H, W) -> (B, features)``:
@@ -131,6 +132,10 @@ class GlobalPool(nn.Module):
     * ``"canonical"`` turns it back by the pose that the child `pose` predicts: ``|G| F`` features that do not change
       when the image turns, and keep what pooling throws away; ``"canonical-soft"`` averages over the predicted poses
       instead of choosing one (see `turn_back`).
+
+    The choice of a pose is a step, which has no gradient: ``"canonical"`` freezes `pose` (``requires_grad`` is False),
+    so that optimisers and `DistributedDataParallel` do not wait for it, and ``"canonical-soft"``, which trains it,
+    thaws it. Where the same module learns elsewhere, hand over a copy.
 
     Args:
         group: a `PlanarGroup` or its name.
@@ -164,7 +169,7 @@ class GlobalPool(nn.Module):
                     f"global_pool={mode!r} turns features back by a predicted pose and needs the module that predicts "
                     "it; got pose=None. Pass the pose of an equivariant E-SSL head, or pose_predictor(group, fields)."
                 )
-            self.pose = pose
+            self.pose = pose.requires_grad_(mode == "canonical-soft")
 
     @property
     def is_canonical(self) -> bool:

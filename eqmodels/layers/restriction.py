@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 
 from eqmodels._shapes import Shaped
 from eqmodels.checks import check_fibre
 from eqmodels.fields import Field, Regular
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.declared import regular_field
+from eqmodels.layers.scripting import NotScriptable
 
 __all__ = ["Restrict"]
 
 fx.wrap("check_fibre")
 
 
-class Restrict(nn.Module):
+class Restrict(NotScriptable):
     """Reads regular fields of a group as ``|G| / |H|`` times as many regular fields of a subgroup H.
 
     ``(B, C, *space)`` in and out: the same channels in another order (see `PlanarGroup.restriction`). Layers of the

@@ -257,6 +257,11 @@ class Distil(Objective):
             terms["pose"] = Term(self.pose_weight * prediction_loss(scores, pose), right)
         return terms
 
+    def outputs(self, features: Float[Tensor, "B F"]) -> dict[str, Tensor]:
+        """What is predicted of the teacher, and the logits of the pose."""
+        modules = {"features": self.features, "logits": self.logits, "pose": self.heads[0] if len(self.heads) else None}
+        return {name: module(features) for name, module in modules.items() if module is not None}
+
     @property
     def pose(self) -> nn.Module | None:
         """From regular features to one logit an element of the group; None without a group."""

@@ -144,6 +144,20 @@ class Objective(nn.Module, ABC):
             network: the network that learned.
         """
 
+    def outputs(self, features: Float[Tensor, "B F"]) -> dict[str, Tensor]:  # noqa: ARG002
+        """What its heads make of regular features, by name: those of a fixed image are stored with the weights.
+
+        So that weights of heads that were exchanged, or that another version reads otherwise, are found out when a run
+        is loaded. An objective without this method stores nothing of its heads.
+
+        Args:
+            features: of the backbone, see `StagedNetwork.regular_features`; in eval mode, without gradients.
+
+        Returns:
+            Tensors of one row an image.
+        """
+        return {}
+
     @property
     def pose(self) -> nn.Module | None:
         """What predicts the pose of regular features, for canonical ones: a logit an element of the group."""

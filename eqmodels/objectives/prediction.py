@@ -215,6 +215,10 @@ class Prediction(Objective):
         found = {part.name: head(features) for part, head in parts}
         return found if self.class_information is None else found | {"class": self.class_information(features)}
 
+    def outputs(self, features: Float[Tensor, "B F"]) -> dict[str, Tensor]:
+        """The logits of every head."""
+        return self.logits(features)
+
     def param_groups(self, network: Network) -> list[dict[str, Any]]:
         """Backbone and heads, and the class head for itself.
 

@@ -102,6 +102,10 @@ class RelativePrediction(Objective):
         numbers, logits = self.head(both).split([NUMBERS, LABELS], 1)
         return {"change": Term(_squared(numbers, views["numbers"])), "flip": _flip(logits, views["flip"])}
 
+    def outputs(self, features: Float[Tensor, "B F"]) -> dict[str, Tensor]:
+        """What the head says of a view and itself."""
+        return {"change": self.head(torch.cat([features, features], 1))}
+
 
 def _squared(numbers: Float[Tensor, "B N"], targets: Float[Tensor, "B N"]) -> Float[Tensor, ""]:
     return (numbers.to(targets.dtype) - targets).square().mean()

@@ -130,8 +130,11 @@ def _of_another_library(content: Mapping[str, Any]) -> str:
 def _broken_rules(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Place and rule of what a schema cannot say: how parts depend on each other, and what is too large for a float."""
     golden, preprocessing = content["golden"], content["preprocessing"]
-    for name in ("features", "pooled"):
-        if not all(abs(value) <= LARGEST_FLOAT32 for value in golden.get(name, ())):
+    numbers = {name: golden[name] for name in ("features", "pooled", "pose") if name in golden} | golden.get(
+        "heads", {}
+    )
+    for name, values in numbers.items():
+        if not all(abs(value) <= LARGEST_FLOAT32 for value in values):
             yield "golden", f"{name} must be finite in float32"
     sides = [min(side, GOLDEN_SIDE) for side in (preprocessing or {"size": [32, 32]})["size"]]
     if any(found > side for found, side in zip(golden["size"], sides, strict=True)):

@@ -61,6 +61,8 @@ def sha256_of(file: Path) -> str:
 def pack_weights(state: Mapping[str, Tensor]) -> bytes:
     """Tensors as the content of a safetensors file, floating-point ones in float32, as a network is built.
 
+    Tensors that share memory, such as tied weights, are all written, each as if it were alone.
+
     Raises:
         StorageError: if one holds NaN or infinity, also if it is too large for float32, or has no values.
     """
@@ -75,7 +77,17 @@ def pack_weights(state: Mapping[str, Tensor]) -> bytes:
             f"weights must be finite; {len(broken)} of {len(state)} tensors hold NaN, infinity or no values, the first "
             f"is {printable(broken[0])}. Nothing was written: use weights from before the divergence."
         )
-    return save(packed)
+    return save(_apart(packed))
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors, none of which lies in the memory of another, which the file cannot say."""
+    apart: dict[str, Tensor] = {}
+    taken: set[int] = set()
+    for name, value in tensors.items():
+        apart[name] = value.clone() if value.untyped_storage().data_ptr() in taken else value
+        taken.add(apart[name].untyped_storage().data_ptr())
+    return apart
 
 
 def read_layout(file: Path) -> Layout:

@@ -12,10 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from eqmodels._shapes import Float
 from eqmodels.backbones import Backbone
 from eqmodels.backbones.describe import check_bounds, check_description, describe_network, preprocessing_from
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.golden import check_golden, golden_features
+from eqmodels.backbones.overwritten import to_be_overwritten
 from eqmodels.backbones.registry import resolve
 from eqmodels.data import Source
 from eqmodels.layers import GlobalPoolMode
@@ -112,7 +114,8 @@ class Run:
         """The backbone alone, a copy in eval mode: from normalised images to feature vectors.
 
         Args:
-            global_pool: how features are pooled; the canonical ways turn them back by the pose that the head predicts.
+            global_pool: how features are pooled; the canonical ways turn them back by the pose that the head predicts,
+                of which ``"canonical"`` keeps it as it is in training and ``"canonical-soft"`` trains it too.
             num_classes: outputs of a fresh classifier; 0 for features.
 
         Raises:
@@ -131,8 +134,17 @@ class Run:
         Args:
             license_name: of the weights.
         """
+        return describe_network(self.described_encoder(), license_name=license_name)
+
+    def described_encoder(self) -> Backbone:
+        """The encoder that a config tells of and `load` gives: canonical features, if a head predicts the pose."""
         canonical = self.pose is not None and self.backbone.group.order > 1
-        return describe_network(self.encoder("canonical" if canonical else "invariant"), license_name=license_name)
+        return self.encoder("canonical" if canonical else "invariant")
+
+    def outputs(self, features: Float[Tensor, "B F"]) -> dict[str, Tensor]:
+        """What the heads make of regular features, by name, see `Objective.outputs`; on whatever device they are."""
+        reference = next(self.objective.parameters(), features)
+        return self.objective.outputs(features.to(reference.device, reference.dtype))
 
     def content(self) -> dict[str, Any]:
         """What `save_run` writes into the config.
@@ -142,7 +154,7 @@ class Run:
         """
         return {
             **self.description(),
-            "golden": golden_features(self.encoder()),
+            "golden": golden_features(self.described_encoder(), pooled=True, heads=self.outputs),
             "pretraining": self.config.to_dict(),
             "log": self.log,
             "provenance": self.provenance,
@@ -204,9 +216,10 @@ def load_run(folder: str | Path) -> Run:
         )
     run = _described(folder, content)
     state = read_weights(folder / WEIGHTS, run.sha256)
-    run.model = _learner(run.config, run.preprocessing, run.provenance).eval()
+    with to_be_overwritten():
+        run.model = _learner(run.config, run.preprocessing, run.provenance).eval()
     run.model.load_state_dict(state)
-    check_golden(run.encoder(), content["golden"], str(folder / WEIGHTS))
+    check_golden(run.described_encoder(), content["golden"], str(folder / WEIGHTS), run.outputs)
     return run
 
 
@@ -314,7 +327,8 @@ def load_unfinished(file: str | Path) -> Run:
         classes = content["images"].get("classes", 0)
         with torch.device("meta"):
             _check_tensors(content["model"], _built(config, preprocessing, classes).state_dict())
-        model = _built(config, preprocessing, classes)
+        with to_be_overwritten():
+            model = _built(config, preprocessing, classes)
         model.load_state_dict(content["model"])
         load_moving_state(model.objective, content.get("teachers", {}))
         progress = progress_of(content, model.objective)

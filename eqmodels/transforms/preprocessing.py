@@ -28,7 +28,8 @@ class Pixels(nn.Module):
 
     Raises:
         TypeError: in `forward`, if the picture is none, or its pixels are integers of more than 8 bits.
-        ValueError: in `forward`, if it has another number of channels, or more than 8 bits each.
+        ValueError: in `forward`, if it has another number of channels, more than 8 bits each, no pixels, or floats that
+            are not in [0, 1].
     """
 
     def __init__(self, channels: int) -> None:
@@ -53,8 +54,27 @@ class Pixels(nn.Module):
                 f"transform takes images of {' or '.join(map(str, allowed))} channels, (..., channels, height, width); "
                 f"got the shape {tuple(pixels.shape)}. Choose channels of them, or load the network with in_chans=."
             )
+        if pixels.numel() == 0:
+            raise ValueError(
+                f"transform takes images of at least one pixel; got the shape {tuple(pixels.shape)}. Leave empty "
+                "ones out."
+            )
+        if pixels.is_floating_point():
+            self._check_range(pixels)
         converted: Tensor = self.colours(pixels)
         return converted
+
+    @staticmethod
+    def _check_range(pixels: Float[Tensor, "*batch C H W"]) -> None:
+        """Refuses pixels outside [0, 1], but for what rounding adds in the type that they have, or had in float32."""
+        low, high = (float(bound) for bound in pixels.aminmax())
+        slack = 2 * max(torch.finfo(dtype).eps for dtype in (pixels.dtype, torch.float32))
+        # Not `low < ...`: NaN is in no range either.
+        if not -slack <= low <= high <= 1 + slack:
+            raise ValueError(
+                f"transform takes floats in [0, 1]; got pixels from {low:.4g} to {high:.4g}. Divide those of 0 .. 255 "
+                "by 255, clamp those of an interpolation with .clamp(0, 1), and leave NaN out."
+            )
 
     def _of_plain_mode(self, picture: Image.Image) -> Image.Image:
         """A picture whose bands are its channels: in the modes of grey and of RGB, or of as many as are asked for."""

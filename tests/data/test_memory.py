@@ -188,6 +188,19 @@ def refused(**changes):
             ValueError,
             "made has no images; got 0. Name a folder or a split that has some.",
         ),
+        *[
+            (
+                refused(images=torch.zeros(shape, dtype=torch.uint8)),
+                ValueError,
+                f"images of made must have channels and pixels; got the shape {shape}. Leave empty ones out.",
+            )
+            for shape in ((2, 0, 3, 3), (2, 1, 0, 3), (2, 1, 3, 0))
+        ],
+        (
+            refused(labels=torch.zeros(2)),
+            TypeError,
+            "labels of made must be int64; got torch.float32. Convert them with .long().",
+        ),
         (
             refused(labels=torch.tensor([0, 2])),
             ValueError,

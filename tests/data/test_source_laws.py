@@ -309,6 +309,17 @@ class Spoilt(Unkept):
             "from 255 to 255. Correct pixels.",
         ),
         (
+            Spoilt(spoilt_pixels=torch.full((1, 1, 5, 7), torch.nan)),
+            ValueError,
+            "the first image of it must be (1, 1, 5, 7), in [0, 1], as its channels and size say; got (1, 1, 5, 7) "
+            "from nan to nan. Correct pixels.",
+        ),
+        (
+            Spoilt(size=(0, 7), spoilt_pixels=torch.zeros(1, 1, 0, 7)),
+            ValueError,
+            "images of it must have channels and pixels; got (1, 1, 0, 7). Leave empty ones out.",
+        ),
+        (
             Spoilt(spoilt_pixels=torch.zeros(1, 1, 7, 5)),
             ValueError,
             "the first image of it must be (1, 1, 5, 7), in [0, 1], as its channels and size say; got (1, 1, 7, 5)",

@@ -55,8 +55,19 @@ def test_it_is_at_most_one_less_than_the_images():
     assert effective_rank(torch.randn(4, 100)) <= 3 + 1e-9
 
 
-def test_what_is_not_finite_has_no_rank():
-    assert math.isnan(effective_rank(torch.tensor([[1.0, math.inf], [0.0, 1.0]])))
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_what_is_not_finite_is_refused(value):
+    with pytest.raises(
+        ValueError, match=r"^features must be finite; those of 1 of 2 images are not\. Look for a diverged"
+    ):
+        effective_rank(torch.tensor([[1.0, value], [0.0, 1.0]]))
+    assert math.isnan(measure_collapse(torch.tensor([[1.0, value], [0.0, 1.0]]), Scalars(2)).effective_rank)
+
+
+@pytest.mark.parametrize("scale", [1e307, 1e-307, 2.0**-1040])
+def test_numbers_whose_squares_are_none_have_the_same_rank(scale):
+    features = torch.randn(50, 6, dtype=torch.float64).clamp(-3, 3)
+    assert effective_rank(features * scale) == pytest.approx(effective_rank(features), rel=1e-6)
 
 
 def test_collapse_reports_the_same_rank():

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from eqmodels.evaluation import knn, knn_accuracy
+from eqmodels.measures.magnitude import near_one
 
 
 def images(count, width=5, classes=4, seed=0, dtype=torch.float64):
@@ -38,6 +39,22 @@ def test_it_is_the_loop_over_all_pairs(k, temperature):
     expected = brute_force(*train, *test, k, temperature)
     assert knn_accuracy(*train, *test, k=k, temperature=temperature) == expected
     assert 0.25 < expected < 1
+
+
+@pytest.mark.parametrize("scale", [1e307, 1e-300, 2.0**-1030])
+@pytest.mark.parametrize("part", [slice(None), slice(0, 30)], ids=["all", "half"])
+def test_the_length_of_features_does_not_matter_whatever_it_is(scale, part):
+    (train, train_labels), (test, test_labels) = images(60), images(80, seed=1)
+    expected = knn_accuracy(train, train_labels, test, test_labels, k=7)
+    scaled = train.clone()
+    scaled[part] *= scale
+    assert knn_accuracy(scaled, train_labels, test * scale, test_labels, k=7) == expected
+
+
+def test_normalised_features_are_those_of_before_bit_for_bit():
+    features = torch.randn(100, 64, generator=torch.Generator().manual_seed(0))
+    before = torch.nn.functional.normalize(features.double(), eps=1e-300)
+    assert torch.equal(torch.nn.functional.normalize(near_one(features), eps=1e-300), before)
 
 
 @pytest.mark.parametrize("entries", [1, 60, 1000])

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import json
+from types import SimpleNamespace
 
+import onnx
 import onnxruntime
 import pytest
 import torch
 
 from eqmodels import create_model
-from eqmodels.export import to_onnx
+from eqmodels.backbones.resnet import RESNET_DEPTHS
+from eqmodels.export import to_onnx, to_plain
+from eqmodels.transforms import Preprocessing
 
 MISSING = "needs the packages onnx and onnxscript; onnxscript cannot be imported. Run: pip install onnxscript$"
+
+
+@pytest.fixture
+def shallow(monkeypatch):
+    """ResNets of five blocks, which are exported in less time."""
+    for name, (block, _) in RESNET_DEPTHS.items():
+        monkeypatch.setitem(RESNET_DEPTHS, name, (block, (2, 1, 1, 1)))
 
 
 def assert_onnxruntime_agrees(path, model, images):
@@ -59,6 +72,8 @@ def test_onnxruntime_agrees_with_every_family(name, options, tmp_path, randomise
 
 def test_a_failed_export_leaves_the_old_file(tmp_path, monkeypatch):
     class Program:
+        model = SimpleNamespace(opset_imports={"": 18}, metadata_props={})
+
         def save(self, path, **options):
             with open(path, "w", encoding="utf-8") as file:
                 file.write("half of")
@@ -77,6 +92,53 @@ def test_missing_packages_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxscript" else object())
     with pytest.raises(ModuleNotFoundError, match=MISSING):
         to_onnx(create_model("c4_resnet18s_w8"), tmp_path / "model.onnx")
+
+
+def test_the_network_knows_its_size_and_the_file_says_what_it_is(tmp_path, randomised):
+    model = randomised(create_model("c4_resnet18s_w8", num_classes=3, in_chans=1))
+    model.preprocessing = Preprocessing((0.25,), (0.5,), (14, 18))
+    path = to_onnx(model, tmp_path / "model.onnx")
+    assert_onnxruntime_agrees(path, model, torch.randn(3, 1, 14, 18))
+    found = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    known = found.get_modelmeta().custom_metadata_map
+    assert {name: json.loads(known[name]) for name in ("mean", "std", "size", "num_classes", "group", "out_field")} == {
+        "mean": [0.25],
+        "std": [0.5],
+        "size": [14, 18],
+        "num_classes": 3,
+        "group": "c4",
+        "out_field": str(model.out_field),
+    }
+    assert vars(to_plain(model))["size"] == (14, 18)
+    assert vars(to_plain(create_model("c4_resnet18s_w8")))["size"] == (32, 32)
+
+
+@pytest.mark.parametrize("opset", [17, 18, 20])
+def test_the_operator_set_is_the_one_that_was_asked_for_or_refused(opset, tmp_path, shallow):
+    model, path = create_model("c4_resnet18s_w4", num_classes=3), tmp_path / "model.onnx"
+    if opset == 18:
+        to_onnx(model, path, size=16, opset=opset)
+    else:  # which of the others are written depends on PyTorch
+        with contextlib.suppress(ValueError):
+            to_onnx(model, path, size=16, opset=opset)
+    if path.is_file():
+        assert [entry.version for entry in onnx.load(path).opset_import if entry.domain == ""] == [opset]
+
+
+@pytest.mark.parametrize("opset", [3, 99])
+def test_an_operator_set_that_is_not_written_is_refused(opset, tmp_path, shallow):
+    with pytest.raises(
+        ValueError, match=rf"^opset must be one that PyTorch .* got {opset}, and it wrote \d+\. Pass opset="
+    ):
+        to_onnx(create_model("c4_resnet18s_w4", num_classes=3), tmp_path / "model.onnx", size=16, opset=opset)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("opset", "error"), [("18", TypeError), (0, ValueError), (True, TypeError)])
+@pytest.mark.usefixtures("no_shape_checks")
+def test_a_wrong_operator_set_is_refused(opset, error, tmp_path):
+    with pytest.raises(error, match=r"^opset must be "):
+        to_onnx(create_model("c4_resnet18s_w8"), tmp_path / "model.onnx", opset=opset)
 
 
 @pytest.mark.parametrize("batch", [0, -1, "any", True])

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load as parse
 from safetensors.torch import load_file
 from torch import nn
 
 from eqmodels import EqmodelsError, create_model, load
 from eqmodels.backbones.golden import golden_features
 from eqmodels.hub import verify
+from eqmodels.storage import pack_weights
 from eqmodels.transforms import Preprocessing
 from tests.hub_server import HubServer, User
 
@@ -171,6 +173,24 @@ def test_any_precision_is_saved_in_float32(encoder, tmp_path, dtype):
         assert torch.equal(found, value.to(found.dtype))
     assert {parameter.dtype for parameter in encoder.parameters()} == {dtype}
     assert {value.dtype for value in load_file(tmp_path / "model.safetensors").values()} == {torch.float32, torch.int64}
+
+
+def test_tied_weights_are_written_twice(encoder, tmp_path):
+    encoder.layer1[1].conv2.weight = encoder.layer1[1].conv1.weight
+    encoder.layer2[1].conv2.weight = encoder.layer2[1].conv1.weight
+    encoder.save_pretrained(tmp_path)
+    other = load(tmp_path)
+    state = other.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in encoder.state_dict().items())
+    assert other.layer1[1].conv2.weight is not other.layer1[1].conv1.weight
+
+
+def test_parts_of_one_memory_are_written_each_for_itself():
+    whole = torch.arange(12.0)
+    state = {"first": whole[:4], "second": whole[4:], "all": whole, "repeated": torch.ones(1).expand(5)}
+    written = parse(pack_weights(state))
+    assert written.keys() == state.keys()
+    assert all(torch.equal(value, state[name]) for name, value in written.items())
 
 
 def test_what_the_schema_refuses_is_not_written(tmp_path):

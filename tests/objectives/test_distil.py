@@ -72,6 +72,17 @@ def config(**changes) -> PretrainConfig:
     return PretrainConfig.of(objective="distil", **{**TINY, **values, **changes})
 
 
+@pytest.mark.parametrize(
+    ("name", "classes", "expected"),
+    [("c4_resnet18s_w8", 5, {"features": 10, "logits": 5, "pose": 4}), ("resnet18s_w8", 0, {"features": 10})],
+)
+def test_its_heads_are_among_the_golden_features(name, classes, expected):
+    backbone = create_model(name, in_chans=3, num_classes=0)
+    objective = create_objective("distil", backbone, **{**TINY, "teacher_classes": classes}).eval()
+    found = objective.outputs(torch.zeros(1, backbone.map_field.channels))
+    assert {head: values.shape[1] for head, values in found.items()} == expected
+
+
 # The law.
 
 

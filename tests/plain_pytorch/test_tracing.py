@@ -110,6 +110,14 @@ def test_compiles_its_backward_pass(images, randomised, shallow):
     compiled_step(model.double(), images.double(), backend="aot_eager")
 
 
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("name", ["c4_resnet18s_w8", "resnet18s_w8"])
+def test_compiles_with_gradient_checkpointing(name, backend, images, randomised, shallow):
+    model = randomised(create_model(name, num_classes=3)).double()
+    model.set_grad_checkpointing()
+    compiled_step(model, images.double(), backend=backend)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["c4_resnet18s_w8", "d4_resnet50s_w8", "d8_wide_resnet16_8_w16", "resnet18s_w8"])
 def test_inductor_compiles_and_trains(name, images, randomised, shallow):

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from eqmodels.transforms import Preprocessing
+from eqmodels.transforms.preprocessing import Pixels
 
 pytestmark = pytest.mark.usefixtures("no_shape_checks")
 
@@ -133,8 +134,17 @@ def test_networks_for_other_channels_get_the_bands(mode, channels):
         (np.zeros((6, 8, 3), dtype=np.int32), TypeError, "got torch.int32"),
         ("picture.png", TypeError, "got str. Open files with PIL.Image.open"),
         (None, TypeError, "got NoneType"),
+        (
+            torch.linspace(0, 255, 144).view(3, 6, 8),
+            ValueError,
+            r"floats in \[0, 1\]; got pixels from 0 to 255. Divide those of 0 .. 255 by 255, clamp",
+        ),
+        (torch.full((3, 6, 8), -0.1), ValueError, r"floats in \[0, 1\]; got pixels from -0.1 to -0.1"),
+        (torch.full((3, 6, 8), torch.nan), ValueError, r"floats in \[0, 1\]; got pixels from nan to nan"),
+        (np.full((6, 8, 3), np.inf), ValueError, r"floats in \[0, 1\]; got pixels from inf to inf"),
+        (torch.zeros(3, 0, 8, dtype=torch.uint8), ValueError, r"at least one pixel; got the shape \(3, 0, 8\)"),
     ],
-    ids=["channels", "int64", "int32", "name", "None"],
+    ids=["channels", "int64", "int32", "name", "None", "levels", "negative", "NaN", "infinite", "empty"],
 )
 def test_what_is_no_picture_is_refused(picture, error, sentence):
     with pytest.raises(error, match=f"^transform takes .*{sentence}"):
@@ -150,6 +160,12 @@ def test_arrays_and_tensors_are_what_pictures_are():
     torch.testing.assert_close(transform(pixels), expected)
     batch = (pixels * 255).round().to(torch.uint8).expand(2, 4, -1, -1, -1)
     assert torch.equal(transform(batch)[1, 2], expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+def test_rounding_is_no_wrong_range(dtype):
+    above = torch.nextafter(torch.ones((), dtype=torch.float32), torch.tensor(2.0)).to(dtype)
+    assert Pixels(3)(torch.full((3, 6, 8), float(above), dtype=dtype)).dtype == dtype
 
 
 def test_a_transform_is_shown_and_sent_to_other_processes():
