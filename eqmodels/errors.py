@@ -5,7 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 
-__all__ = ["EqmodelsError", "UnknownNameError", "nearest_names"]
+__all__ = ["EqmodelsError", "UnknownNameError", "nearest_names", "shown"]
+
+LONGEST = 80
+"""Letters of a value in a sentence."""
 
 
 class EqmodelsError(RuntimeError):
@@ -27,3 +30,21 @@ def nearest_names(word: str, names: Collection[str], count: int) -> list[str]:
     begun = sorted((name for name in names if word and name.startswith(word)), key=len)
     alike = difflib.get_close_matches(word[:200], names, n=count)
     return list(dict.fromkeys([*begun, *alike]))[:count]
+
+
+def shown(value: object) -> str:
+    """A value in a sentence, whatever it is: on one line, of a tensor or an array the kind, of what is long the start.
+
+    Example:
+        >>> shown(["c4"]), shown(10**5000)
+        ("['c4']", 'an integer of more digits than Python prints')
+    """
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"a {type(value).__name__} of shape {tuple(value.shape)} and {value.dtype}"
+    if isinstance(value, list | tuple | dict) and len(value) > LONGEST:  # whose text would be long to make
+        return f"a {type(value).__name__} of {len(value)} values"
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python refuses to write integers of more than 4300 digits
+        return "an integer of more digits than Python prints"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

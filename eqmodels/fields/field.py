@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float, Shaped
-from eqmodels.checks import check_count
+from eqmodels.checks import check_count, check_tensor
 from eqmodels.fields.turning import turned_by_pose
 from eqmodels.groups import PlanarGroup
 
@@ -377,8 +377,10 @@ def check_field(features: Tensor, field: Field) -> Tensor:
     """The features themselves, if they have the channels of a field.
 
     Raises:
+        TypeError: if they are no dense tensor.
         ValueError: if they do not.
     """
+    check_tensor("features", features)
     if features.dim() < 2 or features.shape[1] != field.channels:
         raise ValueError(
             f"features of the field {field} have the shape (batch, {field.channels}, ...); got "

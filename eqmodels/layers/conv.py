@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
-from eqmodels.checks import check_channels, check_count, check_strided_size
+from eqmodels.checks import check_channels, check_count, check_kernel, check_strided_size
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.basis import BasisName
 from eqmodels.layers.filters import SteerableFilters
@@ -19,6 +19,7 @@ __all__ = ["PaddingMode", "SteerableConv2d"]
 PaddingMode = Literal["zeros", "reflect", "circular"]
 
 torch.fx.wrap("check_channels")
+torch.fx.wrap("check_kernel")
 torch.fx.wrap("check_strided_size")
 
 
@@ -47,9 +48,9 @@ class SteerableConv2d(SteerableFilters):
         lifting: whether the input is an image, without a fibre.
 
     Raises:
-        ValueError: if an argument breaks its rule, or, in `forward`, if the input has another shape or a size at which
-            the stride would break exactness.
-        TypeError: in `forward`, if the input is not floating point.
+        ValueError: if an argument breaks its rule, or, in `forward`, if the input has another shape or device, is
+            smaller than the kernel or the padding needs, or has a size at which the stride would break exactness.
+        TypeError: in `forward`, if the input is no dense tensor of floating point, of the dtype of the weights.
 
     Source: Cohen and Welling 2016, arXiv 1602.07576; Weiler and Cesa 2019, arXiv 1911.08251.
 
@@ -100,7 +101,8 @@ class SteerableConv2d(SteerableFilters):
 
     def forward(self, maps: Float[Tensor, "B in_channels H W"]) -> Float[Tensor, "B out_channels H2 W2"]:
         """``out_g(x)`` of the class: one convolution with the expanded filters, at every output pixel."""
-        maps = check_channels(maps, self.in_channels, 4)
+        maps = check_channels(maps, self.in_channels, 4, self.weight)
+        maps = check_kernel(maps, self.kernel_size, self.padding, self.dilation, self.padding_mode)
         if self.stride > 1 and self._mirrored:
             maps = check_strided_size(
                 maps, str(self.group), self._mirrored, self.kernel_size, self.stride, self.padding, self.dilation

@@ -46,5 +46,5 @@ class SteerableLinear(SteerableFilters):
 
     def forward(self, features: Float[Tensor, "B in_channels"]) -> Float[Tensor, "B out_channels"]:
         """``out_g`` of the class: one matrix product with the expanded weight."""
-        features = check_channels(features, self.in_channels, 2)
+        features = check_channels(features, self.in_channels, 2, self.weight)
         return F.linear(features, self.expanded().flatten(1), self.expanded_bias())

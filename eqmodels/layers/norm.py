@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
-from eqmodels.checks import check_channels, check_count, check_fibre
+from eqmodels.checks import check_batch, check_channels, check_count, check_fibre
 from eqmodels.fields import Field, Regular
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.batch_norm import field_batch_norm
@@ -86,6 +86,8 @@ class FieldBatchNorm2d(_FieldNorm):
         maps = check_channels(maps, self.group.order * self.fields, 4)
         if self._on_cpu_kernels(maps):
             return field_batch_norm(maps, self.bn)
+        if isinstance(self.bn, nn.BatchNorm2d) and self.bn.training and not isinstance(maps, torch.fx.Proxy):
+            check_batch(maps, self.fields)
         # (B, G C, H, W) -> (B, H, W, G C) -> (B, H, W G, C): no copy if the memory is channels-last.
         pixels = maps.permute(0, 2, 3, 1)
         folded = pixels.unflatten(3, (self.group.order, self.fields)).flatten(2, 3)

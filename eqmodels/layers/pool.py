@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
-from eqmodels.checks import check_fibre
+from eqmodels.checks import check_fibre, check_maps
 from eqmodels.fields import Field, Regular, Scalars, turn_back
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.declared import check_permuted, regular_field
@@ -17,6 +17,7 @@ from eqmodels.layers.declared import check_permuted, regular_field
 __all__ = ["ExactDownsample2d", "GlobalPool", "GlobalPoolMode", "GroupPool", "GroupPoolMode", "OddSize2d"]
 
 torch.fx.wrap("check_fibre")
+torch.fx.wrap("check_maps")
 
 GroupPoolMode = Literal["max", "mean", "norm"]
 GlobalPoolMode = Literal["invariant", "regular", "invariant+regular", "canonical", "canonical-soft"]
@@ -51,7 +52,13 @@ class ExactDownsample2d(nn.Module):
         return check_permuted(self, field) if self.mode == "max" else field
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H2 W2"]:
-        """Maps of half the size, odd ones rounded up."""
+        """Maps of half the size, odd ones rounded up.
+
+        Raises:
+            TypeError: if they are no dense tensor of floating point.
+            ValueError: if they have another rank, or no pixels.
+        """
+        maps = check_maps(maps)
         size = ((maps.shape[-2] + 1) // 2, (maps.shape[-1] + 1) // 2)
         if self.mode == "mean":
             return F.adaptive_avg_pool2d(maps, size)
@@ -74,7 +81,13 @@ class OddSize2d(nn.Module):
         return field
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H2 W2"]:
-        """Maps of odd sizes."""
+        """Maps of odd sizes.
+
+        Raises:
+            TypeError: if they are no dense tensor of floating point.
+            ValueError: if they have another rank, or no pixels.
+        """
+        maps = check_maps(maps)
         # Adaptive bins are {i, i + 1} when one pixel is to go and {i} when none is: no branch on the shape.
         size = ((maps.shape[-2] + 1) // 2 * 2 - 1, (maps.shape[-1] + 1) // 2 * 2 - 1)
         return F.adaptive_avg_pool2d(maps, size)
@@ -109,8 +122,14 @@ class GroupPool(nn.Module):
         return regular if self.group.order == 1 else Scalars(regular.count)
 
     def forward(self, features: Float[Tensor, "B C *space"]) -> Float[Tensor, "B F *space"]:
-        """The maximum, the mean or the norm over each fibre."""
-        fibre: Tensor = check_fibre(features, self.group.order).unflatten(1, (self.group.order, -1))
+        """The maximum, the mean or the norm over each fibre.
+
+        Raises:
+            TypeError: if the features are no dense tensor, or, for the mean and the norm, not floating point.
+            ValueError: if the channels are no whole fibres.
+        """
+        features = check_fibre(features, self.group.order, floating=self.mode != "max")
+        fibre: Tensor = features.unflatten(1, (self.group.order, -1))
         if self.mode == "max":
             return fibre.amax(1)
         return fibre.mean(1) if self.mode == "mean" else torch.linalg.vector_norm(fibre, dim=1)
@@ -193,8 +212,13 @@ class GlobalPool(nn.Module):
         return {"invariant": invariant, "regular": regular}.get(self.mode, invariant + regular)
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
-        """The feature vectors of the mode."""
-        regular = maps.mean((-2, -1))
+        """The feature vectors of the mode.
+
+        Raises:
+            TypeError: if the maps are no dense tensor of floating point.
+            ValueError: if they have another rank, no pixels, or channels that are no whole fibres.
+        """
+        regular = check_maps(maps).mean((-2, -1))
         if self.mode == "regular":
             return regular
         if self.is_canonical:
