@@ -19,6 +19,7 @@ __all__ = [
     "check_fibre",
     "check_images",
     "check_kernel",
+    "check_labels",
     "check_logits",
     "check_maps",
     "check_strided_size",
@@ -121,6 +122,30 @@ def check_channels(maps: Tensor, channels: int, rank: int, weight: Tensor | None
     if weight is not None and (maps.dtype != weight.dtype or maps.device != weight.device):
         check_beside("features", maps, weight)
     return maps
+
+
+def check_labels(logits: Tensor, labels: Tensor) -> None:
+    """Refuses what are no logits of labels, with one integer label a row; which labels there are is not looked at.
+
+    Raises:
+        TypeError: if the labels are no dense tensor, or of another type, or the logits not floating point.
+        ValueError: if the shapes do not go together.
+    """
+    check_tensor("labels", labels)
+    if not logits.is_floating_point():
+        raise TypeError(f"logits must be floating point; got {logits.dtype}. Convert them with .float().")
+    if labels.dtype != torch.int64:
+        raise TypeError(f"labels must be int64; got {labels.dtype}. Convert them with .long().")
+    if logits.dim() != 2 or labels.dim() != 1 or labels.shape[0] != logits.shape[0]:
+        raise ValueError(
+            f"logits must have the shape (batch, labels), and labels (batch,); got {tuple(logits.shape)} and "
+            f"{tuple(labels.shape)}. Pass both of the same batch."
+        )
+    if logits.device != labels.device:
+        raise ValueError(
+            f"labels must be on the device of the logits, {logits.device}; got {labels.device}. Move them with "
+            f".to({str(logits.device)!r})."
+        )
 
 
 def check_maps(maps: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones.backbone import Backbone
 from eqmodels.backbones.escnn_modules import EscnnConv2d
 from eqmodels.backbones.escnn_resnet import EscnnResNet
@@ -44,6 +45,7 @@ def to_escnn(model: SteerableResNet) -> EscnnResNet:
         ValueError: if the network has another basis or norm, which escnn has not.
         RuntimeError: if the installed escnn spans another space of kernels.
     """
+    check_arguments(to_escnn, locals())
     if model.structure["basis"] != "harmonic":
         raise ValueError(
             f"only kernels of the harmonic basis have a counterpart in escnn; this model's basis is "
@@ -78,6 +80,7 @@ def from_escnn(model: EscnnResNet) -> SteerableResNet:
     Raises:
         RuntimeError: if the installed escnn spans another space of kernels.
     """
+    check_arguments(from_escnn, locals())
     twin = _like(SteerableResNet(**_options(model)), model)
     changes: dict[tuple[int, bool], Tensor] = {}
     for native, other in _pairs(twin, model):

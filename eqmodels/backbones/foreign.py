@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones.encoder import Encoder
 from eqmodels.checks import check_count, check_images
 from eqmodels.fields import Field
@@ -100,6 +101,7 @@ def as_encoder(
         >>> isinstance(encoder, Encoder), encoder(torch.rand(2, 3, 8, 8)).shape
         (True, torch.Size([2, 3]))
     """
+    check_arguments(as_encoder, {"out_field": out_field})
     if not callable(network):
         raise TypeError(f"network must be a module or a function of images; got {network!r}. Pass one.")
     known = getattr(network, "pretrained_cfg", None)

@@ -7,6 +7,7 @@ import fnmatch
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones.names import ModelName, is_architecture, parse_name
 from eqmodels.backbones.network import StagedNetwork, built, pooling_options
 from eqmodels.options import check_options, options_of
@@ -90,6 +91,7 @@ def register_backbone(*architectures: str, groups: bool = True, backend: str = N
 
         create_model("c4_one_layer_w8")
     """
+    check_arguments(register_backbone, locals())
 
     def add(target: B) -> B:
         for name in architectures:
@@ -193,6 +195,7 @@ def list_models(pattern: str = "*") -> list[str]:
         >>> list_models("*c4*resnet18s")
         ['c4_resnet18s']
     """
+    check_arguments(list_models, locals())
     names: list[str] = []
     for name in BACKBONES.names():
         try:

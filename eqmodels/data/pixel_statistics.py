@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.data.levels import from_levels, to_levels
 from eqmodels.data.source import Source, in_parts
 
@@ -20,6 +21,7 @@ def statistics(source: Source) -> tuple[tuple[float, ...], tuple[float, ...]]:
     Images are read once, in parts. Sums of images of 8 bits are exact, whatever the parts and the number of pixels;
     those of others are of 64 bits.
     """
+    check_arguments(statistics, locals())
     channels = [_Sums() for _ in range(source.channels)]
     for _, part in in_parts(source):
         for sums, values in zip(channels, part.unbind(1), strict=True):

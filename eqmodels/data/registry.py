@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeVar
 
+from eqmodels.arguments import check_arguments
 from eqmodels.data.source import Source
 from eqmodels.registry import Registry
 
@@ -33,4 +34,5 @@ def register_source(name: str) -> Callable[[Reader], Reader]:
 
     `examples/own_source.py` is one.
     """
+    check_arguments(register_source, locals())
     return SOURCES.register(name)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.fields import Field
 
 __all__ = ["Collapse", "effective_rank", "measure_collapse", "relative_spread"]
@@ -66,6 +67,7 @@ def effective_rank(features: Float[Tensor, "N F"]) -> float:
     Raises:
         ValueError: if `features` is not a matrix, or empty.
     """
+    check_arguments(effective_rank, locals())
     if features.dim() != 2 or 0 in features.shape:
         raise ValueError(
             f"features must be a matrix (images, features) and not empty; got shape {tuple(features.shape)}. "

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Encoder
 from eqmodels.backbones.foreign import ForeignEncoder
 from eqmodels.evaluation.orbits import UPRIGHT, View
@@ -173,6 +174,7 @@ def encode(
         TypeError: if it cannot be called, or does not give floating-point numbers.
         ValueError: if it does not give one vector an image, or not of the field that it declares.
     """
+    check_arguments(encode, {"pixels": pixels, "count": count, "view": view, "batch_size": batch_size})
     subject = Subject.of(encoder)
     batches = []
     for start in range(0, count, batch_size):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.data import Source
 from eqmodels.evaluation.encoding import Subject, normalised
 from eqmodels.evaluation.pretrained import Pretrained
@@ -45,6 +46,7 @@ def observe(
         ValueError: if the task is several at once or has one label only, the images do not suit it, or the classifier
             has no class head.
     """
+    check_arguments(observe, locals())
     task = pretrained.task if task is None else task
     _check(task, classifier)
     subject = Subject.of(pretrained)

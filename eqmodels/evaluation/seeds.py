@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from eqmodels.arguments import check_arguments
 from eqmodels.evaluation.scores import EncoderEvaluation, entry_of, finite
 from eqmodels.measures.intervals import Estimate, estimate
 
@@ -145,6 +146,7 @@ def over_seeds(evaluations: Sequence[EncoderEvaluation]) -> SeedSummary:
         ValueError: if there is none, they are of different models, images, features or tasks, or not trainings of one
             config with different seeds (see `check_seeds`).
     """
+    check_arguments(over_seeds, locals())
     shapes = {
         (
             (one.model, one.parameters, one.train, one.test, one.circular_probes),

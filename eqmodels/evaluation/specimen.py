@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.layers.declared import fixed_fields
 
 __all__ = ["checked_images", "device_of", "images_for", "measuring_copy", "randomise", "smooth_images"]
@@ -25,6 +26,7 @@ def randomise(model: nn.Module, generator: torch.Generator) -> None:
         model: the network to change.
         generator: a generator on the CPU; the values do not depend on the device.
     """
+    check_arguments(randomise, locals())
     tensors = [*model.named_parameters(), *((n, b) for n, b in model.named_buffers() if n.endswith(("_mean", "_var")))]
     with torch.no_grad():
         for name, tensor in tensors:
@@ -49,6 +51,7 @@ def smooth_images(
         TypeError: if a size is not an integer.
         ValueError: if a size is not positive.
     """
+    check_arguments(smooth_images, {"batch": batch, "channels": channels, "seed": seed})
     height, width = size if isinstance(size, tuple) and len(size) == 2 else (size, size)
     if any(isinstance(pixels, bool) or not isinstance(pixels, int) for pixels in (height, width)):
         raise TypeError(f"size must be an integer or a pair (height, width) of integers; got {size!r}. Pass, say, 32.")

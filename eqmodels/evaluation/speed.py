@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 
 __all__ = ["images_per_second"]
 
@@ -25,6 +26,7 @@ def images_per_second(
         images: one batch.
         rounds: of one batch each; the median counts, after one round to warm up.
     """
+    check_arguments(images_per_second, locals())
     seconds: dict[str, list[float]] = {name: [] for name in networks}
     for network in networks.values():
         network.eval()

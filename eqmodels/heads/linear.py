@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.checks import check_count
 from eqmodels.fields import Field
 from eqmodels.heads.registry import register_head
@@ -28,6 +29,7 @@ class LinearHead(nn.Linear):
     """
 
     def __init__(self, in_field: Field, label_field: Field) -> None:
+        check_arguments(LinearHead, locals())
         super().__init__(check_count("in_features", in_field.channels), check_count("num_labels", label_field.channels))
         self.in_field, self.out_field = in_field, None
 

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import RevisionNotFoundError
 
+from eqmodels.arguments import check_arguments
 from eqmodels.hub.card import model_card, possible_twin, twin_of
 from eqmodels.hub.entries import RESULTS, entry_of, read_results
 from eqmodels.hub.picture import PICTURE, turns_picture
@@ -100,6 +101,7 @@ def publish(
             or nothing was measured over the angles.
         ModuleNotFoundError: if matplotlib, which draws the picture, is not installed.
     """
+    check_arguments(publish, {"folder": folder, "private": private, "dry_run": dry_run})
     check_repository(repository)
     if not dry_run:
         check_token(token)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eqmodels._shapes import Bool, Float, Int
+from eqmodels.arguments import check_arguments
 from eqmodels.measures.families import Prediction, PredictorFamily
 from eqmodels.measures.intervals import Estimate
 from eqmodels.measures.labelled import class_ranks
@@ -159,6 +160,7 @@ def measure_synergy(
     Raises:
         ValueError: if a class has fewer images than there are folds, or a number is out of range.
     """
+    check_arguments(measure_synergy, locals())
     predictors = LinearFamily() if family is None else family
     split = split_by_image(observations, folds, seed)
     if observations.num_labels < 2:

@@ -11,6 +11,9 @@ from typing import Any
 # Not `from scipy import stats`: half a second, loaded when it is first used.
 import scipy
 
+from eqmodels.arguments import check_arguments
+from eqmodels.errors import shown
+
 __all__ = ["Estimate", "estimate", "proportion_interval", "t_quantile"]
 
 
@@ -104,9 +107,13 @@ def estimate(values: Iterable[float]) -> Estimate:
         84.8 ± 1.5
 
     Raises:
+        TypeError: if one is no number.
         ValueError: if there is no value, or one is not finite.
     """
-    values = tuple(map(float, values))
+    try:
+        values = tuple(map(float, values))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"values must be numbers, one a seed; got {shown(values)}. Pass, say, [0.84, 0.85].") from error
     if not values or not all(map(math.isfinite, values)):
         raise ValueError(f"values must be finite numbers, at least one; got {values}. Leave out runs that failed.")
     mean, count = fmean(values), len(values)
@@ -129,6 +136,7 @@ def proportion_interval(correct: int, total: int) -> Estimate:
     Raises:
         ValueError: if not ``0 <= correct <= total`` with a positive total.
     """
+    check_arguments(proportion_interval, locals())
     if not 0 <= correct <= total or total == 0:
         raise ValueError(f"correct must be from 0 to total, and total positive; got {correct} of {total}. Pass counts.")
     p = correct / total

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
+from eqmodels.arguments import check_arguments
 from eqmodels.measures.labelled import check_labelled, class_ranks
 
 __all__ = ["STRENGTHS", "LinearProbe", "LogisticObjective", "check_strengths", "fit_linear_probe", "validation_parts"]
@@ -128,6 +129,7 @@ def fit_linear_probe(
         ValueError: if the features are not a finite matrix, the labels are not one a row, there are fewer than two
             classes or a class has no image, or an option is out of its range.
     """
+    check_arguments(fit_linear_probe, locals())
     check_labelled(features, labels, num_classes=num_classes)
     features, labels = features.detach(), labels.to(features.device).long()
     num_classes = _count_classes(labels, num_classes)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
+from eqmodels.arguments import check_arguments
 from eqmodels.measures.labelled import check_labelled
 
 __all__ = ["Observations"]
@@ -42,6 +43,7 @@ class Observations:
     predicted: Int[Tensor, " N"] | None = None
 
     def __post_init__(self) -> None:
+        check_arguments(Observations, vars(self))
         check_labelled(self.features, self.labels, num_classes=self.num_labels)
         _check_integers("classes", self.classes, len(self.features), self.num_classes)
         _check_integers("images", self.images, len(self.features), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from eqmodels.arguments import check_arguments
 from eqmodels.measures.exact import BayesianNetwork, Variable
 
 __all__ = ["additive", "pose_cue", "style_leak", "two_poses"]
@@ -20,6 +21,7 @@ def additive(transformations: int, classes: int, *, strength: int = 1) -> Bayesi
     Raises:
         ValueError: if there is no transformation or class, or the strength is negative.
     """
+    check_arguments(additive, locals())
     if strength < 0:
         raise ValueError(f"strength must not be negative; got {strength}. Use 0 for an image that hides nothing.")
     variables = [Variable.uniform("A", transformations), Variable.uniform("C", classes)]
@@ -39,6 +41,7 @@ def pose_cue(accuracy: float, *, poses: int = 4, classes: int = 10, upright: flo
     Raises:
         ValueError: if a probability is not in [0, 1], or there are fewer than two poses or classes.
     """
+    check_arguments(pose_cue, locals())
     return BayesianNetwork(
         [
             *_posed(poses, classes, upright),
@@ -57,6 +60,7 @@ def style_leak(leak: float, *, poses: int = 4, classes: int = 10, upright: float
     Raises:
         ValueError: as `pose_cue`.
     """
+    check_arguments(style_leak, locals())
     _check_probability("leak", leak)
     styles = np.full(poses, (1 - leak) / poses)
     styles[0] += leak
@@ -73,6 +77,7 @@ def two_poses(*, poses: int = 4, classes: int = 10, upright: float = 0.9) -> Bay
     Raises:
         ValueError: as `pose_cue`.
     """
+    check_arguments(two_poses, locals())
     variables = [Variable.uniform("A1", poses), Variable.uniform("A2", poses), Variable.uniform("C", classes)]
     for index, own in enumerate((np.arange(classes) % poses, np.arange(classes) // poses % poses), start=1):
         sizes = {f"A{index}": poses, f"R{index}": poses}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float, Int
-from eqmodels.checks import check_count
+from eqmodels.checks import check_count, check_tensor
 from eqmodels.fields import Scalars
 from eqmodels.heads import LinearHead, MLPHead
 from eqmodels.objectives.gradient import scale_gradient
@@ -47,9 +47,11 @@ def class_information_loss(
         weight: the dose, a finite number.
 
     Raises:
+        TypeError: if features or labels are no dense tensor.
         ValueError: if there is not one label an image, a label is no class of the head, or the weight is not finite.
     """
-    if labels.shape != features.shape[:1]:
+    check_tensor("labels", labels)
+    if labels.shape != check_tensor("features", features).shape[:1]:
         raise ValueError(
             f"class information needs one label an image; got {len(features)} images and labels of the shape "
             f"{tuple(labels.shape)}. Pass the labels of the same batch."

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from eqmodels.arguments import check_arguments
 from eqmodels.remote.download import PICKLES, Fetch
 from eqmodels.remote.index import ZooEntry, read_index
 from eqmodels.storage import CHECKPOINT, CONFIG, WEIGHTS, StorageError, printable, reason_of, sha256_of
@@ -28,6 +29,7 @@ def zoo_folders(package: Path) -> tuple[Path, ...]:
         package: the folder ``eqmodels``. What lies beside it is a checkout only if this is eqmodels' own project;
             ``site-packages/zoo`` is another package's.
     """
+    check_arguments(zoo_folders, locals())
     project, embedded = package.parent / "pyproject.toml", package / "remote" / "zoo"
     try:
         is_checkout = re.search(r'^name = "eqmodels"$', project.read_text("utf-8"), re.MULTILINE) is not None
@@ -80,6 +82,7 @@ def list_pretrained(pattern: str = "*") -> list[str]:
         >>> "c4_resnet18s_w16.rot_fmnist_simclr" in list_pretrained("c4*")
         True
     """
+    check_arguments(list_pretrained, locals())
     at_hand = {name for folder in FOLDERS for name in _names(folder)}
     published = {name for name, entry in read_index().items() if entry.commit is not None}
     return sorted(fnmatch.filter(at_hand | published, pattern))

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from eqmodels.arguments import check_arguments
 from eqmodels.data import Source
 from eqmodels.evaluation import observe
 from eqmodels.measures import SynergyTerms, measure_synergy
@@ -72,6 +73,7 @@ def rank_tasks(
     Raises:
         ValueError: if a class has too few images, or no task can be asked.
     """
+    check_arguments(rank_tasks, locals())
     ranks, impossible = [], {}
     for task in tasks:
         report(task)

@@ -11,6 +11,7 @@ from typing import NoReturn
 import torch
 from tqdm import tqdm
 
+from eqmodels.arguments import check_arguments
 from eqmodels.data import at_most, balanced_subset, load_data
 from eqmodels.measures import Estimate
 from eqmodels.registry import without_imports
@@ -48,6 +49,7 @@ def load_study_data(plan: SynergyPlan, root: str | Path | None = None) -> StudyD
         ValueError: if the data set is unknown or too small.
         FileNotFoundError: if its files are nowhere.
     """
+    check_arguments(load_study_data, locals())
     train, test = (load_data(plan.data, split, root=root, **plan.data_options) for split in ("train", "test"))
     train = train if plan.limit in (None, len(train)) else balanced_subset(train, plan.limit)
     return StudyData(train, test, at_most(test, plan.test_limit))
@@ -74,6 +76,7 @@ def run_study(
         TrainingError: if a training fails.
         ValueError: if the data does not suit the plan.
     """
+    check_arguments(run_study, locals())
     folder = Path(folder)
     prepare_folder(folder)
     _claim(plan, folder)
@@ -104,6 +107,7 @@ def read_study(folder: str | Path) -> SynergyStudy:
     Raises:
         StorageError: if there is no study, or a file cannot be read.
     """
+    check_arguments(read_study, locals())
     folder = Path(folder)
     try:
         with without_imports():

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from eqmodels.arguments import check_arguments
 from eqmodels.measures import Estimate
 from eqmodels.studies.findings import GridPoint, correlations, grid_points
 from eqmodels.studies.study import SynergyStudy
@@ -36,6 +37,7 @@ def markdown_table(header: Row, rows: Iterable[Row]) -> str:
 
 def study_tables(study: SynergyStudy) -> tuple[StudyTable, ...]:
     """All tables of a study; those without any cell yet are left out."""
+    check_arguments(study_tables, locals())
     points = grid_points(study)
     tables = (
         _calibration(study),

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float, Int
+from eqmodels.arguments import check_arguments
 from eqmodels.tasks.registry import Preset, register_task
 from eqmodels.tasks.task import Task
 
@@ -32,6 +33,7 @@ class BlurLevel:
     sigma: tuple[float, float]
 
     def __post_init__(self) -> None:
+        check_arguments(BlurLevel, vars(self))
         if isinstance(self.kernel, bool) or not isinstance(self.kernel, int) or self.kernel < 1 or self.kernel % 2 == 0:
             raise ValueError(f"kernel must be an odd number of pixels, 1 for no blur; got {self.kernel}. Pass, say, 5.")
         low, high = self.sigma
@@ -70,6 +72,7 @@ class Blur(Task):
     name = "blur"
 
     def __init__(self, levels: tuple[BlurLevel, ...] = BLUR_BY_SIGMA) -> None:
+        check_arguments(Blur, locals())
         if not levels:
             raise ValueError("levels must hold at least one BlurLevel; got none. Leave it out for the usual four.")
         self.levels = tuple(levels)

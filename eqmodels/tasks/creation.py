@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from eqmodels.arguments import check_arguments
 from eqmodels.options import options_of
 from eqmodels.registry import UnknownNameError, could_be_registered
 from eqmodels.tasks.multivariate import MultivariateTask
@@ -41,6 +42,7 @@ def create_task(name: str, *, preset: Preset = "fixed", to_rgb: bool = False) ->
         >>> create_task("rotation12+jigsaw").sizes
         (12, 24)
     """
+    check_arguments(create_task, locals())
     if preset not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}; got {preset!r}. Use 'fixed'.")
     if "+" in name:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.groups import PlanarGroup
 from eqmodels.tasks.registry import register_task
 from eqmodels.tasks.task import Task
@@ -35,6 +36,7 @@ class GroupTask(Task):
         *,
         circular: bool = False,
     ) -> None:
+        check_arguments(GroupTask, {"name": name, "elements": elements, "circular": circular})
         self.name, self.circular = name, circular
         self.group: PlanarGroup = PlanarGroup.parse(group)
         self.elements = tuple(self.group.elements) if elements is None else elements

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeVar, get_args
 
+from eqmodels.arguments import check_arguments
 from eqmodels.registry import Registry
 from eqmodels.tasks.task import Task
 
@@ -44,4 +45,5 @@ def register_task(*names: str) -> Callable[[_T], _T]:
         >>> TASKS.find("doctest_nothing")().num_labels
         1
     """
+    check_arguments(register_task, locals())
     return TASKS.register(*names)

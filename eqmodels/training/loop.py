@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from eqmodels.arguments import check_arguments
 from eqmodels.data import Source
 from eqmodels.storage import CONFIG, claimed_folder
 from eqmodels.training.config import PretrainConfig
@@ -67,6 +68,18 @@ def pretrain(
         ValueError: if the config does not fit the data, or a name in it is unknown; nothing is written then.
         ModuleNotFoundError: if TensorBoard is asked for and not installed.
     """
+    check_arguments(
+        pretrain,
+        {
+            "config": config,
+            "folder": folder,
+            "root": root,
+            "data": data,
+            "checkpoint_seconds": checkpoint_seconds,
+            "tensorboard": tensorboard,
+            "quiet": quiet,
+        },
+    )
     folder = Path(folder)
     if tensorboard:
         check_tensorboard()

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Backbone
 from eqmodels.backbones.describe import check_bounds, check_description, describe_network, preprocessing_from
 from eqmodels.backbones.formats import read_network_config
@@ -179,6 +180,7 @@ def save_run(folder: str | Path, run: Run) -> str:
     Raises:
         StorageError: if a weight is no finite number, or a file cannot be written.
     """
+    check_arguments(save_run, locals())
     weights = pack_weights(run.model.state_dict())
     run.sha256 = write_network(Path(folder), weights, run.content())
     return run.sha256
@@ -191,6 +193,7 @@ def load_run(folder: str | Path) -> Run:
         StorageError: if the folder is not that of a finished run, or a file of it is not what it should be; or if a
             name in it is not registered here.
     """
+    check_arguments(load_run, locals())
     folder = Path(folder)
     if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
         raise StorageError(
@@ -302,6 +305,7 @@ def load_unfinished(file: str | Path) -> Run:
             tensors than the network that it describes; nothing large is built then. If it names what is not registered
             here, as nothing is imported because of a file.
     """
+    check_arguments(load_unfinished, locals())
     content, config = open_checkpoint(Path(file))
     try:
         preprocessing = preprocessing_from(content["images"])
@@ -342,6 +346,7 @@ def _check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) 
 
 def provenance(data: Source, seconds: float, processes: int, precision: str) -> dict[str, Any]:
     """Where weights come from: data, versions, machine, duration, and what it was computed in."""
+    check_arguments(provenance, locals())
     return {
         "data": {"name": data.name, "images": len(data), "channels": data.channels, "classes": list(data.classes)},
         "seconds": round(seconds, 1),

@@ -9,6 +9,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as v2
 
 from eqmodels._shapes import Float, Int
+from eqmodels.arguments import check_arguments
 from eqmodels.transforms.augmentation import Augmentation, check_range
 from eqmodels.transforms.view import ViewParameters
 
@@ -25,6 +26,7 @@ class RandomHorizontalFlip(Augmentation):
     numbers = 1
 
     def __init__(self, probability: float = 0.5) -> None:
+        check_arguments(RandomHorizontalFlip, locals())
         self.probability = check_range("probability", probability, 0, 1)
 
     def apply(self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B 1"]) -> Float[Tensor, "B C H W"]:
@@ -50,6 +52,7 @@ class RandomCrop(Augmentation):
     numbers = 2
 
     def __init__(self, padding: int = 4) -> None:
+        check_arguments(RandomCrop, locals())
         check_range("padding", padding, 0)
         self.padding = padding
 
@@ -93,6 +96,7 @@ class RandomResizedCrop(Augmentation):
     numbers = 2 * ATTEMPTS + 2
 
     def __init__(self, scale: tuple[float, float] = (0.2, 1.0), ratio: tuple[float, float] = (3 / 4, 4 / 3)) -> None:
+        check_arguments(RandomResizedCrop, locals())
         for name, (least, most), limit in (("scale", scale, 1.0), ("ratio", ratio, math.inf)):
             if not 0 < least <= most <= limit:
                 raise ValueError(

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones.convert.redet_report import ConvertedLayer, RedetReport
 from eqmodels.backbones.convert.state import (
     check_names,
@@ -79,6 +80,7 @@ def from_redet(state: Mapping[str, Tensor], *, tolerance: float = TOLERANCE) -> 
 
     Source: Han, Ding, Xue and Xia 2021, arXiv 2103.07733.
     """
+    check_arguments(from_redet, locals())
     if not 0 <= tolerance < 1:
         raise ValueError(f"tolerance must be a relative residual in [0, 1); got {tolerance}. Use {TOLERANCE}.")
     tensors, beside = _backbone(checked_tensors(state, SOURCE))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones.convert.state import (
     check_names,
     check_shape,
@@ -51,6 +52,7 @@ def from_torchvision(state: Mapping[str, Tensor]) -> StandardResNet:
         >>> model.num_classes, model.num_features
         (10, 512)
     """
+    check_arguments(from_torchvision, locals())
     tensors = checked_tensors(state, SOURCE)
     architecture = resnet_architecture(tensors, SOURCE)
     # The names depend on the depth and the presence of a classifier alone.
