@@ -116,6 +116,11 @@ def _is_dense(value: object) -> bool:
     return isinstance(value, Tensor) and not value.is_meta and tensor_fault(value) is None
 
 
+def _is_number(value: Real) -> bool:
+    # Larger integers do not fit what they are for, and Python refuses to write them into a sentence.
+    return not isinstance(value, bool) and (not isinstance(value, Integral) or abs(int(value)) < 2**64)
+
+
 def _any_of(rules: list[_Rule | None]) -> _Rule | None:
     known = [rule for rule in rules if rule is not None]
     if len(known) < len(rules):
@@ -157,8 +162,8 @@ def _all(rule: _Rule | None, values: Iterable[Any]) -> bool:
 
 _PLAIN: dict[Any, _Rule] = {
     bool: _Rule("True or False", lambda value: isinstance(value, bool)),
-    int: _Rule("an integer", lambda value: isinstance(value, Integral) and not isinstance(value, bool)),
-    float: _Rule("a number", lambda value: isinstance(value, Real) and not isinstance(value, bool)),
+    int: _Rule("an integer of 64 bits", lambda value: isinstance(value, Integral) and _is_number(value)),
+    float: _Rule("a number", lambda value: isinstance(value, Real) and _is_number(value)),
     str: _Rule("a string", lambda value: isinstance(value, str)),
     type(None): _Rule("None", lambda value: value is None),
 }

@@ -29,20 +29,20 @@ __all__ = [
 ]
 
 
-def check_count(name: str, value: int, least: int = 1) -> int:
-    """The value itself, if it is an integer of at least `least` that a size of a tensor can be.
+def check_count(name: str, value: int, least: int = 1, *, bits: int = 31) -> int:
+    """The value itself, if it is an integer of at least `least` that a size can be, or anything of so many `bits`.
 
     Raises:
         TypeError: if it is not an integer.
-        ValueError: if it is smaller, or of more than 31 bits.
+        ValueError: if it is smaller, or of more bits.
     """
     way_out = f"Pass a whole number of at least {least}."
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an integer; got {shown(value)}. {way_out}")
     if value < least:
         raise ValueError(f"{name} must be at least {least}; got {shown(value)}. {way_out}")
-    if value >= 2**31:
-        raise ValueError(f"{name} must be below 2^31; got {shown(value)}. Pass a smaller whole number.")
+    if value >= 2**bits:
+        raise ValueError(f"{name} must be below 2^{bits}; got {shown(value)}. Pass a smaller whole number.")
     return value
 
 

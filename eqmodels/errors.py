@@ -1,11 +1,11 @@
-"""The error of whatever this package cannot do, and that of a name that nothing has."""
+"""The error of whatever this package cannot do, that of a name that nothing has, and what sentences say of values."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
 
-__all__ = ["EqmodelsError", "UnknownNameError", "nearest_names", "shown"]
+__all__ = ["EqmodelsError", "UnknownNameError", "is_one_of", "nearest_names", "shown"]
 
 LONGEST = 80
 """Letters of a value in a sentence."""
@@ -17,6 +17,11 @@ class EqmodelsError(RuntimeError):
 
 class UnknownNameError(ValueError):
     """A name that nothing is registered under; the sentence gives the nearest ones."""
+
+
+def is_one_of(value: object, choices: Collection[object]) -> bool:
+    """Whether a value is one of some words or numbers; of an array, which answers ``==`` by an array, False."""
+    return (value is None or isinstance(value, str | int | float)) and value in choices
 
 
 def nearest_names(word: str, names: Collection[str], count: int) -> list[str]:

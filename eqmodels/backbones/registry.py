@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones.names import ModelName, is_architecture, parse_name
 from eqmodels.backbones.network import StagedNetwork, built, pooling_options
+from eqmodels.errors import is_one_of, shown
 from eqmodels.options import check_options, options_of
 from eqmodels.registry import Registry, UnknownNameError, check_free
 
@@ -46,13 +47,14 @@ class Architecture:
         Raises:
             ValueError: if there is none with (or without) a group, or by this backend.
         """
+        backends = sorted({own for _, own in self.builders})
+        if not is_one_of(backend, backends):
+            raise ValueError(
+                f"{self.name} has the backends {', '.join(map(repr, backends))}; got {shown(backend)}. "
+                f"Use {backends[0]!r}."
+            )
         if (found := self.builders.get((with_group, backend))) is not None:
             return found
-        backends = sorted({own for _, own in self.builders})
-        if backend not in backends:
-            raise ValueError(
-                f"{self.name} has the backends {', '.join(map(repr, backends))}; got {backend!r}. Use {backends[0]!r}."
-            )
         if with_group:
             raise ValueError(
                 f"{self.name} has no group with backend={backend!r}; got one in the name. Use {self.name!r}."

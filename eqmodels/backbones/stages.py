@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from torch import nn
 
 from eqmodels.checks import check_count
-from eqmodels.errors import shown
+from eqmodels.errors import is_one_of, shown
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import (
     BasisName,
@@ -41,8 +41,9 @@ StemName = Literal["small", "imagenet"]
 def check_option(name: str, value: str, choices: object) -> None:
     """Raises a `ValueError` unless the value is one of a ``Literal``'s choices."""
     allowed = get_args(choices)
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}. Use {allowed[0]!r}.")
+    if not is_one_of(value, allowed):
+        words = ", ".join(map(repr, allowed))
+        raise ValueError(f"{name} must be one of {words}; got {shown(value)}. Use {allowed[0]!r}.")
 
 
 def field_count(group: PlanarGroup, channels: int) -> int:

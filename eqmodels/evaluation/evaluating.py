@@ -160,4 +160,4 @@ def _check_options(fractions: Sequence[float], curve_images: int, strengths: Seq
         check_fraction(fraction)
     check_count("curve_images", curve_images, 0)
     check_strengths(strengths)
-    check_count("seed", seed, 0)
+    check_count("seed", seed, 0, bits=64)

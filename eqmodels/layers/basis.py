@@ -9,15 +9,22 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
+from eqmodels.arguments import check_arguments
+from eqmodels.checks import check_count
+from eqmodels.errors import is_one_of, shown
 from eqmodels.groups import PlanarGroup
 
 __all__ = ["BasisName", "default_basis", "scalar_basis"]
 
 BasisName = Literal["pixel", "harmonic"]
 
+LARGEST_KERNEL = 63
+"""Pixels along a side: the functions grow with the fourth power, and take a gigabyte at this one."""
+
 
 def default_basis(group: PlanarGroup) -> BasisName:
     """``"pixel"`` where every element is exact on the pixel grid (C1, C2, C4, D1, D2, D4), else ``"harmonic"``."""
+    check_arguments(default_basis, locals())
     return "pixel" if len(group.exact_elements) == group.order else "harmonic"
 
 
@@ -37,11 +44,15 @@ def scalar_basis(name: BasisName, group: PlanarGroup, kernel_size: int) -> Float
 
     Raises:
         ValueError: if the name is unknown, if ``"pixel"`` meets a group that does not permute the pixels, or if
-            ``"harmonic"`` meets an even kernel, which has no centre pixel.
+            ``"harmonic"`` meets an even kernel, which has no centre pixel; or if the kernel is of more than 63 pixels.
+        TypeError: if the group is none, or the kernel size no integer.
     """
-    if name not in get_args(BasisName):
+    check_arguments(scalar_basis, {"group": group})
+    if check_count("kernel_size", kernel_size) > LARGEST_KERNEL:
+        raise ValueError(f"kernel_size must be at most {LARGEST_KERNEL}; got {kernel_size}. Use 3, 5 or 7.")
+    if not is_one_of(name, get_args(BasisName)):
         raise ValueError(
-            f"basis must be one of {', '.join(get_args(BasisName))}; got {name!r}. None picks the group's default."
+            f"basis must be one of {', '.join(get_args(BasisName))}; got {shown(name)}. None picks the group's default."
         )
     if kernel_size == 1:
         return torch.ones(group.order, 1, 1, 1, dtype=torch.float64)

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from eqmodels._shapes import Float
 from eqmodels.checks import check_channels, check_count, check_kernel, check_strided_size
+from eqmodels.errors import is_one_of, shown
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.basis import BasisName
 from eqmodels.layers.filters import SteerableFilters
@@ -79,14 +80,17 @@ class SteerableConv2d(SteerableFilters):
         lifting: bool = False,
     ) -> None:
         super().__init__(group, in_fields, out_fields, kernel_size, basis=basis, lifting=lifting, bias=bias)
-        if groups != 1:
-            raise ValueError(f"groups must be 1 (grouped steerable convolutions are not built yet); got {groups}.")
-        for name, value, least in (("stride", stride, 1), ("dilation", dilation, 1), ("padding", padding or 0, 0)):
-            check_count(name, value, least)
-        if padding_mode not in get_args(PaddingMode):
+        if not is_one_of(groups, (1,)):
             raise ValueError(
-                f"padding_mode must be one of {', '.join(get_args(PaddingMode))}; got {padding_mode!r}. Use 'zeros'."
+                f"groups must be 1 (grouped steerable convolutions are not built yet); got {shown(groups)}. "
+                "Leave it out."
             )
+        for name, value, least in (("stride", stride, 1), ("dilation", dilation, 1), ("padding", padding, 0)):
+            if value is not None:
+                check_count(name, value, least)
+        if not is_one_of(padding_mode, get_args(PaddingMode)):
+            modes = ", ".join(get_args(PaddingMode))
+            raise ValueError(f"padding_mode must be one of {modes}; got {shown(padding_mode)}. Use 'zeros'.")
         if padding is None:
             if kernel_size % 2 == 0:
                 raise ValueError(

@@ -18,9 +18,6 @@ from eqmodels.layers.declared import expect_field
 
 __all__ = ["SteerableFilters"]
 
-LARGEST_KERNEL = 63
-"""Pixels along a side: the tables grow with the fourth power, and take a gigabyte at this one."""
-
 
 class SteerableFilters(nn.Module):
     """The weights of a linear equivariant map to regular fields, and their expansion into ordinary filters.
@@ -67,8 +64,6 @@ class SteerableFilters(nn.Module):
         super().__init__()
         for name, value in (("in_fields", in_fields), ("out_fields", out_fields), ("kernel_size", kernel_size)):
             check_count(name, value)
-        if kernel_size > LARGEST_KERNEL:
-            raise ValueError(f"kernel_size must be at most {LARGEST_KERNEL}; got {kernel_size}. Use 3, 5 or 7.")
         self.group = PlanarGroup.parse(group)
         self.in_fields, self.out_fields, self.kernel_size, self.lifting = in_fields, out_fields, kernel_size, lifting
         self.basis: BasisName = default_basis(self.group) if basis is None else basis

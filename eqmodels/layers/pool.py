@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from eqmodels._shapes import Float
 from eqmodels.checks import check_fibre, check_maps
+from eqmodels.errors import is_one_of, shown
 from eqmodels.fields import Field, Regular, Scalars, turn_back
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.declared import check_permuted, regular_field
@@ -39,8 +40,8 @@ class ExactDownsample2d(nn.Module):
 
     def __init__(self, mode: Literal["mean", "max"] = "mean") -> None:
         super().__init__()
-        if mode not in ("mean", "max"):
-            raise ValueError(f"mode must be 'mean' or 'max'; got {mode!r}. Use 'mean'.")
+        if not is_one_of(mode, ("mean", "max")):
+            raise ValueError(f"mode must be 'mean' or 'max'; got {shown(mode)}. Use 'mean'.")
         self.mode = mode
 
     def output_field(self, field: Field) -> Field:
@@ -108,8 +109,8 @@ class GroupPool(nn.Module):
 
     def __init__(self, group: PlanarGroup | str, mode: GroupPoolMode = "max") -> None:
         super().__init__()
-        if mode not in get_args(GroupPoolMode):
-            raise ValueError(f"mode must be one of {', '.join(get_args(GroupPoolMode))}; got {mode!r}. Use 'max'.")
+        if not is_one_of(mode, get_args(GroupPoolMode)):
+            raise ValueError(f"mode must be one of {', '.join(get_args(GroupPoolMode))}; got {shown(mode)}. Use 'max'.")
         self.group, self.mode = PlanarGroup.parse(group), mode
 
     def output_field(self, field: Field) -> Field:
@@ -170,9 +171,9 @@ class GlobalPool(nn.Module):
         pose: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        if mode not in get_args(GlobalPoolMode):
+        if not is_one_of(mode, get_args(GlobalPoolMode)):
             raise ValueError(
-                f"global_pool must be one of {', '.join(get_args(GlobalPoolMode))}; got {mode!r}. Use 'invariant'."
+                f"global_pool must be one of {', '.join(get_args(GlobalPoolMode))}; got {shown(mode)}. Use 'invariant'."
             )
         # Not the group of `fibre`: export takes that child's place before it traces this module.
         self.group, self.mode = PlanarGroup.parse(group), mode
