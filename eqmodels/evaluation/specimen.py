@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
+from eqmodels.checks import check_count
+from eqmodels.errors import shown
 from eqmodels.layers.declared import fixed_fields
 
 __all__ = ["checked_images", "device_of", "images_for", "measuring_copy", "randomise", "smooth_images"]
@@ -54,9 +56,13 @@ def smooth_images(
     check_arguments(smooth_images, {"batch": batch, "channels": channels, "seed": seed})
     height, width = size if isinstance(size, tuple) and len(size) == 2 else (size, size)
     if any(isinstance(pixels, bool) or not isinstance(pixels, int) for pixels in (height, width)):
-        raise TypeError(f"size must be an integer or a pair (height, width) of integers; got {size!r}. Pass, say, 32.")
+        raise TypeError(
+            f"size must be an integer or a pair (height, width) of integers; got {shown(size)}. Pass, say, 32."
+        )
     if min(height, width, batch, channels) < 1:
         raise ValueError(f"batch, channels and sizes must be positive; got {batch}, {channels} and {(height, width)}.")
+    for name, value in (("batch", batch), ("channels", channels), ("size", height), ("size", width)):
+        check_count(name, value)
     generator = torch.Generator().manual_seed(seed)
     coarse = (-(-height // 4) + 1, -(-width // 4) + 1)
     noise = torch.randn(batch, channels, *coarse, generator=generator, dtype=torch.float64)

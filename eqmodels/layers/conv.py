@@ -85,9 +85,10 @@ class SteerableConv2d(SteerableFilters):
                 f"groups must be 1 (grouped steerable convolutions are not built yet); got {shown(groups)}. "
                 "Leave it out."
             )
-        for name, value, least in (("stride", stride, 1), ("dilation", dilation, 1), ("padding", padding, 0)):
-            if value is not None:
-                check_count(name, value, least)
+        for name, value, least in (("stride", stride, 1), ("dilation", dilation, 1)):
+            check_count(name, value, least)
+        if padding is not None:
+            check_count("padding", padding, 0)
         if not is_one_of(padding_mode, get_args(PaddingMode)):
             modes = ", ".join(get_args(PaddingMode))
             raise ValueError(f"padding_mode must be one of {modes}; got {shown(padding_mode)}. Use 'zeros'.")

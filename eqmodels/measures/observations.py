@@ -9,6 +9,7 @@ from torch import Tensor
 
 from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
+from eqmodels.checks import check_count
 from eqmodels.measures.labelled import check_labelled
 
 __all__ = ["Observations"]
@@ -44,6 +45,8 @@ class Observations:
 
     def __post_init__(self) -> None:
         check_arguments(Observations, vars(self))
+        for name in ("num_labels", "num_classes"):
+            check_count(name, getattr(self, name), 0, bits=24)  # a count of each is made
         check_labelled(self.features, self.labels, num_classes=self.num_labels)
         _check_integers("classes", self.classes, len(self.features), self.num_classes)
         _check_integers("images", self.images, len(self.features), None)
