@@ -41,6 +41,7 @@ def to_escnn(model: SteerableResNet) -> EscnnResNet:
         A new network of the same dtype, device and mode; equal to 1e-5 in float32.
 
     Raises:
+        TypeError: if an argument is of another type.
         ModuleNotFoundError: if escnn is not installed.
         ValueError: if the network has another basis or norm, which escnn has not.
         RuntimeError: if the installed escnn spans another space of kernels.
@@ -78,6 +79,7 @@ def from_escnn(model: EscnnResNet) -> SteerableResNet:
         A new network with the harmonic basis, of the same dtype, device and mode; equal to 1e-5 in float32.
 
     Raises:
+        TypeError: if an argument is of another type.
         RuntimeError: if the installed escnn spans another space of kernels.
     """
     check_arguments(from_escnn, locals())

@@ -78,6 +78,7 @@ def register_backbone(*architectures: str, groups: bool = True, backend: str = N
         backend: the word by which ``create_model(name, backend=...)`` chooses this class instead of another.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a name is none, could be read as a group, or another class has it.
 
     Example::
@@ -192,6 +193,9 @@ def list_models(pattern: str = "*") -> list[str]:
 
     Each architecture is listed with the groups C1, C4, D4, C8 and D8; those that other distributions announce too,
     without importing them.
+
+    Raises:
+        TypeError: if an argument is of another type.
 
     Example:
         >>> list_models("*c4*resnet18s")

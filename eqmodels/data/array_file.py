@@ -27,6 +27,9 @@ class ArrayFile:
     Args:
         name: what the data set is called.
         array: ``(N, C, H, W)``, uint8, in memory or mapped into it.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
 
     name: str

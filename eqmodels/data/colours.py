@@ -56,6 +56,7 @@ def coloured(source: Source, *, seed: int = 0) -> Coloured:
         seed: of the colours.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the images have colours already.
     """
     check_arguments(coloured, locals())

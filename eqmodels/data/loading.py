@@ -16,7 +16,11 @@ __all__ = ["list_data", "load_data"]
 
 
 def list_data(pattern: str = "*") -> list[str]:
-    """The names that `load_data` knows and that match a shell pattern, sorted."""
+    """The names that `load_data` knows and that match a shell pattern, sorted.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
     check_arguments(list_data, locals())
     return SOURCES.names(pattern)
 

@@ -153,6 +153,7 @@ def in_memory(source: Source) -> LabelledImages:
         source: of images of 8 bits.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if pixels are no multiples of 1/255, which uint8 would round.
     """
     check_arguments(in_memory, locals())

@@ -20,6 +20,9 @@ def statistics(source: Source) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
     Images are read once, in parts. Sums of images of 8 bits are exact, whatever the parts and the number of pixels;
     those of others are of 64 bits.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
     check_arguments(statistics, locals())
     channels = [_Sums() for _ in range(source.channels)]

@@ -30,6 +30,7 @@ def register_source(name: str) -> Callable[[Reader], Reader]:
         name: a lower-case word, as the command line and configs have it.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the name is none, or something else has it.
 
     `examples/own_source.py` is one.

@@ -61,7 +61,11 @@ class Source(Protocol):
 
 
 def is_labelled(source: Source) -> bool:
-    """Whether the images have classes; either all of a source have one, or none."""
+    """Whether the images have classes; either all of a source have one, or none.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
     check_arguments(is_labelled, locals())
     return bool(source.classes)
 
@@ -99,7 +103,11 @@ def numbers_of(indices: Tensor | slice, count: int) -> Int[Tensor, " B"]:
 
 
 def in_parts(source: Source) -> Iterator[tuple[slice, Float[Tensor, "B C H W"]]]:
-    """All images in their order, as many at once as take 4 MB, with the slice of their numbers."""
+    """All images in their order, as many at once as take 4 MB, with the slice of their numbers.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
     check_arguments(in_parts, locals())
     height, width = source.size
     count = max(1, PART // (source.channels * height * width))

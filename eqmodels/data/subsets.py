@@ -78,6 +78,7 @@ def balanced_subset(source: Source, count: int, *, seed: int = 0) -> Subset:
         seed: of the choice.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if `count` is below 1, or a class has too few images.
     """
     check_arguments(balanced_subset, locals())
@@ -93,6 +94,7 @@ def at_most(source: Source, count: int | None, *, seed: int = 0) -> Source:
         seed: of the choice.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if `count` is below 1, or a class has too few images.
     """
     check_arguments(at_most, locals())

@@ -92,7 +92,11 @@ for _name in SETS:
 
 
 def search_folders(root: str | Path | None = None) -> list[Path]:
-    """Where data is looked for: the argument, ``$EQMODELS_DATA``, ``$TORCH_HOME/datasets``, Debian's folder."""
+    """Where data is looked for: the argument, ``$EQMODELS_DATA``, ``$TORCH_HOME/datasets``, Debian's folder.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
     check_arguments(search_folders, locals())
     named = [root, os.environ.get("EQMODELS_DATA")]
     return [

@@ -19,6 +19,9 @@ class View:
 
     Args:
         source: the other one.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
 
     source: Source

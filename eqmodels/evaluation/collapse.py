@@ -65,6 +65,7 @@ def effective_rank(features: Float[Tensor, "N F"]) -> float:
         features: one row an image; any scale, computed in float64.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if `features` is not a matrix, or empty.
     """
     check_arguments(effective_rank, locals())

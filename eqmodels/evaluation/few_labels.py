@@ -65,6 +65,7 @@ def label_efficiency(
         seed: of the first subset.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a fraction or the number of subsets is out of range, or as `fit_linear_probe`.
     """
     check_arguments(label_efficiency, locals())

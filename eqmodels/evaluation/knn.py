@@ -41,6 +41,7 @@ def knn_accuracy(
         temperature: small for the nearest ones alone, large for equal votes.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the features are not finite matrices of equal width, the labels are not one a row or those of the
             test are no classes of the training, `k` is not in 1..N, or `temperature` is not positive and finite.
     """

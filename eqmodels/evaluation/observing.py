@@ -43,6 +43,7 @@ def observe(
         seed: of labels and of what else is random in the task.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the task is several at once or has one label only, the images do not suit it, or the classifier
             has no class head.
     """

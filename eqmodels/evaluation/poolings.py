@@ -52,6 +52,7 @@ def pool_features(encoder: Encodable | Subject, features: Float[Tensor, "N C"], 
         pooling: one of `poolings_of`.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the pooling is unknown, or the encoder does not have it.
     """
     check_arguments(pool_features, {"features": features, "pooling": pooling})

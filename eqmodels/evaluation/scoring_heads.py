@@ -75,6 +75,9 @@ def task_scores(pretrained: Pretrained, test: Source, seed: int = 0) -> tuple[Ta
         pretrained: the network, its heads and their task.
         test: held-out images, with the channels that the network takes.
         seed: of labels and augmentation.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
     check_arguments(task_scores, locals())
     return head_scores(pretrained, test, seed)[0]
@@ -91,6 +94,9 @@ def head_scores(
         pretrained: the network, its heads and their task.
         test: held-out images, with the channels that the network takes.
         seed: of labels and augmentation.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
     check_arguments(head_scores, locals())
     if not list(pretrained.heads) and pretrained.class_information is None:

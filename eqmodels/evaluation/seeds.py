@@ -143,6 +143,7 @@ def over_seeds(evaluations: Sequence[EncoderEvaluation]) -> SeedSummary:
         evaluations: one a seed, of the same model, measured alike.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if there is none, they are of different models, images, features or tasks, or not trainings of one
             config with different seeds (see `check_seeds`).
     """

@@ -27,6 +27,9 @@ def randomise(model: nn.Module, generator: torch.Generator) -> None:
     Args:
         model: the network to change.
         generator: a generator on the CPU; the values do not depend on the device.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
     check_arguments(randomise, locals())
     tensors = [*model.named_parameters(), *((n, b) for n, b in model.named_buffers() if n.endswith(("_mean", "_var")))]

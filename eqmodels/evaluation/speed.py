@@ -25,6 +25,9 @@ def images_per_second(
         networks: by name; put into eval mode.
         images: one batch.
         rounds: of one batch each; the median counts, after one round to warm up.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
     check_arguments(images_per_second, locals())
     seconds: dict[str, list[float]] = {name: [] for name in networks}

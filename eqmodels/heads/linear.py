@@ -25,6 +25,7 @@ class LinearHead(nn.Linear):
         out_field: None: the logits are a learned function of the features, and of the pose if these are.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if there are no features, or no labels.
     """
 

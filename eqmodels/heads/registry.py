@@ -31,6 +31,7 @@ def register_head(*names: str) -> Callable[[_H], _H]:
         *names: lower-case words.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a name is none, or something else has it.
 
     Example:
@@ -44,6 +45,9 @@ def register_head(*names: str) -> Callable[[_H], _H]:
 
 def list_heads(pattern: str = "*") -> list[str]:
     """The names of the heads that match a shell pattern, sorted.
+
+    Raises:
+        TypeError: if an argument is of another type.
 
     Example:
         >>> list_heads("*l*")

@@ -28,6 +28,7 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
         commit: of the repository, 40 hexadecimal digits; None if it is not published yet.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if a file is missing or is not what it should be.
     """
     check_arguments(entry_of, locals())

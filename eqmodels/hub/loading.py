@@ -199,6 +199,9 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> Back
 def list_models(pattern: str = "*", *, pretrained: bool = False) -> list[str]:
     """The names of the registered architectures, or of the zoo's networks, that match a shell pattern, sorted.
 
+    Raises:
+        TypeError: if an argument is of another type.
+
     Example:
         >>> list_models("c4*resnet18s")
         ['c4_resnet18s']

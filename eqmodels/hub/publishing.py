@@ -96,6 +96,7 @@ def publish(
         token: None for the one that the Hub's client knows.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if the folder is not fit to be published, or the Hub refuses.
         ValueError: if there is no such folder, the repository's name breaks the Hub's rules, the token cannot be one,
             or nothing was measured over the angles.

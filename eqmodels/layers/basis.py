@@ -23,7 +23,11 @@ LARGEST_KERNEL = 63
 
 
 def default_basis(group: PlanarGroup) -> BasisName:
-    """``"pixel"`` where every element is exact on the pixel grid (C1, C2, C4, D1, D2, D4), else ``"harmonic"``."""
+    """``"pixel"`` where every element is exact on the pixel grid (C1, C2, C4, D1, D2, D4), else ``"harmonic"``.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
     check_arguments(default_basis, locals())
     return "pixel" if len(group.exact_elements) == group.order else "harmonic"
 

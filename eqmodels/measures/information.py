@@ -158,6 +158,7 @@ def measure_synergy(
         report: called with a word on what is being measured.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a class has fewer images than there are folds, or a number is out of range.
     """
     check_arguments(measure_synergy, locals())

@@ -134,6 +134,7 @@ def proportion_interval(correct: int, total: int) -> Estimate:
     Source: Wilson 1927, *Probable inference, the law of succession, and statistical inference*.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if not ``0 <= correct <= total`` with a positive total.
     """
     check_arguments(proportion_interval, locals())

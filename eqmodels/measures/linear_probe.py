@@ -127,6 +127,7 @@ def fit_linear_probe(
         seed: of what is held out.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the features are not a finite matrix, the labels are not one a row, there are fewer than two
             classes or a class has no image, or an option is out of its range.
     """

@@ -30,6 +30,7 @@ class Observations:
             there is none.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the features are not a finite matrix or do not vary, there is not one integer in range a row of
             each of the others, there is one class only, rows of an image differ in the class, or a class has fewer than
             two images.

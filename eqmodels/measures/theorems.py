@@ -226,6 +226,7 @@ def check_statements(networks: int = 500, seed: int = 0) -> tuple[Finding, ...]:
         seed: of the networks.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if there is no network.
     """
     check_arguments(check_statements, locals())

@@ -19,6 +19,7 @@ def additive(transformations: int, classes: int, *, strength: int = 1) -> Bayesi
     Source: the example of Wang et al. 2024, arXiv 2411.06508.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if there is no transformation or class, or the strength is negative.
     """
     check_arguments(additive, locals())
@@ -39,6 +40,7 @@ def pose_cue(accuracy: float, *, poses: int = 4, classes: int = 10, upright: flo
     most.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a probability is not in [0, 1], or there are fewer than two poses or classes.
     """
     check_arguments(pose_cue, locals())
@@ -58,6 +60,7 @@ def style_leak(leak: float, *, poses: int = 4, classes: int = 10, upright: float
     is of no use; with ``leak=0``, as after an augmentation that makes the style random, it tells nothing.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: as `pose_cue`.
     """
     check_arguments(style_leak, locals())
@@ -75,6 +78,7 @@ def two_poses(*, poses: int = 4, classes: int = 10, upright: float = 0.9) -> Bay
     `upright`, else one of the others; ``P2`` the same of ``A2`` and of ``C // poses mod poses``.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: as `pose_cue`.
     """
     check_arguments(two_poses, locals())

@@ -50,6 +50,9 @@ def is_strict(task: Task, heads: Sequence[nn.Module], *, class_head: bool = Fals
         heads: one a component of the task, on an equivariant backbone; an equivariant one declares as its `out_field`
             the task's `label_field`.
         class_head: whether a class head learns from the same images.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
     check_arguments(is_strict, locals())
     exact = task.group is not None and all(task.group.is_exact(g) for g in task.elements)

@@ -28,6 +28,9 @@ def zoo_folders(package: Path) -> tuple[Path, ...]:
     Args:
         package: the folder ``eqmodels``. What lies beside it is a checkout only if this is eqmodels' own project;
             ``site-packages/zoo`` is another package's.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
     check_arguments(zoo_folders, locals())
     project, embedded = package.parent / "pyproject.toml", package / "remote" / "zoo"
@@ -77,6 +80,9 @@ class Located:
 
 def list_pretrained(pattern: str = "*") -> list[str]:
     """The names of the pretrained networks that match a shell pattern, sorted: of the index, and in the zoo's folders.
+
+    Raises:
+        TypeError: if an argument is of another type.
 
     Example:
         >>> "c4_resnet18s_w16.rot_fmnist_simclr" in list_pretrained("c4*")

@@ -74,6 +74,9 @@ def calibrate(count: int = 10_000, *, folds: int = 5, seed: int = 0) -> tuple[Ca
         count: number of samples of each.
         folds: of the cross-fitting.
         seed: of samples and folds.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
     check_arguments(calibrate, locals())
     models = {

@@ -56,6 +56,7 @@ def encoder_synergy(
         report: called with a word on what is being measured.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the network has several tasks, or the images do not suit it or are too few.
     """
     check_arguments(encoder_synergy, locals())

@@ -38,7 +38,11 @@ class GridPoint:
 
 
 def grid_points(study: SynergyStudy) -> tuple[GridPoint, ...]:
-    """The cells of the grid that are done, with their controls."""
+    """The cells of the grid that are done, with their controls.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
     check_arguments(grid_points, locals())
     results = {cell.name: result for cell, result in study.cells.items()}
     points = []
@@ -84,6 +88,7 @@ def correlations(points: tuple[GridPoint, ...]) -> dict[str, Estimate]:
     The interval is over tasks, as those are what is chosen between: all cells of a task are drawn together.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if there are fewer than three cells.
     """
     check_arguments(correlations, locals())

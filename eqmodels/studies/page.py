@@ -26,6 +26,7 @@ def write_study_report(study: SynergyStudy, folder: str | Path) -> Path:
         folder: that gets the files.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if a file cannot be written.
         ModuleNotFoundError: if matplotlib is not installed.
     """

@@ -71,6 +71,7 @@ def rank_tasks(
         The ranks, and the reasons why tasks cannot be asked, by name.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a class has too few images, or no task can be asked.
     """
     check_arguments(rank_tasks, locals())

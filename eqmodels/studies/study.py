@@ -46,6 +46,7 @@ def load_study_data(plan: SynergyPlan, root: str | Path | None = None) -> StudyD
     """The images of a plan; information is measured on a balanced subset of the held-out ones.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the data set is unknown or too small.
         FileNotFoundError: if its files are nowhere.
     """
@@ -71,6 +72,7 @@ def run_study(
         quiet: whether to leave the progress bar out.
 
     Raises:
+        TypeError: if an argument is of another type.
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
         StorageError: if the folder holds another study, or a file cannot be read or written.
         TrainingError: if a training fails.
@@ -105,6 +107,7 @@ def read_study(folder: str | Path) -> SynergyStudy:
     """What the folder of a study holds so far.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if there is no study, or a file cannot be read.
     """
     check_arguments(read_study, locals())

@@ -36,7 +36,11 @@ def markdown_table(header: Row, rows: Iterable[Row]) -> str:
 
 
 def study_tables(study: SynergyStudy) -> tuple[StudyTable, ...]:
-    """All tables of a study; those without any cell yet are left out."""
+    """All tables of a study; those without any cell yet are left out.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
     check_arguments(study_tables, locals())
     points = grid_points(study)
     tables = (

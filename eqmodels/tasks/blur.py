@@ -26,6 +26,7 @@ class BlurLevel:
         sigma: the lowest and the highest standard deviation, in pixels; unused for a kernel of 1.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the kernel is even or not positive, or the bounds are not ``0 < lowest <= highest``.
     """
 
@@ -66,6 +67,7 @@ class Blur(Task):
         levels: a `BlurLevel` a label.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if there are no levels; of images, if they are too small to be reflected.
     """
 

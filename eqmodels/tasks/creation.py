@@ -33,6 +33,7 @@ def create_task(name: str, *, preset: Preset = "fixed", to_rgb: bool = False) ->
         to_rgb: repeat a grey channel three times, in tasks about colour; of no effect in the others.
 
     Raises:
+        TypeError: if an argument is of another type.
         UnknownNameError: if the name is one that no task has.
         ValueError: if it could be none's, the preset is unknown, N is not in 2 .. 36, or tasks do not go together.
 

@@ -25,6 +25,7 @@ class GroupTask(Task):
         circular: whether everything outside the inscribed circle is zeroed, for all labels alike.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the elements are no subgroup, or the images are not square and would be turned by a quarter.
     """
 

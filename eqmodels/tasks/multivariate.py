@@ -37,6 +37,7 @@ class MultivariateTask(Task):
         num_labels: the product of `sizes`: the number of joint labels, see `joint`.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if there is no task, one comes twice, or the labels are ambiguous.
 
     Source: "multivariate equivariance" of Wang et al. 2024, arXiv 2411.06508.
@@ -127,6 +128,9 @@ def indistinct_labels(
     Args:
         tasks: in the order in which they move the image; those that are no group action are left out.
         flipped: whether every other image is flipped left to right before all tasks, which no label says.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
     check_arguments(indistinct_labels, locals())
     moving = [(task, task.group) for task in tasks if task.group is not None]

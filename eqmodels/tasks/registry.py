@@ -35,6 +35,7 @@ def register_task(*names: str) -> Callable[[_T], _T]:
         *names: lower-case words.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a name is none, or something else has it.
 
     Example:

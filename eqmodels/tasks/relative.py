@@ -48,6 +48,7 @@ def relative_target(first: ViewParameters, second: ViewParameters) -> RelativeTa
     or not the views are flipped.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the views are not of the same raw images, as far as their number and sizes tell.
 
     Source: Lee et al. 2021, arXiv 2111.09613, which takes differences of crop boxes and of colour parameters; the

@@ -24,6 +24,7 @@ def training_images(config: PretrainConfig, root: str | Path | None = None) -> S
         root: the folder of the data, see `load_data`.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the data set is unknown, or has fewer images than `limit`.
         FileNotFoundError: if its files are nowhere.
     """
@@ -44,6 +45,7 @@ def prepared_images(config: PretrainConfig, data: Source, split: Split = "train"
         split: where they are from: images of the two splits have different colours.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if images that have colours are to be coloured.
     """
     check_arguments(prepared_images, locals())

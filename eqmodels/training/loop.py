@@ -60,6 +60,7 @@ def pretrain(
         quiet: whether to leave the progress bar out.
 
     Raises:
+        TypeError: if an argument is of another type.
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
         StorageError: if another process trains in the folder, or a file cannot be written; the last good checkpoint is
             intact.

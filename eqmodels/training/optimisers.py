@@ -32,6 +32,7 @@ def register_optimiser(*names: str) -> Callable[[_F], _F]:
         *names: lower-case words.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a name is none, or something else has it.
     """
     check_arguments(register_optimiser, locals())

@@ -178,6 +178,7 @@ def save_run(folder: str | Path, run: Run) -> str:
     config is that of the encoder (see `describe_network`) with ``pretraining``, ``log`` and ``provenance`` of the run.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if a weight is no finite number, or a file cannot be written.
     """
     check_arguments(save_run, locals())
@@ -190,6 +191,7 @@ def load_run(folder: str | Path) -> Run:
     """The network of a finished run, in eval mode on the CPU; checked before anything large is built.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if the folder is not that of a finished run, or a file of it is not what it should be; or if a
             name in it is not registered here.
     """
@@ -301,6 +303,7 @@ def load_unfinished(file: str | Path) -> Run:
     """The network of a checkpoint, of a run that is not done or was stopped, in eval mode on the CPU.
 
     Raises:
+        TypeError: if an argument is of another type.
         TrainingError: if the file is no checkpoint, is damaged, does not say how images are normalised, or holds other
             tensors than the network that it describes; nothing large is built then. If it names what is not registered
             here, as nothing is imported because of a file.
@@ -345,7 +348,11 @@ def _check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) 
 
 
 def provenance(data: Source, seconds: float, processes: int, precision: str) -> dict[str, Any]:
-    """Where weights come from: data, versions, machine, duration, and what it was computed in."""
+    """Where weights come from: data, versions, machine, duration, and what it was computed in.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
     check_arguments(provenance, locals())
     return {
         "data": {"name": data.name, "images": len(data), "channels": data.channels, "classes": list(data.classes)},

@@ -14,7 +14,11 @@ __all__ = ["snapshot", "untrained"]
 
 
 def snapshot(training: Pretraining) -> Run:
-    """The network in eval mode, with its objective and log; it is the pretraining's own, not a copy."""
+    """The network in eval mode, with its objective and log; it is the pretraining's own, not a copy.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
     check_arguments(snapshot, locals())
     seconds = sum((row["seconds"] for row in training.progress.log), 0.0)
     sources = provenance(training.data, seconds, training.world.size, training.progress.precision)
@@ -30,6 +34,7 @@ def untrained(config: PretrainConfig, images: Source) -> Run:
         images: of that training: they give the preprocessing.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: as `Pretraining`.
     """
     check_arguments(untrained, locals())

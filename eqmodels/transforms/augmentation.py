@@ -100,7 +100,11 @@ class NoAugmentation(Augmentation):
 
 
 class Compose(Augmentation):
-    """Augmentations one after the other, each with its own columns of the numbers."""
+    """Augmentations one after the other, each with its own columns of the numbers.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
 
     def __init__(self, *parts: Augmentation) -> None:
         check_arguments(Compose, locals())

@@ -19,6 +19,7 @@ class RandomGrayscale(Augmentation):
     """Takes the colour out of each image with a probability; grey images stay as they are.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if it is no probability, or, in `apply`, if the images have neither one channel nor three.
     """
 
@@ -51,6 +52,7 @@ class ColourJitter(Augmentation):
         probability: of changing an image at all.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a strength is negative or the hue's above 0.5, the last is no probability, or, in `apply`, if the
             images have neither one channel nor three.
     """

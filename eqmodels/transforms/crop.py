@@ -20,6 +20,7 @@ class RandomHorizontalFlip(Augmentation):
     """Flips each image left to right with a probability.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if it is no probability.
     """
 
@@ -46,6 +47,7 @@ class RandomCrop(Augmentation):
         padding: pixels on every side.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if it is negative.
     """
 
@@ -87,6 +89,7 @@ class RandomResizedCrop(Augmentation):
         ratio: least and largest width / height, drawn uniformly in the logarithm.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if an area is not in 0 .. 1, a ratio not positive, or a pair not in order.
 
     Source: Szegedy et al. 2015, arXiv 1409.4842.

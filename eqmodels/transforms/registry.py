@@ -26,6 +26,7 @@ def register_augmentation(*names: str) -> Callable[[_A], _A]:
         *names: lower-case words.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a name is none, or something else has it.
     """
     check_arguments(register_augmentation, locals())

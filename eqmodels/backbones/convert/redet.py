@@ -74,6 +74,7 @@ def from_redet(state: Mapping[str, Tensor], *, tolerance: float = TOLERANCE) -> 
         ``global_pool="regular"``, else features. And the report.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the state is not a mapping of finite tensors, its blocks are those of no ResNet-18 to -101, a
             tensor is missing, unknown or of another shape than the rest asks for, a filter is neither stored nor can
             be computed, or one lies outside the kernels of the group by more than `tolerance`.

@@ -41,6 +41,7 @@ def from_torchvision(state: Mapping[str, Tensor]) -> StandardResNet:
         A new network in train mode, with the dtype and on the device of ``conv1.weight``.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the state is not a mapping of finite tensors, its blocks are those of no ResNet-18 to -101,
             a tensor is missing or unknown, or one has another shape than the rest asks for.
 
