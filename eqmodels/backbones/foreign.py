@@ -12,6 +12,7 @@ from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones.encoder import Encoder
 from eqmodels.checks import check_count, check_images
+from eqmodels.errors import shown
 from eqmodels.fields import Field
 from eqmodels.transforms import Preprocessing
 
@@ -103,7 +104,7 @@ def as_encoder(
     """
     check_arguments(as_encoder, {"out_field": out_field})
     if not callable(network):
-        raise TypeError(f"network must be a module or a function of images; got {network!r}. Pass one.")
+        raise TypeError(f"network must be a module or a function of images; got {shown(network)}. Pass one.")
     known = getattr(network, "pretrained_cfg", None)
     known = known if isinstance(known, dict) else {}
     shape = known.get("input_size")

@@ -136,13 +136,15 @@ def resolve(name: str, *, plugins: bool = True) -> tuple[ModelName, Architecture
         ValueError: if it is unknown; gives the nearest ones.
     """
     if not isinstance(name, str):
-        raise TypeError(f"name must be a string such as 'c4_resnet18s'; got {name!r}. list_models() gives all names.")
+        raise TypeError(
+            f"name must be a string such as 'c4_resnet18s'; got {shown(name)}. list_models() gives all names."
+        )
     parsed = parse_name(name, BACKBONES.names())
     if parsed is None:
         nearest = difflib.get_close_matches(name[:200], list_models(), n=3, cutoff=0.0)
-        shown = repr(name if len(name) <= 80 else f"{name[:77]}...")
+        named = repr(name if len(name) <= 80 else f"{name[:77]}...")
         raise UnknownNameError(
-            f"no model is named {shown}; the nearest names are {', '.join(nearest)}. A name is "
+            f"no model is named {named}; the nearest names are {', '.join(nearest)}. A name is "
             "<group>_<architecture>[_<parts>][_w<width>]; list_models() gives all."
         )
     return parsed, BACKBONES.find(parsed.architecture, plugins=plugins)

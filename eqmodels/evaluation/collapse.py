@@ -69,7 +69,7 @@ def effective_rank(features: Float[Tensor, "N F"]) -> float:
         ValueError: if `features` is not a matrix, or empty.
     """
     check_arguments(effective_rank, locals())
-    if features.dim() != 2 or 0 in features.shape:
+    if features.dim() != 2 or 0 in features.shape or features.is_complex():
         raise ValueError(
             f"features must be a matrix (images, features) and not empty; got shape {tuple(features.shape)}. "
             "Pool feature maps to vectors first."

@@ -54,15 +54,25 @@ def scalar_basis(name: BasisName, group: PlanarGroup, kernel_size: int) -> Float
     check_arguments(scalar_basis, {"group": group})
     if check_count("kernel_size", kernel_size) > LARGEST_KERNEL:
         raise ValueError(f"kernel_size must be at most {LARGEST_KERNEL}; got {kernel_size}. Use 3, 5 or 7.")
-    if not is_one_of(name, get_args(BasisName)):
-        raise ValueError(
-            f"basis must be one of {', '.join(get_args(BasisName))}; got {shown(name)}. None picks the group's default."
-        )
+    check_basis(name)
     if kernel_size == 1:
         return torch.ones(group.order, 1, 1, 1, dtype=torch.float64)
     if name == "pixel":
         return _pixel_basis(group, kernel_size)
     return _harmonic_basis(group, kernel_size)
+
+
+def check_basis(name: BasisName) -> BasisName:
+    """The name itself, if it is one of a basis.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if not is_one_of(name, get_args(BasisName)):
+        raise ValueError(
+            f"basis must be one of {', '.join(get_args(BasisName))}; got {shown(name)}. None picks the group's default."
+        )
+    return name
 
 
 def pixel_sources(group: PlanarGroup, kernel_size: int) -> Int[Tensor, "order {kernel_size**2}"]:

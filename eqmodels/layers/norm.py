@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from eqmodels._shapes import Float
 from eqmodels.checks import check_batch, check_channels, check_count, check_fibre
+from eqmodels.errors import shown
 from eqmodels.fields import Field, Regular
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.batch_norm import field_batch_norm
@@ -163,8 +164,8 @@ class FieldDropout2d(nn.Module):
 
     def __init__(self, group: PlanarGroup | str, p: float = 0.5) -> None:
         super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"p must be a probability between 0 and 1; got {p}. Use 0 for no dropout.")
+        if not isinstance(p, int | float) or not 0 <= p <= 1:
+            raise ValueError(f"p must be a probability between 0 and 1; got {shown(p)}. Use 0 for no dropout.")
         self.group = PlanarGroup.parse(group)
         # A module, so that a trace follows its mode.
         self.drop = nn.Dropout3d(p)

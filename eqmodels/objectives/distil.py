@@ -29,6 +29,7 @@ from eqmodels._shapes import Float, Int
 from eqmodels.backbones import Backbone
 from eqmodels.checks import check_count, check_tensor
 from eqmodels.data import Source
+from eqmodels.errors import shown
 from eqmodels.fields import Regular
 from eqmodels.heads import create_head
 from eqmodels.objectives.frozen import Frozen
@@ -73,8 +74,8 @@ def distillation_divergence(
             f"student and teacher must be logits of one shape (batch, labels); got {tuple(student.shape)} and "
             f"{tuple(teacher.shape)}. Pass both of the same batch."
         )
-    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not temperature > 0:
-        raise ValueError(f"temperature must be a positive number; got {temperature!r}. Pass, say, 8.0.")
+    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0 < temperature < 1e6:
+        raise ValueError(f"temperature must be a positive number below 10^6; got {shown(temperature)}. Pass, say, 8.0.")
     own, target = ((logits / temperature).log_softmax(1) for logits in (student, teacher))
     return temperature**2 * F.kl_div(own, target, reduction="batchmean", log_target=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from eqmodels._shapes import Float
 from eqmodels.checks import check_tensor
+from eqmodels.errors import shown
 
 __all__ = ["scale_gradient"]
 
@@ -32,10 +32,10 @@ def scale_gradient(features: Float[Tensor, "*shape"], factor: float) -> Float[Te
         ValueError: if the factor is no finite number.
     """
     check_tensor("features", features)
-    if isinstance(factor, bool) or not isinstance(factor, int | float) or not math.isfinite(factor):
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not abs(factor) < 1e30:
         raise ValueError(
-            f"factor must be a finite number, which the gradient is multiplied by; got {factor!r}. Pass 1 to leave the "
-            "gradient alone, or -1 to reverse it."
+            f"factor must be a finite number, which the gradient is multiplied by; got {shown(factor)}. Pass 1 to leave "
+            "the gradient alone, or -1 to reverse it."
         )
     scaled: Tensor = _ScaledGradient.apply(features, factor)
     return scaled

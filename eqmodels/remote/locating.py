@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eqmodels.arguments import check_arguments
+from eqmodels.errors import shown
 from eqmodels.remote.download import PICKLES, Fetch
 from eqmodels.remote.index import ZooEntry, read_index
 from eqmodels.storage import CHECKPOINT, CONFIG, WEIGHTS, StorageError, printable, reason_of, sha256_of
@@ -129,7 +130,7 @@ def locate(
         TypeError: if the source is no name or path.
     """
     if not isinstance(source, str | os.PathLike):
-        raise TypeError(f"source must be {KINDS}; got {printable(repr(source))}. Name one.")
+        raise TypeError(f"source must be {KINDS}; got {printable(shown(source))}. Name one.")
     name = str(source)
     if not name:
         raise ValueError(f"source must be {KINDS}; got ''. Name one.")
