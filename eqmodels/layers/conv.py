@@ -82,8 +82,7 @@ class SteerableConv2d(SteerableFilters):
         super().__init__(group, in_fields, out_fields, kernel_size, basis=basis, lifting=lifting, bias=bias)
         if not is_one_of(groups, (1,)):
             raise ValueError(
-                f"groups must be 1 (grouped steerable convolutions are not built yet); got {shown(groups)}. "
-                "Leave it out."
+                f"groups must be 1 (grouped steerable convolutions are not built yet); got {shown(groups)}."
             )
         for name, value, least in (("stride", stride, 1), ("dilation", dilation, 1)):
             check_count(name, value, least)
@@ -107,11 +106,11 @@ class SteerableConv2d(SteerableFilters):
     def forward(self, maps: Float[Tensor, "B in_channels H W"]) -> Float[Tensor, "B out_channels H2 W2"]:
         """``out_g(x)`` of the class: one convolution with the expanded filters, at every output pixel."""
         maps = check_channels(maps, self.in_channels, 4, self.weight)
-        maps = check_kernel(maps, self.kernel_size, self.padding, self.dilation, self.padding_mode)
         if self.stride > 1 and self._mirrored:
             maps = check_strided_size(
                 maps, str(self.group), self._mirrored, self.kernel_size, self.stride, self.padding, self.dilation
             )
+        maps = check_kernel(maps, self.kernel_size, self.padding, self.dilation, self.padding_mode)
         padding = self.padding
         if padding and self.padding_mode != "zeros":
             maps = F.pad(maps, [padding] * 4, mode=self.padding_mode)
