@@ -34,8 +34,8 @@ def scale_gradient(features: Float[Tensor, "*shape"], factor: float) -> Float[Te
     check_tensor("features", features)
     if isinstance(factor, bool) or not isinstance(factor, int | float) or not abs(factor) < 1e30:
         raise ValueError(
-            f"factor must be a finite number, which the gradient is multiplied by; got {shown(factor)}. Pass 1 to leave "
-            "the gradient alone, or -1 to reverse it."
+            f"factor must be a finite number, which the gradient is multiplied by; got {shown(factor)}. Pass 1 to "
+            "leave the gradient alone, or -1 to reverse it."
         )
     scaled: Tensor = _ScaledGradient.apply(features, factor)
     return scaled
