@@ -6,40 +6,82 @@ The checks are leaves of an FX trace (`torch.fx.wrap` in the modules that call t
 from __future__ import annotations
 
 import torch
+import torch.fx
 from torch import Tensor
 
+from eqmodels.errors import shown
+
 __all__ = [
+    "check_batch",
     "check_channels",
     "check_count",
     "check_fibre",
     "check_images",
+    "check_kernel",
+    "check_labels",
     "check_logits",
+    "check_maps",
     "check_placed",
     "check_strided_size",
+    "check_tensor",
+    "is_open",
+    "tensor_fault",
 ]
 
 
-def check_count(name: str, value: int, least: int = 1) -> int:
-    """The value itself, if it is an integer of at least `least`.
+def check_count(name: str, value: int, least: int = 1, *, bits: int = 31) -> int:
+    """The value itself, if it is an integer of at least `least` that a size can be, or anything of so many `bits`.
 
     Raises:
         TypeError: if it is not an integer.
-        ValueError: if it is smaller.
+        ValueError: if it is smaller, or of more bits.
     """
+    way_out = f"Pass a whole number of at least {least}."
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an integer; got {value!r}. Pass a whole number of at least {least}.")
+        raise TypeError(f"{name} must be an integer; got {shown(value)}. {way_out}")
     if value < least:
-        raise ValueError(f"{name} must be at least {least}; got {value}. Pass a whole number of at least {least}.")
+        raise ValueError(f"{name} must be at least {least}; got {shown(value)}. {way_out}")
+    if value >= 2**bits:
+        raise ValueError(f"{name} must be below 2^{bits}; got {shown(value)}. Pass a smaller whole number.")
+    return value
+
+
+def tensor_fault(value: object) -> str | None:
+    """What keeps a value from being a dense tensor, and the way out, as the end of a sentence; None if it is one."""
+    if isinstance(value, torch.fx.Proxy):  # what stands for a tensor while a network is traced
+        return None
+    if isinstance(value, Tensor):
+        if value.layout == torch.strided:
+            return None
+        return f"got one of the layout {value.layout}. Convert it with .to_dense()."
+    if hasattr(value, "__array__"):
+        return f"got {shown(value)}. Convert it with torch.from_numpy(...)."
+    if isinstance(value, list | tuple):
+        return (
+            f"got a {type(value).__name__}. Convert it with torch.tensor(...), or torch.stack(...) if it is of tensors."
+        )
+    return f"got {shown(value)}. Pass a torch.Tensor."
+
+
+def check_tensor(name: str, value: Tensor) -> Tensor:
+    """The value itself, if it is a dense tensor.
+
+    Raises:
+        TypeError: if it is something else, or sparse.
+    """
+    if (fault := tensor_fault(value)) is not None:
+        raise TypeError(f"{name} must be a dense tensor; {fault}")
     return value
 
 
 def check_images(images: Tensor, in_chans: int) -> Tensor:
-    """The images themselves, if they are a floating point ``(B, in_chans, H, W)``.
+    """The images themselves, if they are a floating point ``(B, in_chans, H, W)`` of at least one pixel.
 
     Raises:
-        TypeError: if they are not floating point.
-        ValueError: if the rank or the number of channels is another.
+        TypeError: if they are no dense tensor, or not floating point.
+        ValueError: if the rank or the number of channels is another, or they have no pixels.
     """
+    check_tensor("images", images)
     if images.dim() != 4 or images.shape[1] != in_chans:
         raise ValueError(
             f"images must have the shape (batch, {in_chans}, height, width); got {tuple(images.shape)}. "
@@ -49,16 +91,23 @@ def check_images(images: Tensor, in_chans: int) -> Tensor:
         raise TypeError(
             f"images must be floating point; got {images.dtype}. Convert with images.float() / 255 and normalise."
         )
+    _check_pixels("images", images)
     return images
 
 
 def check_channels(maps: Tensor, channels: int, rank: int) -> Tensor:
     """The feature maps (rank 4) or vectors (rank 2) themselves, if they are floating point with that many channels.
 
+    Args:
+        maps: or vectors.
+        channels: that they must have.
+        rank: 4 or 2.
+
     Raises:
-        TypeError: if they are not floating point.
-        ValueError: if the rank or the number of channels is another.
+        TypeError: if they are no dense tensor, or not floating point.
+        ValueError: if the rank, or the number of channels is another, or maps have no pixels.
     """
+    check_tensor("features", maps)
     if maps.dim() != rank or maps.shape[1] != channels:
         expected = f"(batch, {channels}, height, width)" if rank == 4 else f"(batch, {channels})"
         raise ValueError(
@@ -67,7 +116,121 @@ def check_channels(maps: Tensor, channels: int, rank: int) -> Tensor:
         )
     if not maps.is_floating_point():
         raise TypeError(f"features must be floating point; got {maps.dtype}. Convert them with .float().")
+    if rank == 4:
+        _check_pixels("features", maps)
     return maps
+
+
+def check_labels(logits: Tensor, labels: Tensor) -> None:
+    """Refuses what are no logits of labels, with one integer label a row; which labels there are is not looked at.
+
+    Raises:
+        TypeError: if the labels are no dense tensor, or of another type, or the logits not floating point.
+        ValueError: if the shapes do not go together.
+    """
+    check_tensor("labels", labels)
+    if not logits.is_floating_point():
+        raise TypeError(f"logits must be floating point; got {logits.dtype}. Convert them with .float().")
+    if labels.dtype != torch.int64:
+        raise TypeError(f"labels must be int64; got {labels.dtype}. Convert them with .long().")
+    if logits.dim() != 2 or labels.dim() != 1 or labels.shape[0] != logits.shape[0]:
+        raise ValueError(
+            f"logits must have the shape (batch, labels), and labels (batch,); got {tuple(logits.shape)} and "
+            f"{tuple(labels.shape)}. Pass both of the same batch."
+        )
+    if logits.device != labels.device:
+        raise ValueError(
+            f"labels must be on the device of the logits, {logits.device}; got {labels.device}. Move them with "
+            f".to({str(logits.device)!r})."
+        )
+
+
+def check_maps(maps: Tensor) -> Tensor:
+    """The maps themselves, if they are a floating point ``(B, C, H, W)`` of at least one pixel.
+
+    Raises:
+        TypeError: if they are no dense tensor, or not floating point.
+        ValueError: if the rank is another, or they have no pixels.
+    """
+    check_tensor("maps", maps)
+    if maps.dim() != 4:
+        raise ValueError(
+            f"maps must have the shape (batch, channels, height, width); got {tuple(maps.shape)}. Add a missing batch "
+            "axis with maps[None]."
+        )
+    if not maps.is_floating_point():
+        raise TypeError(f"maps must be floating point; got {maps.dtype}. Convert them with .float().")
+    _check_pixels("maps", maps)
+    return maps
+
+
+def check_fibre(features: Tensor, order: int, *, floating: bool = False) -> Tensor:
+    """The features themselves, if their channels divide into whole fibres of so many elements.
+
+    Raises:
+        TypeError: if they are no dense tensor, or must be `floating` point and are not.
+        ValueError: if they do not.
+    """
+    check_tensor("features", features)
+    if features.dim() < 2 or features.shape[1] == 0 or features.shape[1] % order:
+        raise ValueError(
+            f"regular features over a group of {order} elements have the shape (batch, a multiple of {order}, ...); "
+            f"got {tuple(features.shape)}. A regular field over a group G counts as |G| channels."
+        )
+    if floating and not features.is_floating_point():
+        raise TypeError(f"features must be floating point; got {features.dtype}. Convert them with .float().")
+    return features
+
+
+def check_kernel(maps: Tensor, kernel_size: int, padding: int, dilation: int, padding_mode: str) -> Tensor:
+    """The maps themselves, if a kernel fits into them once they are padded, and they can be padded so.
+
+    Raises:
+        ValueError: if it does not, or reflected or circular padding is wider than the maps have pixels for.
+    """
+    reach = dilation * (kernel_size - 1) + 1
+    # What pads by as much as the kernel loses fits every map: nothing is asked of sizes that a compiler keeps open.
+    if is_open() or (reach <= 2 * padding + 1 and padding_mode == "zeros"):
+        return maps
+    size = min(maps.shape[-2:])
+    if size + 2 * padding < reach:
+        raise ValueError(
+            f"a kernel that reaches over {reach} pixels needs maps of at least {reach - 2 * padding} beside padding="
+            f"{padding}; got {tuple(maps.shape)}. Pass larger images, a smaller kernel or more padding."
+        )
+    most = {"reflect": size - 1, "circular": size}.get(padding_mode, padding)
+    if padding > most:
+        raise ValueError(
+            f"padding of the mode {padding_mode!r} repeats pixels of the maps, at most {most} on a side of maps of the "
+            f"shape {tuple(maps.shape)}; got padding={padding}. Pass larger images, or padding_mode='zeros'."
+        )
+    return maps
+
+
+def check_batch(maps: Tensor, fields: int) -> None:
+    """Refuses maps of a single value a field, of which there are no batch statistics.
+
+    Raises:
+        ValueError: if so.
+    """
+    if not is_open() and maps.numel() == fields:
+        raise ValueError(
+            f"batch statistics need more than one value a field; got maps of the shape {tuple(maps.shape)}. "
+            "Use a larger batch, or model.eval()."
+        )
+
+
+def is_open() -> bool:
+    """Whether a compiler or a trace keeps sizes open."""
+    # They would close, or warn about, each size that Python asks for.
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+
+
+def _check_pixels(name: str, images: Tensor) -> None:
+    if not is_open() and (images.shape[-1] == 0 or images.shape[-2] == 0):
+        raise ValueError(
+            f"{name} must have at least one pixel; got the shape {tuple(images.shape)}. Leave empty ones out."
+        )
 
 
 def check_placed(maps: Tensor, weight: Tensor, what: str) -> Tensor:
@@ -100,26 +263,14 @@ def check_placed(maps: Tensor, weight: Tensor, what: str) -> Tensor:
     return maps
 
 
-def check_fibre(features: Tensor, order: int) -> Tensor:
-    """The features themselves, if their channels divide into whole fibres of so many elements.
-
-    Raises:
-        ValueError: if they do not.
-    """
-    if features.dim() < 2 or features.shape[1] == 0 or features.shape[1] % order:
-        raise ValueError(
-            f"regular features over a group of {order} elements have the shape (batch, a multiple of {order}, ...); "
-            f"got {tuple(features.shape)}. A regular field over a group G counts as |G| channels."
-        )
-    return features
-
-
 def check_logits(logits: Tensor, order: int) -> Tensor:
     """The logits themselves, if there is one for each of so many group elements.
 
     Raises:
+        TypeError: if they are no dense tensor.
         ValueError: if there is not.
     """
+    check_tensor("logits", logits)
     if logits.dim() != 2 or logits.shape[1] != order:
         raise ValueError(
             f"the pose over a group of {order} elements is predicted by logits of the shape (batch, {order}); got "

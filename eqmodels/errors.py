@@ -1,11 +1,14 @@
-"""The error of whatever this package cannot do, and that of a name that nothing has."""
+"""The error of whatever this package cannot do, that of a name that nothing has, and what sentences say of values."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
 
-__all__ = ["EqmodelsError", "UnknownNameError", "nearest_names"]
+__all__ = ["EqmodelsError", "UnknownNameError", "is_one_of", "nearest_names", "shown"]
+
+LONGEST = 80
+"""Letters of a value in a sentence."""
 
 
 class EqmodelsError(RuntimeError):
@@ -14,6 +17,11 @@ class EqmodelsError(RuntimeError):
 
 class UnknownNameError(ValueError):
     """A name that nothing is registered under; the sentence gives the nearest ones."""
+
+
+def is_one_of(value: object, choices: Collection[object]) -> bool:
+    """Whether a value is one of some words or numbers; of an array, which answers ``==`` by an array, False."""
+    return (value is None or isinstance(value, str | int | float)) and value in choices
 
 
 def nearest_names(word: str, names: Collection[str], count: int) -> list[str]:
@@ -27,3 +35,21 @@ def nearest_names(word: str, names: Collection[str], count: int) -> list[str]:
     begun = sorted((name for name in names if word and name.startswith(word)), key=len)
     alike = difflib.get_close_matches(word[:200], names, n=count)
     return list(dict.fromkeys([*begun, *alike]))[:count]
+
+
+def shown(value: object) -> str:
+    """A value in a sentence, whatever it is: on one line, of a tensor or an array the kind, of what is long the start.
+
+    Example:
+        >>> shown(["c4"]), shown(10**5000)
+        ("['c4']", 'an integer of more digits than Python prints')
+    """
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"a {type(value).__name__} of shape {tuple(value.shape)} and {value.dtype}"
+    if isinstance(value, list | tuple | dict) and len(value) > LONGEST:  # whose text would be long to make
+        return f"a {type(value).__name__} of {len(value)} values"
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python refuses to write integers of more than 4300 digits
+        return "an integer of more digits than Python prints"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

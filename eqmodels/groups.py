@@ -24,10 +24,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float, Int, Shaped
+from eqmodels.errors import shown
 
 __all__ = ["PlanarGroup", "circular_mask", "rotate"]
 
-_NAME = re.compile(r"(?P<family>[cd])(?P<rotations>[0-9]+)", re.IGNORECASE)
+_NAME = re.compile(r"(?P<family>[cd])(?P<rotations>[0-9]{1,9})", re.IGNORECASE)
+
+
+MOST_ROTATIONS = 9999
+"""As many as the text of a field can say; tables of a group grow with their square."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class PlanarGroup:
 
     Raises:
         TypeError: if `rotations` is not an integer or `reflections` not a bool.
-        ValueError: if `rotations` is below 1.
+        ValueError: if `rotations` is below 1 or above 9999.
 
     Example:
         >>> d4 = PlanarGroup.parse("d4")
@@ -56,17 +61,22 @@ class PlanarGroup:
     def __post_init__(self) -> None:
         if isinstance(self.rotations, bool) or not isinstance(self.rotations, int):
             raise TypeError(
-                f"rotations must be an integer, the N of C_N or D_N; got {self.rotations!r}. Pass, say, PlanarGroup(4)."
+                f"rotations must be an integer, the N of C_N or D_N; got {shown(self.rotations)}. "
+                "Pass, say, PlanarGroup(4)."
             )
         if not isinstance(self.reflections, bool):
             raise TypeError(
-                f"reflections must be True (D_N) or False (C_N); got {self.reflections!r}. "
-                f"Pass, say, PlanarGroup({self.rotations}, True)."
+                f"reflections must be True (D_N) or False (C_N); got {shown(self.reflections)}. "
+                "Pass, say, PlanarGroup(4, True)."
             )
         if self.rotations < 1:
             raise ValueError(
-                f"rotations must be at least 1 (C1 is the trivial group); got {self.rotations}. "
+                f"rotations must be at least 1 (C1 is the trivial group); got {shown(self.rotations)}. "
                 "Pass, say, PlanarGroup(4)."
+            )
+        if self.rotations > MOST_ROTATIONS:
+            raise ValueError(
+                f"rotations must be at most {MOST_ROTATIONS}; got {shown(self.rotations)}. Pass, say, PlanarGroup(4)."
             )
 
     @classmethod
@@ -82,7 +92,7 @@ class PlanarGroup:
         if match is None or int(match["rotations"]) < 1:
             raise ValueError(
                 "a group is named c<N> (N rotations) or d<N> (N rotations and N reflections) with N >= 1; "
-                f"got {name!r}. Use, for instance, 'c4' or 'd4'."
+                f"got {shown(name)}. Use, for instance, 'c4' or 'd4'."
             )
         return cls(int(match["rotations"]), match["family"].lower() == "d")
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints, runtime_checkable
 
-from eqmodels.errors import UnknownNameError, nearest_names
+from eqmodels.errors import UnknownNameError, is_one_of, nearest_names, shown
 
 __all__ = ["REQUIRED", "Option", "Suggested", "check_options", "documented", "options_of"]
 
@@ -91,17 +91,17 @@ class Option:
         if value is None and self.optional:
             return
         way_out = "" if self.default is REQUIRED else f" Use {self.default!r}."
-        if self.choices and value not in self.choices and self.registry:
+        if self.choices and self.registry and not is_one_of(value, self.choices):
             nearest = nearest_names(str(value), self.choices, 1) or [self.default]
             way_out = f" Use {nearest[0]!r}, or import the file that registers it (--import FILE)."
-        if self.choices and value not in self.choices:
+        if self.choices and not is_one_of(value, self.choices):
             kind = UnknownNameError if self.registry and isinstance(value, str) else ValueError
-            raise kind(f"{self.name} must be one of {', '.join(map(str, self.choices))}; got {value!r}.{way_out}")
+            raise kind(f"{self.name} must be one of {', '.join(map(str, self.choices))}; got {shown(value)}.{way_out}")
         if self.registry:
             self.registry.find(value)  # now, while it is known whether the name stands in a file
         if self.kinds and not _is_of(value, self.kinds):
             words = " or ".join(_WORDS[kind] for kind in self.kinds)
-            raise TypeError(f"{self.name} must be {words}; got {value!r}.{way_out}")
+            raise TypeError(f"{self.name} must be {words}; got {shown(value)}.{way_out}")
 
 
 _WORDS: dict[type, str] = {
@@ -182,7 +182,7 @@ def check_options(
             )
         known[name].check(value)
     if missing := [name for name, option in known.items() if option.default is REQUIRED and name not in values]:
-        raise TypeError(f"{subject} needs the option {missing[0]!r}; got {dict(values)!r}. Give it a value.")
+        raise TypeError(f"{subject} needs the option {missing[0]!r}; got {shown(dict(values))}. Give it a value.")
     return dict(values)
 
 

@@ -17,7 +17,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
-from eqmodels.errors import UnknownNameError, nearest_names
+from eqmodels.errors import UnknownNameError, nearest_names, shown
 
 __all__ = ["Registry", "UnknownNameError", "check_free", "could_be_registered", "without_imports"]
 
@@ -140,7 +140,7 @@ class Registry(Generic[T]):
             UnknownNameError: if nothing has the name: gives the nearest ones, or names the distribution that has it.
         """
         if not isinstance(name, str):
-            raise TypeError(f"{self.option} must be a name, such as {self._example()!r}; got {name!r}.")
+            raise TypeError(f"{self.option} must be a name, such as {self._example()!r}; got {shown(name)}.")
         if name not in self._found and (plugin := self._plugins().get(name)) is not None:
             if not (plugins and _may_import(name)):
                 raise UnknownNameError(

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones.backbone import Backbone
 from eqmodels.backbones.escnn_modules import EscnnConv2d
 from eqmodels.backbones.escnn_resnet import EscnnResNet
@@ -40,10 +41,12 @@ def to_escnn(model: SteerableResNet) -> EscnnResNet:
         A new network of the same dtype, device and mode; equal to 1e-5 in float32.
 
     Raises:
+        TypeError: if an argument is of another type.
         ModuleNotFoundError: if escnn is not installed.
         ValueError: if the network has another basis or norm, which escnn has not.
         RuntimeError: if the installed escnn spans another space of kernels.
     """
+    check_arguments(to_escnn, locals())
     if model.structure["basis"] != "harmonic":
         raise ValueError(
             f"only kernels of the harmonic basis have a counterpart in escnn; this model's basis is "
@@ -76,8 +79,10 @@ def from_escnn(model: EscnnResNet) -> SteerableResNet:
         A new network with the harmonic basis, of the same dtype, device and mode; equal to 1e-5 in float32.
 
     Raises:
+        TypeError: if an argument is of another type.
         RuntimeError: if the installed escnn spans another space of kernels.
     """
+    check_arguments(from_escnn, locals())
     twin = _like(SteerableResNet(**_options(model)), model)
     changes: dict[tuple[int, bool], Tensor] = {}
     for native, other in _pairs(twin, model):

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones.encoder import Encoder
 from eqmodels.checks import check_count, check_images
+from eqmodels.errors import shown
 from eqmodels.fields import Field
 from eqmodels.transforms import Preprocessing
 
@@ -100,8 +102,9 @@ def as_encoder(
         >>> isinstance(encoder, Encoder), encoder(torch.rand(2, 3, 8, 8)).shape
         (True, torch.Size([2, 3]))
     """
+    check_arguments(as_encoder, {"out_field": out_field})
     if not callable(network):
-        raise TypeError(f"network must be a module or a function of images; got {network!r}. Pass one.")
+        raise TypeError(f"network must be a module or a function of images; got {shown(network)}. Pass one.")
     known = getattr(network, "pretrained_cfg", None)
     known = known if isinstance(known, dict) else {}
     shape = known.get("input_size")

@@ -8,6 +8,7 @@ from typing import TypeVar
 from torch import Tensor
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones.describe import rebuilt
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.backbones.overwritten import to_be_overwritten
@@ -50,6 +51,7 @@ def with_channels(encoder: N, in_chans: int) -> N:
         TypeError: if `in_chans` is not an integer.
         ValueError: if it is below 1, or the encoder is not as its class builds it: with children exchanged.
     """
+    check_arguments(with_channels, {"encoder": encoder})
     with to_be_overwritten():
         adapted = rebuilt(encoder, in_chans=check_count("in_chans", in_chans, 1))
     state, own = encoder.state_dict(), adapted.state_dict()

@@ -7,8 +7,10 @@ import fnmatch
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones.names import ModelName, is_architecture, parse_name
 from eqmodels.backbones.network import StagedNetwork, built, pooling_options
+from eqmodels.errors import is_one_of, shown
 from eqmodels.options import check_options, options_of
 from eqmodels.registry import Registry, UnknownNameError, check_free
 
@@ -45,13 +47,14 @@ class Architecture:
         Raises:
             ValueError: if there is none with (or without) a group, or by this backend.
         """
+        backends = sorted({own for _, own in self.builders})
+        if not is_one_of(backend, backends):
+            raise ValueError(
+                f"{self.name} has the backends {', '.join(map(repr, backends))}; got {shown(backend)}. "
+                f"Use {backends[0]!r}."
+            )
         if (found := self.builders.get((with_group, backend))) is not None:
             return found
-        backends = sorted({own for _, own in self.builders})
-        if backend not in backends:
-            raise ValueError(
-                f"{self.name} has the backends {', '.join(map(repr, backends))}; got {backend!r}. Use {backends[0]!r}."
-            )
         if with_group:
             raise ValueError(
                 f"{self.name} has no group with backend={backend!r}; got one in the name. Use {self.name!r}."
@@ -75,6 +78,7 @@ def register_backbone(*architectures: str, groups: bool = True, backend: str = N
         backend: the word by which ``create_model(name, backend=...)`` chooses this class instead of another.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a name is none, could be read as a group, or another class has it.
 
     Example::
@@ -90,6 +94,7 @@ def register_backbone(*architectures: str, groups: bool = True, backend: str = N
 
         create_model("c4_one_layer_w8")
     """
+    check_arguments(register_backbone, locals())
 
     def add(target: B) -> B:
         for name in architectures:
@@ -131,13 +136,15 @@ def resolve(name: str, *, plugins: bool = True) -> tuple[ModelName, Architecture
         ValueError: if it is unknown; gives the nearest ones.
     """
     if not isinstance(name, str):
-        raise TypeError(f"name must be a string such as 'c4_resnet18s'; got {name!r}. list_models() gives all names.")
+        raise TypeError(
+            f"name must be a string such as 'c4_resnet18s'; got {shown(name)}. list_models() gives all names."
+        )
     parsed = parse_name(name, BACKBONES.names())
     if parsed is None:
         nearest = difflib.get_close_matches(name[:200], list_models(), n=3, cutoff=0.0)
-        shown = repr(name if len(name) <= 80 else f"{name[:77]}...")
+        named = repr(name if len(name) <= 80 else f"{name[:77]}...")
         raise UnknownNameError(
-            f"no model is named {shown}; the nearest names are {', '.join(nearest)}. A name is "
+            f"no model is named {named}; the nearest names are {', '.join(nearest)}. A name is "
             "<group>_<architecture>[_<parts>][_w<width>]; list_models() gives all."
         )
     return parsed, BACKBONES.find(parsed.architecture, plugins=plugins)
@@ -189,10 +196,14 @@ def list_models(pattern: str = "*") -> list[str]:
     Each architecture is listed with the groups C1, C4, D4, C8 and D8; those that other distributions announce too,
     without importing them.
 
+    Raises:
+        TypeError: if an argument is of another type.
+
     Example:
         >>> list_models("*c4*resnet18s")
         ['c4_resnet18s']
     """
+    check_arguments(list_models, locals())
     names: list[str] = []
     for name in BACKBONES.names():
         try:

@@ -23,6 +23,7 @@ from eqmodels.backbones.stages import (
     image_stem,
     make_norm,
 )
+from eqmodels.errors import is_one_of, shown
 from eqmodels.fields import Regular
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import (
@@ -159,9 +160,9 @@ def resnet_plan(
     Raises:
         ValueError: if the name is unknown.
     """
-    if architecture not in RESNETS:
+    if not is_one_of(architecture, RESNETS):
         raise ValueError(
-            f"architecture must be one of {', '.join(map(repr, RESNETS))}; got {architecture!r}. Use 'resnet18s'."
+            f"architecture must be one of {', '.join(map(repr, RESNETS))}; got {shown(architecture)}. Use 'resnet18s'."
         )
     block, depths = RESNET_DEPTHS[architecture.removesuffix("s")]
     return block, depths, "small" if architecture.endswith("s") else "imagenet"

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from torch import nn
 
 from eqmodels.checks import check_count
+from eqmodels.errors import is_one_of, shown
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import (
     BasisName,
@@ -40,8 +41,9 @@ StemName = Literal["small", "imagenet"]
 def check_option(name: str, value: str, choices: object) -> None:
     """Raises a `ValueError` unless the value is one of a ``Literal``'s choices."""
     allowed = get_args(choices)
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}. Use {allowed[0]!r}.")
+    if not is_one_of(value, allowed):
+        words = ", ".join(map(repr, allowed))
+        raise ValueError(f"{name} must be one of {words}; got {shown(value)}. Use {allowed[0]!r}.")
 
 
 def field_count(group: PlanarGroup, channels: int) -> int:
@@ -52,13 +54,17 @@ def field_count(group: PlanarGroup, channels: int) -> int:
         ValueError: if it is not a positive multiple of the group's order.
     """
     if isinstance(channels, bool) or not isinstance(channels, int):
-        raise TypeError(f"width must be an integer; got {channels!r}. Pass a multiple of {group.order}.")
+        raise TypeError(f"width must be an integer; got {shown(channels)}. Pass a multiple of {group.order}.")
+    if channels >= 2**31:
+        raise ValueError(
+            f"width must be below 2^31; got {shown(channels)}. Pass, say, {64 // group.order * group.order}."
+        )
     if channels < 1 or channels % group.order:
         below = max(channels // group.order, 1) * group.order
         nearest = f"{below} and {below + group.order}" if channels > below else f"{below}"
         raise ValueError(
             f"width counts dense channels and must be a positive multiple of the order {group.order} of {group}; "
-            f"got {channels}. Nearest valid widths: {nearest}."
+            f"got {shown(channels)}. Nearest valid widths: {nearest}."
         )
     return channels // group.order
 

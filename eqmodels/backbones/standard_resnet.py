@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models import resnet as torchvision_resnet
 
+from eqmodels._shapes import Float
 from eqmodels.backbones.backbone import Backbone
 from eqmodels.backbones.registry import register_backbone
 from eqmodels.backbones.resnet import RESNETS, resnet_plan
 from eqmodels.backbones.stages import field_count
+from eqmodels.checks import check_placed, is_open
 from eqmodels.layers import GlobalPoolMode
 
 __all__ = ["StandardResNet"]
@@ -77,6 +79,37 @@ class StandardResNet(Backbone):
                     nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             self.add_stage(f"layer{index + 1}", stage, current, 2**index * (1 if small else 4))
         self.finish(global_pool, "max")
+
+    def forward_features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F H2 W2"]:
+        """The last feature map; stock layers would explain what they cannot take in words of their own.
+
+        Raises:
+            TypeError: if the images are not floating point, or of another dtype than the weights.
+            ValueError: if they do not have the shape ``(batch, in_chans, height, width)``, hold no values, or, in train
+                mode, leave the batch-norms a single value.
+        """
+        if isinstance(images, Tensor) and images.is_floating_point() and images.dim() == 4 and not is_open():
+            self._check_placed(images)
+            self._check_statistics(images)
+        return super().forward_features(images)
+
+    def _check_placed(self, images: Tensor) -> None:
+        weight = next(self.parameters())
+        # What shards, offloads or quantises puts other things in the place of parameters, until a layer is called.
+        whole = type(weight) is nn.Parameter and weight.dim() == 4 and weight.is_floating_point()
+        if whole and not weight.is_meta and (images.dtype != weight.dtype or images.is_meta):
+            check_placed(images, weight, "images")
+
+    def _check_statistics(self, images: Tensor) -> None:
+        reduction, last = self.feature_info[-1]["reduction"], self.feature_info[-1]["module"]
+        if not self.training or len(images) != 1 or max(images.shape[-2:]) > reduction:
+            return
+        if any(isinstance(norm, nn.BatchNorm2d) and norm.training for norm in self.get_submodule(last).modules()):
+            raise ValueError(
+                f"batch statistics need more than one value a channel; got images of the shape {tuple(images.shape)}, "
+                f"whose last map is of one pixel. Use a larger batch, images of more than {reduction} pixels, or "
+                "model.eval()."
+            )
 
 
 def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module | None:

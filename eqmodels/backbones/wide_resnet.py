@@ -71,7 +71,7 @@ class PreActivationBlock(nn.Module):
         self.pool = ExactDownsample2d() if halve else nn.Identity()
         self.conv1 = SteerableConv2d(group, in_fields, fields, kernel_size, bias=False, basis=basis)
         self.bn2 = make_norm(norm, group, fields)
-        self.dropout = FieldDropout2d(group, dropout) if dropout else nn.Identity()
+        self.dropout = FieldDropout2d(group, dropout) if dropout is None or dropout != 0 else nn.Identity()
         self.conv2 = SteerableConv2d(group, fields, fields, kernel_size, bias=False, basis=basis)
         self.downsample = SteerableConv2d(group, in_fields, fields, 1, bias=False) if self.projects else nn.Identity()
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
+from eqmodels.arguments import check_arguments
 from eqmodels.data.levels import from_levels
 from eqmodels.data.registry import Split, register_source
 from eqmodels.data.source import Source, numbers_of
@@ -26,10 +27,16 @@ class ArrayFile:
     Args:
         name: what the data set is called.
         array: ``(N, C, H, W)``, uint8, in memory or mapped into it.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
 
     name: str
     array: npt.NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        check_arguments(ArrayFile, vars(self))
 
     def __len__(self) -> int:
         return len(self.array)

@@ -8,6 +8,7 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import rgb_to_grayscale
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.data.levels import to_levels
 from eqmodels.data.source import Source, in_parts
 from eqmodels.data.view import View
@@ -16,7 +17,12 @@ __all__ = ["Grey", "Repeated", "check_can_be_grey", "has_colour", "to_grey", "to
 
 
 def has_colour(source: Source) -> bool:
-    """Whether the channels of any image differ; reads images until one has a colour."""
+    """Whether the channels of any image differ; reads images until one has a colour.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
+    check_arguments(has_colour, locals())
     # Most data sets show it in their first images.
     return source.channels > 1 and any(bool((part != part[:, :1]).any()) for _, part in in_parts(source))
 
@@ -59,7 +65,12 @@ class Grey(View):
 
 
 def to_rgb(source: Source) -> Source:
-    """Grey images repeated in three channels; others as they are."""
+    """Grey images repeated in three channels; others as they are.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
+    check_arguments(to_rgb, locals())
     return Repeated(source) if source.channels == 1 else source
 
 
@@ -67,8 +78,10 @@ def to_grey(source: Source) -> Source:
     """Images of three channels as grey ones of 8 bits, by the usual weights (ITU-R 601-2); grey ones as they are.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the images have neither one channel nor three.
     """
+    check_arguments(to_grey, locals())
     check_can_be_grey(source)
     return source if source.channels == 1 else Grey(source)
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.data.levels import to_levels
 from eqmodels.data.source import Source
 from eqmodels.data.view import View
@@ -55,8 +56,10 @@ def coloured(source: Source, *, seed: int = 0) -> Coloured:
         seed: of the colours.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the images have colours already.
     """
+    check_arguments(coloured, locals())
     if source.channels != 1:
         raise ValueError(
             f"only grey images can be coloured; {source.name} has {source.channels} channels. "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any, get_args
 
+from eqmodels.arguments import check_arguments
 from eqmodels.data import folder, mini, torchvision_sets  # noqa: F401 (they register what they read)
 from eqmodels.data.registry import SOURCES, Split
 from eqmodels.data.source import Source, check_source
@@ -15,7 +16,12 @@ __all__ = ["list_data", "load_data"]
 
 
 def list_data(pattern: str = "*") -> list[str]:
-    """The names that `load_data` knows and that match a shell pattern, sorted."""
+    """The names that `load_data` knows and that match a shell pattern, sorted.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
+    check_arguments(list_data, locals())
     return SOURCES.names(pattern)
 
 
@@ -33,6 +39,7 @@ def load_data(name: str, split: Split = "train", **options: Any) -> Source:  # n
             source.
         FileNotFoundError: if files are nowhere, and could not be downloaded; says what was tried.
     """
+    check_arguments(load_data, {"split": split})
     reader = SOURCES.find(name)
     if split not in get_args(Split):
         raise ValueError(f"split must be 'train' or 'test'; got {split!r}. Use 'train'.")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int, Shaped
+from eqmodels.arguments import check_arguments
 from eqmodels.data.channels import has_colour, to_grey
 from eqmodels.data.colours import coloured
 from eqmodels.data.levels import are_levels, to_levels
@@ -42,6 +43,7 @@ class LabelledImages:
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        check_arguments(LabelledImages, vars(self))
         if self.images.dtype != torch.uint8:
             raise TypeError(f"images of {self.name} must be uint8; got {self.images.dtype}. Scale them to 0 .. 255.")
         if self.images.dim() != 4 or self.labels.shape != self.images.shape[:1]:
@@ -156,8 +158,10 @@ def in_memory(source: Source) -> LabelledImages:
         source: of images of 8 bits.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if pixels are no multiples of 1/255, which uint8 would round.
     """
+    check_arguments(in_memory, locals())
     images = torch.empty(len(source), source.channels, *source.size, dtype=torch.uint8)
     for part, pixels in in_parts(source):
         if not are_levels(pixels):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.data.levels import from_levels, to_levels
 from eqmodels.data.source import Source, in_parts
 
@@ -19,7 +20,11 @@ def statistics(source: Source) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
     Images are read once, in parts. Sums of images of 8 bits are exact, whatever the parts and the number of pixels;
     those of others are of 64 bits.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
+    check_arguments(statistics, locals())
     channels = [_Sums() for _ in range(source.channels)]
     for _, part in in_parts(source):
         for sums, values in zip(channels, part.unbind(1), strict=True):

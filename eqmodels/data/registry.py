@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeVar
 
+from eqmodels.arguments import check_arguments
 from eqmodels.data.source import Source
 from eqmodels.registry import Registry
 
@@ -29,8 +30,10 @@ def register_source(name: str) -> Callable[[Reader], Reader]:
         name: a lower-case word, as the command line and configs have it.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the name is none, or something else has it.
 
     `examples/own_source.py` is one.
     """
+    check_arguments(register_source, locals())
     return SOURCES.register(name)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
+from eqmodels.arguments import check_arguments
 
 __all__ = ["Source", "check_labels", "check_source", "in_parts", "is_labelled", "numbers_of"]
 
@@ -60,7 +61,12 @@ class Source(Protocol):
 
 
 def is_labelled(source: Source) -> bool:
-    """Whether the images have classes; either all of a source have one, or none."""
+    """Whether the images have classes; either all of a source have one, or none.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
+    check_arguments(is_labelled, locals())
     return bool(source.classes)
 
 
@@ -72,11 +78,20 @@ def numbers_of(indices: Tensor | slice, count: int) -> Int[Tensor, " B"]:
         count: how many images there are.
 
     Raises:
+        TypeError: if they are no integers, nor one bool an image.
         IndexError: if there is no image of such a number.
     """
+    check_arguments(numbers_of, locals())
     if isinstance(indices, slice):
         return torch.arange(*indices.indices(count))
-    if indices.dtype == torch.bool and len(indices) == count:
+    whole = not (indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool)
+    is_mask = indices.dtype == torch.bool and indices.shape == (count,)
+    if not is_mask and not (whole and indices.dim() == 1):
+        raise TypeError(
+            f"indices must be a row of integers, or True and False for each of {count} images; got "
+            f"{tuple(indices.shape)} of {indices.dtype}. Pass, say, [0, 1]."
+        )
+    if is_mask:
         return indices.nonzero()[:, 0]
     numbers = torch.where(indices < 0, indices + count, indices).long()
     if numbers.numel() and not 0 <= int(numbers.min()) <= int(numbers.max()) < count:
@@ -88,7 +103,12 @@ def numbers_of(indices: Tensor | slice, count: int) -> Int[Tensor, " B"]:
 
 
 def in_parts(source: Source) -> Iterator[tuple[slice, Float[Tensor, "B C H W"]]]:
-    """All images in their order, as many at once as take 4 MB, with the slice of their numbers."""
+    """All images in their order, as many at once as take 4 MB, with the slice of their numbers.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
+    check_arguments(in_parts, locals())
     height, width = source.size
     count = max(1, PART // (source.channels * height * width))
     for start in range(0, len(source), count):
@@ -107,6 +127,7 @@ def check_source(source: object, name: str = "the source") -> Source:
         TypeError: if it lacks an attribute or a method of `Source`, or pixels or labels are of another type.
         ValueError: if it has no images, or they, or the labels, are not as `Source` says.
     """
+    check_arguments(check_source, {"name": name})
     members = ("name", "channels", "size", "labels", "classes", "__len__", "pixels")
     if not isinstance(source, Source):
         lacking = ", ".join(member for member in members if not hasattr(source, member))

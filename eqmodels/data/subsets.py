@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
+from eqmodels.arguments import check_arguments
 from eqmodels.data.source import Source, is_labelled, numbers_of
 from eqmodels.data.view import View
+from eqmodels.errors import shown
 
 __all__ = ["Subset", "at_most", "balanced_numbers", "balanced_subset", "subset"]
 
@@ -48,10 +50,17 @@ def subset(source: Source, indices: Sequence[int] | Tensor) -> Subset:
         indices: their numbers, of which negative ones count from the end, or True and False for each image.
 
     Raises:
+        TypeError: if the indices are no numbers.
         ValueError: if none is chosen.
         IndexError: if there is no image of such a number.
     """
-    chosen = torch.as_tensor(indices)
+    check_arguments(subset, {"source": source})
+    try:
+        chosen = torch.as_tensor(indices)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            f"indices must be integers, or True and False for each image; got {shown(indices)}. Pass, say, [0, 1]."
+        ) from error
     numbers = numbers_of(chosen, len(source)) if chosen.numel() else chosen.long()  # an empty list has no type
     if not len(numbers):
         raise ValueError(f"a subset needs at least one image; got none of {source.name}. Choose some.")
@@ -69,8 +78,10 @@ def balanced_subset(source: Source, count: int, *, seed: int = 0) -> Subset:
         seed: of the choice.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if `count` is below 1, or a class has too few images.
     """
+    check_arguments(balanced_subset, locals())
     return Subset(source, balanced_numbers(source, count, seed=seed))
 
 
@@ -83,8 +94,10 @@ def at_most(source: Source, count: int | None, *, seed: int = 0) -> Source:
         seed: of the choice.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if `count` is below 1, or a class has too few images.
     """
+    check_arguments(at_most, locals())
     return source if count is None or count >= len(source) else balanced_subset(source, count, seed=seed)
 
 

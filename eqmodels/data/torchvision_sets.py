@@ -22,6 +22,7 @@ from torch import Tensor
 from torchvision import datasets
 from torchvision.datasets.utils import calculate_md5, extract_archive
 
+from eqmodels.arguments import check_arguments
 from eqmodels.data.memory import LabelledImages
 from eqmodels.data.registry import Split, register_source
 
@@ -91,7 +92,12 @@ for _name in SETS:
 
 
 def search_folders(root: str | Path | None = None) -> list[Path]:
-    """Where data is looked for: the argument, ``$EQMODELS_DATA``, ``$TORCH_HOME/datasets``, Debian's folder."""
+    """Where data is looked for: the argument, ``$EQMODELS_DATA``, ``$TORCH_HOME/datasets``, Debian's folder.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
+    check_arguments(search_folders, locals())
     named = [root, os.environ.get("EQMODELS_DATA")]
     return [
         *(Path(folder).expanduser() for folder in named if folder),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
+from eqmodels.arguments import check_arguments
 from eqmodels.data.source import Source
 
 __all__ = ["View"]
@@ -18,9 +19,15 @@ class View:
 
     Args:
         source: the other one.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
 
     source: Source
+
+    def __post_init__(self) -> None:
+        check_arguments(View, vars(self))
 
     def __len__(self) -> int:
         return len(self.source)

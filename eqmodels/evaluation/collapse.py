@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.fields import Field
 from eqmodels.measures.magnitude import near_one
 
@@ -65,9 +66,11 @@ def effective_rank(features: Float[Tensor, "N F"]) -> float:
         features: one row an image; any scale, computed in float64.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if `features` is not a matrix, or empty, or a number of it is not finite.
     """
-    if features.dim() != 2 or 0 in features.shape:
+    check_arguments(effective_rank, locals())
+    if features.dim() != 2 or 0 in features.shape or features.is_complex():
         raise ValueError(
             f"features must be a matrix (images, features) and not empty; got shape {tuple(features.shape)}. "
             "Pool feature maps to vectors first."

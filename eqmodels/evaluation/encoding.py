@@ -9,8 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Encoder
 from eqmodels.backbones.foreign import ForeignEncoder
+from eqmodels.checks import check_count
+from eqmodels.errors import shown
 from eqmodels.evaluation.orbits import UPRIGHT, View
 from eqmodels.evaluation.pretrained import Pretrained
 from eqmodels.evaluation.specimen import device_of
@@ -171,12 +174,24 @@ def encode(
 
     Raises:
         TypeError: if it cannot be called, or does not give floating-point numbers.
-        ValueError: if it does not give one vector an image, or not of the field that it declares.
+        ValueError: if it does not give one vector an image, or not of the field that it declares; or if there are not
+            as many images.
     """
+    check_arguments(encode, {"pixels": pixels, "count": count, "view": view, "batch_size": batch_size})
+    check_count("count", count)
+    check_count("batch_size", batch_size)
     subject = Subject.of(encoder)
     batches = []
     for start in range(0, count, batch_size):
-        images = view.of(pixels(slice(start, min(start + batch_size, count))))
+        wanted = min(start + batch_size, count) - start
+        given = pixels(slice(start, start + wanted))
+        if not isinstance(given, Tensor) or len(given) != wanted:
+            found = len(given) if isinstance(given, Tensor) else shown(given)
+            raise ValueError(
+                f"pixels must give {wanted} images, those from number {start} on of {count}; got {found}. Pass the "
+                "count of the source whose method it is."
+            )
+        images = view.of(given)
         features = subject.encode(normalised(images, subject.preprocessing, subject.device))
         batches.append(_checked(features, len(images), subject).float().cpu())
     return torch.cat(batches)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
+from eqmodels.errors import is_one_of
 from eqmodels.evaluation.collapse import relative_spread
 from eqmodels.evaluation.declared_calls import Call, declared_calls
 from eqmodels.evaluation.equivariance_error import Motion, group_to_test, motions
@@ -81,7 +83,11 @@ def assert_equivariant(
         Traceback (most recent call last):
         AssertionError: Sequential at 9x9 is not C4-equivariant: the worst of its layers is output, ...
     """
-    if elements not in get_args(Elements):
+    check_arguments(
+        assert_equivariant,
+        {"tolerance": tolerance, "randomised": randomised, "batch": batch, "seed": seed, "images": images},
+    )
+    if not is_one_of(elements, get_args(Elements)):
         raise ValueError(f"elements must be 'exact' or 'all'; got {elements!r}. Use 'exact'.")
     specimen = measuring_copy(model, dtype)
     images = images_for(model, size, batch, seed) if images is None else checked_images(images)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.evaluation.collapse import measure_collapse
 from eqmodels.evaluation.equivariance_error import Motion, group_to_test, motions, relative_error
 from eqmodels.evaluation.equivariance_results import AngleError, EquivarianceReport, LayerError
@@ -68,6 +69,7 @@ def equivariance_report(
         >>> report.worst.error < 1e-12
         True
     """
+    check_arguments(equivariance_report, {"batch": batch, "seed": seed, "name": name, "images": images})
     specimen = measuring_copy(model, dtype)
     tested = group_to_test(model, group, None)
     images = images_for(model, size, batch, seed) if images is None else checked_images(images)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from eqmodels.arguments import check_arguments
 from eqmodels.checks import check_count
 from eqmodels.data import Source
 from eqmodels.evaluation.encoding import Encodable, Subject
@@ -71,6 +72,20 @@ def evaluate(
             training images lack a class; if the encoder has no such kind of features, does not give one vector an
             image, or an option is out of its range.
     """
+    check_arguments(
+        evaluate,
+        {
+            "train": train,
+            "test": test,
+            "kinds": kinds,
+            "knn": knn,
+            "fractions": fractions,
+            "strengths": strengths,
+            "seed": seed,
+            "name": name,
+            "report": report,
+        },
+    )
     subject = Subject.of(encoder)
     _check_images(subject, train, test)
     if isinstance(encoder, Pretrained):
@@ -145,4 +160,4 @@ def _check_options(fractions: Sequence[float], curve_images: int, strengths: Seq
         check_fraction(fraction)
     check_count("curve_images", curve_images, 0)
     check_strengths(strengths)
-    check_count("seed", seed, 0)
+    check_count("seed", seed, 0, bits=64)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
+from eqmodels.arguments import check_arguments
 from eqmodels.measures.intervals import Estimate, estimate
 from eqmodels.measures.labelled import check_train_and_test, class_ranks
 from eqmodels.measures.linear_probe import STRENGTHS, fit_linear_probe
@@ -64,8 +65,10 @@ def label_efficiency(
         seed: of the first subset.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a fraction or the number of subsets is out of range, or as `fit_linear_probe`.
     """
+    check_arguments(label_efficiency, locals())
     if not fractions or subsets < 1:
         raise ValueError(
             f"fractions must hold at least one and subsets be at least 1; got {tuple(fractions)} and {subsets}. "

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
+from eqmodels.arguments import check_arguments
 from eqmodels.measures.labelled import check_train_and_test
 from eqmodels.measures.magnitude import near_one
 
@@ -41,9 +42,11 @@ def knn_accuracy(
         temperature: small for the nearest ones alone, large for equal votes.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the features are not finite matrices of equal width, the labels are not one a row or those of the
             test are no classes of the training, `k` is not in 1..N, or `temperature` is not positive and finite.
     """
+    check_arguments(knn_accuracy, locals())
     classes = check_train_and_test(train_features, train_labels, test_features, test_labels)
     if not 1 <= k <= len(train_features):
         raise ValueError(

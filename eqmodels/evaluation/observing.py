@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.data import Source
 from eqmodels.evaluation.encoding import Subject, normalised
 from eqmodels.evaluation.pretrained import Pretrained
@@ -42,9 +43,11 @@ def observe(
         seed: of labels and of what else is random in the task.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the task is several at once or has one label only, the images do not suit it, or the classifier
             has no class head.
     """
+    check_arguments(observe, locals())
     task = pretrained.task if task is None else task
     _check(task, classifier)
     subject = Subject.of(pretrained)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.evaluation.encoding import Encodable, Subject
 from eqmodels.evaluation.orbits import Motion
 from eqmodels.evaluation.specimen import device_of
@@ -51,8 +52,10 @@ def pool_features(encoder: Encodable | Subject, features: Float[Tensor, "N C"], 
         pooling: one of `poolings_of`.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the pooling is unknown, or the encoder does not have it.
     """
+    check_arguments(pool_features, {"features": features, "pooling": pooling})
     subject = Subject.of(encoder)
     if pooling not in (possible := poolings_of(subject)):
         raise ValueError(f"this network's poolings are {', '.join(possible)}; got {pooling!r}.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from eqmodels.arguments import check_arguments
 from eqmodels.data import Source
 from eqmodels.evaluation.encoding import Subject, normalised
 from eqmodels.evaluation.pretrained import Pretrained
@@ -74,7 +75,11 @@ def task_scores(pretrained: Pretrained, test: Source, seed: int = 0) -> tuple[Ta
         pretrained: the network, its heads and their task.
         test: held-out images, with the channels that the network takes.
         seed: of labels and augmentation.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
+    check_arguments(task_scores, locals())
     return head_scores(pretrained, test, seed)[0]
 
 
@@ -89,7 +94,11 @@ def head_scores(
         pretrained: the network, its heads and their task.
         test: held-out images, with the channels that the network takes.
         seed: of labels and augmentation.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
+    check_arguments(head_scores, locals())
     if not list(pretrained.heads) and pretrained.class_information is None:
         return (), None
     # Twice the same of a training without augmentation, so once.

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from eqmodels.arguments import check_arguments
 from eqmodels.evaluation.scores import EncoderEvaluation, entry_of, finite
 from eqmodels.measures.intervals import Estimate, estimate
 
@@ -142,9 +143,11 @@ def over_seeds(evaluations: Sequence[EncoderEvaluation]) -> SeedSummary:
         evaluations: one a seed, of the same model, measured alike.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if there is none, they are of different models, images, features or tasks, or not trainings of one
             config with different seeds (see `check_seeds`).
     """
+    check_arguments(over_seeds, locals())
     shapes = {
         (
             (one.model, one.parameters, one.train, one.test, one.circular_probes),

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
+from eqmodels.checks import check_count
+from eqmodels.errors import shown
 from eqmodels.layers.declared import fixed_fields
 
 __all__ = ["checked_images", "device_of", "images_for", "measuring_copy", "randomise", "smooth_images"]
@@ -24,7 +27,11 @@ def randomise(model: nn.Module, generator: torch.Generator) -> None:
     Args:
         model: the network to change.
         generator: a generator on the CPU; the values do not depend on the device.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
+    check_arguments(randomise, locals())
     tensors = [*model.named_parameters(), *((n, b) for n, b in model.named_buffers() if n.endswith(("_mean", "_var")))]
     with torch.no_grad():
         for name, tensor in tensors:
@@ -49,11 +56,16 @@ def smooth_images(
         TypeError: if a size is not an integer.
         ValueError: if a size is not positive.
     """
+    check_arguments(smooth_images, {"batch": batch, "channels": channels, "seed": seed})
     height, width = size if isinstance(size, tuple) and len(size) == 2 else (size, size)
     if any(isinstance(pixels, bool) or not isinstance(pixels, int) for pixels in (height, width)):
-        raise TypeError(f"size must be an integer or a pair (height, width) of integers; got {size!r}. Pass, say, 32.")
+        raise TypeError(
+            f"size must be an integer or a pair (height, width) of integers; got {shown(size)}. Pass, say, 32."
+        )
     if min(height, width, batch, channels) < 1:
         raise ValueError(f"batch, channels and sizes must be positive; got {batch}, {channels} and {(height, width)}.")
+    for name, value in (("batch", batch), ("channels", channels), ("size", height), ("size", width)):
+        check_count(name, value)
     generator = torch.Generator().manual_seed(seed)
     coarse = (-(-height // 4) + 1, -(-width // 4) + 1)
     noise = torch.randn(batch, channels, *coarse, generator=generator, dtype=torch.float64)

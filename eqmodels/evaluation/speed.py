@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 
 __all__ = ["images_per_second"]
 
@@ -24,7 +25,11 @@ def images_per_second(
         networks: by name; put into eval mode.
         images: one batch.
         rounds: of one batch each; the median counts, after one round to warm up.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
+    check_arguments(images_per_second, locals())
     seconds: dict[str, list[float]] = {name: [] for name in networks}
     for network in networks.values():
         network.eval()

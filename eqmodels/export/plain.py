@@ -17,6 +17,7 @@ from eqmodels._shapes import Float
 from eqmodels.backbones import Backbone
 from eqmodels.backbones.escnn_resnet import EscnnResNet
 from eqmodels.backbones.escnn_weights import from_escnn
+from eqmodels.errors import shown
 from eqmodels.export.fold import fold_batch_norms
 from eqmodels.layers import (
     ExactDownsample2d,
@@ -105,10 +106,12 @@ def _own_size(model: Backbone) -> Size:
 def _pair(size: int | tuple[int, int]) -> Size:
     pair = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, (tuple, list)) else ()
     if len(pair) != 2 or any(isinstance(pixels, bool) or not isinstance(pixels, int) for pixels in pair):
-        raise TypeError(f"size must be an integer or a pair (height, width) of integers; got {size!r}. Pass, say, 32.")
+        raise TypeError(
+            f"size must be an integer or a pair (height, width) of integers; got {shown(size)}. Pass, say, 32."
+        )
     if min(pair) < 1:
-        raise ValueError(f"size must be at least one pixel along both axes; got {size!r}. Pass, say, 32.")
-    return pair[0], pair[1]
+        raise ValueError(f"size must be at least one pixel along both axes; got {shown(size)}. Pass, say, 32.")
+    return checks.check_count("size", pair[0]), checks.check_count("size", pair[1])
 
 
 def _pooled_sizes(model: Backbone, size: Size) -> Sizes:

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float, Shaped
-from eqmodels.checks import check_count
+from eqmodels.checks import check_count, check_tensor
+from eqmodels.errors import shown
 from eqmodels.fields.turning import turned_by_pose
 from eqmodels.groups import PlanarGroup
 
@@ -308,6 +309,8 @@ class Sum(Field):
     parts: tuple[Field, ...]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.parts, tuple) or not all(isinstance(part, Field) for part in self.parts):
+            raise TypeError(f"parts must be a tuple of fields; got {shown(self.parts)}. Add fields with +.")
         if len(groups := {part.group for part in self.parts if part.group is not None}) > 1:
             raise ValueError(
                 f"fields of a sum must be of one group; got {' and '.join(sorted(map(str, groups)))}. Restrict them to "
@@ -377,8 +380,10 @@ def check_field(features: Tensor, field: Field) -> Tensor:
     """The features themselves, if they have the channels of a field.
 
     Raises:
+        TypeError: if they are no dense tensor.
         ValueError: if they do not.
     """
+    check_tensor("features", features)
     if features.dim() < 2 or features.shape[1] != field.channels:
         raise ValueError(
             f"features of the field {field} have the shape (batch, {field.channels}, ...); got "

@@ -34,6 +34,7 @@ def turn_back(
     Raises:
         ValueError: if the features are no whole fibres, or the logits not one a group element.
     """
+    group = PlanarGroup.parse(group)
     products = [[group.compose(g, h) for h in group.elements] for g in group.elements]
     return turned_by_pose(check_fibre(regular, group.order), logits, products, soft=soft)
 

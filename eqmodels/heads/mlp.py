@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 from torch import nn
 
+from eqmodels.arguments import check_arguments
 from eqmodels.checks import check_count
 from eqmodels.fields import Field
 from eqmodels.heads.registry import register_head
@@ -34,6 +35,7 @@ class MLPHead(nn.Sequential):
     """
 
     def __init__(self, in_field: Field, label_field: Field, *, hidden: int = 2048, dropout: float = 0.0) -> None:
+        check_arguments(MLPHead, {"in_field": in_field, "label_field": label_field})
         super().__init__(
             OrderedDict(
                 hidden=nn.Linear(check_count("in_features", in_field.channels), check_count("hidden", hidden)),

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
+from eqmodels.arguments import check_arguments
 from eqmodels.fields import Field
 from eqmodels.options import check_options
 from eqmodels.registry import Registry
@@ -30,6 +31,7 @@ def register_head(*names: str) -> Callable[[_H], _H]:
         *names: lower-case words.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a name is none, or something else has it.
 
     Example:
@@ -37,16 +39,21 @@ def register_head(*names: str) -> Callable[[_H], _H]:
         >>> register_head("doctest_linear")(LinearHead) is HEADS.find("doctest_linear")
         True
     """
+    check_arguments(register_head, locals())
     return HEADS.register(*names)
 
 
 def list_heads(pattern: str = "*") -> list[str]:
     """The names of the heads that match a shell pattern, sorted.
 
+    Raises:
+        TypeError: if an argument is of another type.
+
     Example:
         >>> list_heads("[elm]*")
         ['equivariant', 'linear', 'mlp']
     """
+    check_arguments(list_heads, locals())
     return HEADS.names(pattern)
 
 
@@ -71,6 +78,7 @@ def create_head(name: str, in_field: Field, label_field: Field, **options: Any) 
         >>> create_head("linear", Regular("c4", 8), Scalars(24))
         LinearHead(in_features=32, out_features=24, bias=True)
     """
+    check_arguments(create_head, {"in_field": in_field, "label_field": label_field})
     build = HEADS.find(name)
     check_options(build, options, subject=f"head {name!r}", without=("in_field", "label_field"))
     return build(in_field, label_field, **options)

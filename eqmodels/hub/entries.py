@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.evaluation import EncoderEvaluation
 from eqmodels.evaluation.possible_results import check_possible
@@ -28,8 +29,10 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
         commit: of the repository, 40 hexadecimal digits; None if it is not published yet.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if a file is missing or is not what it should be.
     """
+    check_arguments(entry_of, locals())
     config = read_network_config(folder / CONFIG)
     if "pretraining" not in config or "license" not in config["pretrained_cfg"]:
         raise StorageError(

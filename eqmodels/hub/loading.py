@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eqmodels import backbones
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Backbone
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.loading import check_folder, load_as, load_folder
@@ -66,6 +67,16 @@ def load(
         >>> encoder.global_pool.mode, encoder.num_classes
         ('canonical', 10)
     """
+    check_arguments(
+        load,
+        {
+            "num_classes": num_classes,
+            "in_chans": in_chans,
+            "cache_dir": cache_dir,
+            "force_download": force_download,
+            "local_files_only": local_files_only,
+        },
+    )
     return load_as(
         Backbone,
         source,
@@ -131,6 +142,10 @@ def load_pretrained(
         >>> run.encoder("canonical").num_features
         128
     """
+    check_arguments(
+        load_pretrained,
+        {"cache_dir": cache_dir, "force_download": force_download, "local_files_only": local_files_only},
+    )
     if isinstance(source, str | Path) and not is_pretrained(source) and revision is None:
         if str(source).endswith(".pt") and os.path.isfile(source):
             return load_unfinished(source)
@@ -173,6 +188,7 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> Back
         >>> create_model("c4_resnet18s_w16.rot_fmnist_simclr", pretrained=True, global_pool="regular").num_features
         128
     """
+    check_arguments(create_model, {"pretrained": pretrained})
     if not pretrained:
         architecture = name
         if isinstance(name, str) and name in {*list_pretrained(), *read_index()}:
@@ -198,10 +214,14 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> Back
 def list_models(pattern: str = "*", *, pretrained: bool = False) -> list[str]:
     """The names of the registered architectures, or of the zoo's networks, that match a shell pattern, sorted.
 
+    Raises:
+        TypeError: if an argument is of another type.
+
     Example:
         >>> list_models("c4*resnet18s")
         ['c4_resnet18s']
         >>> "c4_resnet18s_w16.rot_fmnist_simclr" in list_models("c4*", pretrained=True)
         True
     """
+    check_arguments(list_models, locals())
     return list_pretrained(pattern) if pretrained else backbones.list_models(pattern)

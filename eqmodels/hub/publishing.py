@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import RevisionNotFoundError
 
+from eqmodels.arguments import check_arguments
 from eqmodels.hub.card import model_card, possible_twin, twin_of
 from eqmodels.hub.entries import RESULTS, entry_of, read_results
 from eqmodels.hub.loading import check_files
@@ -96,11 +97,13 @@ def publish(
         token: None for the one that the Hub's client knows.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if the folder is not fit to be published, or the Hub refuses.
         ValueError: if there is no such folder, the repository's name breaks the Hub's rules, the token cannot be one,
             or nothing was measured over the angles.
         ModuleNotFoundError: if matplotlib, which draws the picture, is not installed.
     """
+    check_arguments(publish, {"folder": folder, "private": private, "dry_run": dry_run})
     check_repository(repository)
     if not dry_run:
         check_token(token)

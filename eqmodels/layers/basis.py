@@ -9,15 +9,26 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
+from eqmodels.arguments import check_arguments
+from eqmodels.checks import check_count
+from eqmodels.errors import is_one_of, shown
 from eqmodels.groups import PlanarGroup
 
 __all__ = ["BasisName", "default_basis", "scalar_basis"]
 
 BasisName = Literal["pixel", "harmonic"]
 
+LARGEST_KERNEL = 63
+"""Pixels along a side: the functions grow with the fourth power, and take a gigabyte at this one."""
+
 
 def default_basis(group: PlanarGroup) -> BasisName:
-    """``"pixel"`` where every element is exact on the pixel grid (C1, C2, C4, D1, D2, D4), else ``"harmonic"``."""
+    """``"pixel"`` where every element is exact on the pixel grid (C1, C2, C4, D1, D2, D4), else ``"harmonic"``.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
+    check_arguments(default_basis, locals())
     return "pixel" if len(group.exact_elements) == group.order else "harmonic"
 
 
@@ -37,17 +48,31 @@ def scalar_basis(name: BasisName, group: PlanarGroup, kernel_size: int) -> Float
 
     Raises:
         ValueError: if the name is unknown, if ``"pixel"`` meets a group that does not permute the pixels, or if
-            ``"harmonic"`` meets an even kernel, which has no centre pixel.
+            ``"harmonic"`` meets an even kernel, which has no centre pixel; or if the kernel is of more than 63 pixels.
+        TypeError: if the group is none, or the kernel size no integer.
     """
-    if name not in get_args(BasisName):
-        raise ValueError(
-            f"basis must be one of {', '.join(get_args(BasisName))}; got {name!r}. None picks the group's default."
-        )
+    check_arguments(scalar_basis, {"group": group})
+    if check_count("kernel_size", kernel_size) > LARGEST_KERNEL:
+        raise ValueError(f"kernel_size must be at most {LARGEST_KERNEL}; got {kernel_size}. Use 3, 5 or 7.")
+    check_basis(name)
     if kernel_size == 1:
         return torch.ones(group.order, 1, 1, 1, dtype=torch.float64)
     if name == "pixel":
         return _pixel_basis(group, kernel_size)
     return _harmonic_basis(group, kernel_size)
+
+
+def check_basis(name: BasisName) -> BasisName:
+    """The name itself, if it is one of a basis.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if not is_one_of(name, get_args(BasisName)):
+        raise ValueError(
+            f"basis must be one of {', '.join(get_args(BasisName))}; got {shown(name)}. None picks the group's default."
+        )
+    return name
 
 
 def pixel_sources(group: PlanarGroup, kernel_size: int) -> Int[Tensor, "order {kernel_size**2}"]:

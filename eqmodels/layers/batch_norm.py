@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
+from eqmodels.checks import check_batch
 
 __all__ = ["field_batch_norm"]
 
@@ -39,11 +40,7 @@ def field_batch_norm(maps: Float[Tensor, "B C H W"], bn: nn.BatchNorm2d) -> Floa
         affine = bn.weight.repeat(order), bn.bias.repeat(order)
         return F.batch_norm(maps, running_mean.repeat(order), running_var.repeat(order), *affine, eps=bn.eps)
     count = maps.numel() // bn.num_features
-    if count == 1:
-        raise ValueError(
-            f"batch statistics need more than one value a field; got maps of the shape {tuple(maps.shape)}. "
-            "Use a larger batch, or model.eval()."
-        )
+    check_batch(maps, bn.num_features)
     normalised: Tensor
     normalised, mean, variance = _FieldBatchNorm.apply(maps, bn.weight, bn.bias, bn.eps)
     if bn.track_running_stats:

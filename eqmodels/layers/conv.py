@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
-from eqmodels.checks import check_channels, check_count, check_placed, check_strided_size
+from eqmodels.checks import check_channels, check_count, check_kernel, check_placed, check_strided_size
+from eqmodels.errors import is_one_of, shown
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.basis import BasisName
 from eqmodels.layers.filters import SteerableFilters
@@ -20,6 +21,7 @@ PaddingMode = Literal["zeros", "reflect", "circular"]
 
 torch.fx.wrap("check_channels")
 torch.fx.wrap("check_placed")
+torch.fx.wrap("check_kernel")
 torch.fx.wrap("check_strided_size")
 
 
@@ -48,9 +50,10 @@ class SteerableConv2d(SteerableFilters):
         lifting: whether the input is an image, without a fibre.
 
     Raises:
-        ValueError: if an argument breaks its rule, or, in `forward`, if the input has another shape, is on another
-            device than the weight, or has a size at which the stride would break exactness.
-        TypeError: in `forward`, if the input is not of the weight's type, and autocast is off.
+        ValueError: if an argument breaks its rule, or, in `forward`, if the input has another shape or device, is
+            smaller than the kernel or the padding needs, or has a size at which the stride would break exactness.
+        TypeError: in `forward`, if the input is no dense tensor of floating point, or not of the weight's type, and
+            autocast is off.
 
     Source: Cohen and Welling 2016, arXiv 1602.07576; Weiler and Cesa 2019, arXiv 1911.08251.
 
@@ -79,14 +82,17 @@ class SteerableConv2d(SteerableFilters):
         lifting: bool = False,
     ) -> None:
         super().__init__(group, in_fields, out_fields, kernel_size, basis=basis, lifting=lifting, bias=bias)
-        if groups != 1:
-            raise ValueError(f"groups must be 1 (grouped steerable convolutions are not built yet); got {groups}.")
-        for name, value, least in (("stride", stride, 1), ("dilation", dilation, 1), ("padding", padding or 0, 0)):
-            check_count(name, value, least)
-        if padding_mode not in get_args(PaddingMode):
+        if not is_one_of(groups, (1,)):
             raise ValueError(
-                f"padding_mode must be one of {', '.join(get_args(PaddingMode))}; got {padding_mode!r}. Use 'zeros'."
+                f"groups must be 1 (grouped steerable convolutions are not built yet); got {shown(groups)}."
             )
+        for name, value, least in (("stride", stride, 1), ("dilation", dilation, 1)):
+            check_count(name, value, least)
+        if padding is not None:
+            check_count("padding", padding, 0)
+        if not is_one_of(padding_mode, get_args(PaddingMode)):
+            modes = ", ".join(get_args(PaddingMode))
+            raise ValueError(f"padding_mode must be one of {modes}; got {shown(padding_mode)}. Use 'zeros'.")
         if padding is None:
             if kernel_size % 2 == 0:
                 raise ValueError(
@@ -107,6 +113,7 @@ class SteerableConv2d(SteerableFilters):
             maps = check_strided_size(
                 maps, str(self.group), self._mirrored, self.kernel_size, self.stride, self.padding, self.dilation
             )
+        maps = check_kernel(maps, self.kernel_size, self.padding, self.dilation, self.padding_mode)
         padding = self.padding
         if padding and self.padding_mode != "zeros":
             maps = F.pad(maps, [padding] * 4, mode=self.padding_mode)

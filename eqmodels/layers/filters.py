@@ -13,7 +13,7 @@ from eqmodels._shapes import Float, Int
 from eqmodels.checks import check_count
 from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.groups import PlanarGroup
-from eqmodels.layers.basis import BasisName, default_basis, pixel_sources, scalar_basis
+from eqmodels.layers.basis import BasisName, check_basis, default_basis, pixel_sources, scalar_basis
 from eqmodels.layers.declared import expect_field
 from eqmodels.layers.scripting import NotScriptable
 
@@ -67,7 +67,7 @@ class SteerableFilters(NotScriptable):
             check_count(name, value)
         self.group = PlanarGroup.parse(group)
         self.in_fields, self.out_fields, self.kernel_size, self.lifting = in_fields, out_fields, kernel_size, lifting
-        self.basis: BasisName = default_basis(self.group) if basis is None else basis
+        self.basis: BasisName = default_basis(self.group) if basis is None else check_basis(basis)
         self.fibre = 1 if lifting else self.group.order
         functions = _tables(self.basis, self.group, kernel_size, self.fibre)[1].shape[1]
         self.weight = nn.Parameter(torch.empty(self.fibre * functions, out_fields, in_fields))

@@ -8,7 +8,8 @@ from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
-from eqmodels.checks import check_channels, check_count, check_fibre
+from eqmodels.checks import check_batch, check_channels, check_count, check_fibre
+from eqmodels.errors import shown
 from eqmodels.fields import Field, Regular
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.batch_norm import field_batch_norm
@@ -89,6 +90,8 @@ class FieldBatchNorm2d(_FieldNorm):
         maps = check_channels(maps, self.group.order * self.fields, 4)
         if self._on_cpu_kernels(maps):
             return field_batch_norm(maps, self.bn)
+        if isinstance(self.bn, nn.BatchNorm2d) and self.bn.training and not isinstance(maps, torch.fx.Proxy):
+            check_batch(maps, self.fields)
         # (B, G C, H, W) -> (B, H, W, G C) -> (B, H, W G, C): no copy if the memory is channels-last.
         pixels = maps.permute(0, 2, 3, 1)
         folded = pixels.unflatten(3, (self.group.order, self.fields)).flatten(2, 3)
@@ -172,8 +175,8 @@ class FieldDropout2d(NotScriptable):
 
     def __init__(self, group: PlanarGroup | str, p: float = 0.5) -> None:
         super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"p must be a probability between 0 and 1; got {p}. Use 0 for no dropout.")
+        if not isinstance(p, int | float) or not 0 <= p <= 1:
+            raise ValueError(f"p must be a probability between 0 and 1; got {shown(p)}. Use 0 for no dropout.")
         self.group = PlanarGroup.parse(group)
         # A module, so that a trace follows its mode.
         self.drop = nn.Dropout3d(p)

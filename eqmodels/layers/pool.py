@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
-from eqmodels.checks import check_fibre
+from eqmodels.checks import check_fibre, check_maps
+from eqmodels.errors import is_one_of, shown
 from eqmodels.fields import Field, Regular, Scalars, turn_back
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.declared import check_permuted, regular_field
@@ -18,6 +19,7 @@ from eqmodels.layers.scripting import NotScriptable
 __all__ = ["ExactDownsample2d", "GlobalPool", "GlobalPoolMode", "GroupPool", "GroupPoolMode", "OddSize2d"]
 
 torch.fx.wrap("check_fibre")
+torch.fx.wrap("check_maps")
 
 GroupPoolMode = Literal["max", "mean", "norm"]
 GlobalPoolMode = Literal["invariant", "regular", "invariant+regular", "canonical", "canonical-soft"]
@@ -39,8 +41,8 @@ class ExactDownsample2d(NotScriptable):
 
     def __init__(self, mode: Literal["mean", "max"] = "mean") -> None:
         super().__init__()
-        if mode not in ("mean", "max"):
-            raise ValueError(f"mode must be 'mean' or 'max'; got {mode!r}. Use 'mean'.")
+        if not is_one_of(mode, ("mean", "max")):
+            raise ValueError(f"mode must be 'mean' or 'max'; got {shown(mode)}. Use 'mean'.")
         self.mode = mode
 
     def output_field(self, field: Field) -> Field:
@@ -52,7 +54,13 @@ class ExactDownsample2d(NotScriptable):
         return check_permuted(self, field) if self.mode == "max" else field
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H2 W2"]:
-        """Maps of half the size, odd ones rounded up."""
+        """Maps of half the size, odd ones rounded up.
+
+        Raises:
+            TypeError: if they are no dense tensor of floating point.
+            ValueError: if they have another rank, or no pixels.
+        """
+        maps = check_maps(maps)
         size = ((maps.shape[-2] + 1) // 2, (maps.shape[-1] + 1) // 2)
         if self.mode == "mean":
             return F.adaptive_avg_pool2d(maps, size)
@@ -75,7 +83,13 @@ class OddSize2d(NotScriptable):
         return field
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H2 W2"]:
-        """Maps of odd sizes."""
+        """Maps of odd sizes.
+
+        Raises:
+            TypeError: if they are no dense tensor of floating point.
+            ValueError: if they have another rank, or no pixels.
+        """
+        maps = check_maps(maps)
         # Adaptive bins are {i, i + 1} when one pixel is to go and {i} when none is: no branch on the shape.
         size = ((maps.shape[-2] + 1) // 2 * 2 - 1, (maps.shape[-1] + 1) // 2 * 2 - 1)
         return F.adaptive_avg_pool2d(maps, size)
@@ -96,8 +110,8 @@ class GroupPool(NotScriptable):
 
     def __init__(self, group: PlanarGroup | str, mode: GroupPoolMode = "max") -> None:
         super().__init__()
-        if mode not in get_args(GroupPoolMode):
-            raise ValueError(f"mode must be one of {', '.join(get_args(GroupPoolMode))}; got {mode!r}. Use 'max'.")
+        if not is_one_of(mode, get_args(GroupPoolMode)):
+            raise ValueError(f"mode must be one of {', '.join(get_args(GroupPoolMode))}; got {shown(mode)}. Use 'max'.")
         self.group, self.mode = PlanarGroup.parse(group), mode
 
     def output_field(self, field: Field) -> Field:
@@ -110,8 +124,14 @@ class GroupPool(NotScriptable):
         return regular if self.group.order == 1 else Scalars(regular.count)
 
     def forward(self, features: Float[Tensor, "B C *space"]) -> Float[Tensor, "B F *space"]:
-        """The maximum, the mean or the norm over each fibre."""
-        fibre: Tensor = check_fibre(features, self.group.order).unflatten(1, (self.group.order, -1))
+        """The maximum, the mean or the norm over each fibre.
+
+        Raises:
+            TypeError: if the features are no dense tensor, or, for the mean and the norm, not floating point.
+            ValueError: if the channels are no whole fibres.
+        """
+        features = check_fibre(features, self.group.order, floating=self.mode != "max")
+        fibre: Tensor = features.unflatten(1, (self.group.order, -1))
         if self.mode == "max":
             return fibre.amax(1)
         return fibre.mean(1) if self.mode == "mean" else torch.linalg.vector_norm(fibre, dim=1)
@@ -156,9 +176,9 @@ class GlobalPool(NotScriptable):
         pose: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        if mode not in get_args(GlobalPoolMode):
+        if not is_one_of(mode, get_args(GlobalPoolMode)):
             raise ValueError(
-                f"global_pool must be one of {', '.join(get_args(GlobalPoolMode))}; got {mode!r}. Use 'invariant'."
+                f"global_pool must be one of {', '.join(get_args(GlobalPoolMode))}; got {shown(mode)}. Use 'invariant'."
             )
         # Not the group of `fibre`: export takes that child's place before it traces this module.
         self.group, self.mode = PlanarGroup.parse(group), mode
@@ -198,8 +218,13 @@ class GlobalPool(NotScriptable):
         return {"invariant": invariant, "regular": regular}.get(self.mode, invariant + regular)
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
-        """The feature vectors of the mode."""
-        regular = maps.mean((-2, -1))
+        """The feature vectors of the mode.
+
+        Raises:
+            TypeError: if the maps are no dense tensor of floating point.
+            ValueError: if they have another rank, no pixels, or channels that are no whole fibres.
+        """
+        regular = check_maps(maps).mean((-2, -1))
         if self.mode == "regular":
             return regular
         if self.is_canonical:

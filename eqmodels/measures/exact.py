@@ -17,6 +17,10 @@ Names = str | Sequence[str]
 """One variable, or several as one."""
 
 
+MOST_VALUES = 10_000
+"""Of a variable: the joint distribution is one array."""
+
+
 @dataclass(frozen=True, init=False, eq=False)
 class Variable:
     """A discrete variable and its distribution given others.
@@ -41,10 +45,12 @@ class Variable:
         """Every one of so many values with equal probability, of nothing else.
 
         Raises:
-            ValueError: if there is no value.
+            ValueError: if there is no value, or there are more than 10,000.
         """
         if values < 1:
             raise ValueError(f"values of {name} must be at least 1; got {values}. A constant has one.")
+        if values > MOST_VALUES:
+            raise ValueError(f"values of {name} must be at most {MOST_VALUES}; got {values}. Pass fewer.")
         return cls(name, np.full(values, 1 / values))
 
     @classmethod

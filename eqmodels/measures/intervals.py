@@ -5,8 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, stdev, variance
+from statistics import fmean, stdev, variance
 from typing import Any
+
+# Not `from scipy import stats`: half a second, loaded when it is first used.
+import scipy
+
+from eqmodels.arguments import check_arguments
+from eqmodels.errors import shown
 
 __all__ = ["Estimate", "estimate", "proportion_interval", "t_quantile"]
 
@@ -101,9 +107,13 @@ def estimate(values: Iterable[float]) -> Estimate:
         84.8 ± 1.5
 
     Raises:
+        TypeError: if one is no number.
         ValueError: if there is no value, or one is not finite.
     """
-    values = tuple(map(float, values))
+    try:
+        values = tuple(map(float, values))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"values must be numbers, one a seed; got {shown(values)}. Pass, say, [0.84, 0.85].") from error
     if not values or not all(map(math.isfinite, values)):
         raise ValueError(f"values must be finite numbers, at least one; got {values}. Leave out runs that failed.")
     mean, count = fmean(values), len(values)
@@ -124,25 +134,24 @@ def proportion_interval(correct: int, total: int) -> Estimate:
     Source: Wilson 1927, *Probable inference, the law of succession, and statistical inference*.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if not ``0 <= correct <= total`` with a positive total.
     """
+    check_arguments(proportion_interval, locals())
     if not 0 <= correct <= total or total == 0:
         raise ValueError(f"correct must be from 0 to total, and total positive; got {correct} of {total}. Pass counts.")
-    p, z2 = correct / total, NormalDist().inv_cdf(0.975) ** 2
-    centre = (p + z2 / (2 * total)) / (1 + z2 / total)
-    half = math.sqrt(z2 * p * (1 - p) / total + (z2 / (2 * total)) ** 2) / (1 + z2 / total)
+    p = correct / total
+    interval = scipy.stats.binomtest(correct, total).proportion_ci(0.95, method="wilson")
     # At 0 and 1 the ends are exact, but for rounding.
-    return Estimate(p, min(max(centre - half, 0.0), p), max(min(centre + half, 1.0), p), total)
+    return Estimate(p, min(float(interval.low), p), max(float(interval.high), p), total)
 
 
 def t_quantile(probability: float, degrees: int) -> float:
-    """The quantile of Student's t: the distribution function is a finite sum in ``atan(t / sqrt(degrees))``, bisected.
+    """The quantile of Student's t with so many degrees of freedom.
 
     Example:
         >>> [round(t_quantile(0.975, degrees), 3) for degrees in (1, 2, 10)]
         [12.706, 4.303, 2.228]
-
-    Source: Abramowitz and Stegun 1964, 26.7.3 and 26.7.4; above 1000 degrees the first term of 26.7.5.
 
     Raises:
         ValueError: if `probability` is not between 0 and 1, or `degrees` is below 1.
@@ -152,22 +161,4 @@ def t_quantile(probability: float, degrees: int) -> float:
             f"probability must be between 0 and 1 and degrees at least 1; got {probability} and {degrees}. Two values "
             "have one degree of freedom."
         )
-    if degrees > 1000:
-        z = NormalDist().inv_cdf(probability)
-        return z + (z**3 + z) / (4 * degrees)
-    low, high = 0.0, math.pi / 2
-    while low < (middle := (low + high) / 2) < high:
-        inside = _within(middle, degrees) < abs(2 * probability - 1)
-        low, high = (middle, high) if inside else (low, middle)
-    return math.copysign(math.tan(low) * math.sqrt(degrees), probability - 0.5)
-
-
-def _within(angle: float, degrees: int) -> float:
-    # The probability that |t| < sqrt(degrees) tan(angle).
-    odd = degrees % 2
-    term, total = (math.cos(angle) if odd else 1.0), 0.0
-    for i in range(1 + odd, degrees, 2):
-        total += term
-        term *= i / (i + 1) * math.cos(angle) ** 2
-    total *= math.sin(angle)
-    return 2 / math.pi * (angle + total) if odd else total
+    return float(scipy.special.stdtrit(degrees, probability))

@@ -23,7 +23,12 @@ def check_labelled(
             f"{prefix}features must be a matrix (images, features) of floating-point numbers and not empty; got "
             f"shape {tuple(features.shape)} of {features.dtype}. Pool feature maps to vectors first."
         )
-    if labels.shape != features.shape[:1] or labels.dtype == torch.bool or labels.is_floating_point():
+    if (
+        labels.shape != features.shape[:1]
+        or labels.dtype == torch.bool
+        or labels.is_floating_point()
+        or labels.is_complex()
+    ):
         raise ValueError(
             f"{prefix}labels must be one integer an image, shape ({len(features)},); got shape {tuple(labels.shape)} "
             f"of {labels.dtype}. Take features and labels from the same pass over the data."

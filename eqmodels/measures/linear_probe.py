@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
+from eqmodels.arguments import check_arguments
+from eqmodels.checks import check_count
 from eqmodels.measures.labelled import check_labelled, class_ranks
 
 __all__ = ["STRENGTHS", "LinearProbe", "LogisticObjective", "check_strengths", "fit_linear_probe", "validation_parts"]
@@ -125,9 +127,11 @@ def fit_linear_probe(
         seed: of what is held out.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the features are not a finite matrix, the labels are not one a row, there are fewer than two
             classes or a class has no image, or an option is out of its range.
     """
+    check_arguments(fit_linear_probe, locals())
     check_labelled(features, labels, num_classes=num_classes)
     features, labels = features.detach(), labels.to(features.device).long()
     num_classes = _count_classes(labels, num_classes)
@@ -327,6 +331,8 @@ def _working_type(features: Float[Tensor, "N F"]) -> torch.dtype:
 
 
 def _count_classes(labels: Int[Tensor, " N"], num_classes: int | None) -> int:
+    if num_classes is not None:
+        check_count("num_classes", num_classes, 0, bits=24)  # a count of each is made
     sizes = labels.bincount(minlength=num_classes or 0)
     if len(sizes) < 2:
         raise ValueError(f"labels must name at least 2 classes; got {len(sizes)}. There is nothing to classify.")

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
+from eqmodels.arguments import check_arguments
+from eqmodels.checks import check_count
 from eqmodels.measures.labelled import check_labelled
 
 __all__ = ["Observations"]
@@ -28,6 +30,7 @@ class Observations:
             there is none.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the features are not a finite matrix or do not vary, there is not one integer in range a row of
             each of the others, there is one class only, rows of an image differ in the class, or a class has fewer than
             two images.
@@ -42,6 +45,9 @@ class Observations:
     predicted: Int[Tensor, " N"] | None = None
 
     def __post_init__(self) -> None:
+        check_arguments(Observations, vars(self))
+        for name in ("num_labels", "num_classes"):
+            check_count(name, getattr(self, name), 0, bits=24)  # a count of each is made
         check_labelled(self.features, self.labels, num_classes=self.num_labels)
         _check_integers("classes", self.classes, len(self.features), self.num_classes)
         _check_integers("images", self.images, len(self.features), None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from eqmodels.arguments import check_arguments
 from eqmodels.measures.exact import BayesianNetwork, Variable
 
 __all__ = ["STATEMENTS", "Finding", "Statement", "check_statements", "describe", "random_network"]
@@ -225,8 +226,10 @@ def check_statements(networks: int = 500, seed: int = 0) -> tuple[Finding, ...]:
         seed: of the networks.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if there is no network.
     """
+    check_arguments(check_statements, locals())
     if networks < 1:
         raise ValueError(f"networks must be at least 1; got {networks}. Some 500 show every failure.")
     generator = np.random.default_rng(seed)

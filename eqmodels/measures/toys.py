@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from eqmodels.arguments import check_arguments
 from eqmodels.measures.exact import BayesianNetwork, Variable
 
 __all__ = ["additive", "pose_cue", "style_leak", "two_poses"]
@@ -18,8 +19,10 @@ def additive(transformations: int, classes: int, *, strength: int = 1) -> Bayesi
     Source: the example of Wang et al. 2024, arXiv 2411.06508.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if there is no transformation or class, or the strength is negative.
     """
+    check_arguments(additive, locals())
     if strength < 0:
         raise ValueError(f"strength must not be negative; got {strength}. Use 0 for an image that hides nothing.")
     variables = [Variable.uniform("A", transformations), Variable.uniform("C", classes)]
@@ -37,8 +40,10 @@ def pose_cue(accuracy: float, *, poses: int = 4, classes: int = 10, upright: flo
     most.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a probability is not in [0, 1], or there are fewer than two poses or classes.
     """
+    check_arguments(pose_cue, locals())
     return BayesianNetwork(
         [
             *_posed(poses, classes, upright),
@@ -55,8 +60,10 @@ def style_leak(leak: float, *, poses: int = 4, classes: int = 10, upright: float
     is of no use; with ``leak=0``, as after an augmentation that makes the style random, it tells nothing.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: as `pose_cue`.
     """
+    check_arguments(style_leak, locals())
     _check_probability("leak", leak)
     styles = np.full(poses, (1 - leak) / poses)
     styles[0] += leak
@@ -71,8 +78,10 @@ def two_poses(*, poses: int = 4, classes: int = 10, upright: float = 0.9) -> Bay
     `upright`, else one of the others; ``P2`` the same of ``A2`` and of ``C // poses mod poses``.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: as `pose_cue`.
     """
+    check_arguments(two_poses, locals())
     variables = [Variable.uniform("A1", poses), Variable.uniform("A2", poses), Variable.uniform("C", classes)]
     for index, own in enumerate((np.arange(classes) % poses, np.arange(classes) // poses % poses), start=1):
         sizes = {f"A{index}": poses, f"R{index}": poses}

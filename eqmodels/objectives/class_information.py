@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float, Int
-from eqmodels.checks import check_count
+from eqmodels.checks import check_count, check_tensor
+from eqmodels.errors import shown
 from eqmodels.fields import Scalars
 from eqmodels.heads import LinearHead, MLPHead
 from eqmodels.objectives.gradient import scale_gradient
 from eqmodels.objectives.losses import prediction_loss
 
 __all__ = ["ClassInformation", "check_weight", "class_information_loss"]
+
+
+MOST = 1e30
+"""Of a weight: what is larger leaves nothing of float32."""
 
 
 def class_information_loss(
@@ -47,9 +51,11 @@ def class_information_loss(
         weight: the dose, a finite number.
 
     Raises:
+        TypeError: if features or labels are no dense tensor.
         ValueError: if there is not one label an image, a label is no class of the head, or the weight is not finite.
     """
-    if labels.shape != features.shape[:1]:
+    check_tensor("labels", labels)
+    if labels.shape != check_tensor("features", features).shape[:1]:
         raise ValueError(
             f"class information needs one label an image; got {len(features)} images and labels of the shape "
             f"{tuple(labels.shape)}. Pass the labels of the same batch."
@@ -123,9 +129,9 @@ def check_weight(name: str, weight: float) -> float:
     Raises:
         ValueError: if it is not.
     """
-    if not math.isfinite(weight):
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not abs(weight) < MOST:
         raise ValueError(
-            f"{name} must be a finite number; got {weight}. Pass 0.5 to add class information, 0 to observe it or -9 "
-            "to eliminate it."
+            f"{name} must be a finite number; got {shown(weight)}. Pass 0.5 to add class information, 0 to observe it "
+            "or -9 to eliminate it."
         )
     return weight

@@ -27,8 +27,9 @@ from torch.nn import functional as F
 
 from eqmodels._shapes import Float, Int
 from eqmodels.backbones import Backbone
-from eqmodels.checks import check_count
+from eqmodels.checks import check_count, check_tensor
 from eqmodels.data import Source
+from eqmodels.errors import shown
 from eqmodels.fields import Regular
 from eqmodels.heads import create_head
 from eqmodels.objectives.frozen import Frozen
@@ -63,7 +64,18 @@ def distillation_divergence(
         student: logits, of float32 at least.
         teacher: logits.
         temperature: ``T``, by which probabilities are softened.
+
+    Raises:
+        TypeError: if logits are no dense tensor.
+        ValueError: if student and teacher differ in shape, or the temperature is not positive.
     """
+    if check_tensor("student", student).shape != check_tensor("teacher", teacher).shape or student.dim() != 2:
+        raise ValueError(
+            f"student and teacher must be logits of one shape (batch, labels); got {tuple(student.shape)} and "
+            f"{tuple(teacher.shape)}. Pass both of the same batch."
+        )
+    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0 < temperature < 1e6:
+        raise ValueError(f"temperature must be a positive number below 10^6; got {shown(temperature)}. Pass, say, 8.0.")
     own, target = ((logits / temperature).log_softmax(1) for logits in (student, teacher))
     return temperature**2 * F.kl_div(own, target, reduction="batchmean", log_target=True)
 

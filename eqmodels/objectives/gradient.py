@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
+from eqmodels.checks import check_tensor
+from eqmodels.errors import shown
 
 __all__ = ["scale_gradient"]
 
@@ -27,12 +28,14 @@ def scale_gradient(features: Float[Tensor, "*shape"], factor: float) -> Float[Te
         factor: a finite number.
 
     Raises:
+        TypeError: if the features are no dense tensor.
         ValueError: if the factor is no finite number.
     """
-    if not math.isfinite(factor):
+    check_tensor("features", features)
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not abs(factor) < 1e30:
         raise ValueError(
-            f"factor must be a finite number, which the gradient is multiplied by; got {factor}. Pass 1 to leave the "
-            "gradient alone, or -1 to reverse it."
+            f"factor must be a finite number, which the gradient is multiplied by; got {shown(factor)}. Pass 1 to "
+            "leave the gradient alone, or -1 to reverse it."
         )
     scaled: Tensor = _ScaledGradient.apply(features, factor)
     return scaled

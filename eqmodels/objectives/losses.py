@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from eqmodels._shapes import Bool, Float, Int
+from eqmodels.checks import check_labels, check_tensor
 
 __all__ = ["predicted", "prediction_loss"]
 
@@ -21,7 +22,12 @@ def prediction_loss(logits: Float[Tensor, "B labels"], labels: Int[Tensor, " B"]
     Args:
         logits: of every label, of any floating point type; those of autocast have too few digits for the logarithm.
         labels: from 0.
+
+    Raises:
+        TypeError: if one is no dense tensor, the logits are not floating point, or the labels not integers.
+        ValueError: if there is not one label a row of logits.
     """
+    check_labels(check_tensor("logits", logits), labels)
     return cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), labels)
 
 
@@ -34,7 +40,12 @@ def predicted(logits: Float[Tensor, "B labels"], labels: Int[Tensor, " B"]) -> B
     Args:
         logits: of every label.
         labels: from 0.
+
+    Raises:
+        TypeError: if one is no dense tensor, the logits are not floating point, or the labels not integers.
+        ValueError: if there is not one label a row of logits.
     """
+    check_labels(check_tensor("logits", logits), labels)
     own = logits.gather(1, labels[:, None])
     others = logits.scatter(1, labels[:, None], -math.inf)
     return own[:, 0] > others.amax(1)

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float, Int
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Backbone
 from eqmodels.checks import check_count
 from eqmodels.data import Source
@@ -49,7 +50,11 @@ def is_strict(task: Task, heads: Sequence[nn.Module], *, class_head: bool = Fals
         heads: one a component of the task, on an equivariant backbone; an equivariant one declares as its `out_field`
             the task's `label_field`.
         class_head: whether a class head learns from the same images.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
+    check_arguments(is_strict, locals())
     exact = task.group is not None and all(task.group.is_exact(g) for g in task.elements)
     # Of several tasks at once, each head sees what all of them did, so its loss depends on the other labels too. A
     # class head is not equivariant: its loss on an upright image is not that on the turned one. From upright images it

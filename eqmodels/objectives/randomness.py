@@ -8,6 +8,8 @@ from enum import IntEnum
 import numpy as np
 import torch
 
+from eqmodels.arguments import check_arguments
+
 __all__ = ["Purpose", "Randomness", "generator_for", "seed_dropout"]
 
 
@@ -57,12 +59,21 @@ def generator_for(seed: int, purpose: Purpose, *position: int) -> torch.Generato
         seed: of the run, below ``2**32``.
         purpose: what is drawn.
         position: where, for instance the epoch and the step; always as many numbers for one purpose.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
+    check_arguments(generator_for, locals())
     return torch.Generator().manual_seed(_derived(seed, purpose, position))
 
 
 def seed_dropout(seed: int, *position: int) -> None:
-    """Puts PyTorch's global generators, of all devices, where the position has them: networks draw from no other."""
+    """Puts PyTorch's global generators, of all devices, where the position has them: networks draw from no other.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
+    check_arguments(seed_dropout, locals())
     torch.manual_seed(_derived(seed, Purpose.DROPOUT, position))
 
 

@@ -16,6 +16,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
+from eqmodels.errors import shown
 from eqmodels.storage import printable, reason_of
 
 __all__ = ["cause_of", "check_repository", "check_token", "download_sentence", "upload_sentence"]
@@ -94,6 +95,8 @@ def check_repository(name: str, *, with_owner: bool = True) -> None:
     Raises:
         ValueError: says why.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"repository must be a name, organisation/name; got {shown(name)}. Pass one.")
     try:
         validate_repo_id(name)
         if with_owner and "/" not in name:

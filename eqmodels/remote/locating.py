@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from eqmodels.arguments import check_arguments
+from eqmodels.errors import shown
 from eqmodels.remote.download import PICKLES, Fetch
 from eqmodels.remote.index import ZooEntry, read_index
 from eqmodels.storage import (
@@ -36,7 +38,11 @@ def zoo_folders(package: Path) -> tuple[Path, ...]:
     Args:
         package: the folder ``eqmodels``. What lies beside it is a checkout only if this is eqmodels' own project;
             ``site-packages/zoo`` is another package's.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
+    check_arguments(zoo_folders, locals())
     project, embedded = package.parent / "pyproject.toml", package / "remote" / "zoo"
     try:
         is_checkout = re.search(r'^name = "eqmodels"$', project.read_text("utf-8"), re.MULTILINE) is not None
@@ -93,10 +99,14 @@ class Located:
 def list_pretrained(pattern: str = "*") -> list[str]:
     """The names of the pretrained networks that match a shell pattern, sorted: of the index, and in the zoo's folders.
 
+    Raises:
+        TypeError: if an argument is of another type.
+
     Example:
         >>> "c4_resnet18s_w16.rot_fmnist_simclr" in list_pretrained("c4*")
         True
     """
+    check_arguments(list_pretrained, locals())
     at_hand = {name for folder in FOLDERS for name in _names(folder)}
     published = {name for name, entry in read_index().items() if entry.commit is not None}
     return sorted(fnmatch.filter(at_hand | published, pattern))
@@ -137,7 +147,7 @@ def locate(
         TypeError: if the source is no name or path.
     """
     if not isinstance(source, str | os.PathLike):
-        raise TypeError(f"source must be {KINDS}; got {printable(repr(source))}. Name one.")
+        raise TypeError(f"source must be {KINDS}; got {printable(shown(source))}. Name one.")
     name = str(source)
     if not name:
         raise ValueError(f"source must be {KINDS}; got ''. Name one.")

@@ -96,6 +96,8 @@ def read_layout(file: Path) -> Layout:
     Raises:
         StorageError: if it is no safetensors file, or its header does not agree with its size.
     """
+    # Not `safetensors.safe_open`: it parses 100 MB of header before anyone can object, and maps the file, so that one
+    # that shrinks meanwhile ends the process. The tensors themselves are read by `safetensors`.
     try:
         with open_regular(file) as stream:
             size = os.fstat(stream.fileno()).st_size

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from eqmodels.arguments import check_arguments
 from eqmodels.measures import (
     BayesianNetwork,
     Estimate,
@@ -73,7 +74,11 @@ def calibrate(count: int = 10_000, *, folds: int = 5, seed: int = 0) -> tuple[Ca
         count: number of samples of each.
         folds: of the cross-fitting.
         seed: of samples and folds.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
+    check_arguments(calibrate, locals())
     models = {
         "A + C": (additive(4, 10), ("X",), None),
         "A + C, 2 labels": (additive(2, 10), ("X",), None),

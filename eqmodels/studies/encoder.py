@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from eqmodels.arguments import check_arguments
 from eqmodels.data import Source
 from eqmodels.evaluation import observe
 from eqmodels.measures import FilmFamily, LinearFamily, SynergyTerms, measure_synergy
@@ -55,8 +56,10 @@ def encoder_synergy(
         report: called with a word on what is being measured.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the network has several tasks, or the images do not suit it or are too few.
     """
+    check_arguments(encoder_synergy, locals())
     found = []
     for network, pretrained in ((run, True), (untrained(run.config, images), False)):
         report("features" if pretrained else "features as initialised")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from eqmodels.arguments import check_arguments
 from eqmodels.measures import Estimate, SynergyTerms
 from eqmodels.measures.rank_correlation import rank_correlation
 from eqmodels.studies.plan import Cell
@@ -37,7 +38,12 @@ class GridPoint:
 
 
 def grid_points(study: SynergyStudy) -> tuple[GridPoint, ...]:
-    """The cells of the grid that are done, with their controls."""
+    """The cells of the grid that are done, with their controls.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
+    check_arguments(grid_points, locals())
     results = {cell.name: result for cell, result in study.cells.items()}
     points = []
     for cell, pretrained in study.cells.items():
@@ -82,8 +88,10 @@ def correlations(points: tuple[GridPoint, ...]) -> dict[str, Estimate]:
     The interval is over tasks, as those are what is chosen between: all cells of a task are drawn together.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if there are fewer than three cells.
     """
+    check_arguments(correlations, locals())
     gains, tasks = [point.gain for point in points], [point.cell.task for point in points]
     return {
         name: rank_correlation([predictor(point) for point in points], gains, groups=tasks)

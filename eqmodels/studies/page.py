@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment
 
+from eqmodels.arguments import check_arguments
 from eqmodels.storage import prepare_folder, write_atomically
 from eqmodels.studies.pictures import study_pictures
 from eqmodels.studies.study import SynergyStudy
@@ -25,9 +26,11 @@ def write_study_report(study: SynergyStudy, folder: str | Path) -> Path:
         folder: that gets the files.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if a file cannot be written.
         ModuleNotFoundError: if matplotlib is not installed.
     """
+    check_arguments(write_study_report, locals())
     folder = Path(folder)
     prepare_folder(folder)
     tables = study_tables(study)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from eqmodels.arguments import check_arguments
 from eqmodels.data import Source
 from eqmodels.evaluation import observe
 from eqmodels.measures import SynergyTerms, measure_synergy
@@ -70,8 +71,10 @@ def rank_tasks(
         The ranks, and the reasons why tasks cannot be asked, by name.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a class has too few images, or no task can be asked.
     """
+    check_arguments(rank_tasks, locals())
     ranks, impossible = [], {}
     for task in tasks:
         report(task)

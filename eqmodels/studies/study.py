@@ -11,6 +11,7 @@ from typing import NoReturn
 import torch
 from tqdm import tqdm
 
+from eqmodels.arguments import check_arguments
 from eqmodels.data import at_most, balanced_subset, load_data
 from eqmodels.measures import Estimate
 from eqmodels.registry import without_imports
@@ -45,9 +46,11 @@ def load_study_data(plan: SynergyPlan, root: str | Path | None = None) -> StudyD
     """The images of a plan; information is measured on a balanced subset of the held-out ones.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the data set is unknown or too small.
         FileNotFoundError: if its files are nowhere.
     """
+    check_arguments(load_study_data, locals())
     train, test = (load_data(plan.data, split, root=root, **plan.data_options) for split in ("train", "test"))
     train = train if plan.limit in (None, len(train)) else balanced_subset(train, plan.limit)
     return StudyData(train, test, at_most(test, plan.test_limit))
@@ -69,11 +72,13 @@ def run_study(
         quiet: whether to leave the progress bar out.
 
     Raises:
+        TypeError: if an argument is of another type.
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
         StorageError: if the folder holds another study, or a file cannot be read or written.
         TrainingError: if a training fails.
         ValueError: if the data does not suit the plan.
     """
+    check_arguments(run_study, locals())
     folder = Path(folder)
     prepare_folder(folder)
     _claim(plan, folder)
@@ -102,8 +107,10 @@ def read_study(folder: str | Path) -> SynergyStudy:
     """What the folder of a study holds so far.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if there is no study, or a file cannot be read.
     """
+    check_arguments(read_study, locals())
     folder = Path(folder)
     try:
         with without_imports():

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from eqmodels.arguments import check_arguments
 from eqmodels.measures import Estimate
 from eqmodels.storage import for_markdown
 from eqmodels.studies.findings import GridPoint, correlations, grid_points
@@ -36,7 +37,12 @@ def markdown_table(header: Row, rows: Iterable[Row]) -> str:
 
 
 def study_tables(study: SynergyStudy) -> tuple[StudyTable, ...]:
-    """All tables of a study; those without any cell yet are left out."""
+    """All tables of a study; those without any cell yet are left out.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
+    check_arguments(study_tables, locals())
     points = grid_points(study)
     tables = (
         _calibration(study),

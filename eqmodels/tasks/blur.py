@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float, Int
+from eqmodels.arguments import check_arguments
 from eqmodels.tasks.registry import Preset, register_task
 from eqmodels.tasks.task import Task
 
@@ -25,6 +26,7 @@ class BlurLevel:
         sigma: the lowest and the highest standard deviation, in pixels; unused for a kernel of 1.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the kernel is even or not positive, or the bounds are not ``0 < lowest <= highest``.
     """
 
@@ -32,6 +34,7 @@ class BlurLevel:
     sigma: tuple[float, float]
 
     def __post_init__(self) -> None:
+        check_arguments(BlurLevel, vars(self))
         if isinstance(self.kernel, bool) or not isinstance(self.kernel, int) or self.kernel < 1 or self.kernel % 2 == 0:
             raise ValueError(f"kernel must be an odd number of pixels, 1 for no blur; got {self.kernel}. Pass, say, 5.")
         low, high = self.sigma
@@ -64,12 +67,14 @@ class Blur(Task):
         levels: a `BlurLevel` a label.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if there are no levels; of images, if they are too small to be reflected.
     """
 
     name = "blur"
 
     def __init__(self, levels: tuple[BlurLevel, ...] = BLUR_BY_SIGMA) -> None:
+        check_arguments(Blur, locals())
         if not levels:
             raise ValueError("levels must hold at least one BlurLevel; got none. Leave it out for the usual four.")
         self.levels = tuple(levels)

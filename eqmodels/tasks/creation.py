@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from eqmodels.arguments import check_arguments
 from eqmodels.options import options_of
 from eqmodels.registry import UnknownNameError, could_be_registered
 from eqmodels.tasks.multivariate import MultivariateTask
@@ -32,6 +33,7 @@ def create_task(name: str, *, preset: Preset = "fixed", to_rgb: bool = False) ->
         to_rgb: repeat a grey channel three times, in tasks about colour; of no effect in the others.
 
     Raises:
+        TypeError: if an argument is of another type.
         UnknownNameError: if the name is one that no task has.
         ValueError: if it could be none's, the preset is unknown, N is not in 2 .. 36, or tasks do not go together.
 
@@ -41,6 +43,7 @@ def create_task(name: str, *, preset: Preset = "fixed", to_rgb: bool = False) ->
         >>> create_task("rotation12+jigsaw").sizes
         (12, 24)
     """
+    check_arguments(create_task, locals())
     if preset not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}; got {preset!r}. Use 'fixed'.")
     if "+" in name:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.groups import PlanarGroup
 from eqmodels.tasks.registry import register_task
 from eqmodels.tasks.task import Task
@@ -24,6 +25,7 @@ class GroupTask(Task):
         circular: whether everything outside the inscribed circle is zeroed, for all labels alike.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the elements are no subgroup, or the images are not square and would be turned by a quarter.
     """
 
@@ -35,6 +37,7 @@ class GroupTask(Task):
         *,
         circular: bool = False,
     ) -> None:
+        check_arguments(GroupTask, {"name": name, "elements": elements, "circular": circular})
         self.name, self.circular = name, circular
         self.group: PlanarGroup = PlanarGroup.parse(group)
         self.elements = tuple(self.group.elements) if elements is None else elements

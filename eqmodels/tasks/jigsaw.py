@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Bool, Float, Int
+from eqmodels.errors import shown
 from eqmodels.tasks.registry import Preset, register_task
 from eqmodels.tasks.task import Task
 
@@ -49,7 +50,7 @@ class Jigsaw(Task):
             if pixels is None:
                 continue
             if isinstance(pixels, bool) or not isinstance(pixels, int):
-                raise TypeError(f"{argument} must be a number of pixels or None; got {pixels!r}. Pass, say, 4.")
+                raise TypeError(f"{argument} must be a number of pixels or None; got {shown(pixels)}. Pass, say, 4.")
             if pixels < 0:
                 raise ValueError(f"{argument} must be at least 0 pixels; got {pixels}. Pass, say, 4, or None.")
         if gap is not None and jitter is not None and jitter > gap:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
+from eqmodels.arguments import check_arguments
 from eqmodels.groups import PlanarGroup
 from eqmodels.tasks.task import Task, check_images
 
@@ -36,12 +37,14 @@ class MultivariateTask(Task):
         num_labels: the product of `sizes`: the number of joint labels, see `joint`.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if there is no task, one comes twice, or the labels are ambiguous.
 
     Source: "multivariate equivariance" of Wang et al. 2024, arXiv 2411.06508.
     """
 
     def __init__(self, tasks: tuple[Task, ...]) -> None:
+        check_arguments(MultivariateTask, locals())
         self.tasks: tuple[Task, ...] = tuple(part for task in tasks for part in task.components)
         names = [task.name for task in self.tasks]
         if not names:
@@ -125,7 +128,11 @@ def indistinct_labels(
     Args:
         tasks: in the order in which they move the image; those that are no group action are left out.
         flipped: whether every other image is flipped left to right before all tasks, which no label says.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
+    check_arguments(indistinct_labels, locals())
     moving = [(task, task.group) for task in tasks if task.group is not None]
     if not moving:
         return None

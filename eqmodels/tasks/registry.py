@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeVar, get_args
 
+from eqmodels.arguments import check_arguments
 from eqmodels.registry import Registry
 from eqmodels.tasks.task import Task
 
@@ -34,6 +35,7 @@ def register_task(*names: str) -> Callable[[_T], _T]:
         *names: lower-case words.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a name is none, or something else has it.
 
     Example:
@@ -44,4 +46,5 @@ def register_task(*names: str) -> Callable[[_T], _T]:
         >>> TASKS.find("doctest_nothing")().num_labels
         1
     """
+    check_arguments(register_task, locals())
     return TASKS.register(*names)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Bool, Float
+from eqmodels.arguments import check_arguments
 from eqmodels.transforms import ViewParameters
 
 __all__ = ["RelativeTarget", "relative_target"]
@@ -47,11 +48,13 @@ def relative_target(first: ViewParameters, second: ViewParameters) -> RelativeTa
     or not the views are flipped.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the views are not of the same raw images, as far as their number and sizes tell.
 
     Source: Lee et al. 2021, arXiv 2111.09613, which takes differences of crop boxes and of colour parameters; the
     logarithms are ours.
     """
+    check_arguments(relative_target, locals())
     if not torch.equal(first.image_size, second.image_size):
         raise ValueError(
             "first and second must be views of the same raw images; got different image_size. "

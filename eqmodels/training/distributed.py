@@ -146,7 +146,7 @@ def usable_device(device: str | torch.device | None = None) -> torch.device:
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError, ValueError) as error:
         reason = str(error).split("\n", maxsplit=1)[0]
         raise ValueError(
             f"device must be one that PyTorch can use here; got {device!s} ({reason}). Use 'cpu'."

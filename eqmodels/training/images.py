@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from eqmodels.arguments import check_arguments
 from eqmodels.data import Source, Split, balanced_subset, coloured, load_data, statistics, to_rgb
 from eqmodels.objectives import OBJECTIVES
 from eqmodels.training.config import PretrainConfig
@@ -23,9 +24,11 @@ def training_images(config: PretrainConfig, root: str | Path | None = None) -> S
         root: the folder of the data, see `load_data`.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the data set is unknown, or has fewer images than `limit`.
         FileNotFoundError: if its files are nowhere.
     """
+    check_arguments(training_images, locals())
     chosen = config.data
     data = load_data(chosen.name, "train", root=root, **chosen.options)
     if chosen.limit is not None and chosen.limit != len(data):
@@ -42,8 +45,10 @@ def prepared_images(config: PretrainConfig, data: Source, split: Split = "train"
         split: where they are from: images of the two splits have different colours.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if images that have colours are to be coloured.
     """
+    check_arguments(prepared_images, locals())
     if config.data.coloured:
         data = coloured(data, seed=2 * config.run.seed + (split == "test"))
     return to_rgb(data) if config.data.to_rgb else data

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Backbone, create_model
 from eqmodels.objectives import Moving, Network, Objective, Term, create_objective
 from eqmodels.training.config import PretrainConfig
@@ -104,6 +105,7 @@ def build_learner(config: PretrainConfig, preprocessing: Preprocessing, num_clas
         ValueError: if a name is unknown, or the objective does not fit the backbone.
         TypeError: if the backbone has no such option.
     """
+    check_arguments(build_learner, locals())
     model, objective = config.model, config.objective
     backbone = create_model(model.name, in_chans=len(preprocessing.mean), num_classes=0, **model.options)
     memory_format = torch.channels_last if config.run.channels_last else torch.contiguous_format

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from eqmodels.arguments import check_arguments
 from eqmodels.data import Source
 from eqmodels.storage import CONFIG, PREVIOUS_CHECKPOINT, claimed_folder
 from eqmodels.training.config import PretrainConfig
@@ -57,6 +58,7 @@ def pretrain(
         quiet: whether to leave the progress bar out.
 
     Raises:
+        TypeError: if an argument is of another type.
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
         StorageError: if another process trains in the folder, or a file cannot be written; the last good checkpoint is
             intact.
@@ -65,6 +67,18 @@ def pretrain(
         ValueError: if the config does not fit the data, or a name in it is unknown; nothing is written then.
         ModuleNotFoundError: if TensorBoard is asked for and not installed.
     """
+    check_arguments(
+        pretrain,
+        {
+            "config": config,
+            "folder": folder,
+            "root": root,
+            "data": data,
+            "checkpoint_seconds": checkpoint_seconds,
+            "tensorboard": tensorboard,
+            "quiet": quiet,
+        },
+    )
     folder = Path(folder)
     if tensorboard:
         check_tensorboard()

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from eqmodels.arguments import check_arguments
 from eqmodels.options import Option, options_of
 from eqmodels.registry import Registry
 
@@ -31,8 +32,10 @@ def register_optimiser(*names: str) -> Callable[[_F], _F]:
         *names: lower-case words.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a name is none, or something else has it.
     """
+    check_arguments(register_optimiser, locals())
     return OPTIMISERS.register(*names)
 
 

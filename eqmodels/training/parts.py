@@ -242,7 +242,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _check_types(self)
-        check_count("seed", self.seed, 0)
+        check_count("seed", self.seed, 0, bits=64)
         if self.seed >= 2**32:
             raise ValueError(f"seed must be below 2**32; got {self.seed}. Pass 0.")
 

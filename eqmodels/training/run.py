@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Backbone
 from eqmodels.backbones.describe import check_bounds, check_description, describe_network, preprocessing_from
 from eqmodels.backbones.formats import read_network_config
@@ -189,8 +190,10 @@ def save_run(folder: str | Path, run: Run) -> str:
     config is that of the encoder (see `describe_network`) with ``pretraining``, ``log`` and ``provenance`` of the run.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if a weight is no finite number, or a file cannot be written.
     """
+    check_arguments(save_run, locals())
     weights = pack_weights(run.model.state_dict())
     run.sha256 = write_network(Path(folder), weights, run.content())
     return run.sha256
@@ -200,9 +203,11 @@ def load_run(folder: str | Path) -> Run:
     """The network of a finished run, in eval mode on the CPU; checked before anything large is built.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if the folder is not that of a finished run, or a file of it is not what it should be; or if a
             name in it is not registered here.
     """
+    check_arguments(load_run, locals())
     folder = Path(folder)
     if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
         raise StorageError(
@@ -314,10 +319,12 @@ def load_unfinished(file: str | Path) -> Run:
         file: the checkpoint; or the folder of the run, whose last one that can be read counts, see `last_checkpoint`.
 
     Raises:
+        TypeError: if an argument is of another type.
         TrainingError: if the file is no checkpoint, is damaged, does not say how images are normalised, or holds other
             tensors than the network that it describes; nothing large is built then. If it names what is not registered
             here, as nothing is imported because of a file.
     """
+    check_arguments(load_unfinished, locals())
     found = last_checkpoint(Path(file)) if Path(file).is_dir() else None
     file, content, config = found or (Path(file), *open_checkpoint(Path(file)))
     try:
@@ -359,7 +366,12 @@ def _check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) 
 
 
 def provenance(data: Source, seconds: float, processes: int, precision: str) -> dict[str, Any]:
-    """Where weights come from: data, versions, machine, duration, and what it was computed in."""
+    """Where weights come from: data, versions, machine, duration, and what it was computed in.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
+    check_arguments(provenance, locals())
     return {
         "data": {"name": data.name, "images": len(data), "channels": data.channels, "classes": list(data.classes)},
         "seconds": round(seconds, 1),

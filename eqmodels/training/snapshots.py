@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from eqmodels.arguments import check_arguments
 from eqmodels.data import Source
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.pretraining import Pretraining
@@ -13,7 +14,12 @@ __all__ = ["snapshot", "untrained"]
 
 
 def snapshot(training: Pretraining) -> Run:
-    """The network in eval mode, with its objective and log; it is the pretraining's own, not a copy."""
+    """The network in eval mode, with its objective and log; it is the pretraining's own, not a copy.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
+    check_arguments(snapshot, locals())
     seconds = sum((row["seconds"] for row in training.progress.log), 0.0)
     sources = provenance(training.data, seconds, training.world.size, training.progress.precision)
     model, log = training.model.eval(), training.progress.log
@@ -28,7 +34,9 @@ def untrained(config: PretrainConfig, images: Source) -> Run:
         images: of that training: they give the preprocessing.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: as `Pretraining`.
     """
+    check_arguments(untrained, locals())
     with torch.random.fork_rng(devices=[]):
         return snapshot(Pretraining(config, images))

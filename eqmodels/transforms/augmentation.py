@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.transforms.view import ViewParameters
 
 __all__ = ["Augmentation", "Compose", "NoAugmentation", "check_range"]
@@ -99,9 +100,14 @@ class NoAugmentation(Augmentation):
 
 
 class Compose(Augmentation):
-    """Augmentations one after the other, each with its own columns of the numbers."""
+    """Augmentations one after the other, each with its own columns of the numbers.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
 
     def __init__(self, *parts: Augmentation) -> None:
+        check_arguments(Compose, locals())
         self.parts = parts
         self.numbers = sum(part.numbers for part in parts)
 

@@ -7,6 +7,8 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as v2
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
+from eqmodels.checks import check_images, check_tensor
 from eqmodels.transforms.augmentation import Augmentation, check_range
 from eqmodels.transforms.view import ViewParameters
 
@@ -17,12 +19,14 @@ class RandomGrayscale(Augmentation):
     """Takes the colour out of each image with a probability; grey images stay as they are.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if it is no probability, or, in `apply`, if the images have neither one channel nor three.
     """
 
     numbers = 1
 
     def __init__(self, probability: float = 0.2) -> None:
+        check_arguments(RandomGrayscale, locals())
         self.probability = check_range("probability", probability, 0, 1)
 
     def apply(self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B 1"]) -> Float[Tensor, "B C H W"]:
@@ -48,6 +52,7 @@ class ColourJitter(Augmentation):
         probability: of changing an image at all.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a strength is negative or the hue's above 0.5, the last is no probability, or, in `apply`, if the
             images have neither one channel nor three.
     """
@@ -58,6 +63,7 @@ class ColourJitter(Augmentation):
     def __init__(
         self, brightness: float, contrast: float, saturation: float, hue: float, *, probability: float = 0.8
     ) -> None:
+        check_arguments(ColourJitter, locals())
         self.strengths = (
             check_range("brightness", brightness, 0),
             check_range("contrast", contrast, 0),
@@ -122,7 +128,18 @@ def adjust_hue(images: Float[Tensor, "B 3 H W"], shifts: Float[Tensor, " B"]) ->
     green (3), blue (1) is ``v - c max(0, min(k, 4 - k, 1))``, ``k = (n + h) mod 6``.
 
     Source: Smith 1978, *Color gamut transform pairs*.
+
+    Raises:
+        TypeError: if one of both is no dense tensor, or the images are not floating point.
+        ValueError: if the images do not have three channels, or there is not one shift an image.
     """
+    check_tensor("shifts", shifts)
+    check_images(images, 3)
+    if shifts.shape != images.shape[:1]:
+        raise ValueError(
+            f"shifts must be one number an image, of the shape ({len(images)},); got {tuple(shifts.shape)}. Pass one "
+            "each."
+        )
     red, green, blue = images.unbind(1)
     value, chroma = images.amax(1), images.amax(1) - images.amin(1)
     safe = torch.where(chroma == 0, 1.0, chroma)

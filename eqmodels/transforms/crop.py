@@ -9,6 +9,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as v2
 
 from eqmodels._shapes import Float, Int
+from eqmodels.arguments import check_arguments
 from eqmodels.transforms.augmentation import Augmentation, check_range
 from eqmodels.transforms.view import ViewParameters
 
@@ -19,12 +20,14 @@ class RandomHorizontalFlip(Augmentation):
     """Flips each image left to right with a probability.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if it is no probability.
     """
 
     numbers = 1
 
     def __init__(self, probability: float = 0.5) -> None:
+        check_arguments(RandomHorizontalFlip, locals())
         self.probability = check_range("probability", probability, 0, 1)
 
     def apply(self, images: Float[Tensor, "B C H W"], uniforms: Float[Tensor, "B 1"]) -> Float[Tensor, "B C H W"]:
@@ -44,12 +47,14 @@ class RandomCrop(Augmentation):
         padding: pixels on every side.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if it is negative.
     """
 
     numbers = 2
 
     def __init__(self, padding: int = 4) -> None:
+        check_arguments(RandomCrop, locals())
         check_range("padding", padding, 0)
         self.padding = padding
 
@@ -84,6 +89,7 @@ class RandomResizedCrop(Augmentation):
         ratio: least and largest width / height, drawn uniformly in the logarithm.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if an area is not in 0 .. 1, a ratio not positive, or a pair not in order.
 
     Source: Szegedy et al. 2015, arXiv 1409.4842.
@@ -93,6 +99,7 @@ class RandomResizedCrop(Augmentation):
     numbers = 2 * ATTEMPTS + 2
 
     def __init__(self, scale: tuple[float, float] = (0.2, 1.0), ratio: tuple[float, float] = (3 / 4, 4 / 3)) -> None:
+        check_arguments(RandomResizedCrop, locals())
         for name, (least, most), limit in (("scale", scale, 1.0), ("ratio", ratio, math.inf)):
             if not 0 < least <= most <= limit:
                 raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from eqmodels.arguments import check_arguments
 from eqmodels.registry import Registry
 from eqmodels.transforms.augmentation import Augmentation
 
@@ -25,8 +26,10 @@ def register_augmentation(*names: str) -> Callable[[_A], _A]:
         *names: lower-case words.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a name is none, or something else has it.
     """
+    check_arguments(register_augmentation, locals())
     return AUGMENTATIONS.register(*names)
 
 

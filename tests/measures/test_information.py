@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -105,6 +106,19 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
             interval = bootstrap(values, observations.images, resamples=400, seed=seed)
             covered[index] += interval.low <= truth <= interval.high
     assert bool(((covered >= 180) & (covered <= 198)).all()), covered
+
+
+def test_resamples_draw_images_with_all_of_their_rows():
+    """As Efron and Tibshirani write it, with the numbers of a generator of the seed."""
+    images = torch.tensor([3, 3, 5, 8, 8, 8, 9])
+    values = torch.tensor([0.1, 0.4, -2.0, 1.0, 1.5, 0.2, 3.0], dtype=torch.float64)
+    generator, means = np.random.default_rng(4), []
+    for _ in range(120):
+        drawn = [values[images == (3, 5, 8, 9)[i]] for i in generator.integers(4, size=4)]
+        means.append(float(torch.cat(drawn).mean()))
+    found = bootstrap(values, images, resamples=120, seed=4)
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, (0.025, 0.975))), abs=1e-12)
+    assert (found.mean, found.count) == (pytest.approx(4.2 / 7), 4)
 
 
 def test_a_network_finds_what_no_linear_predictor_does():

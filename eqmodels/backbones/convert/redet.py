@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones.convert.redet_report import ConvertedLayer, RedetReport
 from eqmodels.backbones.convert.state import (
     check_names,
@@ -73,12 +74,14 @@ def from_redet(state: Mapping[str, Tensor], *, tolerance: float = TOLERANCE) -> 
         ``global_pool="regular"``, else features. And the report.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the state is not a mapping of finite tensors, its blocks are those of no ResNet-18 to -101, a
             tensor is missing, unknown or of another shape than the rest asks for, a filter is neither stored nor can
             be computed, or one lies outside the kernels of the group by more than `tolerance`.
 
     Source: Han, Ding, Xue and Xia 2021, arXiv 2103.07733.
     """
+    check_arguments(from_redet, locals())
     if not 0 <= tolerance < 1:
         raise ValueError(f"tolerance must be a relative residual in [0, 1); got {tolerance}. Use {TOLERANCE}.")
     tensors, beside = _backbone(checked_tensors(state, SOURCE))
