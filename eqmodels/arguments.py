@@ -66,7 +66,7 @@ def _rules(target: Callable[..., Any]) -> dict[str, _Rule]:
     """The rule of every argument whose hint has one."""
     source = target
     if inspect.isclass(target) and not hasattr(target, "__dataclass_fields__"):
-        source = target.__init__  # type: ignore[misc]
+        source = target.__init__
     try:
         hints = get_type_hints(source, include_extras=True)
     except (NameError, TypeError):  # names that exist for the type checker alone
@@ -116,7 +116,7 @@ def _is_dense(value: object) -> bool:
     return isinstance(value, Tensor) and not value.is_meta and tensor_fault(value) is None
 
 
-def _is_number(value: Real) -> bool:
+def _is_number(value: object) -> bool:
     # Larger integers do not fit what they are for, and Python refuses to write them into a sentence.
     return not isinstance(value, bool) and (not isinstance(value, Integral) or abs(int(value)) < 2**64)
 
@@ -148,7 +148,7 @@ def _collection(origin: type, parts: tuple[Any, ...]) -> _Rule:
         )
     if issubclass(origin, Iterable) and origin.__module__ == "collections.abc":
         return _Rule("an iterable", lambda value: isinstance(value, origin) and not isinstance(value, str | bytes))
-    words = "a function" if origin is Callable else f"a {origin.__name__}"
+    words = "a function" if origin.__name__ == "Callable" else f"a {origin.__name__}"
     return _Rule(words, lambda value: isinstance(value, origin))
 
 

@@ -207,23 +207,24 @@ def check_kernel(maps: Tensor, kernel_size: int, padding: int, dilation: int, pa
     return maps
 
 
-def check_batch(maps: Tensor, fields: int) -> None:
-    """Refuses maps of a single value a field, of which there are no batch statistics.
+def check_batch(maps: Tensor, fields: int) -> Tensor:
+    """The maps themselves, if they have more than a single value a field, of which there are no batch statistics.
 
     Raises:
-        ValueError: if so.
+        ValueError: if they have not.
     """
     if not is_open() and maps.numel() == fields:
         raise ValueError(
             f"batch statistics need more than one value a field; got maps of the shape {tuple(maps.shape)}. "
             "Use a larger batch, or model.eval()."
         )
+    return maps
 
 
 def is_open() -> bool:
     """Whether a compiler or a trace keeps sizes open."""
     # They would close, or warn about, each size that Python asks for.
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
 
 
 def _check_pixels(name: str, images: Tensor) -> None:

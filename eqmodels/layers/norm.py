@@ -18,6 +18,7 @@ from eqmodels.layers.scripting import NotScriptable
 
 __all__ = ["FieldBatchNorm2d", "FieldDropout2d", "FieldLayerNorm2d"]
 
+torch.fx.wrap("check_batch")
 torch.fx.wrap("check_channels")
 torch.fx.wrap("check_fibre")
 
@@ -90,8 +91,8 @@ class FieldBatchNorm2d(_FieldNorm):
         maps = check_channels(maps, self.group.order * self.fields, 4)
         if self._on_cpu_kernels(maps):
             return field_batch_norm(maps, self.bn)
-        if isinstance(self.bn, nn.BatchNorm2d) and self.bn.training and not isinstance(maps, torch.fx.Proxy):
-            check_batch(maps, self.fields)
+        if isinstance(self.bn, nn.BatchNorm2d) and self.bn.training:
+            maps = check_batch(maps, self.fields)
         # (B, G C, H, W) -> (B, H, W, G C) -> (B, H, W G, C): no copy if the memory is channels-last.
         pixels = maps.permute(0, 2, 3, 1)
         folded = pixels.unflatten(3, (self.group.order, self.fields)).flatten(2, 3)
