@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import itertools
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,37 +18,53 @@ from torch import Tensor, nn
 from eqmodels._shapes import Float
 from eqmodels.backbones import Backbone
 from eqmodels.checks import check_count
-from eqmodels.export.plain import to_plain
+from eqmodels.errors import shown
+from eqmodels.export.plain import check_any_size, fixed_size, to_plain
+from eqmodels.groups import PlanarGroup
+from eqmodels.transforms import Preprocessing
 
 __all__ = ["to_onnx"]
 
 OPSET = 18
 """The operator set that current versions of PyTorch write without converting."""
 
+OPEN = (192, 256)
+"""The size of the example where the graph is for any: no map of a network that halves six times is of one pixel."""
+
+AXES = {0: "batch", 2: "height", 3: "width"}
+"""What the axes of images are called in the graph."""
+
 
 def to_onnx(
-    model: Backbone,
+    model: nn.Module,
     path: str | os.PathLike[str],
     *,
-    size: int | tuple[int, int] | None = None,
+    size: int | tuple[int, int] | Literal["any"] | None = None,
+    in_chans: int | None = None,
     opset: int = OPSET,
     batch: int | Literal["dynamic"] = "dynamic",
 ) -> Path:
-    """Writes the network, in eval mode and with batch-norm folded, as one self-contained ONNX file.
+    """Writes a network, in eval mode, as one self-contained ONNX file.
 
-    The graph is that of `to_plain`. Its input is called ``images``, ``(batch, in_chans, height, width)``; its output
-    ``output``, ``(batch, num_classes or num_features)``. Height and width are fixed. The file appears under its name
-    when it is complete; an older one of that name is replaced.
+    Of an encoder of this package the graph is that of `to_plain`, with batch-norm folded. Any other module that takes
+    images, such as a wrapped encoder, what `as_encoder` gives or a feature extractor of torchvision, is exported as it
+    is. The input is called ``images``, ``(batch, in_chans, height, width)``; the output ``output`` or, where a module
+    returns several tensors, by their names or as ``output_0``, ``output_1``, ... The file appears under its name when
+    it is complete; an older one of that name is replaced.
 
-    Its metadata say, as JSON, what a user of the file has to know: ``size`` (height and width), ``num_classes`` (0 for
-    features), ``group``, ``out_field`` (what the output means; null if it is a learned function of the pose) and, if
-    the network knows its images, ``mean`` and ``std`` of each channel, of pixels in [0, 1].
+    Height and width are fixed, or with ``size="any"`` open; the graph of an encoder of this package is then exact at
+    every size, for some more time.
+
+    The file's metadata say, as JSON, what its user has to know, as far as the module says it: ``size`` (height and
+    width, or "any"), ``num_classes`` (0 for features), ``group``, ``out_field`` (what the output means; null if it is a
+    learned function of the pose), and ``mean`` and ``std`` of each channel, of pixels in [0, 1].
 
     Args:
-        model: an encoder of this package, which is not changed.
+        model: any module that takes images, which is not changed.
         path: the file to write; its folder must exist.
-        size: pixels of the images, one number or (height, width); None for the size of the images that the network was
-            trained on, 32 if nothing is known of them.
+        size: pixels of the images, one number or (height, width); ``"any"``; None for the size of the images that the
+            network was trained on, 32 if nothing is known of them.
+        in_chans: channels of the images, of a module that does not say so itself; None for its attribute `in_chans`.
         opset: version of the ONNX operator set.
         batch: number of images in a batch, or ``"dynamic"`` for any.
 
@@ -56,9 +74,10 @@ def to_onnx(
     Raises:
         ModuleNotFoundError: if the packages of the extra ``export`` are missing.
         FileNotFoundError: if the folder does not exist.
-        TypeError: if `model` or `size` is refused by `to_plain`, or `opset` is not an integer.
-        ValueError: if `size`, `opset` or `batch` is not positive, or the installed PyTorch does not write that operator
-            set for this network.
+        TypeError: if `model` is no module, `size` is refused by `to_plain`, or a number is no integer.
+        ValueError: if `size`, `in_chans`, `opset` or `batch` is not positive, the channels are not known or not those
+            of the module, the installed PyTorch does not write that operator set for this network, or a network that is
+            exact at some sizes alone is to be for any size.
     """
     missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
     if missing:
@@ -69,23 +88,22 @@ def to_onnx(
     if batch != "dynamic" and (isinstance(batch, bool) or not isinstance(batch, int) or batch < 1):
         raise ValueError(f"batch must be a positive integer or 'dynamic'; got {batch!r}. Use 'dynamic' for any batch.")
     check_count("opset", opset)
+    channels = _channels(model, in_chans)
     target = Path(path)
     if not target.parent.is_dir():
         raise FileNotFoundError(
             f"path must lie in a folder that exists; got {str(target)!r}. Create {target.parent} first."
         )
-    plain = to_plain(copy.deepcopy(model).eval(), size=size, fold_batch_norm=True)
-    reference = next(model.parameters())
-    # A dimension that is 1 in the example would be taken for a constant.
-    images = torch.zeros(
-        2 if batch == "dynamic" else batch,
-        model.in_chans,
-        *vars(plain)["size"],
-        dtype=reference.dtype,
-        device=reference.device,
-    )
-    program = _program(plain, images, opset, any_batch=batch == "dynamic")
-    program.model.metadata_props.update(_metadata(model, vars(plain)["size"]))
+    own = copy.deepcopy(model).eval()
+    pixels = fixed_size(own, size)
+    if isinstance(own, Backbone):
+        own = to_plain(own, size=pixels or "any", fold_batch_norm=True)
+    elif pixels is None:
+        check_any_size(own, channels)
+    # A dimension that is 1 in the example, in whatever layer, would be taken for a constant.
+    images = torch.zeros(2 if batch == "dynamic" else batch, channels, *(pixels or OPEN), **_kind_of(own))
+    program = _program(own, images, opset, {0: batch == "dynamic", 2: pixels is None, 3: pixels is None})
+    program.model.metadata_props.update(_metadata(model, pixels))
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
         unfinished = Path(folder) / target.name
         program.save(str(unfinished), external_data=False)
@@ -93,22 +111,80 @@ def to_onnx(
     return target
 
 
+def _channels(model: nn.Module, in_chans: int | None) -> int:
+    """The channels of the images that a module takes.
+
+    Raises:
+        TypeError: if it is no module, or they are no integer.
+        ValueError: if nothing says how many they are, or the module says something else.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module; got {shown(model)}. Pass the network itself.")
+    known = getattr(model, "in_chans", None)
+    channels = known if in_chans is None else in_chans
+    if channels is None:
+        raise ValueError(
+            f"in_chans must be given, as a {type(model).__name__} does not say how many channels its images have. "
+            "Pass, say, in_chans=3."
+        )
+    if known not in (None, channels):
+        raise ValueError(
+            f"in_chans must be {known}, the channels of the module's images; got {shown(channels)}. Leave it out."
+        )
+    return check_count("in_chans", channels)
+
+
+def _kind_of(network: nn.Module) -> dict[str, Any]:
+    """The type and the device of a network, by the names of a tensor's options."""
+    tensors = itertools.chain(network.parameters(), network.buffers())
+    first = next((tensor for tensor in tensors if tensor.is_floating_point()), torch.zeros(()))
+    return {"dtype": first.dtype, "device": first.device}
+
+
+def _names(output: object) -> list[str]:
+    """What the outputs of a network are called.
+
+    Raises:
+        TypeError: if they are no tensors.
+    """
+    named = output if isinstance(output, Mapping) else {}
+    if isinstance(output, list | tuple):
+        named = {f"output_{number}": value for number, value in enumerate(output)}
+    found = {"output": output} if isinstance(output, Tensor) else named
+    if not found or not all(isinstance(value, Tensor) for value in found.values()):
+        raise TypeError(
+            f"model must return a tensor, or tensors in a list or by name; got a {type(output).__name__}. Wrap it in a "
+            "module that does."
+        )
+    return [str(name) for name in found]
+
+
 def _program(
-    plain: nn.Module, images: Float[Tensor, "B C H W"], opset: int, *, any_batch: bool
+    network: nn.Module, images: Float[Tensor, "B C H W"], opset: int, is_open: Mapping[int, bool]
 ) -> torch.onnx.ONNXProgram:
     """The graph of a network, of this very operator set.
 
+    Args:
+        network: in eval mode.
+        images: an example.
+        opset: version of the operator set.
+        is_open: whether the graph is for any size along an axis.
+
     Raises:
+        TypeError: if the network returns no tensors.
         ValueError: if another one was written: torch keeps its own where it cannot convert, and warns at most.
     """
+    with torch.no_grad():
+        names = _names(network(images))
+    dimensions = {axis: torch.export.Dim(AXES[axis]) for axis, is_one in is_open.items() if is_one}
     program = torch.onnx.export(
-        plain,
+        network,
         (images,),
         dynamo=True,
         opset_version=opset,
         input_names=["images"],
-        output_names=["output"],
-        dynamic_shapes=({0: torch.export.Dim("batch")},) if any_batch else None,
+        output_names=names,
+        dynamic_shapes=(dimensions,) if dimensions else None,
         verbose=False,
     )
     if program is None:
@@ -124,15 +200,15 @@ def _program(
     return program
 
 
-def _metadata(model: Backbone, size: tuple[int, int]) -> dict[str, str]:
+def _metadata(model: nn.Module, size: tuple[int, int] | None) -> dict[str, str]:
     """What belongs to the graph, by name, each as JSON."""
-    field, images = model.out_field, model.preprocessing
-    known: dict[str, Any] = {
-        "size": size,
-        "num_classes": model.num_classes,
-        "group": model.group.name,
-        "out_field": None if field is None else str(field),
-    }
-    if images is not None:
+    known: dict[str, Any] = {"size": size or "any"}
+    if isinstance(num_classes := getattr(model, "num_classes", None), int):
+        known["num_classes"] = num_classes
+    if isinstance(group := getattr(model, "group", None), PlanarGroup):
+        known["group"] = group.name
+    if hasattr(model, "out_field"):
+        known["out_field"] = None if model.out_field is None else str(model.out_field)
+    if isinstance(images := getattr(model, "preprocessing", None), Preprocessing):
         known |= {"mean": images.mean, "std": images.deviation}
     return {name: json.dumps(value) for name, value in known.items()}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 from collections import OrderedDict
 from functools import singledispatch
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, fx, nn
@@ -27,15 +28,18 @@ from eqmodels.layers import (
     SteerableConv2d,
     SteerableLinear,
 )
+from eqmodels.layers.open_sizes import halved, made_odd
+from eqmodels.transforms import Preprocessing
 
-__all__ = ["to_plain"]
+__all__ = ["check_any_size", "fixed_size", "to_plain"]
 
 Size: TypeAlias = tuple[int, int]
 Sizes: TypeAlias = dict[nn.Module, Size]
+"""Of the maps that adaptive poolings meet; of none of them if the network is for any size."""
 
 
 def to_plain(
-    model: Backbone, *, size: int | tuple[int, int] | None = None, fold_batch_norm: bool = False
+    model: Backbone, *, size: int | tuple[int, int] | Literal["any"] | None = None, fold_batch_norm: bool = False
 ) -> nn.Sequential:
     """The network as stock `torch.nn` modules with the same child names and, in eval mode, the same outputs.
 
@@ -52,19 +56,21 @@ def to_plain(
     along the depth are even and which odd, and on nothing else. The outputs therefore agree at every size with the same
     parities: at all multiples of 8 for a network that halves three times. At other sizes the exported network still
     runs, but pools otherwise and may lose the last row or column: its outputs differ and are not exactly equivariant.
-    `size` is recorded as the attribute `size` of the result, a pair (height, width).
+    With ``size="any"`` pooling has no fixed windows: pixels are picked by number, which takes longer, and outputs agree
+    at every size. `size` is recorded as the attribute `size` of the result, a pair (height, width) or ``"any"``.
 
     Args:
         model: an encoder of this package, with either backend. It is not changed and shares no memory with the result,
             which has its mode, device and dtype.
-        size: pixels of the images, one number or (height, width); None for the size of the images that the network was
-            trained on, 32 if nothing is known of them.
+        size: pixels of the images, one number or (height, width); ``"any"``; None for the size of the images that the
+            network was trained on, 32 if nothing is known of them.
         fold_batch_norm: whether batch-norms that follow a convolution are folded into it and replaced by ``Identity``.
             Those of a pre-activation network that follow a sum stay.
 
     Raises:
         TypeError: if the model is no encoder of this package, or `size` not an integer or a pair of integers.
-        ValueError: if `size` is not positive, or a network in train mode is to be folded.
+        ValueError: if `size` is not positive, a network in train mode is to be folded, or a network with strided
+            convolutions, which are exact at some sizes alone, is to be for any size.
 
     Example:
         >>> from eqmodels import create_model
@@ -86,21 +92,63 @@ def to_plain(
             "fold_batch_norm replaces batch statistics by running ones, so the model must be in eval mode; got train "
             "mode. Call model.eval() first."
         )
-    height, width = _pair(_own_size(model) if size is None else size)
+    fixed = fixed_size(model, size)
     own = from_escnn(model) if isinstance(model, EscnnResNet) else copy.deepcopy(model)
-    sizes = _pooled_sizes(own, (height, width))
+    if fixed is None:
+        check_any_size(own, own.in_chans)
+    sizes = {} if fixed is None else _pooled_sizes(own, fixed)
     with torch.no_grad(), torch.autocast(next(own.parameters()).device.type, enabled=False):
         plain = _convert_children(nn.Sequential(OrderedDict(own.named_children())), sizes)
         if fold_batch_norm:
             fold_batch_norms(plain)
     plain.training = model.training
     # Modules declare that attributes are tensors or modules.
-    vars(plain)["size"] = (height, width)
+    vars(plain)["size"] = fixed or "any"
     return plain
 
 
-def _own_size(model: Backbone) -> Size:
-    return (32, 32) if model.preprocessing is None else model.preprocessing.size
+def fixed_size(model: nn.Module, size: int | tuple[int, int] | Literal["any"] | None) -> Size | None:
+    """Height and width of the images that a network is exported for; None for any.
+
+    Args:
+        model: which may say the size of its images by its `preprocessing`.
+        size: that was asked for; None for the network's own, 32 if nothing is known of it.
+
+    Raises:
+        TypeError: if it is no integer, no pair of integers, and not ``"any"``.
+        ValueError: if it is not positive.
+    """
+    if size == "any":
+        return None
+    known = getattr(model, "preprocessing", None)
+    own = known.size if isinstance(known, Preprocessing) else (32, 32)
+    return _pair(own if size is None else size)
+
+
+def check_any_size(network: nn.Module, in_chans: int) -> None:
+    """Refuses a network that is exact at some sizes alone, which a graph for any size could not refuse.
+
+    A strided convolution asks for a remainder of the maps that it meets, so sizes are tried on the device ``meta``
+    until remainders repeat.
+
+    Raises:
+        ValueError: if there is such a size.
+    """
+    strides = [layer.stride for layer in network.modules() if isinstance(layer, SteerableConv2d) and layer.stride > 1]
+    if not strides:
+        return
+    period = math.prod(strides) * 2 ** sum(isinstance(layer, ExactDownsample2d) for layer in network.modules())
+    ghost = copy.deepcopy(network).eval().to("meta")
+    images = torch.empty(1, in_chans, 1, 1, dtype=next(ghost.parameters()).dtype, device="meta")
+    for pixels in range(64, 64 + min(period, 64)):
+        try:
+            with torch.no_grad():
+                ghost(images.expand(-1, -1, pixels, pixels))
+        except ValueError as error:
+            raise ValueError(
+                "size must be a number, as the network has strided convolutions that are exact at some sizes alone; "
+                f"got 'any'. Pass the size of the images. (With {pixels} pixels: {error})"
+            ) from error
 
 
 def _pair(size: int | tuple[int, int]) -> Size:
@@ -201,6 +249,8 @@ def _(module: FieldBatchNorm2d, sizes: Sizes) -> nn.Module:  # noqa: ARG001
 
 @_convert.register
 def _(module: ExactDownsample2d, sizes: Sizes) -> nn.Module:
+    if module not in sizes:
+        return _traced(_Halving(module.mode).train(module.training))
     # The adaptive windows are pairs at even sizes, and triples that overlap by one at odd sizes.
     height, width = (2 + pixels % 2 for pixels in sizes[module])
     kernel_size, padding = (height, width), (height - 2, width - 2)
@@ -214,6 +264,8 @@ def _(module: ExactDownsample2d, sizes: Sizes) -> nn.Module:
 
 @_convert.register
 def _(module: OddSize2d, sizes: Sizes) -> nn.Module:
+    if module not in sizes:
+        return _traced(_MakingOdd().train(module.training))
     height, width = sizes[module]
     return nn.AvgPool2d((2 - height % 2, 2 - width % 2), stride=1).train(module.training)
 
@@ -237,6 +289,24 @@ class _PixelNorm(nn.Module):
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         normalised: Tensor = self.norm(maps.permute(0, 2, 3, 1))
         return normalised.permute(0, 3, 1, 2)
+
+
+class _Halving(nn.Module):
+    """`ExactDownsample2d` at every size; torch has no module for it."""
+
+    def __init__(self, mode: Literal["mean", "max"]) -> None:
+        super().__init__()
+        self.mode = mode
+
+    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H2 W2"]:
+        return halved(maps, self.mode)
+
+
+class _MakingOdd(nn.Module):
+    """`OddSize2d` at every size."""
+
+    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H2 W2"]:
+        return made_odd(maps)
 
 
 class _ChildrenAreLeaves(fx.Tracer):

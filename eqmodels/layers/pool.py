@@ -14,6 +14,7 @@ from eqmodels.errors import is_one_of, shown
 from eqmodels.fields import Field, Regular, Scalars, turn_back
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.declared import check_permuted, regular_field
+from eqmodels.layers.open_sizes import halved, has_open_size, made_odd
 from eqmodels.layers.scripting import NotScriptable
 
 __all__ = ["ExactDownsample2d", "GlobalPool", "GlobalPoolMode", "GroupPool", "GroupPoolMode", "OddSize2d"]
@@ -61,6 +62,8 @@ class ExactDownsample2d(NotScriptable):
             ValueError: if they have another rank, or no pixels.
         """
         maps = check_maps(maps)
+        if has_open_size(maps):
+            return halved(maps, self.mode)
         size = ((maps.shape[-2] + 1) // 2, (maps.shape[-1] + 1) // 2)
         if self.mode == "mean":
             return F.adaptive_avg_pool2d(maps, size)
@@ -90,6 +93,8 @@ class OddSize2d(NotScriptable):
             ValueError: if they have another rank, or no pixels.
         """
         maps = check_maps(maps)
+        if has_open_size(maps):
+            return made_odd(maps)
         # Adaptive bins are {i, i + 1} when one pixel is to go and {i} when none is: no branch on the shape.
         size = ((maps.shape[-2] + 1) // 2 * 2 - 1, (maps.shape[-1] + 1) // 2 * 2 - 1)
         return F.adaptive_avg_pool2d(maps, size)

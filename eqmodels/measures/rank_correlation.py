@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -52,19 +53,24 @@ def rank_correlation(
     names = np.arange(len(x)) if groups is None else np.unique(groups, return_inverse=True)[1].reshape(-1)
     parts = [np.flatnonzero(names == name) for name in range(int(names.max()) + 1)]
     drawn = (generator.integers(len(parts), size=len(parts)) for _ in range(RESAMPLES))
-    resamples = (np.concatenate([parts[i] for i in chosen]) for chosen in drawn)
-    resampled = np.array([_correlation(x[rows], y[rows]) for rows in resamples])
+    alike_long: defaultdict[int, list[NDArray[np.int64]]] = defaultdict(list)
+    for rows in (np.concatenate([parts[i] for i in chosen]) for chosen in drawn):
+        alike_long[len(rows)].append(rows)
+    resampled = np.concatenate([_correlations(x[rows], y[rows]) for rows in map(np.stack, alike_long.values())])
     resampled = resampled[np.isfinite(resampled)]
-    mean = _correlation(x, y)
+    mean = float(_correlations(x[None], y[None])[0])
     known = len(parts) >= 3 and len(resampled) and math.isfinite(mean)
     low, high = np.quantile(resampled, (0.025, 0.975)) if known else (math.nan, math.nan)
     return Estimate(mean, float(low), float(high), len(x))
 
 
-def _correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+def _correlations(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Spearman's correlation of each row of one matrix with that of the other; NaN where one is constant."""
     # Not `spearmanr`, nor `bootstrap` above: a resample in which a series is constant makes them warn, and the whole
     # interval NaN; and the first takes ten times as long for a few numbers.
-    ranks = np.stack([scipy.stats.rankdata(x), scipy.stats.rankdata(y)])
-    ranks -= ranks.mean(1, keepdims=True)
-    norm = math.sqrt(float((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum()))
-    return round(float((ranks[0] * ranks[1]).sum()) / norm, 12) if norm else math.nan
+    ranks = scipy.stats.rankdata([x, y], axis=-1)
+    ranks -= ranks.mean(-1, keepdims=True)
+    norms = np.sqrt((ranks**2).sum(-1).prod(0))
+    found = np.full(len(x), math.nan)
+    np.divide((ranks[0] * ranks[1]).sum(-1), norms, out=found, where=norms > 0)
+    return found.round(12)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from eqmodels.objectives import Objective, Prediction
 from eqmodels.storage import CHECKPOINT, PREVIOUS_CHECKPOINT, open_regular, printable, reason_of, write_atomically
+from eqmodels.training.checkpoint_parts import check_optimiser, check_parts
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import DamagedCheckpointError, TrainingError, foreign_run
 from eqmodels.training.formats import nested
@@ -107,7 +108,7 @@ def open_checkpoint(file: Path) -> tuple[dict[str, Any], PretrainConfig]:
 
     Raises:
         DamagedCheckpointError: if it cannot be read.
-        TrainingError: if it could run code, or is of another format or version.
+        TrainingError: if it could run code, is of another format or version, or a part of it is missing or odd.
     """
     try:
         with open_regular(file) as stream:
@@ -129,9 +130,14 @@ def open_checkpoint(file: Path) -> tuple[dict[str, Any], PretrainConfig]:
             f"{file} is no checkpoint of format {FIRST_FORMAT} or {FORMAT}. Choose another folder (--folder)."
         )
     try:
-        return content, PretrainConfig.from_dict(content["config"])
+        config = PretrainConfig.from_dict(content["config"])
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise TrainingError(f"{file} was written by another version: {error} Choose another folder.") from error
+    try:
+        check_parts(content)
+    except ValueError as error:
+        raise TrainingError(f"{file} is no whole checkpoint: {error} Delete it to start the run again.") from error
+    return content, config
 
 
 def last_checkpoint(folder: Path) -> tuple[Path, dict[str, Any], PretrainConfig] | None:
@@ -219,7 +225,9 @@ def restore(content: Mapping[str, Any], model: Learner, optimiser: torch.optim.O
     try:
         model.load_state_dict(content["model"])
         load_moving_state(model.objective, content.get("teachers", {}))  # of before there were any
-        optimiser.load_state_dict(_optimiser_state(content, optimiser))
+        state = _optimiser_state(content, optimiser)
+        check_optimiser(state, [parameter for group in optimiser.param_groups for parameter in group["params"]])
+        optimiser.load_state_dict(state)
         torch.set_rng_state(content["random_state"])
         return progress_of(content, model.objective)
     except (KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:

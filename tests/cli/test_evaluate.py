@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 
 import pytest
@@ -26,12 +28,23 @@ def test_it_prints_every_kind_of_features_and_the_task(capsys, tiny_run):
         assert word in out
 
 
-def test_json_and_the_file_are_the_same(capsys, tiny_run, tmp_path):
-    file = tmp_path / "results.json"
-    assert main(["evaluate", str(tiny_run), *ONE, "--json", "--output", str(file)]) == 0
-    content = json.loads(capsys.readouterr().out)
-    assert content == json.loads(file.read_text())
+@pytest.fixture(scope="module")
+def measured(tiny_run, tmp_path_factory):
+    """What a measurement printed on standard output and on standard error, and wrote into a file."""
+    file = tmp_path_factory.mktemp("results") / "results.json"
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        assert main(["evaluate", str(tiny_run), *ONE, "--json", "--output", str(file)]) == 0
+    return out.getvalue(), err.getvalue(), file.read_text()
+
+
+def test_json_and_the_file_are_the_same(measured):
+    content = json.loads(measured[0])
+    assert content == json.loads(measured[2])
     assert content["test"] == ["fashion_mnist_mini", 2000]
+
+
+def test_it_says_what_it_is_doing_on_standard_error(measured):
+    assert measured[1].splitlines()[:2] == [f"measuring c4_resnet18s_w4: {what}" for what in ("features", "regular")]
 
 
 def test_an_encoder_alone_is_measured_on_images_that_are_named(capsys, tiny_run, tmp_path):
@@ -150,13 +163,6 @@ def test_an_output_that_cannot_be_written_names_its_option(asked, capsys, tiny_r
     assert not asked
 
 
-def test_it_says_what_it_is_doing_on_standard_error(capsys, tiny_run):
-    assert main(["evaluate", str(tiny_run), *ONE, "--json"]) == 0
-    captured = capsys.readouterr()
-    json.loads(captured.out)
-    assert captured.err.splitlines()[:2] == [f"measuring c4_resnet18s_w4: {what}" for what in ("features", "regular")]
-
-
 def test_a_checkpoint_is_a_network_like_the_finished_run(tiny_run):
     """Here the last checkpoint holds the final weights."""
     finished, checkpoint = load_pretrained(tiny_run), load_pretrained(tiny_run / "checkpoint.pt")
@@ -167,16 +173,15 @@ def test_a_checkpoint_is_a_network_like_the_finished_run(tiny_run):
     assert not checkpoint.model.training
 
 
-def test_a_run_that_is_not_done_can_be_evaluated_and_is_said_to_be_none(capsys, tiny_run, tmp_path):
+def test_a_run_that_is_not_done_is_measured_and_said_to_be_none(asked, capsys, tiny_run, tmp_path):
     content = torch.load(tiny_run / "checkpoint.pt", weights_only=True)
     content["config"]["optimisation"]["epochs"] = 4
     torch.save(content, tmp_path / "checkpoint.pt")
-    assert main(["evaluate", str(tmp_path), *ONE]) == 0
-    captured = capsys.readouterr()
-    assert "regular" in captured.out
-    assert f"{tmp_path} is not done: measuring its checkpoint, after 1 of 4 epochs" in captured.err
-    assert main(["evaluate", str(tiny_run / "checkpoint.pt"), *ONE]) == 0
+    assert main(["evaluate", str(tmp_path), *ONE]) == 130
+    assert f"{tmp_path} is not done: measuring its checkpoint, after 1 of 4 epochs" in capsys.readouterr().err
+    assert main(["evaluate", str(tiny_run / "checkpoint.pt"), *ONE]) == 130
     assert "is not done" not in capsys.readouterr().err
+    assert len(asked) == 2
 
 
 def test_a_damaged_checkpoint_is_one_line_on_standard_error(capsys, tiny_run, tmp_path):

@@ -11,10 +11,13 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from torch import nn
 
 from eqmodels import create_model
+from eqmodels.backbones import as_encoder
 from eqmodels.backbones.resnet import RESNET_DEPTHS
 from eqmodels.export import to_onnx, to_plain
+from eqmodels.layers import ExactDownsample2d, OddSize2d
 from eqmodels.transforms import Preprocessing
 
 MISSING = "needs the packages onnx and onnxscript; onnxscript cannot be imported. Run: pip install onnxscript$"
@@ -27,7 +30,7 @@ def shallow(monkeypatch):
         monkeypatch.setitem(RESNET_DEPTHS, name, (block, (2, 1, 1, 1)))
 
 
-def assert_onnxruntime_agrees(path, model, images):
+def assert_onnxruntime_agrees(path, model, images, tolerance=1e-4):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -35,7 +38,7 @@ def assert_onnxruntime_agrees(path, model, images):
         expected = model.eval()(images)
     (outputs,) = session.run(["output"], {"images": images.numpy()})
     error = (torch.from_numpy(outputs) - expected).abs().max() / expected.abs().max()
-    assert float(error) < 1e-4
+    assert float(error) < tolerance
 
 
 def test_onnxruntime_agrees_at_any_batch_size(tmp_path, randomised):
@@ -155,3 +158,127 @@ def test_a_missing_folder_is_named(tmp_path):
         FileNotFoundError, match=r"path must lie in a folder that exists; got .* Create .*absent first\."
     ):
         to_onnx(create_model("c4_resnet18s_w8"), tmp_path / "absent" / "model.onnx")
+
+
+# Any size.
+
+SIZES = [(16, 16), (36, 36), (33, 31), (17, 40), (9, 23), (65, 34)]
+
+
+@pytest.mark.parametrize("name", ["c4_resnet18s_w4", "d4_resnet18_w8", "d8_wide_resnet16_8_w16", "resnet18s_w8"])
+def test_one_file_is_exact_at_every_size(name, tmp_path, randomised, shallow):
+    model = randomised(create_model(name, num_classes=3)).eval()
+    path = to_onnx(model, tmp_path / "model.onnx", size="any")
+    for height, width in SIZES:
+        assert_onnxruntime_agrees(path, model, torch.randn(2, 3, height, width), tolerance=5e-6)
+    found = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    assert found.get_modelmeta().custom_metadata_map["size"] == '"any"'
+    assert found.get_inputs()[0].shape == ["batch", 3, "height", "width"]
+
+
+@pytest.mark.parametrize("name", ["c4_resnet18s_w4", "d4_resnet18_w8"])
+def test_a_turned_image_of_any_size_gives_the_same_invariant_features(name, tmp_path, randomised, shallow):
+    model = randomised(create_model(name, num_classes=0)).eval()
+    path = to_onnx(model, tmp_path / "model.onnx", size="any")
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    for height, width in SIZES:
+        image = torch.randn(1, 3, height, width)
+        features, turned = (session.run(None, {"images": x.numpy()})[0] for x in (image, image.rot90(1, (-2, -1))))
+        assert abs(features - turned).max() < 1e-5 * abs(features).max()
+
+
+@pytest.mark.parametrize("layer", [ExactDownsample2d("mean"), ExactDownsample2d("max"), OddSize2d()], ids=repr)
+def test_a_layer_that_others_export_with_open_sizes_is_exact(layer):
+    images = torch.randn(2, 3, 8, 12)
+    sizes = {2: torch.export.Dim("height", min=2), 3: torch.export.Dim("width", min=2)}
+    program = torch.onnx.export(layer.eval(), (images,), dynamo=True, dynamic_shapes=(sizes,), verbose=False)
+    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    for height, width in [(9, 9), (8, 8), (2, 3), (5, 12)]:
+        images = torch.randn(2, 3, height, width)
+        (outputs,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+        torch.testing.assert_close(torch.from_numpy(outputs), layer(images), rtol=0, atol=1e-6)
+
+
+def test_a_network_that_is_exact_at_some_sizes_alone_is_not_for_any(tmp_path, shallow):
+    model = create_model("c4_resnet18_w4", num_classes=3, downsampling="stride")
+    sentence = (
+        r"^size must be a number, as the network has strided .* got 'any'\. Pass the size of the images\. \(With 64"
+    )
+    with pytest.raises(ValueError, match=sentence):
+        to_onnx(model, tmp_path / "model.onnx", size="any")
+    with pytest.raises(ValueError, match=sentence):
+        to_onnx(nn.Sequential(model), tmp_path / "model.onnx", size="any", in_chans=3)
+    assert not list(tmp_path.iterdir())
+
+
+# Modules that are no encoders of this package.
+
+
+class Several(nn.Module):
+    """Feature maps and logits of a network, by their names."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        maps = self.network.forward_features(images)
+        return {"maps": maps, "logits": self.network.fc(self.network.global_pool(maps))}
+
+
+def test_a_module_with_several_outputs_is_exported_with_their_names(tmp_path, randomised, shallow):
+    model = Several(randomised(create_model("c4_resnet18s_w4", num_classes=3))).eval()
+    path, images = to_onnx(model, tmp_path / "model.onnx", in_chans=3, size=16), torch.randn(3, 3, 16, 16)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    assert [output.name for output in session.get_outputs()] == ["maps", "logits"]
+    with torch.no_grad():
+        expected = model(images)
+    for name, found in zip(expected, session.run(None, {"images": images.numpy()}), strict=True):
+        torch.testing.assert_close(torch.from_numpy(found), expected[name], rtol=0, atol=1e-5)
+
+
+def test_an_encoder_of_somebody_elses_says_its_images_itself(tmp_path):
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    encoder = as_encoder(network, in_chans=1, size=(12, 10), mean=[0.5], std=[0.25])
+    path = to_onnx(encoder, tmp_path / "model.onnx")
+    assert_onnxruntime_agrees(path, encoder, torch.randn(3, 1, 12, 10))
+    known = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).get_modelmeta()
+    assert {name: json.loads(known.custom_metadata_map[name]) for name in ("size", "mean", "std")} == {
+        "size": [12, 10],
+        "mean": [0.5],
+        "std": [0.25],
+    }
+
+
+class Nothing(nn.Module):
+    def forward(self, images):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "error", "sentence"),
+    [
+        (
+            nn.Flatten(),
+            {},
+            ValueError,
+            "in_chans must be given, as a Flatten does not say how many",
+        ),
+        (nn.Flatten(), {"in_chans": 0}, ValueError, "in_chans must be at least 1; got 0."),
+        (as_encoder(nn.Flatten(), in_chans=2), {"in_chans": 3}, ValueError, "in_chans must be 2, the channels of the "),
+        (torch.flatten, {}, TypeError, "model must be a torch.nn.Module; got "),
+        (Several(nn.Flatten()), {"in_chans": 1, "size": "all"}, TypeError, "size must be an integer or a pair "),
+        (
+            Nothing(),
+            {"in_chans": 1},
+            TypeError,
+            "model must return a tensor, or tensors in a list or by name",
+        ),
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("no_shape_checks")
+def test_what_cannot_be_exported_is_refused(model, options, error, sentence, tmp_path):
+    with pytest.raises(error, match=f"^{sentence}"):
+        to_onnx(model, tmp_path / "model.onnx", **options)
+    assert not list(tmp_path.iterdir())

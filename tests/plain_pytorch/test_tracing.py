@@ -14,6 +14,15 @@ from eqmodels import create_model
 
 pytestmark = pytest.mark.tracing
 
+# What takes seconds is asked each time of one network of every kind of layer and of the standard one.
+some = pytest.mark.parametrize(
+    "model",
+    [
+        *("restricted", "canonical", "standard"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("basic", "bottleneck", "layer_norm", "wide")),
+    ],
+    indirect=True,
+)
 OTHER_SIZES = [(4, 3, 16, 20), (2, 3, 17, 23), (1, 3, 32, 32)]
 
 
@@ -94,6 +103,7 @@ def compiled_step(model, images, backend):
         torch.testing.assert_close(twin.state_dict()[name], value, rtol=1e-4, atol=1e-4)
 
 
+@some
 def test_compiles_as_one_graph_and_trains(model, images):
     compiled_step(model.double(), images.double(), backend="eager")
 
@@ -131,6 +141,7 @@ def test_compiles_under_autocast(images, shallow):
         assert_close(compiled(images).float(), model(images).float(), tolerance=0.05)
 
 
+@some
 def test_torch_export_with_any_batch(model):
     model.eval()
     batch = torch.export.Dim("batch", min=1, max=64)

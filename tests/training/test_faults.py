@@ -13,7 +13,7 @@ from torchvision.transforms.functional import to_pil_image
 from eqmodels.data import LabelledImages
 from eqmodels.errors import EqmodelsError
 from eqmodels.storage import claimed_folder
-from eqmodels.training import Pretraining, TrainingError, loop, pretrain
+from eqmodels.training import Pretraining, TrainingError, load_unfinished, loop, pretrain
 from tests.training.runs import finish, photos, start, tiny, weights
 
 
@@ -257,12 +257,55 @@ def test_a_checkpoint_from_before_images_were_noted_is_good(stopped, tmp_path):
 def test_a_checkpoint_whose_tensors_do_not_fit_is_refused_and_kept(stopped, tmp_path):
     folder, config = stopped
     content = torch.load(folder / "checkpoint.pt", weights_only=True)
-    for change in ("model", "optimiser", "progress"):
-        broken = {**content, change: {"nothing": torch.zeros(1)}}
-        torch.save(broken, folder / "checkpoint.pt")
+    momentum = content["optimiser"]["state"]
+    shaped = {number: {"momentum_buffer": torch.zeros(1)} for number in momentum}
+    for change in ({"model": {"nothing": torch.zeros(1)}}, {"optimiser": {**content["optimiser"], "state": shaped}}):
+        torch.save({**content, **change}, folder / "checkpoint.pt")
         fails(config, folder, r"^the checkpoint belongs to another network \(.*\)\. Nothing was changed; ")
     torch.save(content, folder / "checkpoint.pt")
     assert_goes_on(folder, config, tmp_path)
+
+
+MISSING = object()
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "sentence"),
+    [
+        ("progress", MISSING, "it has no progress, which must be values by name"),
+        ("progress.epoch", MISSING, "it has no progress.epoch, which must be a whole number of at least 0"),
+        ("progress.step", -1, "its progress.step must be a whole number of at least 0; it is -1"),
+        ("progress.epoch", 1.5, "its progress.epoch must be a whole number"),
+        ("progress.seconds", float("nan"), "its progress.seconds must be a finite number; it is nan"),
+        ("progress.log", None, "its progress.log must be a list of rows of finite numbers; it is None"),
+        ("progress.log", [{"loss": "low"}], "its progress.log must be a list of rows"),
+        ("progress.log", [{"loss": 1.0}] * 3, "its progress.log must have a row for each of . epochs; it has 3"),
+        ("progress.counts.seen", MISSING, "it has no progress.counts.seen"),
+        ("progress.counts.losses", [1.0], "its progress.counts.losses must be finite numbers by name"),
+        ("images", None, "its images must be values by name; it is None"),
+        ("teachers", {"a": 1}, "its teachers must be tensors by name, by place"),
+        ("model", None, "its model must be tensors by name; it is None"),
+        ("optimiser", None, "its optimiser must be the state and the groups of an optimiser; it is None"),
+        ("optimiser.state", [], "its optimiser must be the state and the groups"),
+        ("random_state", MISSING, "it has no random_state"),
+    ],
+)
+def test_a_checkpoint_with_a_part_that_is_missing_or_odd_is_refused_and_kept(stopped, place, value, sentence):
+    folder, config = stopped
+    content = torch.load(folder / "checkpoint.pt", weights_only=True)
+    *parents, name = place.split(".")
+    inner = content
+    for parent in parents:
+        inner = inner[parent]
+    inner[name] = value
+    if value is MISSING:
+        del inner[name]
+    torch.save(content, folder / "checkpoint.pt")
+    before = (folder / "checkpoint.pt").read_bytes()
+    fails(config, folder, rf"checkpoint.pt is no whole checkpoint: {sentence}.*\. Delete it to start the run again\.$")
+    with pytest.raises(TrainingError, match="is no whole checkpoint"):
+        load_unfinished(folder / "checkpoint.pt")
+    assert (folder / "checkpoint.pt").read_bytes() == before
 
 
 @pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.999])
