@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
+from torch import distributed
 
 from eqmodels import Backbone, create_model
 from eqmodels.backbones.resnet import RESNET_DEPTHS
@@ -37,3 +40,11 @@ def model(request, randomised, shallow) -> Backbone:
 def images() -> torch.Tensor:
     """A batch that every family takes."""
     return torch.randn(4, 3, 16, 20)
+
+
+@pytest.fixture
+def one_process() -> Iterator[None]:
+    """A group of this process alone, in which gradients are reduced as in any other."""
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    yield
+    distributed.destroy_process_group()

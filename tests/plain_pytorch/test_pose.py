@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from torch import distributed, nn
+from torch import nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
@@ -25,14 +25,6 @@ def network(mode: str):
 
 def trainable(pose: nn.Module) -> set[bool]:
     return {parameter.requires_grad for parameter in pose.parameters()}
-
-
-@pytest.fixture
-def one_process():
-    """A group of this process alone, in which gradients are reduced as in any other."""
-    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
-    yield
-    distributed.destroy_process_group()
 
 
 @pytest.mark.parametrize("mode", ["canonical", "canonical-soft"])

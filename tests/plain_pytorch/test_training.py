@@ -8,6 +8,9 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
+
+from eqmodels import create_model
 
 LABELS = torch.tensor([0, 1, 2, 0])
 
@@ -75,6 +78,26 @@ def test_gradient_checkpointing_repeats_the_same_dropout(model, images):
     _, same = step(twin, images)
     for name, gradient in gradients.items():
         torch.testing.assert_close(same[name], gradient, rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+
+
+@pytest.mark.parametrize("options", [{}, {"find_unused_parameters": True}, {"static_graph": True}], ids=str)
+@pytest.mark.parametrize("name", ["c4_resnet18s_w4", "resnet18s_w8"])
+def test_gradient_checkpointing_under_data_parallelism_counts_statistics_once(
+    name, options, images, one_process, shallow
+):
+    model = create_model(name, num_classes=3).double()
+    twin = copy.deepcopy(model)
+    twin.set_grad_checkpointing()
+    parallel = DistributedDataParallel(twin, **options)
+    for number in range(3):
+        batch = images.double() + number
+        loss, gradients = step(model, batch)
+        same_loss, same_gradients = step(parallel, batch)
+        torch.testing.assert_close(same_loss, loss, rtol=1e-9, atol=1e-12)
+        for place, gradient in gradients.items():
+            torch.testing.assert_close(same_gradients[f"module.{place}"], gradient, rtol=1e-9, atol=1e-12)
+    for (place, value), same in zip(model.state_dict().items(), twin.state_dict().values(), strict=True):
+        torch.testing.assert_close(same, value, rtol=1e-9, atol=1e-12, msg=lambda m, n=place: f"{n}: {m}")
 
 
 def test_channels_last_changes_nothing(model, images):

@@ -36,19 +36,23 @@ def assert_same_run(folder, reference):
 WITH_CLASSES = {"class_weight": -1.0, "class_hidden": 8, "accumulate": 2}
 
 
-@pytest.mark.parametrize("changes", [{}, DEMANDING, WITH_CLASSES], ids=["tiny", "demanding", "class head"])
-def test_a_run_killed_again_and_again_ends_with_the_same_weights(tmp_path, changes):
-    config = tiny(**{**changes, "epochs": 16})
+@pytest.mark.parametrize(
+    ("changes", "kills"),
+    [({}, 4), (DEMANDING, 4), (WITH_CLASSES, 4), pytest.param({}, 20, marks=pytest.mark.slow)],
+    ids=["tiny", "demanding", "class head", "twenty times"],
+)
+def test_a_run_killed_again_and_again_ends_with_the_same_weights(tmp_path, changes, kills):
+    config = tiny(**{**changes, "epochs": 4 * kills})
     assert finish(start(tmp_path / "whole", config, checkpoint_seconds=1e6)) == 0
     moments, killed = random.Random(0), 0
-    for _ in range(4):
+    for _ in range(kills):
         process = start(tmp_path / "cut", config, checkpoint_seconds=0.0)
         wait_for_a_new_checkpoint(tmp_path / "cut", process)
         time.sleep(moments.uniform(0, 0.1))
         os.kill(process.pid, signal.SIGKILL)
         killed += finish(process) == -signal.SIGKILL
         assert not (tmp_path / "cut" / "config.json").exists(), "the run is too short to be killed"
-    assert killed == 4
+    assert killed == kills
     assert finish(start(tmp_path / "cut", config, checkpoint_seconds=0.0)) == 0
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
 
