@@ -1,8 +1,8 @@
 """Three thousand files with parts of other networks: whole in themselves, and wrong where they are.
 
 Damage of bytes and values (`test_fuzz`) seldom leaves a file that is right in form. Here each part is right: a subtree
-of another network's config, another network's filters of the same shape, a layer of the same network in the place of
-its neighbour, filters whose fields, group elements or pixels are in another order; and the sha256 is that of the weights.
+of another network's config, another network's filters of the same shape, a layer in the place of its neighbour, or
+filters whose fields, group elements or pixels are in another order; and the sha256 is that of the weights.
 """
 
 from __future__ import annotations
