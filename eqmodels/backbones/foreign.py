@@ -60,7 +60,9 @@ class ForeignEncoder(nn.Module):
                 "function that picks the features: as_encoder(lambda images: network(images)['features'], ...)."
             )
         length = "features" if self.out_field is None else self.out_field.channels
-        fits = features.dim() == 2 and len(features) == len(images) and length in ("features", features.shape[1])
+        # Not `len`, which is one number to what exports a graph for any batch.
+        fits = features.dim() == 2 and features.shape[0] == images.shape[0]
+        fits = fits and length in ("features", features.shape[1])
         if not fits:
             raise ValueError(
                 f"an encoder returns vectors of the shape (batch, {length}); the wrapped network returned "

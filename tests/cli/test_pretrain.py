@@ -236,7 +236,7 @@ def test_every_config_has_a_folder_of_its_own():
             2,
             "--recipe must name a file that can be read; /nowhere/recipe.json is",
         ),
-        (["--recipe", "/"], 2, "/ is none (Is a directory)"),
+        (["--recipe", "/"], 2, "/ is none (it is a folder, and no regular file)"),
         (["--recipe", sys.executable], 2, "--recipe must be a JSON file"),
         (["--norm", "layer"], 2, "--norm layer needs at least 2 fields of C4"),
         (["--task", "rotation+vertical_flip", "--head", "mlp"], 2, "flips every other image before the task"),

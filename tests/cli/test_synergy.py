@@ -29,7 +29,7 @@ ONE_TASK = [
     "1",
 ]
 FEW = ["--test-limit", "60", "--folds", "2", "--data", "fashion_mnist_mini"]
-STUDY = ["synergy", *TINY, *ONE_TASK, "--data", "fashion_mnist_mini"]
+STUDY = ["synergy", "--quick", *TINY, *ONE_TASK, "--data", "fashion_mnist_mini"]
 
 
 @pytest.fixture(scope="module")

@@ -275,7 +275,6 @@ class Nothing(nn.Module):
             "model must return a tensor, or tensors in a list or by name",
         ),
     ],
-    ids=str,
 )
 @pytest.mark.usefixtures("no_shape_checks")
 def test_what_cannot_be_exported_is_refused(model, options, error, sentence, tmp_path):

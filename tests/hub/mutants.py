@@ -13,11 +13,13 @@ from typing import Any
 import torch
 
 
-def mutants(original: bytes, count: int, damaged: Callable[[int], bytes]) -> Iterator[tuple[int, bytes]]:
+def mutants(
+    original: bytes, count: int, damaged: Callable[[int], bytes], *, tries: int = 2
+) -> Iterator[tuple[int, bytes]]:
     """So many files, each with its seed, that differ from the original and from each other.
 
     Raises:
-        AssertionError: if most of what the damage gives is the original, or was there before.
+        AssertionError: if of so many `tries` for each file the rest gives the original, or what was there before.
     """
     known, seed = {sha256(original).digest()}, 0
     while len(known) <= count:
@@ -26,7 +28,7 @@ def mutants(original: bytes, count: int, damaged: Callable[[int], bytes]) -> Ite
             known.add(digest)
             yield seed, content
         seed += 1
-        assert seed < 2 * count, "damage that hardly changes anything"
+        assert seed < tries * count, "damage that hardly changes anything"
 
 
 # Bytes.

@@ -145,6 +145,7 @@ def test_a_step_in_parts_is_the_step_with_layer_norm(randomised, weight):
 
 
 @pytest.mark.tracing
+@pytest.mark.slow
 def test_a_compiled_network_trains_alike(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
     config = {"epochs": 1, "class_weight": -2.0, **HEAD}
