@@ -118,7 +118,7 @@ def fixed_size(model: nn.Module, size: int | tuple[int, int] | Literal["any"] | 
         TypeError: if it is no integer, no pair of integers, and not ``"any"``.
         ValueError: if it is not positive.
     """
-    if size == "any":
+    if isinstance(size, str) and size == "any":
         return None
     known = getattr(model, "preprocessing", None)
     own = known.size if isinstance(known, Preprocessing) else (32, 32)

@@ -106,6 +106,8 @@ class SteerableFilters(NotScriptable):
 
     def reset_parameters(self) -> None:
         """Draws the weight afresh; a bias starts at zero."""
+        if self.weight.is_meta:  # there are no values, and drawing them takes a third of the time of loading a network
+            return
         # The response of the basis functions is that of k^2 pixels in every basis, so this is a plain filter's fan-in.
         fan_in = self.in_channels * self.kernel_size**2
         nn.init.normal_(self.weight, std=(2.0 / fan_in) ** 0.5)

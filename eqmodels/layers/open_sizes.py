@@ -14,7 +14,8 @@ __all__ = ["halved", "has_open_size", "made_odd"]
 
 def has_open_size(maps: Float[Tensor, "B C H W"]) -> bool:
     """Whether `torch.export` keeps the height or the width open: a graph of them must hold at every size."""
-    return any(isinstance(size, torch.SymInt) for size in maps.shape[-2:])
+    # What stands for maps in a symbolic trace has no shape, and its pooling fits every size as it is.
+    return isinstance(maps, Tensor) and any(isinstance(size, torch.SymInt) for size in maps.shape[-2:])
 
 
 def halved(maps: Float[Tensor, "B C H W"], mode: Literal["mean", "max"]) -> Float[Tensor, "B C H2 W2"]:

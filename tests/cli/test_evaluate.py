@@ -13,15 +13,27 @@ from eqmodels import load
 from eqmodels.cli import evaluate as command
 from eqmodels.cli import main
 from eqmodels.cli.table import percent, table
-from eqmodels.data import load_data
+from eqmodels.data import balanced_subset, load_data
 from eqmodels.hub import load_pretrained
 from tests.cli.conftest import TINY
 
 FEW = ["--limit", "100", "--quick"]
+TEST_IMAGES = 200
 ONE = ["--kind", "regular", *FEW]
 
 
-def test_it_prints_every_kind_of_features_and_the_task(capsys, tiny_run):
+@pytest.fixture
+def few_images(monkeypatch):
+    """Of the test images, so many are read as show what is printed."""
+    monkeypatch.setattr(command, "loaded", few)
+
+
+def few(name, split, options, *, root):
+    data = load_data(name, split, root=root, **options)
+    return data if split == "train" else balanced_subset(data, TEST_IMAGES)
+
+
+def test_it_prints_every_kind_of_features_and_the_task(capsys, tiny_run, few_images):
     assert main(["evaluate", str(tiny_run), *FEW]) == 0
     out = capsys.readouterr().out
     for word in ("regular", "invariant-3", "canonical-soft", "rotation", "fashion_mnist_mini", "held-out"):
@@ -32,7 +44,12 @@ def test_it_prints_every_kind_of_features_and_the_task(capsys, tiny_run):
 def measured(tiny_run, tmp_path_factory):
     """What a measurement printed on standard output and on standard error, and wrote into a file."""
     file = tmp_path_factory.mktemp("results") / "results.json"
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as err,
+    ):
+        patch.setattr(command, "loaded", few)
         assert main(["evaluate", str(tiny_run), *ONE, "--json", "--output", str(file)]) == 0
     return out.getvalue(), err.getvalue(), file.read_text()
 
@@ -40,14 +57,14 @@ def measured(tiny_run, tmp_path_factory):
 def test_json_and_the_file_are_the_same(measured):
     content = json.loads(measured[0])
     assert content == json.loads(measured[2])
-    assert content["test"] == ["fashion_mnist_mini", 2000]
+    assert content["test"] == ["fashion_mnist_mini", TEST_IMAGES]
 
 
 def test_it_says_what_it_is_doing_on_standard_error(measured):
     assert measured[1].splitlines()[:2] == [f"measuring c4_resnet18s_w4: {what}" for what in ("features", "regular")]
 
 
-def test_an_encoder_alone_is_measured_on_images_that_are_named(capsys, tiny_run, tmp_path):
+def test_an_encoder_alone_is_measured_on_images_that_are_named(capsys, tiny_run, tmp_path, few_images):
     encoder = load(tiny_run, num_classes=3)
     encoder.save_pretrained(tmp_path / "encoder")
     assert main(["evaluate", str(tmp_path / "encoder"), *ONE]) == 2
@@ -70,14 +87,14 @@ def other_seed(tmp_path_factory):
     return folder
 
 
-def test_one_kind_of_features_is_measured_if_it_is_named(capsys, tiny_run):
+def test_one_kind_of_features_is_measured_if_it_is_named(capsys, tiny_run, few_images):
     assert main(["evaluate", str(tiny_run), *ONE, "--kind", "canonical", "--json"]) == 0
     assert [scores["kind"] for scores in json.loads(capsys.readouterr().out)["kinds"]] == ["regular", "canonical"]
     assert main(["evaluate", str(tiny_run), *FEW, "--kind", "irregular"]) == 2
     assert capsys.readouterr().err.endswith("got 'irregular'. Name these alone.\n")
 
 
-def test_several_runs_are_summed_up(capsys, tiny_run, other_seed, tmp_path):
+def test_several_runs_are_summed_up(capsys, tiny_run, other_seed, tmp_path, few_images):
     file = tmp_path / "results.json"
     assert main(["evaluate", str(tiny_run), str(other_seed), *ONE, "--output", str(file)]) == 0
     assert "2 runs: means with 95% intervals" in capsys.readouterr().out

@@ -42,7 +42,7 @@ def test_the_smallest_group_of_a_motion_has_it(n, flips, data):
     assert group.contains(motion.element[0])
 
 
-@given(st.fractions(0, 1), st.booleans(), st.integers(-9, 9))
+@given(st.fractions(0, 1, max_denominator=2000), st.booleans(), st.integers(-9, 9))
 def test_quarters_follow_the_motion(turn, reflected, quarters):
     view = View(Motion(turn, reflected))
     assert view.turned(quarters).turned(-quarters) == view

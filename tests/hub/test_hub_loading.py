@@ -21,6 +21,8 @@ from tests.hub_server import Fault, HubServer
 
 SOURCE = f"hub:{REPOSITORY}"
 STEM = "backbone.stem.conv.weight"
+NAMED = r"(backbone\.)?stem\.conv\.weight"
+"""As the file has it, or as the encoder that is loaded from it."""
 
 
 @pytest.fixture
@@ -89,18 +91,21 @@ BAD_WEIGHTS = {
     ),
     "nothing": (lambda w: fitting(b""), "is no whole safetensors file"),
     "a header without an end": (lambda w: fitting(w[:8] + b'{"a":' + w[13:]), "is no whole safetensors file"),
-    "a missing tensor": (lambda _: with_state(lambda state: state.pop(STEM)), rf"of its tensors, 1 missing \({STEM}\)"),
+    "a missing tensor": (
+        lambda _: with_state(lambda state: state.pop(STEM)),
+        rf"of its tensors, 1 missing \({NAMED}\)",
+    ),
     "a tensor too many": (
         lambda _: with_state(lambda state: state.update({"line\nbreak": torch.zeros(1)})),
         r"of its tensors, 1 unknown \('line\\nbreak'\)",
     ),
     "another shape": (
         lambda _: with_state(lambda state: state.update({STEM: state[STEM].flatten()})),
-        rf"1 of another shape or type \({STEM}\)",
+        rf"1 of another shape or type \({NAMED}\)",
     ),
     "another type": (
         lambda _: with_state(lambda state: state.update({STEM: state[STEM].half()})),
-        rf"1 of another shape or type \({STEM}\)",
+        rf"1 of another shape or type \({NAMED}\)",
     ),
     "no number": (
         lambda _: with_state(lambda state: state[STEM].view(-1)[3:4].fill_(torch.nan)),
@@ -195,7 +200,7 @@ BAD_CONFIGS = {
     ),
     "many heads": (
         partial(part, "pretraining", task="+".join(["rotation"] * 10**4)),
-        "words must have at most 200 letters",
+        r"words must have at most \d+ letters",
     ),
     "a task that is no word": (
         partial(part, "pretraining", objective=_objective(task=4)),

@@ -290,11 +290,16 @@ BROKEN = [
     ),
     ({"epochs": 10_001}, ValueError, "epochs must be at most 10000; got 10001. Pass 10000 or less."),
     ({"clip_norm": 5e9}, ValueError, "clip_norm must be at most 2**32; got 5000000000.0. Pass a smaller number."),
-    ({"class_weight": -1e300}, ValueError, "class_weight must be at most 2**32; got -1e+300. Pass a smaller number."),
+    (
+        {"class_weight": -1e300},
+        ValueError,
+        "class_weight must be a finite number; got -1e+300. Pass 0.5 to add class information, 0 to observe it or -9 "
+        "to eliminate it.",
+    ),
     (
         {"head_hidden": 2**32 + 1},
         ValueError,
-        "head_hidden must be at most 2**32; got 4294967297. Pass a smaller number.",
+        "head_hidden must be below 2^31; got 4294967297. Pass a smaller whole number.",
     ),
     (
         {"warmup_epochs": 1e300},

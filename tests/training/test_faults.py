@@ -290,22 +290,37 @@ MISSING = object()
         ("random_state", MISSING, "it has no random_state"),
     ],
 )
-def test_a_checkpoint_with_a_part_that_is_missing_or_odd_is_refused_and_kept(stopped, place, value, sentence):
-    folder, config = stopped
-    content = torch.load(folder / "checkpoint.pt", weights_only=True)
+def test_a_checkpoint_with_a_part_that_is_missing_or_odd_is_refused(untouched, tmp_path, place, value, sentence):
+    with pytest.raises(TrainingError, match=rf"is no whole checkpoint: {sentence}.*\. Delete it to start"):
+        load_unfinished(without(untouched, place, value, tmp_path))
+
+
+def test_a_run_does_not_go_on_from_a_checkpoint_that_is_not_whole(untouched, tmp_path):
+    file = without(untouched, "progress.epoch", MISSING, tmp_path)
+    before = file.read_bytes()
+    fails(tiny(), tmp_path, r"checkpoint.pt is no whole checkpoint: it has no progress\.epoch, .*\.$")
+    assert file.read_bytes() == before
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory):
+    """The checkpoint of a run before its first step."""
+    folder = tmp_path_factory.mktemp("run")
+    Pretraining(tiny(), photos()).save(folder)
+    return folder / "checkpoint.pt"
+
+
+def without(checkpoint: Path, place: str, value: object, folder: Path) -> Path:
+    """A copy with another value at a place, or with none."""
+    content = inner = torch.load(checkpoint, weights_only=True)
     *parents, name = place.split(".")
-    inner = content
     for parent in parents:
         inner = inner[parent]
     inner[name] = value
     if value is MISSING:
         del inner[name]
     torch.save(content, folder / "checkpoint.pt")
-    before = (folder / "checkpoint.pt").read_bytes()
-    fails(config, folder, rf"checkpoint.pt is no whole checkpoint: {sentence}.*\. Delete it to start the run again\.$")
-    with pytest.raises(TrainingError, match="is no whole checkpoint"):
-        load_unfinished(folder / "checkpoint.pt")
-    assert (folder / "checkpoint.pt").read_bytes() == before
+    return folder / "checkpoint.pt"
 
 
 @pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.999])

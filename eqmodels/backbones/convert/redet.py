@@ -81,7 +81,7 @@ def from_redet(state: Mapping[str, Tensor], *, tolerance: float = TOLERANCE) -> 
 
     Source: Han, Ding, Xue and Xia 2021, arXiv 2103.07733.
     """
-    check_arguments(from_redet, locals())
+    check_arguments(from_redet, {"tolerance": tolerance})
     if not 0 <= tolerance < 1:
         raise ValueError(f"tolerance must be a relative residual in [0, 1); got {tolerance}. Use {TOLERANCE}.")
     tensors, beside = _backbone(checked_tensors(state, SOURCE))

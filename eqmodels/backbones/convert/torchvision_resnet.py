@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from eqmodels.arguments import check_arguments
 from eqmodels.backbones.convert.state import (
     check_names,
     check_shape,
@@ -41,7 +40,6 @@ def from_torchvision(state: Mapping[str, Tensor]) -> StandardResNet:
         A new network in train mode, with the dtype and on the device of ``conv1.weight``.
 
     Raises:
-        TypeError: if an argument is of another type.
         ValueError: if the state is not a mapping of finite tensors, its blocks are those of no ResNet-18 to -101,
             a tensor is missing or unknown, or one has another shape than the rest asks for.
 
@@ -53,7 +51,6 @@ def from_torchvision(state: Mapping[str, Tensor]) -> StandardResNet:
         >>> model.num_classes, model.num_features
         (10, 512)
     """
-    check_arguments(from_torchvision, locals())
     tensors = checked_tensors(state, SOURCE)
     architecture = resnet_architecture(tensors, SOURCE)
     # The names depend on the depth and the presence of a classifier alone.
