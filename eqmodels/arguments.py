@@ -106,7 +106,7 @@ def _of_class(hint: Any) -> _Rule | None:  # noqa: ANN401
         return None if hint.__bound__ is None else _rule_of(hint.__bound__)
     if is_typeddict(hint):
         return _Rule("a mapping", lambda value: isinstance(value, Mapping))
-    asked = inspect.isclass(hint) and hint is not object
+    asked = inspect.isclass(hint) and hint not in (object, Any)  # a class too, since Python 3.11
     if not asked or (getattr(hint, "_is_protocol", False) and not getattr(hint, "_is_runtime_protocol", False)):
         return None
     return _Rule(f"a {hint.__name__}", lambda value: isinstance(value, hint))
@@ -139,6 +139,8 @@ def _collection(origin: type, parts: tuple[Any, ...]) -> _Rule:
         )
     if issubclass(origin, Sequence | Set):
         kinds = (list, tuple) if issubclass(origin, list | tuple) else (origin,)
+        if issubclass(origin, tuple) and parts and parts[-1] is not Ellipsis:
+            return _fixed([_rule_of(part) for part in parts])
         single = len(parts) == 1 or (len(parts) == 2 and parts[1] is Ellipsis)
         inner = _rule_of(parts[0]) if single else None
         # A word is a sequence of letters, and never what is meant by a list of words.
@@ -150,6 +152,20 @@ def _collection(origin: type, parts: tuple[Any, ...]) -> _Rule:
         return _Rule("an iterable", lambda value: isinstance(value, origin) and not isinstance(value, str | bytes))
     words = "a function" if origin.__name__ == "Callable" else f"a {origin.__name__}"
     return _Rule(words, lambda value: isinstance(value, origin))
+
+
+def _fixed(rules: list[_Rule | None]) -> _Rule:
+    """Of a tuple of so many values, each of its own hint."""
+    words = {"anything" if rule is None else rule.words for rule in rules}
+    each = f"that are each {words.pop()}" if len(words) == 1 else "in their order"
+    return _Rule(
+        f"a list of {len(rules)} values {each}",
+        lambda value: (
+            isinstance(value, list | tuple)
+            and len(value) == len(rules)
+            and all(rule is None or rule.takes(part) for rule, part in zip(rules, value, strict=True))
+        ),
+    )
 
 
 def _of_words(inner: _Rule | None) -> str:

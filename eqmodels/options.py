@@ -92,7 +92,8 @@ class Option:
             return
         way_out = "" if self.default is REQUIRED else f" Use {self.default!r}."
         if self.choices and self.registry and not is_one_of(value, self.choices):
-            nearest = nearest_names(str(value), self.choices, 1) or [self.default]
+            nearest = nearest_names(value, self.choices, 1) if isinstance(value, str) else []
+            nearest = nearest or [self.default]
             way_out = f" Use {nearest[0]!r}, or import the file that registers it (--import FILE)."
         if self.choices and not is_one_of(value, self.choices):
             kind = UnknownNameError if self.registry and isinstance(value, str) else ValueError
