@@ -22,6 +22,7 @@ __all__ = [
     "check_logits",
     "check_maps",
     "check_placed",
+    "check_scaled",
     "check_strided_size",
     "check_tensor",
     "is_open",
@@ -164,18 +165,22 @@ def check_maps(maps: Tensor) -> Tensor:
     return maps
 
 
-def check_fibre(features: Tensor, order: int, *, floating: bool = False) -> Tensor:
+def check_fibre(features: Tensor, order: int, *, floating: bool = False, vectors: bool = False) -> Tensor:
     """The features themselves, if their channels divide into whole fibres of so many elements.
 
     Raises:
         TypeError: if they are no dense tensor, or must be `floating` point and are not.
-        ValueError: if they do not.
+        ValueError: if they do not, or must be `vectors` and are not.
     """
     check_tensor("features", features)
     if features.dim() < 2 or features.shape[1] == 0 or features.shape[1] % order:
         raise ValueError(
             f"regular features over a group of {order} elements have the shape (batch, a multiple of {order}, ...); "
             f"got {tuple(features.shape)}. A regular field over a group G counts as |G| channels."
+        )
+    if vectors and features.dim() != 2:
+        raise ValueError(
+            f"features must be vectors of the shape (batch, channels); got {tuple(features.shape)}. Pool maps first."
         )
     if floating and not features.is_floating_point():
         raise TypeError(f"features must be floating point; got {features.dtype}. Convert them with .float().")
@@ -264,18 +269,45 @@ def check_placed(maps: Tensor, weight: Tensor, what: str) -> Tensor:
     return maps
 
 
-def check_logits(logits: Tensor, order: int) -> Tensor:
-    """The logits themselves, if there is one for each of so many group elements.
+def check_scaled(maps: Tensor, weight: Tensor) -> Tensor:
+    """The maps themselves, if a norm can scale them by such a weight: as `check_placed`, and float32 scales halves too.
+
+    A weight without values is one that is put there when the child that has it is called.
 
     Raises:
-        TypeError: if they are no dense tensor.
-        ValueError: if there is not.
+        TypeError: if the type is another.
+        ValueError: if the device is another.
+    """
+    halves = weight.dtype == torch.float32 and maps.dtype in (torch.float16, torch.bfloat16)
+    if weight.is_meta or (halves and maps.device == weight.device):
+        return maps
+    return check_placed(maps, weight, "features")
+
+
+def check_logits(logits: Tensor, order: int, features: Tensor) -> Tensor:
+    """The logits themselves, if there is one for each of so many group elements and rows of features.
+
+    Raises:
+        TypeError: if they are no dense tensor, or not floating point.
+        ValueError: if there is not, or they are on another device.
     """
     check_tensor("logits", logits)
     if logits.dim() != 2 or logits.shape[1] != order:
         raise ValueError(
             f"the pose over a group of {order} elements is predicted by logits of the shape (batch, {order}); got "
             f"{tuple(logits.shape)}. Use a pose_predictor of the same group as the features."
+        )
+    if not logits.is_floating_point():
+        raise TypeError(f"logits must be floating point; got {logits.dtype}. Convert them with .float().")
+    if logits.device != features.device:
+        raise ValueError(
+            f"logits must be on the device of the features, {features.device}; got {logits.device}. Move them with "
+            f".to({str(features.device)!r})."
+        )
+    if not is_open() and logits.shape[0] != features.shape[0]:
+        raise ValueError(
+            f"logits must be one row a row of the features, {features.shape[0]}; got {logits.shape[0]}. Pass both of "
+            "the same batch."
         )
     return logits
 

@@ -13,6 +13,7 @@ from eqmodels._shapes import Float
 from eqmodels.backbones.checkpointing import recomputed
 from eqmodels.backbones.prose import output_prose
 from eqmodels.checks import check_count, check_images
+from eqmodels.errors import is_one_of, shown
 from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import GlobalPool, GlobalPoolMode, GroupPoolMode, pose_predictor
@@ -105,7 +106,7 @@ class StagedNetwork(NotScriptable):
         """
         channels = self.feature_info[-1]["num_chs"]
         self._check_pooled(global_pool)
-        canonical = str(global_pool).startswith("canonical")
+        canonical = isinstance(global_pool, str) and global_pool.startswith("canonical")
         pose = pose_predictor(self.group, channels // self.group.order, pose_hidden) if canonical else None
         self.global_pool = GlobalPool(self.group, global_pool, group_pool, pose=pose)
         self.fc = self._classifier(self.num_classes)
@@ -125,11 +126,11 @@ class StagedNetwork(NotScriptable):
                 "channels, or a map_field of its own."
             )
         # The mean over space keeps every field, and of the trivial group nothing is claimed.
-        if global_pool == "regular" or self.group.order == 1 or field == self._fibres(channels):
+        if is_one_of(global_pool, ("regular",)) or self.group.order == 1 or field == self._fibres(channels):
             return
         raise ValueError(
-            f"global_pool={global_pool!r} takes regular fields of the whole group {self.group} and nothing else; got "
-            f"the map_field {field}. End with a stage that puts out Regular({self.group.name!r}, fields), or call "
+            f"global_pool={shown(global_pool)} takes regular fields of the whole group {self.group} and nothing else; "
+            f"got the map_field {field}. End with a stage that puts out Regular({self.group.name!r}, fields), or call "
             "finish('regular'), which keeps every field as it is."
         )
 

@@ -32,11 +32,14 @@ def turn_back(
         soft: whether to average over the poses instead of choosing one.
 
     Raises:
-        ValueError: if the features are no whole fibres, or the logits not one a group element.
+        TypeError: if features or logits are no dense tensor, or not floating point.
+        ValueError: if the features are no whole fibres of vectors, or the logits not one an image and group element, or
+            on another device.
     """
     group = PlanarGroup.parse(group)
     products = [[group.compose(g, h) for h in group.elements] for g in group.elements]
-    return turned_by_pose(check_fibre(regular, group.order), logits, products, soft=soft)
+    regular = check_fibre(regular, group.order, floating=True, vectors=True)
+    return turned_by_pose(regular, logits, products, soft=soft)
 
 
 def turned_by_pose(
@@ -51,12 +54,13 @@ def turned_by_pose(
         soft: whether to average over the poses by their softmax instead of choosing the most likely one.
 
     Raises:
-        ValueError: if there is not one logit a row.
+        TypeError: if the logits are no dense tensor, or not floating point.
+        ValueError: if there is not one logit an image and row, or they are on another device.
     """
     order = len(products)
     # Not [:, products]: the slice would fix the number of images in what PyTorch 2.6 exports.
     candidates = features.unflatten(1, (order, -1))[..., products, :]
-    logits = check_logits(logits, order)
+    logits = check_logits(logits, order, features)
     weights = logits.softmax(1) if soft else F.one_hot(logits.argmax(1), order).to(features.dtype)
     # One product a pose instead of a gather: no branch on values, so that it traces, exports and is differentiable.
     turned: Tensor = torch.einsum("bg,bghf->bhf", weights.to(features.dtype), candidates)

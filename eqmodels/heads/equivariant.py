@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
+from eqmodels.errors import shown
 from eqmodels.fields import Field, Regular
 from eqmodels.heads.registry import register_head
 from eqmodels.layers import pose_predictor
@@ -48,8 +49,9 @@ class EquivariantHead(nn.Module):
             )
         if not isinstance(in_field, Regular) or in_field.elements is not None:
             raise ValueError(
-                f"an equivariant head reads regular features of a group; got the field {in_field}. "
-                "Use the features of global_pool='regular'."
+                "an equivariant head reads regular features of a group; got the field "
+                f"{in_field if isinstance(in_field, Field) else shown(in_field)}. Use the features of "
+                "global_pool='regular'."
             )
         self.group, task_group = in_field.group, label_field.group
         if not self.group.contains(task_group):

@@ -8,6 +8,7 @@ from torch import nn
 
 from eqmodels.arguments import check_arguments
 from eqmodels.checks import check_count
+from eqmodels.errors import shown
 from eqmodels.fields import Field
 from eqmodels.heads.registry import register_head
 
@@ -28,14 +29,16 @@ class MLPHead(nn.Sequential):
         out_field: None: the logits are a learned function of the features, and of the pose if these are.
 
     Raises:
-        TypeError: if `hidden` is not an integer.
-        ValueError: if it is below 1, `dropout` is no probability, or there are no features, or no labels.
+        TypeError: if an argument is of another type.
+        ValueError: if `hidden` is below 1, `dropout` is no probability, or there are no features, or no labels.
 
     Source: Wang et al. 2024, arXiv 2411.06508, with a hidden layer of 2048.
     """
 
     def __init__(self, in_field: Field, label_field: Field, *, hidden: int = 2048, dropout: float = 0.0) -> None:
-        check_arguments(MLPHead, {"in_field": in_field, "label_field": label_field})
+        check_arguments(MLPHead, {"in_field": in_field, "label_field": label_field, "dropout": dropout})
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"dropout must be a probability between 0 and 1; got {shown(dropout)}. Pass 0 for none.")
         super().__init__(
             OrderedDict(
                 hidden=nn.Linear(check_count("in_features", in_field.channels), check_count("hidden", hidden)),

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from torch import nn
 
+from eqmodels.arguments import check_arguments
 from eqmodels.fields import Field, Regular, Scalars, Sum
 from eqmodels.groups import PlanarGroup
 
@@ -35,6 +36,7 @@ def output_field(module: nn.Module, field: Field) -> Field:
         field: of its input, an image or features.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the module declares nothing, or takes another field.
 
     Example:
@@ -43,6 +45,7 @@ def output_field(module: nn.Module, field: Field) -> Field:
         >>> str(output_field(network, Scalars(3)))
         '8 x scalar'
     """
+    check_arguments(output_field, locals())
     method = getattr(type(module), "output_field", None)
     if method is not None:
         return cast("Field", method(module, field))

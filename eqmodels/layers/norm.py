@@ -8,7 +8,7 @@ from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
-from eqmodels.checks import check_batch, check_channels, check_count, check_fibre
+from eqmodels.checks import check_batch, check_channels, check_count, check_fibre, check_scaled
 from eqmodels.errors import shown
 from eqmodels.fields import Field, Regular
 from eqmodels.groups import PlanarGroup
@@ -21,6 +21,7 @@ __all__ = ["FieldBatchNorm2d", "FieldDropout2d", "FieldLayerNorm2d"]
 torch.fx.wrap("check_batch")
 torch.fx.wrap("check_channels")
 torch.fx.wrap("check_fibre")
+torch.fx.wrap("check_scaled")
 
 
 class _FieldNorm(NotScriptable):
@@ -76,8 +77,10 @@ class FieldBatchNorm2d(_FieldNorm):
         momentum: weight of the newest batch in the running statistics.
 
     Raises:
-        TypeError: if `fields` is not an integer, or, in `forward`, if the maps are not floating point.
-        ValueError: if `fields` is below 1, or, in `forward`, if the maps have another number of channels.
+        TypeError: if `fields` is not an integer, or, in `forward`, if the maps are not floating point, or of a type
+            that does not go with that of the scales.
+        ValueError: if `fields` is below 1, or, in `forward`, if the maps have another number of channels, or are on
+            another device.
 
     Source: Ioffe and Szegedy 2015, arXiv 1502.03167; per field: Cohen and Welling 2016, arXiv 1602.07576.
     """
@@ -89,6 +92,9 @@ class FieldBatchNorm2d(_FieldNorm):
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Maps normalised by the statistics of the batch (train mode) or the running ones (eval mode)."""
         maps = check_channels(maps, self.group.order * self.fields, 4)
+        # What somebody has put in its place is left to itself.
+        if type(self.bn) is nn.BatchNorm2d and self.bn.affine:
+            maps = check_scaled(maps, self.bn.weight)
         if self._on_cpu_kernels(maps):
             return field_batch_norm(maps, self.bn)
         if isinstance(self.bn, nn.BatchNorm2d) and self.bn.training:
@@ -134,8 +140,10 @@ class FieldLayerNorm2d(_FieldNorm):
         eps: added to the variance.
 
     Raises:
-        TypeError: if `fields` is not an integer, or, in `forward`, if the maps are not floating point.
-        ValueError: if `fields` is below 1, or, in `forward`, if the maps have another number of channels.
+        TypeError: if `fields` is not an integer, or, in `forward`, if the maps are not floating point, or of a type
+            that does not go with that of the scales.
+        ValueError: if `fields` is below 1, or, in `forward`, if the maps have another number of channels, or are on
+            another device.
 
     Source: Ba et al. 2016, arXiv 1607.06450.
     """
@@ -149,7 +157,8 @@ class FieldLayerNorm2d(_FieldNorm):
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Maps normalised over all channels of each pixel."""
         order = self.group.order
-        pixels = check_channels(maps, order * self.fields, 4).permute(0, 2, 3, 1)
+        maps = check_channels(maps, order * self.fields, 4)
+        pixels = check_scaled(maps, self.weight).permute(0, 2, 3, 1)
         shape = (order * self.fields,)
         normalised = F.layer_norm(pixels, shape, self.weight.repeat(order), self.bias.repeat(order), self.eps)
         return normalised.permute(0, 3, 1, 2)

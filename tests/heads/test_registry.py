@@ -133,7 +133,7 @@ def equivariant(in_field=Regular("c4", 4), label_field=C4_LABELS, **options):  #
         (
             lambda: create_head("mlp", Regular("c4", 4), Scalars(2), dropout=1.5),
             ValueError,
-            "dropout probability has to be between 0 and 1, but got 1.5",
+            "dropout must be a probability between 0 and 1; got 1.5. Pass 0 for none.",
         ),
     ],
 )
