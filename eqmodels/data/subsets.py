@@ -126,7 +126,7 @@ def balanced_numbers(source: Source, count: int, *, seed: int = 0) -> Int[Tensor
             of_class = f" of the class {class_name!r}" if is_labelled(source) else ""
             raise ValueError(
                 f"a balanced subset of {count} images needs {wanted}{of_class}; {source.name} has {len(members)}. "
-                "Ask for fewer."
+                "Pass a smaller count."
             )
         chosen.append(members[torch.randperm(len(members), generator=generator)[:wanted]])
     return torch.cat(chosen).sort().values

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
-from eqmodels.errors import is_one_of
+from eqmodels.errors import is_one_of, shown
 from eqmodels.evaluation.collapse import relative_spread
 from eqmodels.evaluation.declared_calls import Call, declared_calls
 from eqmodels.evaluation.equivariance_error import Motion, group_to_test, motions
@@ -88,7 +88,9 @@ def assert_equivariant(
         {"tolerance": tolerance, "randomised": randomised, "batch": batch, "seed": seed, "images": images},
     )
     if not is_one_of(elements, get_args(Elements)):
-        raise ValueError(f"elements must be 'exact' or 'all'; got {elements!r}. Use 'exact'.")
+        raise ValueError(f"elements must be 'exact' or 'all'; got {shown(elements)}. Use 'exact'.")
+    if not 0 <= tolerance < 1:
+        raise ValueError(f"tolerance must be at least 0 and below 1, a relative error; got {tolerance}. Pass 1e-10.")
     specimen = measuring_copy(model, dtype)
     images = images_for(model, size, batch, seed) if images is None else checked_images(images)
     images = images.to(device_of(model), dtype)
@@ -137,7 +139,8 @@ def _declared(model: nn.Module, in_field: Field, out_field: Field | None) -> Fie
         return output_field(model, in_field)
     if not isinstance(out_field, Field):
         raise TypeError(
-            f"out_field must be a field such as Regular('c4', 8) or Scalars(10), of eqmodels.fields; got {out_field!r}."
+            f"out_field must be a field such as Regular('c4', 8) or Scalars(10), of eqmodels.fields; got "
+            f"{shown(out_field)}. Leave it out for what the network declares."
         )
     return out_field
 

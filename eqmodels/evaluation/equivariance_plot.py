@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from eqmodels.arguments import check_arguments
+from eqmodels.errors import shown
 from eqmodels.evaluation.colours import OKABE_ITO
 from eqmodels.evaluation.equivariance_results import EquivarianceReport
+from eqmodels.storage import StorageError, printable, reason_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,8 +35,13 @@ def plot_equivariance(reports: Sequence[EquivarianceReport], target: str | os.Pa
 
     Raises:
         ModuleNotFoundError: if matplotlib is not installed.
+        TypeError: if an argument is of another type.
         ValueError: if there is no report, or one without a curve.
+        StorageError: if the file cannot be written.
     """
+    check_arguments(plot_equivariance, {"reports": reports})
+    if not isinstance(target, str | os.PathLike) and not hasattr(target, "axhspan"):
+        raise TypeError(f"target must be a path or matplotlib axes; got {shown(target)}. Pass, say, 'picture.png'.")
     if not reports or not all(report.curve for report in reports):
         raise ValueError(
             "reports must hold at least one report, each with a curve; measure it with angles=range(0, 360, 15)."
@@ -51,8 +59,14 @@ def plot_equivariance(reports: Sequence[EquivarianceReport], target: str | os.Pa
     figure = Figure(figsize=(8, 5), layout="constrained")
     _draw(reports, figure.add_subplot())
     path = Path(target)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=150)
+    except (OSError, ValueError) as error:  # the second one is of a kind of file that matplotlib does not know
+        raise StorageError(
+            f"target must be a picture that can be written; got {printable(str(target))!r} ({reason_of(error)}). Pass, "
+            "say, 'picture.png'."
+        ) from error
 
 
 def _draw(reports: Sequence[EquivarianceReport], axes: Axes) -> None:

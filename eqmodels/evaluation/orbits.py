@@ -8,13 +8,17 @@ probe's training images, the reference and the moved image, is seen through the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Real
 
 from torch import Tensor
 
 from eqmodels._shapes import Shaped
+from eqmodels.arguments import check_arguments
+from eqmodels.errors import shown
 from eqmodels.groups import PlanarGroup
 
 __all__ = ["QUARTERS", "UPRIGHT", "Motion", "Orbits", "View", "quarter_orbits"]
@@ -28,6 +32,10 @@ class Motion:
         turn: counter-clockwise, of a whole turn; from 0 up to 1, others are brought there.
         reflected: whether the flip comes first.
 
+    Raises:
+        TypeError: if the turn is no number, or the other neither True nor False.
+        ValueError: if the turn is not finite.
+
     Example:
         >>> Motion.of(PlanarGroup(8), 2) == Motion.of(PlanarGroup(4), 1) == Motion.by_degrees(90)
         True
@@ -39,6 +47,12 @@ class Motion:
     reflected: bool = False
 
     def __post_init__(self) -> None:
+        check_arguments(Motion, {"reflected": self.reflected})
+        turn: object = self.turn
+        if isinstance(turn, bool) or not isinstance(turn, Real):
+            raise TypeError(f"turn must be a part of a whole turn; got {shown(turn)}. Pass, say, Fraction(1, 4).")
+        if not -math.inf < self.turn < math.inf:
+            raise ValueError(f"turn must be a finite number; got {shown(self.turn)}. Pass, say, Fraction(1, 4).")
         object.__setattr__(self, "turn", Fraction(self.turn) % 1)
 
     @classmethod

@@ -30,8 +30,11 @@ def randomise(model: nn.Module, generator: torch.Generator) -> None:
 
     Raises:
         TypeError: if an argument is of another type.
+        ValueError: if the generator is on another device.
     """
     check_arguments(randomise, locals())
+    if generator.device.type != "cpu":
+        raise ValueError(f"generator must be on the CPU; got one on {generator.device}. Pass torch.Generator().")
     tensors = [*model.named_parameters(), *((n, b) for n, b in model.named_buffers() if n.endswith(("_mean", "_var")))]
     with torch.no_grad():
         for name, tensor in tensors:
@@ -80,7 +83,7 @@ def measuring_copy(model: nn.Module, dtype: torch.dtype) -> nn.Module:
         TypeError: if it is no module, or `dtype` not a real floating point type.
     """
     if not isinstance(model, cast("type[object]", nn.Module)):  # whatever the signature says
-        name = getattr(model, "__name__", repr(model))
+        name = getattr(model, "__name__", None) or shown(model)
         raise TypeError(
             f"model must be a torch.nn.Module, whose weights can be copied and randomised; got {name!r}, a "
             f"{type(model).__name__}. Call it in the forward of a module that holds its weights."

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from eqmodels.arguments import check_arguments
+from eqmodels.errors import shown
+
 __all__ = ["BayesianNetwork", "Variable"]
 
 MAX_STATES = 20_000_000
@@ -29,6 +32,9 @@ class Variable:
         name: not empty.
         table: probabilities, one axis a parent in the order of `parents` and the last one the variable's own values.
         parents: names of variables that come before it.
+
+    Raises:
+        TypeError: if the name is no string, the table not of numbers, or a parent no name.
     """
 
     name: str
@@ -36,9 +42,11 @@ class Variable:
     parents: tuple[str, ...] = ()
 
     def __init__(self, name: str, table: ArrayLike, parents: Sequence[str] = ()) -> None:
+        given = (parents,) if isinstance(parents, str) else parents
+        check_arguments(Variable, {"name": name, "parents": given})
         object.__setattr__(self, "name", name)
-        object.__setattr__(self, "table", np.asarray(table, dtype=np.float64))
-        object.__setattr__(self, "parents", (parents,) if isinstance(parents, str) else tuple(parents))
+        object.__setattr__(self, "table", _numbers(table))
+        object.__setattr__(self, "parents", tuple(given))
 
     @classmethod
     def uniform(cls, name: str, values: int) -> Variable:
@@ -90,11 +98,13 @@ class BayesianNetwork:
         0.5
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a name is empty or taken, a parent is unknown, a table does not have the shape of its parents or
             is no distribution, or the joint distribution is too large to enumerate.
     """
 
     def __init__(self, variables: Sequence[Variable]) -> None:
+        check_arguments(BayesianNetwork, locals())
         sizes: dict[str, int] = {}
         for variable in variables:
             _check_variable(variable, sizes)
@@ -176,6 +186,19 @@ class BayesianNetwork:
         flat = self.joint.ravel()
         states = np.random.default_rng(seed).choice(flat.size, size=count, p=flat / flat.sum())
         return dict(zip(self.names, np.unravel_index(states, self.joint.shape), strict=True))
+
+
+def _numbers(table: ArrayLike) -> NDArray[np.float64]:
+    """A table as an array; raises a `TypeError` if it holds anything but numbers."""
+    try:
+        if table is None:  # which numpy takes for NaN
+            raise ValueError
+        return np.asarray(table, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise TypeError(
+            f"table must be an array of probabilities; got {shown(table)}. Pass numbers that sum to 1 along the last "
+            "axis."
+        ) from error
 
 
 def _as_tuple(names: Names) -> tuple[str, ...]:

@@ -10,6 +10,10 @@ from eqmodels._shapes import Float, Int
 __all__ = ["check_labelled", "check_train_and_test", "class_ranks"]
 
 
+MOST_CLASSES = 2**24
+"""A count of each is made."""
+
+
 def check_labelled(
     features: Float[Tensor, "N F"], labels: Int[Tensor, " N"], *, prefix: str = "", num_classes: int | None = None
 ) -> None:
@@ -40,8 +44,9 @@ def check_labelled(
             "training or overflow in half precision."
         )
     low, high = int(labels.min()), int(labels.max())
-    if low < 0 or (num_classes is not None and high >= num_classes):
-        rule = "not be negative" if num_classes is None else f"lie in 0..{num_classes - 1}"
+    if low < 0 or high >= (MOST_CLASSES if num_classes is None else num_classes):
+        rule = "not be negative" if low < 0 else f"be below {MOST_CLASSES}"
+        rule = rule if num_classes is None else f"lie in 0..{num_classes - 1}"
         raise ValueError(f"{prefix}labels must {rule}; got {low} to {high}. Leave out or renumber the other images.")
 
 

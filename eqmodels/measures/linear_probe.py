@@ -68,7 +68,7 @@ class LinearProbe:
             )
         # Chunks, because the standardised copy is in float64.
         chunks = (_standardise(chunk, self.mean, self.scale) for chunk in features.split(16384))
-        return torch.cat([F.linear(chunk, self.weight, self.bias) for chunk in chunks])
+        return torch.cat([F.linear(chunk.to(self.weight.dtype), self.weight, self.bias) for chunk in chunks])
 
     def predict(self, features: Float[Tensor, "N F"]) -> Int[Tensor, " N"]:
         """The class of the highest score, the first of equal ones."""

@@ -88,7 +88,8 @@ class Observations:
 
 
 def _check_integers(name: str, values: Tensor, rows: int, count: int | None) -> None:
-    if values.shape != (rows,) or values.is_floating_point() or values.dtype == torch.bool:
+    no_integers = values.is_floating_point() or values.is_complex() or values.dtype == torch.bool
+    if values.shape != (rows,) or no_integers:
         raise ValueError(
             f"{name} must be one integer a row of features, shape ({rows},); got shape {tuple(values.shape)} of "
             f"{values.dtype}. Take all of them from the same pass over the data."

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eqmodels.arguments import check_arguments
-from eqmodels.measures.exact import BayesianNetwork, Variable
+from eqmodels.measures.exact import MOST_VALUES, BayesianNetwork, Variable
 
 __all__ = ["additive", "pose_cue", "style_leak", "two_poses"]
 
@@ -20,11 +20,13 @@ def additive(transformations: int, classes: int, *, strength: int = 1) -> Bayesi
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if there is no transformation or class, or the strength is negative.
+        ValueError: if there is no transformation or class, or the strength is negative or above 10,000.
     """
     check_arguments(additive, locals())
     if strength < 0:
         raise ValueError(f"strength must not be negative; got {strength}. Use 0 for an image that hides nothing.")
+    if strength > MOST_VALUES:
+        raise ValueError(f"strength must be at most {MOST_VALUES}; got {strength}. Pass, say, 1.")
     variables = [Variable.uniform("A", transformations), Variable.uniform("C", classes)]
     total = Variable.function("X", {"A": transformations, "C": classes}, lambda a, c: a + strength * c)
     return BayesianNetwork([*variables, total])
@@ -65,10 +67,11 @@ def style_leak(leak: float, *, poses: int = 4, classes: int = 10, upright: float
     """
     check_arguments(style_leak, locals())
     _check_probability("leak", leak)
+    posed = _posed(poses, classes, upright)
     styles = np.full(poses, (1 - leak) / poses)
     styles[0] += leak
     seen = Variable.function("L", {"A": poses, "S": poses}, lambda a, s: (a + s) % poses)
-    return BayesianNetwork([*_posed(poses, classes, upright), Variable("S", styles), seen])
+    return BayesianNetwork([*posed, Variable("S", styles), seen])
 
 
 def two_poses(*, poses: int = 4, classes: int = 10, upright: float = 0.9) -> BayesianNetwork:
@@ -113,4 +116,4 @@ def _noisy(values: NDArray[np.int64], count: int, probability: float, name: str)
 
 def _check_probability(name: str, value: float) -> None:
     if not 0 <= value <= 1:
-        raise ValueError(f"{name} is a probability, from 0 to 1; got {value}.")
+        raise ValueError(f"{name} is a probability, from 0 to 1; got {value}. Pass, say, 0.9.")

@@ -246,7 +246,9 @@ def test_a_subset_of_unlabelled_images_is_drawn_from_all():
     assert not torch.equal(first.numbers, other.numbers)
     assert first.numbers.unique().tolist() == first.numbers.tolist()
     assert len(first) == 25
-    with pytest.raises(ValueError, match=r"^a balanced subset of 61 images needs 61; made has 60\. Ask for fewer\.$"):
+    with pytest.raises(
+        ValueError, match=r"^a balanced subset of 61 images needs 61; made has 60\. Pass a smaller count\.$"
+    ):
         balanced_subset(data, 61)
 
 
