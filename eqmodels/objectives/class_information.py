@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float, Int
-from eqmodels.checks import check_count, check_tensor
+from eqmodels.checks import check_count, check_placed, check_tensor
 from eqmodels.errors import shown
 from eqmodels.fields import Scalars
 from eqmodels.heads import LinearHead, MLPHead
@@ -51,8 +52,10 @@ def class_information_loss(
         weight: the dose, a finite number.
 
     Raises:
-        TypeError: if features or labels are no dense tensor.
-        ValueError: if there is not one label an image, a label is no class of the head, or the weight is not finite.
+        TypeError: if features or labels are no dense tensor, the features not of the head's type, or the labels no
+            integers.
+        ValueError: if there is not one label an image, a label is no class of the head, the features are not what the
+            head takes, something is on another device, or the weight is not finite.
     """
     check_tensor("labels", labels)
     if labels.shape != check_tensor("features", features).shape[:1]:
@@ -60,13 +63,35 @@ def class_information_loss(
             f"class information needs one label an image; got {len(features)} images and labels of the shape "
             f"{tuple(labels.shape)}. Pass the labels of the same batch."
         )
-    logits = head(scale_gradient(features, check_weight("weight", weight)))
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise TypeError(f"labels must be integers; got {labels.dtype}. Convert them with .long().")
+    if labels.device != features.device:
+        raise ValueError(
+            f"labels must be on the device of the features, {features.device}; got {labels.device}. Move them with "
+            f".to({str(features.device)!r})."
+        )
+    logits = head(scale_gradient(_suited(features, head), check_weight("weight", weight)))
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < logits.shape[1]:
         raise ValueError(
             f"labels must lie in 0 .. {logits.shape[1] - 1}, the classes of the head; got {int(labels.min())} .. "
             f"{int(labels.max())}. Use a head with num_classes={int(labels.max()) + 1}, or number the classes from 0."
         )
     return prediction_loss(logits, labels.long())
+
+
+def _suited(features: Tensor, head: Callable[[Tensor], Tensor]) -> Tensor:
+    """The features themselves, if a head can take them, as far as a head of modules tells."""
+    if not features.is_floating_point():
+        raise TypeError(f"features must be floating point; got {features.dtype}. Convert them with .float().")
+    layer = head[0] if isinstance(head, nn.Sequential) and len(head) else head
+    if not isinstance(layer, nn.Linear) or layer.weight.is_meta:  # which is what an offloaded one seems to be
+        return features
+    if features.dim() != 2 or features.shape[1] != layer.in_features:
+        raise ValueError(
+            f"features must have the shape (batch, {layer.in_features}), which the head takes; got "
+            f"{tuple(features.shape)}. Pass those of the encoder that it was built for."
+        )
+    return check_placed(features, layer.weight, "features")
 
 
 class ClassInformation(nn.Module):

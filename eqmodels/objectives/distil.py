@@ -37,7 +37,7 @@ from eqmodels.objectives.losses import predicted, prediction_loss
 from eqmodels.objectives.network import Network
 from eqmodels.objectives.objective import Batch, Objective, Term
 from eqmodels.objectives.randomness import Purpose, Randomness
-from eqmodels.objectives.registry import register_objective
+from eqmodels.objectives.registry import check_given, register_objective
 from eqmodels.objectives.teachers import TEACHERS, create_teacher
 from eqmodels.objectives.turned_views import crop_boxes, cut, paste_masks, previous_chosen
 from eqmodels.options import Suggested
@@ -48,6 +48,9 @@ __all__ = ["Distil", "distillation_divergence"]
 
 WIDEST = 45.0
 """Degrees: beyond it another quarter turn is nearer."""
+
+MOST = 1e30
+"""Of a weight or a temperature: what is larger leaves nothing of float32."""
 
 PARTS = (3, 2, 4)
 """Uniform numbers of a view: where it is cut; whether it is turned, by which angle; whether it is mixed, and where."""
@@ -66,13 +69,21 @@ def distillation_divergence(
         temperature: ``T``, by which probabilities are softened.
 
     Raises:
-        TypeError: if logits are no dense tensor.
-        ValueError: if student and teacher differ in shape, or the temperature is not positive.
+        TypeError: if logits are no dense tensor of floating point.
+        ValueError: if student and teacher differ in shape or device, or the temperature is not positive.
     """
     if check_tensor("student", student).shape != check_tensor("teacher", teacher).shape or student.dim() != 2:
         raise ValueError(
             f"student and teacher must be logits of one shape (batch, labels); got {tuple(student.shape)} and "
             f"{tuple(teacher.shape)}. Pass both of the same batch."
+        )
+    for name, logits in (("student", student), ("teacher", teacher)):
+        if not logits.is_floating_point():
+            raise TypeError(f"{name} must be floating point; got {logits.dtype}. Convert it with .float().")
+    if student.device != teacher.device:
+        raise ValueError(
+            f"student and teacher must be on one device; got {student.device} and {teacher.device}. Move one of them "
+            "with .to(...)."
         )
     if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0 < temperature < 1e6:
         raise ValueError(f"temperature must be a positive number below 10^6; got {shown(temperature)}. Pass, say, 8.0.")
@@ -110,14 +121,15 @@ class Distil(Objective):
         pose_hidden: dense channels of the hidden layer of the pose head.
 
     Raises:
-        TypeError: if a count is not an integer.
-        ValueError: if the hidden layer is narrower than the order of the group, or the features are not regular.
+        TypeError: if an argument is of another type.
+        ValueError: if a number is out of its range, the hidden layer is narrower than the order of the group, or the
+            features are not regular.
     """
 
     def __init__(
         self,
         backbone: Backbone,
-        num_classes: int = 0,  # noqa: ARG002
+        num_classes: int = 0,
         *,
         teacher: Annotated[str, Suggested(TEACHERS)] = "lite0",
         teacher_width: int = 1280,
@@ -132,6 +144,7 @@ class Distil(Objective):
         temperature: float = 8.0,
         pose_hidden: int = 512,
     ) -> None:
+        check_given(Distil, locals())
         super().__init__()
         self.teacher_name, self.teacher_outputs = teacher, (teacher_width, teacher_classes)
         self.teacher: Frozen | None = None
@@ -160,16 +173,19 @@ class Distil(Objective):
         check_count("teacher_classes", options["teacher_classes"], 0)
         for name in ("jitter", "cutmix", "residual"):
             if not 0 <= options[name] <= 1:
-                raise ValueError(f"{name} must lie in 0 .. 1; got {options[name]}. Pass 0.5.")
+                raise ValueError(f"{name} must lie in 0 .. 1; got {shown(options[name])}. Pass 0.5.")
         if not 0 < options["smallest_area"] <= 1:
             raise ValueError(
-                f"smallest_area must be above 0 and at most 1; got {options['smallest_area']}. Pass smallest_area=0.35."
+                f"smallest_area must be above 0 and at most 1; got {shown(options['smallest_area'])}. "
+                "Pass smallest_area=0.35."
             )
         for name in ("logits_weight", "pose_weight"):
-            if not 0 <= options[name] < math.inf:
-                raise ValueError(f"{name} must be a finite number of at least 0; got {options[name]}. Pass 0.1.")
-        if not 0 < options["temperature"] < math.inf:
-            raise ValueError(f"temperature must be a positive finite number; got {options['temperature']}. Pass 8.")
+            if not 0 <= options[name] < MOST:
+                raise ValueError(f"{name} must be a finite number of at least 0; got {shown(options[name])}. Pass 0.1.")
+        if not 0 < options["temperature"] < MOST:
+            raise ValueError(
+                f"temperature must be a positive finite number; got {shown(options['temperature'])}. Pass 8."
+            )
 
     @classmethod
     def seen_size(cls, options: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, int]:  # noqa: ARG003

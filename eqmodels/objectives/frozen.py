@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from eqmodels.arguments import check_arguments
+
 __all__ = ["Frozen", "Moving"]
 
 
@@ -20,9 +22,13 @@ class Frozen(nn.Module):
 
     Args:
         module: the network; its parameters are frozen.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
 
     def __init__(self, module: nn.Module) -> None:
+        check_arguments(Frozen, locals())
         super().__init__()
         # In a tuple, where nothing looks for children.
         self._held = (module.eval().requires_grad_(False),)
@@ -59,6 +65,9 @@ class Moving(Frozen):
 
         def after_step(self, network):
             self.teacher.follow(network.backbone, decay=0.99)
+
+    Raises:
+        TypeError: if an argument is of another type.
 
     Source: Tarvainen and Valpola 2017, arXiv 1703.01780 (the mean teacher).
     """

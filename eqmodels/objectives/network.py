@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Backbone
 from eqmodels.transforms import Preprocessing
 
@@ -22,6 +23,9 @@ class Network(nn.Module):
         backbone: the encoder that is pretrained.
         preprocessing: the normalisation of its images.
         memory_format: of the normalised images.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
 
     mean: Tensor
@@ -33,6 +37,7 @@ class Network(nn.Module):
         preprocessing: Preprocessing,
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
+        check_arguments(Network, locals())
         super().__init__()
         self.backbone, self.memory_format = backbone, memory_format
         for name in ("mean", "deviation"):

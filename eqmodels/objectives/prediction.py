@@ -26,6 +26,7 @@ from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Backbone
 from eqmodels.checks import check_count
 from eqmodels.data import Source
+from eqmodels.errors import shown
 from eqmodels.fields import Regular
 from eqmodels.heads import HEADS, EquivariantHead, create_head
 from eqmodels.objectives.class_information import ClassInformation, check_weight
@@ -34,7 +35,7 @@ from eqmodels.objectives.network import Network
 from eqmodels.objectives.objective import Batch, Objective, Term
 from eqmodels.objectives.pitfalls import check_augmentation, check_classes, check_colours
 from eqmodels.objectives.randomness import Purpose, Randomness
-from eqmodels.objectives.registry import register_objective
+from eqmodels.objectives.registry import check_given, register_objective
 from eqmodels.options import Suggested, options_of
 from eqmodels.tasks import TASKS, Preset, Task, create_task
 from eqmodels.transforms import AUGMENTATIONS, create_augmentation
@@ -53,8 +54,14 @@ def is_strict(task: Task, heads: Sequence[nn.Module], *, class_head: bool = Fals
 
     Raises:
         TypeError: if an argument is of another type.
+        ValueError: if there is not one head a component.
     """
     check_arguments(is_strict, locals())
+    if len(heads) != len(task.components):
+        raise ValueError(
+            f"heads must be one a component of the task, {len(task.components)} of {task.name!r}; got {len(heads)}. "
+            "Pass the heads of the objective."
+        )
     exact = task.group is not None and all(task.group.is_exact(g) for g in task.elements)
     # Of several tasks at once, each head sees what all of them did, so its loss depends on the other labels too. A
     # class head is not equivariant: its loss on an upright image is not that on the turned one. From upright images it
@@ -101,9 +108,9 @@ class Prediction(Objective):
         strict: whether images are left unturned, because the loss is that of turned ones.
 
     Raises:
-        TypeError: if a count is not an integer.
-        ValueError: if a name is unknown, the head does not fit the task and the backbone, or there are fewer than two
-            classes for a class head.
+        TypeError: if an argument is of another type.
+        ValueError: if a name is unknown, a number is out of its range, the augmentation hides the task, the head
+            does not fit the task and the backbone, or there are fewer than two classes for a class head.
     """
 
     def __init__(
@@ -122,6 +129,7 @@ class Prediction(Objective):
         class_hidden: int = 2048,
         augment: Annotated[str, AUGMENTATIONS] = "simclr",
     ) -> None:
+        check_given(Prediction, locals())
         super().__init__()
         self.task = create_task(task, preset=preset)
         self.augmentation = create_augmentation(augment)
@@ -162,7 +170,9 @@ class Prediction(Objective):
         check_count("head_hidden", options["head_hidden"], 1)
         check_count("class_hidden", options["class_hidden"], 0)
         if not 0 <= options["head_dropout"] < 1:
-            raise ValueError(f"head_dropout must be at least 0 and below 1; got {options['head_dropout']}. Pass 0.")
+            raise ValueError(
+                f"head_dropout must be at least 0 and below 1; got {shown(options['head_dropout'])}. Pass 0."
+            )
         if options["class_weight"] is not None:
             check_weight("class_weight", options["class_weight"])
         if twice := sorted({"hidden", "dropout"} & set(options["head_options"] or {})):

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from eqmodels.arguments import check_arguments
+from eqmodels.checks import check_count
 
 __all__ = ["Purpose", "Randomness", "generator_for", "seed_dropout"]
 
@@ -62,6 +63,7 @@ def generator_for(seed: int, purpose: Purpose, *position: int) -> torch.Generato
 
     Raises:
         TypeError: if an argument is of another type.
+        ValueError: if a number is negative.
     """
     check_arguments(generator_for, locals())
     return torch.Generator().manual_seed(_derived(seed, purpose, position))
@@ -72,6 +74,7 @@ def seed_dropout(seed: int, *position: int) -> None:
 
     Raises:
         TypeError: if an argument is of another type.
+        ValueError: if a number is negative.
     """
     check_arguments(seed_dropout, locals())
     torch.manual_seed(_derived(seed, Purpose.DROPOUT, position))
@@ -79,5 +82,7 @@ def seed_dropout(seed: int, *position: int) -> None:
 
 def _derived(seed: int, purpose: Purpose, position: tuple[int, ...]) -> int:
     """A seed of 64 bits."""
+    for name, value in (("seed", seed), *(("position", number) for number in position)):
+        check_count(name, value, 0, bits=64)
     high, low = np.random.SeedSequence((seed, int(purpose), *position)).generate_state(2, np.uint32)
     return int(high) << 32 | int(low)

@@ -20,7 +20,7 @@ from eqmodels.objectives.losses import predicted, prediction_loss
 from eqmodels.objectives.network import Network
 from eqmodels.objectives.objective import Batch, Objective, Term
 from eqmodels.objectives.randomness import Purpose, Randomness
-from eqmodels.objectives.registry import register_objective
+from eqmodels.objectives.registry import check_given, register_objective
 from eqmodels.tasks import relative_target
 from eqmodels.transforms import AUGMENTATIONS, create_augmentation
 
@@ -44,18 +44,19 @@ class RelativePrediction(Objective):
         head_hidden: channels of the head's hidden layer.
 
     Raises:
-        TypeError: if a count is not an integer.
-        ValueError: if a name is unknown or a count is too small.
+        TypeError: if an argument is of another type.
+        ValueError: if a name is unknown, a count is too small, or the augmentation leaves nothing to predict.
     """
 
     def __init__(
         self,
         backbone: Backbone,
-        num_classes: int = 0,  # noqa: ARG002
+        num_classes: int = 0,
         *,
         augment: Annotated[str, AUGMENTATIONS] = "simclr",
         head_hidden: int = 512,
     ) -> None:
+        check_given(RelativePrediction, locals())
         super().__init__()
         self.augmentation = create_augmentation(augment)
         self.head = MLPHead(backbone.map_field + backbone.map_field, Scalars(NUMBERS + LABELS), hidden=head_hidden)

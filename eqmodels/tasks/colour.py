@@ -7,6 +7,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as v2
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.tasks.registry import register_task
 from eqmodels.tasks.task import Task, check_colour
 
@@ -19,6 +20,7 @@ class _ColourTask(Task):
     num_labels = 2
 
     def __init__(self, *, to_rgb: bool = False) -> None:
+        check_arguments(type(self), {"to_rgb": to_rgb})
         self.to_rgb = to_rgb
 
     def check(self, images: Float[Tensor, "B C H W"]) -> None:
@@ -38,6 +40,7 @@ class Grayscale(_ColourTask):
             it is meant for data that mix grey and coloured images.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the images do not have three channels, nor one with `to_rgb`.
     """
 
@@ -66,6 +69,7 @@ class ColourInversion(_ColourTask):
         to_rgb: repeat the channel of grey images three times, for both labels.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the images do not have three channels, nor one with `to_rgb`.
     """
 

@@ -16,12 +16,12 @@ __all__ = ["Augmentation", "Compose", "NoAugmentation", "check_range"]
 
 
 def check_range(name: str, value: int | float, least: int | float, most: int | float = math.inf) -> int | float:
-    """The number itself, if it lies in ``[least, most]``.
+    """The number itself, if it is finite and lies in ``[least, most]``.
 
     Raises:
         ValueError: if it does not.
     """
-    if not least <= value <= most:
+    if not least <= value <= most or value == math.inf:
         raise ValueError(f"{name} must lie in {least:g} .. {most:g}; got {value!r}. Pass, say, {least:g}.")
     return value
 

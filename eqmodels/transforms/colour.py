@@ -131,7 +131,7 @@ def adjust_hue(images: Float[Tensor, "B 3 H W"], shifts: Float[Tensor, " B"]) ->
 
     Raises:
         TypeError: if one of both is no dense tensor, or the images are not floating point.
-        ValueError: if the images do not have three channels, or there is not one shift an image.
+        ValueError: if the images do not have three channels, or there is not one shift an image, on their device.
     """
     check_tensor("shifts", shifts)
     check_images(images, 3)
@@ -139,6 +139,11 @@ def adjust_hue(images: Float[Tensor, "B 3 H W"], shifts: Float[Tensor, " B"]) ->
         raise ValueError(
             f"shifts must be one number an image, of the shape ({len(images)},); got {tuple(shifts.shape)}. Pass one "
             "each."
+        )
+    if shifts.device != images.device:
+        raise ValueError(
+            f"images and shifts must be on one device; got {images.device} and {shifts.device}. Move the shifts with "
+            ".to(images.device)."
         )
     red, green, blue = images.unbind(1)
     value, chroma = images.amax(1), images.amax(1) - images.amin(1)

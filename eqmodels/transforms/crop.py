@@ -16,6 +16,10 @@ from eqmodels.transforms.view import ViewParameters
 __all__ = ["RandomCrop", "RandomHorizontalFlip", "RandomResizedCrop"]
 
 
+MOST_PADDING = 2**16
+"""Pixels: far more than an image has."""
+
+
 class RandomHorizontalFlip(Augmentation):
     """Flips each image left to right with a probability.
 
@@ -48,14 +52,14 @@ class RandomCrop(Augmentation):
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if it is negative.
+        ValueError: if it is negative, or far more than an image has pixels.
     """
 
     numbers = 2
 
     def __init__(self, padding: int = 4) -> None:
         check_arguments(RandomCrop, locals())
-        check_range("padding", padding, 0)
+        check_range("padding", padding, 0, MOST_PADDING)
         self.padding = padding
 
     def offsets(self, uniforms: Float[Tensor, "B 2"]) -> Int[Tensor, "B 2"]:

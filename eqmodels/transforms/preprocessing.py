@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from eqmodels._shapes import Float
+from eqmodels.checks import check_count
 
 __all__ = ["Pixels", "Preprocessing"]
 
@@ -27,14 +28,15 @@ class Pixels(nn.Module):
         channels: 1 for grey, 3 for RGB; pictures for another number must have just so many.
 
     Raises:
-        TypeError: in `forward`, if the picture is none, or its pixels are integers of more than 8 bits.
-        ValueError: in `forward`, if it has another number of channels, more than 8 bits each, no pixels, or floats that
-            are not in [0, 1].
+        TypeError: if `channels` is not an integer; in `forward`, if the picture is none, or its pixels are integers of
+            more than 8 bits.
+        ValueError: if `channels` is below 1; in `forward`, if the picture has another number of channels, more than 8
+            bits each, no pixels, or floats that are not in [0, 1].
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.channels = channels
+        self.channels = check_count("channels", channels)
         self.colours = v2.Grayscale() if channels == 1 else v2.RGB() if channels == 3 else nn.Identity()
 
     def forward(self, picture: Any) -> Tensor:  # noqa: ANN401 (anything may be given)

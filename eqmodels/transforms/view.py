@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Bool, Float
+from eqmodels.checks import check_tensor
 
 __all__ = ["ViewParameters"]
 
@@ -25,7 +26,9 @@ class ViewParameters:
         flipped: whether the crop was flipped left to right.
 
     Raises:
-        ValueError: if the parts are not of these shapes, or a size or a factor is not positive.
+        TypeError: if a part is no dense tensor, or of another type.
+        ValueError: if the parts are not of these shapes or not on one device that holds values, or a size or a factor
+            is not positive.
     """
 
     image_size: Float[Tensor, "B 2"]
@@ -34,6 +37,7 @@ class ViewParameters:
     flipped: Bool[Tensor, " B"]
 
     def __post_init__(self) -> None:
+        self._check_parts()
         batch = len(self.flipped)
         for part, columns in (("image_size", 2), ("crop", 4), ("colour", 4)):
             shape = tuple(getattr(self, part).shape)
@@ -52,6 +56,26 @@ class ViewParameters:
                     f"{what} must be positive, as their ratios are compared; got {float(values.min()):g}. "
                     "Clamp them to a small positive number."
                 )
+
+    def _check_parts(self) -> None:
+        """Refuses parts that cannot be compared; no value is looked at."""
+        for part in ("flipped", "image_size", "crop", "colour"):
+            values, flags = check_tensor(part, getattr(self, part)), part == "flipped"
+            if (values.dtype != torch.bool) if flags else not values.is_floating_point():
+                raise TypeError(
+                    f"{part} must be {'True or False' if flags else 'floating point'}; got {values.dtype}. Convert it "
+                    f"with .{'bool' if flags else 'double'}()."
+                )
+            if values.is_meta or values.device != self.flipped.device:
+                raise ValueError(
+                    f"{part} must hold values, on the device of the others; got {values.device} beside "
+                    f"{self.flipped.device}. Make all parts on the CPU."
+                )
+        if self.flipped.dim() != 1:
+            raise ValueError(
+                f"flipped must be one flag an image, of the shape (batch,); got {tuple(self.flipped.shape)}. Pass one "
+                "each."
+            )
 
     @classmethod
     def of_raw(cls, batch: int, height: int, width: int) -> ViewParameters:

@@ -183,7 +183,7 @@ def test_the_presets_are_the_papers():
                 lambda: ColourJitter(0, 0, 0, 0, probability=1.5),
             )
         ],
-        (lambda: RandomCrop(-1), ValueError, "padding must lie in 0 .. inf; got -1. Pass, say, 0."),
+        (lambda: RandomCrop(-1), ValueError, "padding must lie in 0 .. 65536; got -1. Pass, say, 0."),
         (lambda: ColourJitter(0, -1, 0, 0), ValueError, "contrast must lie in 0 .. inf; got -1. Pass, say, 0."),
         (lambda: ColourJitter(0, 0, 0, 0.6), ValueError, "hue must lie in 0 .. 0.5; got 0.6. Pass, say, 0."),
         (
