@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones.formats import read_network_config
+from eqmodels.errors import shown
 from eqmodels.evaluation import EncoderEvaluation
 from eqmodels.evaluation.possible_results import check_possible
-from eqmodels.remote import ZooEntry
+from eqmodels.remote import ZooEntry, check_repository
 from eqmodels.storage import CONFIG, LARGEST, WEIGHTS, StorageError, read_regular, reason_of, sha256_of
 from eqmodels.training import PretrainConfig
 
@@ -18,6 +20,8 @@ __all__ = ["RESULTS", "entry_of", "read_results"]
 
 RESULTS = "results.json"
 """The name of the file in a folder of weights that holds what was measured of them."""
+
+_COMMIT = re.compile("[0-9a-f]{40}")
 
 
 def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
@@ -30,9 +34,13 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
 
     Raises:
         TypeError: if an argument is of another type.
+        ValueError: if the repository's name or the commit cannot be one.
         StorageError: if a file is missing or is not what it should be.
     """
     check_arguments(entry_of, locals())
+    check_repository(repository)
+    if commit is not None and not _COMMIT.fullmatch(commit):
+        raise ValueError(f"commit must be 40 hexadecimal digits; got {shown(commit)}. Copy it, or pass None.")
     config = read_network_config(folder / CONFIG)
     if "pretraining" not in config or "license" not in config["pretrained_cfg"]:
         raise StorageError(

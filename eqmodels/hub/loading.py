@@ -60,7 +60,7 @@ def load(
     Raises:
         StorageError: if the files cannot be had or are not what they should be; the sentence says which and why.
         ValueError: if there is no such network, or an argument breaks its rule or does not apply.
-        TypeError: if the source is no name or path, or a count is no integer.
+        TypeError: if the source is no name or path, or another argument is of another type.
 
     Example:
         >>> encoder = load("c4_resnet18s_w16.rot_fmnist_simclr", num_classes=10)
@@ -72,6 +72,7 @@ def load(
         {
             "num_classes": num_classes,
             "in_chans": in_chans,
+            "global_pool": global_pool,
             "cache_dir": cache_dir,
             "force_download": force_download,
             "local_files_only": local_files_only,

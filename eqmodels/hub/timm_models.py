@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from eqmodels import backbones
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Backbone
 from eqmodels.backbones.loading import encoder_state
 from eqmodels.backbones.registry import check_name
@@ -39,6 +40,7 @@ def register_timm(names: Iterable[str] = ()) -> list[str]:
     """
     if isinstance(names, str):
         raise TypeError(f"names must be several names; got {names!r}. Pass [{names!r}].")
+    check_arguments(register_timm, locals())
     names = list(names)
     for name in names:
         check_name(name)

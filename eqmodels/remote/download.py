@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from huggingface_hub import HfApi, HfFileMetadata, get_hf_file_metadata, get_token, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
+from eqmodels.arguments import check_arguments
 from eqmodels.remote.bounded import bounded
 from eqmodels.remote.errors import cause_of, check_repository, check_token, download_sentence
 from eqmodels.storage import CONFIG, LARGEST, WEIGHTS, StorageError, read_config, read_regular, sha256_of
@@ -45,6 +46,7 @@ class Fetch:
         extras: names of more files to fetch, if the repository has them.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the repository's name, the revision or the token cannot be one.
     """
 
@@ -58,6 +60,7 @@ class Fetch:
 
     def __post_init__(self) -> None:
         check_repository(self.repository)
+        check_arguments(Fetch, {name: value for name, value in vars(self).items() if name != "token"})  # never shown
         # It becomes part of a path in the cache.
         if self.revision is not None and not (_REVISION.fullmatch(self.revision) and len(self.revision) <= 200):
             raise ValueError(f"a revision is a commit, a tag or a branch of the Hub; got {self.revision[:200]!r}.")

@@ -16,6 +16,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
+from eqmodels.arguments import check_arguments
 from eqmodels.errors import shown
 from eqmodels.storage import printable, reason_of
 
@@ -66,9 +67,15 @@ def check_token(token: str | bool | None) -> None:
         token: as the Hub's client takes it; None and True for the one that it knows, False for none.
 
     Raises:
+        TypeError: if it is of another type.
         ValueError: if it has spaces, line breaks or other letters that no token has, or the client's cannot be read.
     """
     given = isinstance(token, str)
+    if token is not None and not isinstance(token, str | bool):
+        raise TypeError(
+            f"token must be a string, True, False or None; got one of the type {type(token).__name__} (it is not shown "
+            "here). Leave it out and log in: hf auth login."
+        )
     if token is None or token is True:
         try:
             token = get_token()
@@ -93,8 +100,10 @@ def check_repository(name: str, *, with_owner: bool = True) -> None:
         with_owner: whether it must have an organisation; the Hub takes that of the token for it otherwise.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: says why.
     """
+    check_arguments(check_repository, {"with_owner": with_owner})
     if not isinstance(name, str):
         raise TypeError(f"repository must be a name, organisation/name; got {shown(name)}. Pass one.")
     try:
@@ -103,7 +112,8 @@ def check_repository(name: str, *, with_owner: bool = True) -> None:
             raise HFValidationError("the organisation or user is missing")
     except HFValidationError as error:
         raise ValueError(
-            f"a repository of the Hub is named organisation/name; got {printable(repr(name))} ({reason_of(error)})."
+            f"a repository of the Hub is named organisation/name; got {printable(repr(name))} ({reason_of(error)}). "
+            "Pass one."
         ) from error
 
 
@@ -147,7 +157,11 @@ def upload_sentence(error: Exception, repository: str) -> str:
     Args:
         error: of the client, of its transport library, or of the system.
         repository: its name.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
+    check_arguments(upload_sentence, locals())
     # The client wraps what went wrong while a large file was sent.
     inner = error if isinstance(error, HfHubHTTPError) else error.__cause__ or error
     reason = reason_of(inner)

@@ -203,8 +203,9 @@ def _folder(name: str, revision: str | None) -> Path:
     if not os.path.isdir(name):  # unlike `Path.is_dir`, also of a name that is too long for the system
         nearest = difflib.get_close_matches(name[:200], list_pretrained(), n=3, cutoff=0.0)
         raise ValueError(
-            f"{printable(repr(name))} is neither the folder of a run nor a pretrained network; the nearest names are "
-            f"{', '.join(nearest) or 'none: this installation has no zoo'}. eqmodels models --pretrained lists all."
+            f"source {printable(repr(name))} is neither the folder of a run nor a pretrained network; the nearest "
+            f"names are {', '.join(nearest) or 'none: this installation has no zoo'}. eqmodels models --pretrained "
+            "lists all."
         )
     if revision is not None:
         raise _not_on_the_hub(revision, name, folder)

@@ -8,6 +8,7 @@ from typing import Any
 
 from huggingface_hub import HfApi
 
+from eqmodels.arguments import check_arguments
 from eqmodels.remote.errors import check_repository, check_token, upload_sentence
 from eqmodels.storage import StorageError
 
@@ -43,10 +44,12 @@ def send_folder(
             `huggingface_hub.HfApi.upload_folder`.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if the name breaks the Hub's rules, or the token cannot be one.
         StorageError: if the Hub refuses, or what `write` and `finish` raise.
     """
     check_repository(repo_id, with_owner=False)
+    check_arguments(send_folder, {"folder": folder, "commit_message": commit_message, "private": private})
     check_token(token)
     api = HfApi(token=token, library_name="eqmodels")
     write(folder)

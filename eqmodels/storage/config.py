@@ -12,6 +12,8 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
+from eqmodels.arguments import check_arguments
+from eqmodels.errors import shown
 from eqmodels.storage.errors import StorageError, printable, reason_of
 from eqmodels.storage.limits import LARGEST, abridged, excess, overlong
 from eqmodels.storage.regular import read_regular
@@ -62,8 +64,10 @@ def read_config(file: Path) -> dict[str, Any]:
     """The content of a config that fits the schema.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if the file cannot be read, is no JSON, is of another format or breaks a rule; names the rule.
     """
+    check_arguments(read_config, locals())
     try:
         text = read_regular(file, LARGEST)
         if too_much := excess(text):
@@ -82,14 +86,16 @@ def check_config(content: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 (an
         name: of the file, for the sentence.
 
     Raises:
+        TypeError: if the name is no string.
         StorageError: if it does not; names the place and the rule.
     """
+    check_arguments(check_config, {"name": name})
     if not isinstance(content, dict):
         raise StorageError(f"{name} holds no object but a {type(content).__name__}. Fetch it again.")
     if "format" not in content:
         raise StorageError(f"{name} is no config of eqmodels, which has a format{_of_another_library(content)}.")
     if type(content["format"]) is not int or content["format"] not in FORMATS:
-        written = repr(content["format"])[:40]
+        written = shown(content["format"])[:40]
         raise StorageError(
             f"{name} is of format {written}, and this version of eqmodels reads the formats "
             f"{' and '.join(map(str, FORMATS))}. Update eqmodels, or fetch the weights again."

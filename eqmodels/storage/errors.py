@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from eqmodels.arguments import check_arguments
 from eqmodels.errors import EqmodelsError
 
 __all__ = ["StorageError", "printable", "reason_of"]
@@ -20,7 +21,12 @@ class StorageError(EqmodelsError):
 
 
 def printable(words: str) -> str:
-    """Words of a file or a user, for a sentence: one line that any terminal shows, shortened in the middle."""
+    """Words of a file or a user, for a sentence: one line that any terminal shows, shortened in the middle.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
+    check_arguments(printable, locals())
     words = words if words.isprintable() else ascii(words)
     return words if len(words) <= LONGEST else f"{words[: LONGEST // 2]} ... {words[-LONGEST // 2 + 10 :]}"
 
@@ -30,6 +36,10 @@ def reason_of(error: BaseException) -> str:
 
     What a server said (the attribute ``server_message`` of the Hub's client) comes first; an error of the system is
     its reason alone, without number and path.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
+    check_arguments(reason_of, locals())
     said = getattr(error, "server_message", None) or (isinstance(error, OSError) and error.strerror) or str(error)
     return printable(" ".join(_COLOUR.sub("", said or type(error).__name__).split()))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from eqmodels.arguments import check_arguments
 from eqmodels.storage.errors import StorageError, reason_of
 
 __all__ = ["claimed_folder", "prepare_folder", "write_atomically", "write_together"]
@@ -36,8 +37,10 @@ def write_atomically(file: Path, content: bytes | str, *, keep_as: Path | None =
         keep_as: where the file that was there until now is kept, in the same folder; None for nowhere.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if it cannot be written; the file is then what it was.
     """
+    check_arguments(write_atomically, locals())
     write_together({file: content}, {} if keep_as is None else {file: keep_as})
 
 
@@ -51,8 +54,12 @@ def write_together(contents: Mapping[Path, bytes | str], kept: Mapping[Path, Pat
         kept: where files that were there until now are kept, by their places; the others are not.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if one cannot be written; all are then what they were.
     """
+    check_arguments(write_together, locals())
+    if not contents:
+        return
     own = _name_of_writing()
     temporary = {file: file.with_name(f".{file.name}.{own}.part") for file in contents}
     file = next(iter(contents))
@@ -107,8 +114,10 @@ def prepare_folder(folder: Path, *, option: str = "--folder") -> None:
         option: of the command line, that names another place.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if files cannot be written.
     """
+    check_arguments(prepare_folder, locals())
     try:
         folder.mkdir(parents=True, exist_ok=True)
         own = _name_of_writing()
@@ -133,8 +142,10 @@ def claimed_folder(folder: Path) -> Iterator[None]:
     away again if nothing was put into them. Where a file system has no locks, nobody is kept out.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if another process has the folder, or files cannot be written into it.
     """
+    check_arguments(claimed_folder, locals())
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         prepare_folder(folder)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from eqmodels.arguments import check_arguments
 from eqmodels.storage.config import CONFIG, FORMAT, broken_rule
 from eqmodels.storage.errors import StorageError, reason_of
 from eqmodels.storage.files import prepare_folder, write_together
@@ -31,8 +32,10 @@ def write_network(
         texts: of more files, by their names.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if the config breaks a rule, or a file cannot be written; the folder is then as it was.
     """
+    check_arguments(write_network, locals())
     sha256 = hashlib.sha256(weights).hexdigest()
     text, fault = _config_text(content, sha256)
     if fault:
@@ -50,7 +53,11 @@ def fault_of(content: Mapping[str, Any]) -> str:
 
     Args:
         content: of the config, but for its format and the sha256.
+
+    Raises:
+        TypeError: if an argument is of another type.
     """
+    check_arguments(fault_of, locals())
     return _config_text(content, hashlib.sha256().hexdigest())[1]
 
 

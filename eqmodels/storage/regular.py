@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from eqmodels.arguments import check_arguments
+
 __all__ = ["open_regular", "read_regular"]
 
 _KINDS = (
@@ -30,8 +32,10 @@ def open_regular(file: str | Path, largest: int | None = None) -> Iterator[Binar
         largest: how many bytes it may have; None for any number.
 
     Raises:
+        TypeError: if an argument is of another type.
         OSError: if it cannot be opened, is something else, or is larger; its ``strerror`` says which.
     """
+    check_arguments(open_regular, locals())
     # Without waiting: opening a named pipe would, until somebody writes into it. What it is, is asked of what was
     # opened, as the name may mean another file a moment later.
     descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -61,6 +65,7 @@ def read_regular(file: str | Path, largest: int | None = None) -> bytes:
         largest: how many bytes it may have; None for any number.
 
     Raises:
+        TypeError: as `open_regular`.
         OSError: as `open_regular`.
     """
     with open_regular(file, largest) as stream:

@@ -8,12 +8,15 @@ import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from eqmodels.arguments import check_arguments
+from eqmodels.errors import shown
 from eqmodels.storage.errors import StorageError, printable, reason_of
 from eqmodels.storage.regular import open_regular, read_regular
 
@@ -46,8 +49,10 @@ def sha256_of(file: Path) -> str:
     """The sha256 of a file, 64 hexadecimal digits.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if it cannot be read.
     """
+    check_arguments(sha256_of, locals())
     try:
         with open_regular(file) as stream:
             digest = hashlib.sha256()
@@ -64,8 +69,10 @@ def pack_weights(state: Mapping[str, Tensor]) -> bytes:
     Tensors that share memory, such as tied weights, are all written, each as if it were alone.
 
     Raises:
+        TypeError: if they are no dense tensors by name.
         StorageError: if one holds NaN or infinity, also if it is too large for float32, or has no values.
     """
+    check_arguments(pack_weights, {"state": _with_values(state)})
     # Stock PyTorch strides: what is channels-last in memory is an ordinary tensor on the disk.
     packed = {
         name: (value.float() if value.is_floating_point() else value).detach().to("cpu").contiguous()
@@ -78,6 +85,13 @@ def pack_weights(state: Mapping[str, Tensor]) -> bytes:
             f"is {printable(broken[0])}. Nothing was written: use weights from before the divergence."
         )
     return save(_apart(packed))
+
+
+def _with_values(state: Any) -> Any:  # noqa: ANN401 (anything may be given)
+    """What is no tensor on the device ``meta``, of which a sentence of its own is to be said."""
+    if not isinstance(state, Mapping):
+        return state
+    return {name: value for name, value in state.items() if not getattr(value, "is_meta", False)}
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -94,8 +108,10 @@ def read_layout(file: Path) -> Layout:
     """Names, types and shapes of the tensors of a file, from its header alone.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if it is no safetensors file, or its header does not agree with its size.
     """
+    check_arguments(read_layout, locals())
     # Not `safetensors.safe_open`: it parses 100 MB of header before anyone can object, and maps the file, so that one
     # that shrinks meanwhile ends the process. The tensors themselves are read by `safetensors`.
     try:
@@ -128,8 +144,12 @@ def check_layout(file: Path, layout: Layout, expected: Mapping[str, Tensor]) -> 
     """Refuses a file whose tensors are not exactly the expected ones, which may be on the meta device.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if names, types or shapes differ; names the first of each.
     """
+    check_arguments(check_layout, {"file": file, "layout": layout})
+    if not isinstance(expected, Mapping):  # its tensors may be without values
+        raise TypeError(f"expected must be tensors by name; got {shown(expected)}. Pass a state dict.")
     wanted: Layout = {name: (value.dtype, tuple(value.shape)) for name, value in expected.items()}
     faults = [
         f"{len(names)} {words} ({printable(names[0])}{', ...' if len(names) > 1 else ''})"
@@ -151,8 +171,10 @@ def read_weights(file: Path, sha256: str) -> dict[str, Tensor]:
     """The tensors of a file with this sha256, on the CPU.
 
     Raises:
+        TypeError: if an argument is of another type.
         StorageError: if the file has another sha256, is no safetensors file, or a value is no finite number.
     """
+    check_arguments(read_weights, locals())
     try:
         content = read_regular(file)
     except OSError as error:
