@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from eqmodels.arguments import check_arguments
+from eqmodels.checks import check_count
 from eqmodels.measures import (
     BayesianNetwork,
     Estimate,
@@ -77,8 +78,11 @@ def calibrate(count: int = 10_000, *, folds: int = 5, seed: int = 0) -> tuple[Ca
 
     Raises:
         TypeError: if an argument is of another type.
+        ValueError: if there are too few samples for so many folds, or the seed is negative.
     """
     check_arguments(calibrate, locals())
+    check_count("count", count)
+    check_count("seed", seed, 0, bits=64)
     models = {
         "A + C": (additive(4, 10), ("X",), None),
         "A + C, 2 labels": (additive(2, 10), ("X",), None),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones.names import current_name
+from eqmodels.checks import check_count
+from eqmodels.errors import shown
 from eqmodels.tasks import create_task
 from eqmodels.training import PretrainConfig
 from eqmodels.training.parts import Options
@@ -91,6 +95,10 @@ class SynergyPlan:
         test_limit: number of held-out images on which information and heads are measured; probes are tested on all.
         folds: of the cross-fitting.
         samples: of every exact model, for the calibration.
+
+    Raises:
+        TypeError: if a value is of another type.
+        ValueError: if a number is too small or not finite, a list empty or with a value twice, or a task unknown.
     """
 
     models: tuple[str, ...] = ("c1_resnet18s_w16", "c4_resnet18s_w16")
@@ -119,16 +127,33 @@ class SynergyPlan:
     samples: int = 10_000
 
     def __post_init__(self) -> None:
+        check_arguments(SynergyPlan, vars(self))
+        self._check_numbers()
         object.__setattr__(self, "data_options", Options(self.data_options))
         for name in ("models", "tasks", "augments", "seeds"):
             values = getattr(self, name)
             if not values or len(set(values)) < len(values):
-                raise ValueError(f"{name} must be different and at least one; got {', '.join(map(str, values))}.")
+                raise ValueError(
+                    f"{name} must be different and at least one; got {', '.join(map(str, values)) or 'none'}. Leave "
+                    "them out for the usual ones."
+                )
         for task in self.tasks:
             if "+" in task or create_task(task).num_labels < 2:
                 raise ValueError(
                     f"tasks are asked one at a time, and have two labels or more; got {task!r}. Leave it out."
                 )
+
+    def _check_numbers(self) -> None:
+        """Refuses counts that are too small, and doses that are not finite."""
+        for name in ("epochs", "batch_size", "test_limit", "folds", "samples"):
+            check_count(name, getattr(self, name))
+        if self.limit is not None:
+            check_count("limit", self.limit)
+        for seed in self.seeds:
+            check_count("seeds", seed, 0, bits=32)
+        for dose in self.doses:
+            if not math.isfinite(dose):
+                raise ValueError(f"doses must be finite; got {shown(dose)}. Leave it out.")
 
     @classmethod
     def quick(cls) -> SynergyPlan:

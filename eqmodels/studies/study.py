@@ -15,7 +15,7 @@ from eqmodels.arguments import check_arguments
 from eqmodels.data import at_most, balanced_subset, load_data
 from eqmodels.measures import Estimate
 from eqmodels.registry import without_imports
-from eqmodels.storage import StorageError, prepare_folder, read_regular, write_atomically
+from eqmodels.storage import StorageError, prepare_folder, printable, read_regular, reason_of, write_atomically
 from eqmodels.studies.calibration import Calibration, calibrate
 from eqmodels.studies.measure import StudyData, measure_cell
 from eqmodels.studies.plan import Cell, SynergyPlan
@@ -118,7 +118,8 @@ def read_study(folder: str | Path) -> SynergyStudy:
             cells = plan.cells()
     except (OSError, ValueError, TypeError) as error:
         raise StorageError(
-            f"{folder} holds no study of synergy ({error}). Run one into it: eqmodels synergy --folder {folder}."
+            f"{printable(str(folder))} holds no study of synergy ({reason_of(error)}). Run one into it: eqmodels "
+            "synergy --folder FOLDER."
         ) from None
     found = {cell: result for cell in cells if (result := read_result(folder, cell)) is not None}
     return SynergyStudy(plan, found, _read_calibration(folder))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from eqmodels.arguments import check_arguments
+from eqmodels.errors import shown
 from eqmodels.measures import Estimate
 from eqmodels.storage import for_markdown
 from eqmodels.studies.findings import GridPoint, correlations, grid_points
@@ -31,7 +32,16 @@ class StudyTable:
 
 
 def markdown_table(header: Row, rows: Iterable[Row]) -> str:
-    """A table in Markdown: the first column to the left, the others to the right."""
+    """A table in Markdown: the first column to the left, the others to the right.
+
+    Raises:
+        TypeError: if header or rows are not words.
+    """
+    check_arguments(markdown_table, locals())
+    rows = list(rows)
+    for row in rows:
+        if not isinstance(row, list | tuple) or not all(isinstance(word, str) for word in row):
+            raise TypeError(f"rows must be lists of words; got {shown(row)}. Pass the text of every cell.")
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

@@ -13,6 +13,9 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from eqmodels.arguments import check_arguments
+from eqmodels.storage import printable
+
 __all__ = ["World", "joined_world", "usable_device", "usable_precision"]
 
 T = TypeVar("T")
@@ -141,15 +144,18 @@ def usable_device(device: str | torch.device | None = None) -> torch.device:
         device: None for a GPU if there is one, else the CPU.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if there is no such device.
     """
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    check_arguments(usable_device, locals())
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError, TypeError, ValueError) as error:
-        reason = str(error).split("\n", maxsplit=1)[0]
+        reason = printable(str(error).split("\n", maxsplit=1)[0])
         raise ValueError(
-            f"device must be one that PyTorch can use here; got {device!s} ({reason}). Use 'cpu'."
+            f"device must be one that PyTorch can use here; got {printable(str(device))} ({reason}). Use 'cpu'."
         ) from error
 
 

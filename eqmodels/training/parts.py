@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from eqmodels.arguments import check_arguments
 from eqmodels.checks import check_count
 from eqmodels.data import SOURCES
+from eqmodels.errors import shown
 from eqmodels.objectives import OBJECTIVES, objective_options
 from eqmodels.options import Option, Suggested, check_options, options_of
 from eqmodels.storage import LARGEST_NUMBER, LONGEST_LOG
@@ -39,6 +41,7 @@ class Options(Mapping[str, Any]):
     __slots__ = ("_values",)
 
     def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+        check_arguments(Options, {"values": values})
         self._values = {name: _frozen(name, value) for name, value in (values or {}).items()}
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 (each option has its own type)
@@ -80,8 +83,10 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise TypeError(
-                f"model must be a name, such as 'c4_resnet18s_w16'; got {self.name!r}. list_models() gives all names."
+                f"model must be a name, such as 'c4_resnet18s_w16'; got {shown(self.name)}. list_models() gives all "
+                "names."
             )
+        _check_options(self)
         known = model_options(self.name, backend=self.options.get("backend"))
         given = check_options(known, self.options, subject=f"model {self.name!r}")
         own = {name: value for name, value in given.items() if value != known[name].default}
@@ -112,6 +117,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _check_types(self)
+        _check_options(self)
         if self.limit is not None:
             check_count("limit", self.limit)
         # A run is loaded without the source that it was trained on, which alone knows its options, and checks them.
@@ -138,6 +144,7 @@ class ObjectiveConfig:
     options: Mapping[str, Any] = field(default_factory=Options)
 
     def __post_init__(self) -> None:
+        _check_options(self)
         known = objective_options(self.name)
         given = check_options(known, self.options, subject=f"objective {self.name!r}")
         complete = {name: given.get(name, option.default) for name, option in known.items()}
@@ -181,6 +188,7 @@ class OptimisationConfig:
 
     def __post_init__(self) -> None:
         _check_types(self)
+        _check_options(self)
         for name in ("epochs", "batch_size", "accumulate"):
             check_count(name, getattr(self, name))
         if self.batch_size % self.accumulate:
@@ -201,21 +209,22 @@ class OptimisationConfig:
         for name in ("learning_rate", "weight_decay", "warmup_epochs"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(
-                    f"{name} must be a finite number of at least 0; got {getattr(self, name)}. "
+                    f"{name} must be a finite number of at least 0; got {shown(getattr(self, name))}. "
                     f"Pass {getattr(type(self), name)}."
                 )
         if self.warmup_epochs > self.epochs:
             raise ValueError(
-                f"warmup_epochs must be at most epochs, or learning_rate is never reached; got {self.warmup_epochs} "
-                f"and {self.epochs}. Pass warmup_epochs={self.epochs}, or more epochs."
+                "warmup_epochs must be at most epochs, or learning_rate is never reached; got "
+                f"{shown(self.warmup_epochs)} and {self.epochs}. Pass warmup_epochs={self.epochs}, or more epochs."
             )
         if not 0 <= self.final_learning_rate <= self.learning_rate:
             raise ValueError(
-                f"final_learning_rate must lie between 0 and learning_rate; got {self.final_learning_rate}. Pass 0."
+                "final_learning_rate must lie between 0 and learning_rate; got "
+                f"{shown(self.final_learning_rate)}. Pass 0."
             )
         if self.clip_norm is not None and not 0 < self.clip_norm < float("inf"):
             raise ValueError(
-                f"clip_norm must be a positive finite number; got {self.clip_norm}. Pass 1, or leave it out."
+                f"clip_norm must be a positive finite number; got {shown(self.clip_norm)}. Pass 1, or leave it out."
             )
 
 
@@ -244,12 +253,17 @@ class RunConfig:
         _check_types(self)
         check_count("seed", self.seed, 0, bits=64)
         if self.seed >= 2**32:
-            raise ValueError(f"seed must be below 2**32; got {self.seed}. Pass 0.")
+            raise ValueError(f"seed must be below 2**32; got {shown(self.seed)}. Pass 0.")
 
 
 def data_options(name: str) -> dict[str, Option]:
     """The options of a data set, by name; none of images of one's own, which have a name that is not registered."""
     return options_of(SOURCES.find(name), without=("split", "root")) if name in SOURCES else {}
+
+
+def _check_options(part: ModelConfig | DataConfig | ObjectiveConfig | OptimisationConfig) -> None:
+    """Raises a `TypeError` unless the options of a part are names and values."""
+    check_arguments(type(part), {"options": part.options})
 
 
 def _check_types(part: object) -> None:
@@ -270,7 +284,7 @@ def _frozen(name: str, value: Any) -> Any:  # noqa: ANN401
         return value
     if isinstance(value, int | float):
         if not abs(value) <= LARGEST_NUMBER:
-            raise ValueError(f"{name} must be at most 2**32; got {value}. Pass a smaller number.")
+            raise ValueError(f"{name} must be at most 2**32; got {shown(value)}. Pass a smaller number.")
         return value
     if isinstance(value, list | tuple):
         return tuple(_frozen(name, part) for part in value)
