@@ -54,9 +54,9 @@ OF_TENSORS: dict[str, Callable[[Tensor], Any]] = {
     "one axis more": lambda right: right[None],
     "one axis less": lambda right: right[0],
     "twice as many": lambda right: torch.cat([right, right]),
-    "NaN": lambda right: torch.full_like(right, torch.nan) if right.is_floating_point() else right - 100,
+    "NaN": lambda right: torch.full_like(right, torch.nan) if right.is_floating_point() else right.long() - 100,
     "huge": lambda right: torch.full_like(right, 1e38) if right.is_floating_point() else right + 2**40,
-    "negative": lambda right: -right - 1,
+    "negative": lambda right: -right - 1 if right.is_floating_point() else -right.long() - 1,
 }
 
 

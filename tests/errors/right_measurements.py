@@ -1,0 +1,168 @@
+"""Right arguments for data, and for what is measured on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from eqmodels import data, evaluation, measures, studies
+from eqmodels.evaluation.collapse import Collapse
+from eqmodels.groups import PlanarGroup
+from eqmodels.hub.entries import read_results
+from eqmodels.studies.study import PLAN
+from tests.errors.calls import (
+    ZOO_FOLDER,
+    Call,
+    features_and_labels,
+    images,
+    maps,
+    model,
+    train_and_test,
+)
+
+__all__ = ["MEASUREMENTS"]
+
+
+def report() -> evaluation.EquivarianceReport:
+    curve = tuple(evaluation.AngleError(float(degrees), 0.01 * degrees) for degrees in range(0, 360, 45))
+    return evaluation.EquivarianceReport(
+        "net", PlanarGroup(4), (8, 8), 2, "float64", (), curve, Collapse(2.0, 4, 1.0, 0.5)
+    )
+
+
+def plan_values() -> dict[str, Any]:
+    plan = studies.SynergyPlan.quick()
+    return {one.name: getattr(plan, one.name) for one in fields(plan)}
+
+
+def study() -> studies.SynergyStudy:
+    """What a study would hold: of every cell the same terms."""
+    some = measures.Estimate(0.5, 0.4, 0.6, 10)
+    terms = measures.SynergyTerms("linear", 4, 10, 40, some, some, some, some, some, some, some, some)
+    plan = studies.SynergyPlan.quick()
+    results = {
+        cell: studies.CellResult(cell.name, cell.config.to_dict(), (terms,), number / 100, 0.5, 0.5, 0.5, 1.0)
+        for number, cell in enumerate(plan.cells())
+    }
+    return studies.SynergyStudy(plan, results, (studies.Calibration("A + C", "known", 0.5, some),))
+
+
+def folder_of_study() -> Path:
+    """A folder, in the working directory, of a study of which nothing is done yet."""
+    folder = Path("study")
+    folder.mkdir(exist_ok=True)
+    (folder / PLAN).write_text(json.dumps(studies.SynergyPlan.quick().to_dict()))
+    return folder
+
+
+MEASUREMENTS: dict[str, Callable[[], Call]] = {
+    # data
+    "data.ArrayFile": lambda: Call(data.ArrayFile, {"name": "few", "array": np.zeros((3, 1, 8, 8), np.uint8)}),
+    "data.LabelledImages": lambda: Call(
+        data.LabelledImages,
+        {"name": "few", "images": images().images, "labels": images().labels, "classes": ("a", "b", "c")},
+    ),
+    "data.Subset": lambda: Call(data.Subset, {"source": images()}, {"numbers": torch.arange(3)}),
+    "data.View": lambda: Call(data.View, {"source": images()}),
+    "data.at_most": lambda: Call(data.at_most, {"source": images(), "count": 6, "seed": 0}),
+    "data.balanced_subset": lambda: Call(data.balanced_subset, {"source": images(), "count": 6, "seed": 0}),
+    "data.check_source": lambda: Call(data.check_source, {"source": images(), "name": "mine"}),
+    "data.coloured": lambda: Call(data.coloured, {"source": images(), "seed": 0}),
+    "data.has_colour": lambda: Call(data.has_colour, {"source": images()}),
+    "data.in_memory": lambda: Call(data.in_memory, {"source": images()}),
+    "data.in_parts": lambda: Call(lambda source: list(data.in_parts(source)), {"source": images()}),
+    "data.is_labelled": lambda: Call(data.is_labelled, {"source": images()}),
+    "data.list_data": lambda: Call(data.list_data, {"pattern": "*"}),
+    "data.load_data": lambda: Call(data.load_data, {"name": "fashion_mnist_mini", "split": "test"}, values=8),
+    "data.numbers_of": lambda: Call(data.numbers_of, {"indices": torch.tensor([0, 2])}, {"count": 12}),
+    "data.register_source": lambda: Call(data.register_source, {"name": "my_source"}),
+    "data.search_folders": lambda: Call(data.search_folders, {"root": Path("somewhere")}),
+    "data.statistics": lambda: Call(data.statistics, {"source": images()}),
+    "data.subset": lambda: Call(data.subset, {"source": images(), "indices": torch.tensor([0, 2])}, values=30),
+    "data.to_grey": lambda: Call(data.to_grey, {"source": images()}),
+    "data.to_rgb": lambda: Call(data.to_rgb, {"source": images()}),
+    # evaluation
+    "evaluation.assert_equivariant": lambda: Call(
+        evaluation.assert_equivariant,
+        {
+            "model": model(),
+            "size": 8,
+            "tolerance": 1e-6,
+            "group": "c4",
+            "elements": "exact",
+            "randomised": True,
+            "batch": 2,
+        },
+        values=5,
+    ),
+    "evaluation.effective_rank": lambda: Call(evaluation.effective_rank, {"features": maps(8, 3)}, values=30),
+    "evaluation.encode": lambda: Call(
+        evaluation.encode, {"encoder": model(), "pixels": images().pixels, "count": 4, "batch_size": 2}, values=8
+    ),
+    "evaluation.kinds_of": lambda: Call(evaluation.kinds_of, {"encoder": model()}),
+    "evaluation.knn_accuracy": lambda: Call(
+        evaluation.knn_accuracy, {**train_and_test(), "k": 3, "temperature": 0.1}, values=30
+    ),
+    "evaluation.label_efficiency": lambda: Call(
+        evaluation.label_efficiency,
+        {**train_and_test(), "fractions": [1.0]},
+        {"strengths": [1e-2], "subsets": 1},
+        values=6,
+    ),
+    "evaluation.pool_features": lambda: Call(
+        evaluation.pool_features, {"encoder": model(), "features": maps(3, 3), "pooling": "invariant"}
+    ),
+    "evaluation.poolings_of": lambda: Call(evaluation.poolings_of, {"encoder": model()}),
+    "evaluation.smooth_images": lambda: Call(
+        evaluation.smooth_images, {"batch": 2, "channels": 1, "size": 8, "seed": 0}
+    ),
+    "evaluation.Motion": lambda: Call(evaluation.Motion, {"turn": Fraction(1, 4), "reflected": True}),
+    "evaluation.over_seeds": lambda: Call(evaluation.over_seeds, {"evaluations": [read_results(ZOO_FOLDER)]}),
+    "evaluation.plot_equivariance": lambda: Call(
+        evaluation.plot_equivariance, {"reports": [report()], "target": "picture.png"}
+    ),
+    "evaluation.randomise": lambda: Call(
+        evaluation.randomise, {"model": nn.Linear(2, 2), "generator": torch.Generator()}
+    ),
+    # measures
+    "measures.Observations": lambda: Call(
+        measures.Observations,
+        features_and_labels()
+        | {"classes": torch.arange(24) % 2, "images": torch.arange(24), "num_labels": 3, "num_classes": 2},
+    ),
+    "measures.additive": lambda: Call(measures.additive, {"transformations": 2, "classes": 3, "strength": 1}),
+    "measures.check_statements": lambda: Call(measures.check_statements, {"seed": 0}, {"networks": 2}, values=6),
+    "measures.estimate": lambda: Call(measures.estimate, {"values": [0.5, 0.6]}),
+    "measures.fit_linear_probe": lambda: Call(
+        measures.fit_linear_probe, features_and_labels() | {"num_classes": 3, "strengths": [1e-2]}, values=8
+    ),
+    "measures.proportion_interval": lambda: Call(measures.proportion_interval, {"correct": 3, "total": 5}),
+    "measures.BayesianNetwork": lambda: Call(
+        measures.BayesianNetwork, {"variables": [measures.Variable.uniform("A", 2)]}
+    ),
+    "measures.Variable": lambda: Call(measures.Variable, {"name": "A", "table": np.full(2, 0.5), "parents": ()}),
+    "measures.pose_cue": lambda: Call(measures.pose_cue, {"accuracy": 0.5, "poses": 4, "classes": 4, "upright": 0.9}),
+    "measures.style_leak": lambda: Call(measures.style_leak, {"leak": 0.5, "poses": 4, "classes": 4, "upright": 0.9}),
+    "measures.two_poses": lambda: Call(measures.two_poses, {"poses": 4, "classes": 4, "upright": 0.9}),
+    # studies
+    "studies.SynergyPlan": lambda: Call(studies.SynergyPlan, plan_values()),
+    "studies.correlations": lambda: Call(studies.correlations, {"points": studies.grid_points(study())}),
+    "studies.grid_points": lambda: Call(studies.grid_points, {"study": study()}),
+    "studies.load_study_data": lambda: Call(
+        studies.load_study_data, {"plan": studies.SynergyPlan.quick(), "root": None}, values=6
+    ),
+    "studies.markdown_table": lambda: Call(studies.markdown_table, {"header": ["a", "b"], "rows": [["1", "2"]]}),
+    "studies.read_study": lambda: Call(studies.read_study, {"folder": folder_of_study()}),
+    "studies.study_tables": lambda: Call(studies.study_tables, {"study": study()}),
+    "studies.write_study_report": lambda: Call(
+        studies.write_study_report, {"study": study(), "folder": "report"}, values=4
+    ),
+}

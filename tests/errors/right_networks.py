@@ -1,0 +1,128 @@
+"""Right arguments for what builds networks and their parts, and for these themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+import eqmodels
+from eqmodels import backbones, export, fields, groups, heads, layers
+from tests.errors.calls import LABELS, REGULAR, WIDTHS, ZOO, Call, called, maps, model, several
+
+__all__ = ["NETWORKS"]
+
+NETWORKS: dict[str, Callable[[], Call]] = {
+    # eqmodels
+    "eqmodels.PlanarGroup": lambda: Call(groups.PlanarGroup, {"rotations": 4, "reflections": True}),
+    "eqmodels.create_model": lambda: Call(
+        eqmodels.create_model, {"name": "c4_resnet18s", "pretrained": False, "width": 4, "kernel_size": 3, **WIDTHS}
+    ),
+    "eqmodels.list_models": lambda: Call(eqmodels.list_models, {"pattern": "c4*", "pretrained": False}),
+    "eqmodels.load": lambda: Call(
+        eqmodels.load,
+        {"source": ZOO, "num_classes": 3, "in_chans": 1, "global_pool": "regular", "force_download": False},
+        values=8,
+    ),
+    # backbones
+    "backbones.create_model": lambda: Call(
+        backbones.create_model,
+        {"name": "c4_resnet18s", "width": 4, "kernel_size": 3, "global_pool": "regular", **WIDTHS},
+    ),
+    "backbones.list_models": lambda: Call(backbones.list_models, {"pattern": "c4*"}),
+    "backbones.register_backbone": lambda: Call(
+        lambda names, groups, backend: backbones.register_backbone(names, groups=groups, backend=backend),
+        {"names": "my_network", "groups": True, "backend": "native"},
+    ),
+    "backbones.SteerableResNet": lambda: Call(
+        backbones.SteerableResNet, {"architecture": "resnet18s", "group": "c4", "width": 4, "norm": "batch", **WIDTHS}
+    ),
+    "backbones.StandardResNet": lambda: Call(
+        backbones.StandardResNet, {"architecture": "resnet18s", "width": 4, "global_pool": "regular", **WIDTHS}
+    ),
+    "backbones.WideSteerableResNet": lambda: Call(
+        backbones.WideSteerableResNet, {"architecture": "wide_resnet16_8", "group": "c4", "width": 8, **WIDTHS}
+    ),
+    "backbones.as_encoder": lambda: Call(
+        backbones.as_encoder, {"network": torch.nn.Flatten(), "in_chans": 1, "out_field": "64 x scalar"}
+    ),
+    "backbones.with_channels": lambda: Call(backbones.with_channels, {"encoder": model(), "in_chans": 3}),
+    "backbones.Backbone": lambda: Call(backbones.Backbone, {"group": "c4", **WIDTHS}),
+    # networks, called
+    "an equivariant network": lambda: Call(model(), {"images": maps(2, 1, 8, 8)}, values=30),
+    "an equivariant network's features": lambda: Call(
+        model().forward_features, {"images": maps(2, 1, 8, 8)}, values=30
+    ),
+    "a standard network": lambda: Call(
+        backbones.create_model("resnet18s_w4", **WIDTHS).eval(), {"images": maps(2, 1, 8, 8)}, values=30
+    ),
+    "an encoder of somebody else's": lambda: Call(
+        backbones.as_encoder(torch.nn.Flatten(), in_chans=1), {"images": maps(2, 1, 8, 8)}, values=30
+    ),
+    # export
+    "export.to_plain": lambda: Call(export.to_plain, {"model": model(), "size": 8}, values=6),
+    # fields
+    "fields.Regular": lambda: Call(fields.Regular, {"group": "c4", "count": 2}),
+    "fields.Scalars": lambda: Call(fields.Scalars, {"count": 2}),
+    "fields.Sum": lambda: Call(fields.Sum, {"parts": (fields.Scalars(2), REGULAR)}),
+    "fields.check_field": lambda: Call(fields.check_field, {"features": maps(2, 8)}, {"field": REGULAR}, values=30),
+    "fields.turn_back": lambda: Call(
+        fields.turn_back, {"group": groups.PlanarGroup(4), "regular": maps(2, 8), "logits": maps(2, 4)}, values=30
+    ),
+    # heads
+    "heads.EquivariantHead": lambda: Call(
+        heads.EquivariantHead, {"in_field": REGULAR, "label_field": LABELS, "hidden": 8}
+    ),
+    "heads.LinearHead": lambda: Call(heads.LinearHead, {"in_field": REGULAR, "label_field": LABELS}),
+    "heads.MLPHead": lambda: Call(
+        heads.MLPHead, {"in_field": REGULAR, "label_field": LABELS, "hidden": 8, "dropout": 0.1}
+    ),
+    "heads.create_head": lambda: Call(
+        heads.create_head, {"name": "mlp", "in_field": REGULAR, "label_field": LABELS, "hidden": 8}
+    ),
+    "heads.list_heads": lambda: Call(heads.list_heads, {"pattern": "*"}),
+    "heads.register_head": lambda: Call(several(heads.register_head), {"names": "my_head"}),
+    # layers
+    "layers.ExactDownsample2d": lambda: Call(layers.ExactDownsample2d, {"mode": "mean"}),
+    "layers.FieldBatchNorm2d": lambda: Call(layers.FieldBatchNorm2d, {"group": "c4", "fields": 2}),
+    "layers.FieldDropout2d": lambda: Call(layers.FieldDropout2d, {"group": "c4", "p": 0.5}),
+    "layers.FieldLayerNorm2d": lambda: Call(layers.FieldLayerNorm2d, {"group": "c4", "fields": 2}),
+    "layers.GlobalPool": lambda: Call(layers.GlobalPool, {"group": "c4", "mode": "regular", "group_pool": "max"}),
+    "layers.GroupPool": lambda: Call(layers.GroupPool, {"group": "c4", "mode": "mean"}),
+    "layers.OddSize2d": lambda: Call(layers.OddSize2d),
+    "layers.Restrict": lambda: Call(layers.Restrict, {"group": "d4", "subgroup": "c4"}),
+    "layers.SteerableConv2d": lambda: Call(
+        layers.SteerableConv2d,
+        {"group": "c4", "in_fields": 2, "out_fields": 2, "kernel_size": 3, "stride": 1, "padding": 1, "dilation": 1}
+        | {"groups": 1, "padding_mode": "zeros", "basis": "pixel"},
+    ),
+    "layers.SteerableFilters": lambda: Call(
+        layers.SteerableFilters, {"group": "c4", "in_fields": 2, "out_fields": 2, "kernel_size": 3, "basis": "pixel"}
+    ),
+    "layers.SteerableLinear": lambda: Call(layers.SteerableLinear, {"group": "c4", "in_fields": 2, "out_fields": 2}),
+    "layers.default_basis": lambda: Call(layers.default_basis, {"group": groups.PlanarGroup(4)}),
+    "layers.pose_predictor": lambda: Call(layers.pose_predictor, {"group": "c4", "fields": 2, "hidden": 8}),
+    "layers.scalar_basis": lambda: Call(
+        layers.scalar_basis, {"name": "pixel", "group": groups.PlanarGroup(4), "kernel_size": 3}
+    ),
+    "layers.output_field": lambda: Call(
+        layers.output_field, {"module": layers.GroupPool("c4", "mean"), "field": REGULAR}
+    ),
+    # layers, called
+    **{
+        f"{type(layer).__name__}, called": lambda layer=layer, right=right: Call(
+            called(layer), {"maps": right}, values=30
+        )
+        for layer, right in (
+            (layers.SteerableConv2d("c4", 2, 2, 3), maps(2, 8, 5, 5)),
+            (layers.SteerableLinear("c4", 2, 2), maps(2, 8)),
+            (layers.FieldBatchNorm2d("c4", 2), maps(2, 8, 5, 5)),
+            (layers.FieldLayerNorm2d("c4", 2), maps(2, 8, 5, 5)),
+            (layers.ExactDownsample2d(), maps(2, 8, 5, 5)),
+            (layers.OddSize2d(), maps(2, 8, 4, 4)),
+            (layers.GroupPool("c4", "mean"), maps(2, 8, 5, 5)),
+            (layers.GlobalPool("c4"), maps(2, 8, 5, 5)),
+            (layers.Restrict("c4", "c2"), maps(2, 8, 5, 5)),
+        )
+    },
+}
