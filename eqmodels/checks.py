@@ -134,10 +134,10 @@ def check_labels(logits: Tensor, labels: Tensor) -> None:
         raise TypeError(f"logits must be floating point; got {logits.dtype}. Convert them with .float().")
     if labels.dtype != torch.int64:
         raise TypeError(f"labels must be int64; got {labels.dtype}. Convert them with .long().")
-    if logits.dim() != 2 or labels.dim() != 1 or labels.shape[0] != logits.shape[0]:
+    if logits.dim() != 2 or logits.shape[1] == 0 or labels.dim() != 1 or labels.shape[0] != logits.shape[0]:
         raise ValueError(
-            f"logits must have the shape (batch, labels), and labels (batch,); got {tuple(logits.shape)} and "
-            f"{tuple(labels.shape)}. Pass both of the same batch."
+            f"logits must have the shape (batch, labels), of at least one label, and labels (batch,); got "
+            f"{tuple(logits.shape)} and {tuple(labels.shape)}. Pass both of the same batch."
         )
     if logits.device != labels.device:
         raise ValueError(

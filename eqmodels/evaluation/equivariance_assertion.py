@@ -89,8 +89,8 @@ def assert_equivariant(
     )
     if not is_one_of(elements, get_args(Elements)):
         raise ValueError(f"elements must be 'exact' or 'all'; got {shown(elements)}. Use 'exact'.")
-    if not 0 <= tolerance < 1:
-        raise ValueError(f"tolerance must be at least 0 and below 1, a relative error; got {tolerance}. Pass 1e-10.")
+    if not 0 < tolerance < 1:
+        raise ValueError(f"tolerance must be above 0 and below 1, a relative error; got {tolerance}. Pass 1e-10.")
     specimen = measuring_copy(model, dtype)
     images = images_for(model, size, batch, seed) if images is None else checked_images(images)
     images = images.to(device_of(model), dtype)

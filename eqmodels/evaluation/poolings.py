@@ -9,6 +9,7 @@ from torch import Tensor
 
 from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
+from eqmodels.errors import shown
 from eqmodels.evaluation.encoding import Encodable, Subject
 from eqmodels.evaluation.orbits import Motion
 from eqmodels.evaluation.specimen import device_of
@@ -53,12 +54,17 @@ def pool_features(encoder: Encodable | Subject, features: Float[Tensor, "N C"], 
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if the pooling is unknown, or the encoder does not have it.
+        ValueError: if the pooling is unknown, the encoder does not have it, or the features are no vectors.
     """
     check_arguments(pool_features, {"features": features, "pooling": pooling})
     subject = Subject.of(encoder)
     if pooling not in (possible := poolings_of(subject)):
-        raise ValueError(f"this network's poolings are {', '.join(possible)}; got {pooling!r}.")
+        raise ValueError(f"this network's poolings are {', '.join(possible)}; got {shown(pooling)}. Pass one of them.")
+    if features.dim() != 2:
+        raise ValueError(
+            f"features must be vectors of the shape (images, channels); got {tuple(features.shape)}. Take them from "
+            "encode."
+        )
     if pooling == "regular":
         return features
     assert subject.field is not None

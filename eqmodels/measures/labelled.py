@@ -74,6 +74,7 @@ def check_train_and_test(
 
 def class_ranks(labels: Int[Tensor, " N"], *, seed: int) -> tuple[Int[Tensor, " N"], Int[Tensor, " N"]]:
     """A random order within every class: the rank of every image in it, from 0, and the size of its class."""
+    labels = labels.long()  # bytes would choose as True and False do
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed)).to(labels.device)
     order = order[labels[order].argsort(stable=True)]
     sizes = labels.bincount()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eqmodels.arguments import check_arguments
+from eqmodels.checks import check_count
 from eqmodels.measures.exact import BayesianNetwork, Variable
 
 __all__ = ["STATEMENTS", "Finding", "Statement", "check_statements", "describe", "random_network"]
@@ -227,9 +228,10 @@ def check_statements(networks: int = 500, seed: int = 0) -> tuple[Finding, ...]:
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if there is no network.
+        ValueError: if there is no network, or the seed is negative.
     """
     check_arguments(check_statements, locals())
+    check_count("seed", seed, 0, bits=64)
     if networks < 1:
         raise ValueError(f"networks must be at least 1; got {networks}. Some 500 show every failure.")
     generator = np.random.default_rng(seed)

@@ -182,8 +182,8 @@ def read_weights(file: Path, sha256: str) -> dict[str, Tensor]:
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise StorageError(
-            f"{file} is damaged or of another network: its sha256 is {found[:12]}..., not {sha256[:12]}... as it "
-            "should be. Fetch it again."
+            f"{file} is damaged or of another network: its sha256 is {found[:12]}..., not "
+            f"{printable(sha256[:12])}... as it should be. Fetch it again."
         )
     try:
         state = load(content)

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
+from eqmodels.errors import shown
 from eqmodels.groups import PlanarGroup
 from eqmodels.tasks.registry import register_task
 from eqmodels.tasks.task import Task
@@ -116,9 +117,9 @@ class FineRotation(GroupTask):
 
     def __init__(self, angles: int = 8) -> None:
         if isinstance(angles, bool) or not isinstance(angles, int):
-            raise TypeError(f"angles must be an integer from 2 to 36; got {angles!r}. Pass, say, 8.")
+            raise TypeError(f"angles must be an integer from 2 to 36; got {shown(angles)}. Pass, say, 8.")
         if not 2 <= angles <= 36:
-            raise ValueError(f"angles must lie in 2 .. 36; got {angles}. Pass, say, 8.")
+            raise ValueError(f"angles must lie in 2 .. 36; got {shown(angles)}. Pass, say, 8.")
         super().__init__(f"rotation{angles}", PlanarGroup(angles), circular=True)
 
     def transform(

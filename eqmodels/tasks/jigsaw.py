@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Bool, Float, Int
+from eqmodels.checks import check_count
 from eqmodels.errors import shown
 from eqmodels.tasks.registry import Preset, register_task
 from eqmodels.tasks.task import Task
@@ -52,7 +53,8 @@ class Jigsaw(Task):
             if isinstance(pixels, bool) or not isinstance(pixels, int):
                 raise TypeError(f"{argument} must be a number of pixels or None; got {shown(pixels)}. Pass, say, 4.")
             if pixels < 0:
-                raise ValueError(f"{argument} must be at least 0 pixels; got {pixels}. Pass, say, 4, or None.")
+                raise ValueError(f"{argument} must be at least 0 pixels; got {shown(pixels)}. Pass, say, 4, or None.")
+            check_count(argument, pixels, 0)  # no more than a size can be
         if gap is not None and jitter is not None and jitter > gap:
             raise ValueError(
                 f"jitter moves a tile within its cell, so it must be at most the gap of {gap} pixels; got {jitter}. "
