@@ -136,7 +136,7 @@ def check_labels(logits: Tensor, labels: Tensor) -> None:
         raise TypeError(f"labels must be int64; got {labels.dtype}. Convert them with .long().")
     if logits.dim() != 2 or logits.shape[1] == 0 or labels.dim() != 1 or labels.shape[0] != logits.shape[0]:
         raise ValueError(
-            f"logits must have the shape (batch, labels), of at least one label, and labels (batch,); got "
+            "logits must have the shape (batch, labels), of at least one label, and labels (batch,); got "
             f"{tuple(logits.shape)} and {tuple(labels.shape)}. Pass both of the same batch."
         )
     if logits.device != labels.device:
@@ -278,8 +278,11 @@ def check_scaled(maps: Tensor, weight: Tensor) -> Tensor:
         TypeError: if the type is another.
         ValueError: if the device is another.
     """
+    on_device = maps.device == weight.device
+    if on_device and maps.dtype == weight.dtype:  # which every norm asks at every step
+        return maps
     halves = weight.dtype == torch.float32 and maps.dtype in (torch.float16, torch.bfloat16)
-    if weight.is_meta or (halves and maps.device == weight.device):
+    if weight.is_meta or (on_device and halves):
         return maps
     return check_placed(maps, weight, "features")
 

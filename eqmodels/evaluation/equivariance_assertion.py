@@ -139,7 +139,7 @@ def _declared(model: nn.Module, in_field: Field, out_field: Field | None) -> Fie
         return output_field(model, in_field)
     if not isinstance(out_field, Field):
         raise TypeError(
-            f"out_field must be a field such as Regular('c4', 8) or Scalars(10), of eqmodels.fields; got "
+            "out_field must be a field such as Regular('c4', 8) or Scalars(10), of eqmodels.fields; got "
             f"{shown(out_field)}. Leave it out for what the network declares."
         )
     return out_field
