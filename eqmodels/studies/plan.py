@@ -145,7 +145,8 @@ class SynergyPlan:
 
     def _check_numbers(self) -> None:
         """Refuses counts that are too small, and doses that are not finite."""
-        for name in ("epochs", "batch_size", "test_limit", "folds", "samples"):
+        check_count("epochs", self.epochs, 0)  # a pretraining asks for one, a ranking of tasks has its own
+        for name in ("batch_size", "test_limit", "folds", "samples"):
             check_count(name, getattr(self, name))
         if self.limit is not None:
             check_count("limit", self.limit)
