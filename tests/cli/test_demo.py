@@ -41,11 +41,11 @@ def demo(tmp_path_factory):
     """What a short demo on fewer images printed as JSON, its page, and the calls by which it asked for a network."""
     folder, printed = tmp_path_factory.mktemp("report"), io.StringIO()
     few = {
-        split: load_data(command.DATA, split).balanced_subset(count) for split, count in (("train", 600), ("test", 300))
+        split: load_data(command.DATA, split).balanced_subset(count) for split, count in (("train", 400), ("test", 200))
     }
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
         patch.setattr(command, "load_data", lambda _, split: few[split])
-        patch.setattr(command, "LEARNING_IMAGES", 200)
+        patch.setattr(command, "LEARNING_IMAGES", 100)
         patch.setattr(command, "CURVE_IMAGES", 40)
         calls = cut_off(patch)
         assert main(["demo", "--folder", str(folder), "--seconds", "2", "--json"]) == 0
@@ -87,7 +87,7 @@ def test_speeds_errors_and_parameters_are_measured(demo):
 
 def test_the_tiny_network_takes_steps_until_the_time_or_its_epochs_are_over(demo):
     learning = demo[0]["learning"]
-    steps_an_epoch = 600 // 64
+    steps_an_epoch = 400 // 64
     assert learning["seconds"] >= 2 or len(learning["losses"]) % steps_an_epoch == 0
     assert all(loss > 0 for loss in learning["losses"])
 

@@ -116,7 +116,9 @@ def test_the_network_knows_its_size_and_the_file_says_what_it_is(tmp_path, rando
     assert vars(to_plain(create_model("c4_resnet18s_w8")))["size"] == (32, 32)
 
 
-@pytest.mark.parametrize("opset", [17, 18, 20])
+@pytest.mark.parametrize(
+    "opset", [pytest.param(17, marks=pytest.mark.slow), 18, pytest.param(20, marks=pytest.mark.slow)]
+)
 def test_the_operator_set_is_the_one_that_was_asked_for_or_refused(opset, tmp_path, shallow):
     model, path = create_model("c4_resnet18s_w4", num_classes=3), tmp_path / "model.onnx"
     if opset == 18:
@@ -128,7 +130,7 @@ def test_the_operator_set_is_the_one_that_was_asked_for_or_refused(opset, tmp_pa
         assert [entry.version for entry in onnx.load(path).opset_import if entry.domain == ""] == [opset]
 
 
-@pytest.mark.parametrize("opset", [3, 99])
+@pytest.mark.parametrize("opset", [pytest.param(3, marks=pytest.mark.slow), 99])
 def test_an_operator_set_that_is_not_written_is_refused(opset, tmp_path, shallow):
     with pytest.raises(
         ValueError, match=rf"^opset must be one that PyTorch .* got {opset}, and it wrote \d+\. Pass opset="

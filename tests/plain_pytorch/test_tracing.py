@@ -120,8 +120,9 @@ def test_compiles_its_backward_pass(images, randomised, shallow):
     compiled_step(model.double(), images.double(), backend="aot_eager")
 
 
-@pytest.mark.parametrize("backend", [pytest.param("eager", marks=pytest.mark.slow), "aot_eager"])
-@pytest.mark.parametrize("name", ["c4_resnet18s_w8", pytest.param("resnet18s_w8", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["c4_resnet18s_w8", "resnet18s_w8"])
 def test_compiles_with_gradient_checkpointing(name, backend, images, randomised, shallow):
     model = randomised(create_model(name, num_classes=3)).double()
     model.set_grad_checkpointing()

@@ -160,6 +160,7 @@ def test_the_training_images_are_those_of_the_config():
         training_images(tiny(limit=6010))
 
 
+@pytest.mark.slow
 @pytest.mark.tracing
 def test_a_compiled_network_trains_alike_and_leaves_the_same_names(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
