@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from eqmodels._shapes import Float
 from eqmodels.backbones import Backbone
@@ -76,8 +77,8 @@ def to_onnx(
         FileNotFoundError: if the folder does not exist.
         TypeError: if `model` is no module, `size` is refused by `to_plain`, or a number is no integer.
         ValueError: if `size`, `in_chans`, `opset` or `batch` is not positive, the channels are not known or not those
-            of the module, the installed PyTorch does not write that operator set for this network, or a network that is
-            exact at some sizes alone is to be for any size.
+            of the module, the installed PyTorch does not write that operator set for this network, or has no graph of
+            it for any size, or a network that is exact at some sizes alone is to be for any.
     """
     missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
     if missing:
@@ -172,21 +173,32 @@ def _program(
 
     Raises:
         TypeError: if the network returns no tensors.
-        ValueError: if another one was written: torch keeps its own where it cannot convert, and warns at most.
+        ValueError: if another one was written: torch keeps its own where it cannot convert, and warns at most. If the
+            graph is to be for any size, and does not hold at others than that of the example.
     """
     with torch.no_grad():
         names = _names(network(images))
     dimensions = {axis: torch.export.Dim(AXES[axis]) for axis, is_one in is_open.items() if is_one}
-    program = torch.onnx.export(
-        network,
-        (images,),
-        dynamo=True,
-        opset_version=opset,
-        input_names=["images"],
-        output_names=names,
-        dynamic_shapes=(dimensions,) if dimensions else None,
-        verbose=False,
-    )
+    try:
+        program = torch.onnx.export(
+            network,
+            (images,),
+            dynamo=True,
+            opset_version=opset,
+            input_names=["images"],
+            output_names=names,
+            dynamic_shapes=(dimensions,) if dimensions else None,
+            verbose=False,
+        )
+        if program is not None and is_open[2]:
+            _try_other_sizes(program, network, images)
+    except (torch.onnx.errors.OnnxExporterError, _NotOpenError) as error:
+        if not is_open[2]:
+            raise
+        raise ValueError(
+            f"size must be a number for this network with PyTorch {torch.__version__}, which exports no graph of it "
+            "that holds at every size; got 'any'. Pass the size, or use PyTorch 2.14 or later."
+        ) from error
     if program is None:
         raise RuntimeError(
             f"torch.onnx.export returned nothing; got PyTorch {torch.__version__}. Use PyTorch 2.6 or later."
@@ -198,6 +210,31 @@ def _program(
             f"{written}. Pass opset={written}, and convert the file with onnx.version_converter."
         )
     return program
+
+
+class _NotOpenError(Exception):
+    """A graph that holds at the size of its example alone."""
+
+
+def _try_other_sizes(program: torch.onnx.ONNXProgram, network: nn.Module, images: Float[Tensor, "B C H W"]) -> None:
+    """Compares the graph with the network at even and odd sizes: earlier exporters closed sizes without a word.
+
+    Raises:
+        _NotOpenError: if they differ, or the graph does not run there.
+    """
+    assert program.exported_program is not None
+    graph = program.exported_program.module()
+    for height, width in ((97, 66), (68, 83)):
+        tried = torch.randn(len(images), images.shape[1], height, width).to(images)
+        with torch.no_grad():
+            expected = network(tried)
+            try:
+                found = graph(tried)
+            except Exception as error:  # an assertion of the graph, or shapes that do not fit
+                raise _NotOpenError(str(error)) from error
+        for one, other in zip(tree_leaves(found), tree_leaves(expected), strict=True):
+            if one.shape != other.shape or not torch.allclose(one, other, rtol=1e-3, atol=1e-4):
+                raise _NotOpenError(f"another output of images of {height} x {width} pixels")
 
 
 def _metadata(model: nn.Module, size: tuple[int, int] | None) -> dict[str, str]:

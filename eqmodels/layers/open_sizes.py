@@ -35,7 +35,8 @@ def made_odd(maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H2 W2"]:
 
 def _halved(maps: Float[Tensor, "B C H W"], axis: int, mode: Literal["mean", "max"]) -> Float[Tensor, "B C H2 W2"]:
     size = maps.shape[axis]
-    middle = 2 * torch.arange((size + 1) // 2, device=maps.device)
+    # Not `arange`, which takes no number that stands for another in a trace of PyTorch 2.6.
+    middle = 2 * (maps.new_ones((size + 1) // 2, dtype=torch.int64).cumsum(0) - 1)
     before = middle - (size % 2) * (middle > 0).long()
     after = middle + (middle + 1 < size).long()
     left, centre, right = (maps.index_select(axis, pixels) for pixels in (before, middle, after))

@@ -179,6 +179,10 @@ SIZES = [(16, 16), (36, 36), (33, 31), (17, 40), (9, 23), (65, 34)]
 )
 def test_one_file_is_exact_at_every_size(name, tmp_path, randomised, shallow):
     model = randomised(create_model(name, num_classes=3)).eval()
+    if not hasattr(torch.compiler, "is_exporting"):  # earlier versions close sizes, some without a word: it is noticed
+        with pytest.raises(ValueError, match=r"holds at every size; got 'any'\. Pass the size, or use PyTorch"):
+            to_onnx(model, tmp_path / "model.onnx", size="any")
+        return
     path = to_onnx(model, tmp_path / "model.onnx", size="any")
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     for height, width in SIZES:
@@ -195,7 +199,12 @@ def test_one_file_is_exact_at_every_size(name, tmp_path, randomised, shallow):
 def test_a_layer_that_others_export_with_open_sizes_is_exact(layer):
     images = torch.randn(2, 3, 8, 12)
     sizes = {2: torch.export.Dim("height", min=2), 3: torch.export.Dim("width", min=2)}
-    program = torch.onnx.export(layer.eval(), (images,), dynamo=True, dynamic_shapes=(sizes,), verbose=False)
+    try:
+        program = torch.onnx.export(layer.eval(), (images,), dynamo=True, dynamic_shapes=(sizes,), verbose=False)
+    except torch.onnx.errors.OnnxExporterError:
+        # PyTorch 2.6 does not tell the layer that a size is open, and refuses; `to_onnx` exports it all the same.
+        assert not hasattr(torch.compiler, "is_exporting")
+        return
     session = onnxruntime.InferenceSession(program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
     for height, width in [(9, 9), (8, 8), (2, 3), (5, 12)]:
         images = torch.randn(2, 3, height, width)
