@@ -12,7 +12,7 @@ import re
 import types
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints, runtime_checkable
 
 from eqmodels.errors import UnknownNameError, is_one_of, nearest_names, shown
@@ -122,36 +122,42 @@ def options_of(target: Callable[..., Any], *, without: Collection[str] = ()) -> 
         target: a class, whose `__init__` counts, or a function.
         without: names to leave out.
     """
-    signature, hints, texts = _read_off(target)
-    found = {}
-    for parameter in signature.parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or parameter.name in without:
-            continue
-        default = REQUIRED if parameter.default is parameter.empty else parameter.default
-        hint = hints.get(parameter.name, Any if default in (REQUIRED, None) else type(default))
-        kinds, choices, optional = _read(hint)
-        found[parameter.name] = Option(
-            parameter.name,
-            kinds,
-            default,
-            choices,
-            optional or default is None,
-            texts.get(parameter.name, ""),
-            _suggestions(hint),
-            registry=next((note for note in _notes(hint) if isinstance(note, _Named)), None),
-        )
-    return found
+    return {name: read() for name, read in _read_off(target).items() if name not in without}
 
 
 @cache
-def _read_off(target: Callable[..., Any]) -> tuple[inspect.Signature, dict[str, Any], dict[str, str]]:
-    """Signature, type hints and what the docstring says of each argument: building a network asks many times."""
+def _read_off(target: Callable[..., Any]) -> dict[str, Callable[[], Option]]:
+    """What gives each option, out of signature, type hints and docstring: building a network asks many times.
+
+    What a hint says without a registry is read once, and what a registry knows whenever it is asked.
+    """
     source = target.__init__ if inspect.isclass(target) else target
     try:
         hints = get_type_hints(source, include_extras=True)
     except (NameError, TypeError):  # names that exist for the type checker alone
         hints = {}
-    return inspect.signature(target), hints, documented(target)
+    texts = documented(target)
+    found: dict[str, Callable[[], Option]] = {}
+    for parameter in inspect.signature(target).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        default = REQUIRED if parameter.default is parameter.empty else parameter.default
+        hint = hints.get(parameter.name, Any if default in (REQUIRED, None) else type(default))
+        read = partial(_option, parameter.name, default, hint, texts.get(parameter.name, ""))
+        found[parameter.name] = read if _is_annotated(hint) else cache(read)
+    return found
+
+
+def _option(name: str, default: Any, hint: Any, text: str) -> Option:  # noqa: ANN401
+    kinds, choices, optional = _read(hint)
+    registry = next((note for note in _notes(hint) if isinstance(note, _Named)), None)
+    optional = optional or default is None
+    return Option(name, kinds, default, choices, optional, text, _suggestions(hint), registry=registry)
+
+
+def _is_annotated(hint: Any) -> bool:  # noqa: ANN401
+    """Whether something stands beside a type anywhere in a hint."""
+    return get_origin(hint) is Annotated or any(map(_is_annotated, get_args(hint)))
 
 
 def check_options(
