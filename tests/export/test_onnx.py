@@ -183,7 +183,9 @@ def test_one_file_is_exact_at_every_size(name, tmp_path, randomised, shallow):
         with pytest.raises(ValueError, match=r"holds at every size; got 'any'\. Pass the size, or use PyTorch"):
             to_onnx(model, tmp_path / "model.onnx", size="any")
         return
+    before = torch.get_rng_state()
     path = to_onnx(model, tmp_path / "model.onnx", size="any")
+    assert torch.equal(torch.get_rng_state(), before), "random numbers are the caller's"
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     for height, width in SIZES:
         image = torch.randn(2, 3, height, width)
