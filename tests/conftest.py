@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests.registering import forgotten
+
 if TYPE_CHECKING:
     from eqmodels.registry import Registry
 
@@ -56,11 +58,8 @@ def registries() -> tuple[Registry[Any], ...]:
 @pytest.fixture(autouse=True)
 def _registered(registries) -> Iterator[None]:
     """What a test registers is forgotten after it; what fixtures of wider scope register is there as long as they."""
-    before = [dict(registry._found) for registry in registries]
-    yield
-    for registry, found in zip(registries, before, strict=True):
-        registry._found.clear()
-        registry._found.update(found)
+    with forgotten(registries):
+        yield
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from eqmodels.cli import evaluate, main, synergy
 from eqmodels.cli.chosen_data import add_data_flags, flags_given
 from eqmodels.data import SOURCES, LabelledImages, register_source
 from eqmodels.studies import SynergyPlan
+from tests.registering import forgotten
 
 RUN = ["--model", "c4_resnet18s_w4", "--batch-size", "8", "--epochs", "1", "--head-hidden", "16", "--quiet"]
 
@@ -29,15 +30,14 @@ def noise(split, *, root=None, chans=5, every=1):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, registries):
     """The folder of a run on every second image of one channel; the source is forgotten after the tests."""
-    before = dict(SOURCES._found)
-    register_source("noise5")(noise)
     folder = tmp_path_factory.mktemp("runs") / "noise"
-    assert main(["pretrain", "--data", "noise5", "--chans", "1", "--every", "2", *RUN, "--folder", str(folder)]) == 0
-    yield str(folder)
-    SOURCES._found.clear()
-    SOURCES._found.update(before)
+    few = ["--data", "noise5", "--chans", "1", "--every", "2"]
+    with forgotten(registries):
+        register_source("noise5")(noise)
+        assert main(["pretrain", *few, *RUN, "--folder", str(folder)]) == 0
+        yield str(folder)
 
 
 @pytest.fixture

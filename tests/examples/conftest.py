@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from eqmodels.cli import main
+from tests.registering import forgotten
 
 
 @pytest.fixture
@@ -17,9 +18,7 @@ def command(capsys, registries) -> Callable[..., str]:
 
     def run(*arguments: str) -> str:
         modules = set(sys.modules)
-        with pytest.MonkeyPatch.context() as patch:
-            for registry in registries:
-                patch.setattr(registry, "_found", dict(registry._found))
+        with forgotten(registries), pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "path", list(sys.path))
             try:
                 status = main(list(arguments))

@@ -14,15 +14,15 @@ import pytest
 import torch
 
 from eqmodels import Encoder, EqmodelsError, create_model, list_models, load
-from eqmodels.backbones import BACKBONES, with_channels
+from eqmodels.backbones import with_channels
 from eqmodels.data import LabelledImages
 from eqmodels.evaluation import assert_equivariant, evaluate
 from eqmodels.export import to_onnx, to_plain
 from eqmodels.hub import load_pretrained, verify
 from eqmodels.hub.publishing import publish
-from eqmodels.objectives import OBJECTIVES
 from eqmodels.training import PretrainConfig, pretrain
 from eqmodels.transforms import Preprocessing
+from tests.registering import forgotten
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FILE = EXAMPLES / "own_backbone.py"
@@ -31,16 +31,13 @@ NAME = "c4_two_stage_w16"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _imported():
-    before = [(registry, dict(registry._found)) for registry in (BACKBONES, OBJECTIVES)]
-    for name in ("own_backbone", "own_objective"):
-        spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    yield
-    for registry, found in before:
-        registry._found.clear()
-        registry._found.update(found)
+def _imported(registries):
+    with forgotten(registries):
+        for name in ("own_backbone", "own_objective"):
+            spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+            sys.modules[name] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(sys.modules[name])
+        yield
     del sys.modules["own_backbone"], sys.modules["own_objective"]
 
 
