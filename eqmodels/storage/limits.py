@@ -24,8 +24,13 @@ a word."""
 
 _Place = tuple[str | int, ...]
 
-LISTS: dict[_Place, int] = {("log",): LONGEST_LOG, ("golden", "features"): 150_000, ("golden", "pooled"): 300_000}
-"""Entries of the lists that may be longer than others; the schema has the numbers too."""
+LISTS: dict[_Place, int] = {
+    ("log",): LONGEST_LOG,
+    ("golden", "features"): 150_000,
+    ("golden", "pooled"): 300_000,
+    ("golden", "heads"): 150_000,
+}
+"""Entries of the lists that may be longer than others, of the heads those of each; the schema has the numbers too."""
 
 _NUMBERS = {int, float}
 
@@ -50,7 +55,7 @@ def overlong(content: Mapping[str, Any]) -> str:
         place, value = rest.pop()
         most = LONGEST_CLASSES if place[:1] == ("provenance",) else LONGEST_LIST
         if isinstance(value, list):
-            most = LISTS.get(place, most)
+            most = LISTS.get(place[:2], most)
         if len(value) > most:
             return _at(place, f"objects and lists must have at most {most} entries here; this one has {len(value)}")
         if len(place) > DEEPEST:
@@ -83,13 +88,21 @@ def abridged(content: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
             if rule := next(_no_numbers(("log", number), row.items()), ""):
                 return short, rule
     if isinstance(golden, dict):
-        short["golden"] = dict(golden)
-        for name in ("features", "pooled"):
-            if isinstance(values := golden.get(name), list):
-                short["golden"][name] = values[:1]
-                if set(map(type, values)) <= _NUMBERS:
-                    continue
-                return short, next(_no_numbers(("golden", name), enumerate(values)))
+        short["golden"], rule = _abridged_lists(("golden",), golden)
+        if not rule and isinstance(heads := golden.get("heads"), dict):
+            short["golden"]["heads"], rule = _abridged_lists(("golden", "heads"), heads)
+        return short, rule
+    return short, ""
+
+
+def _abridged_lists(place: _Place, content: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """The entries that are long lists shortened; and the rule that one of them breaks by holding more than numbers."""
+    short = dict(content)
+    for name, values in content.items():
+        if (*place, name)[:2] in LISTS and isinstance(values, list):
+            short[name] = values[:1]
+            if not set(map(type, values)) <= _NUMBERS:
+                return short, next(_no_numbers((*place, name), enumerate(values)))
     return short, ""
 
 

@@ -46,6 +46,15 @@ HUGE = {
     "features that are words": (golden(features=["a"] * 150_000), r"at \['golden'\]\['features'\]\[0\]: 'a' is not"),
     "too many features": (golden(features=[0.5] * 150_001), r"at \['golden'\]\['features'\]: .* at most 150000"),
     "too many pooled features": (golden(pooled=[0.5] * 300_001), r"at \['golden'\]\['pooled'\]: .* at most 300000"),
+    "outputs of a head that are words": (
+        golden(heads={"features": ["a"] * 150_000}),
+        r"at \['golden'\]\['heads'\]\['features'\]\[0\]: 'a' is not",
+    ),
+    "too many outputs of a head": (
+        golden(heads={"features": [0.5] * 150_001}),
+        r"at \['golden'\]\['heads'\]\['features'\]: .* at most 150000",
+    ),
+    "heads that are a list": (golden(heads=[0.5] * 2000), r"at \['golden'\]\['heads'\]: .* is not of type 'object'"),
     "features that are true": (golden(features=[True] * 8), r"at \['golden'\]\['features'\]\[0\]: True is not"),
     "a mean": ({"preprocessing": {"mean": ["a"] * 500_000}}, r"at \['preprocessing'\]\['mean'\]: .* at most 1024"),
     "unknown keys": ({str(number): number for number in range(150_000)}, "at its top level: .* at most 1024 entries"),
@@ -72,7 +81,8 @@ def test_a_huge_config_is_refused_at_once(tmp_path, name):
 
 
 def test_the_largest_config_that_fits_is_read_soon(tmp_path):
-    lists = golden(features=[0.123456789] * 150_000, pooled=[0.123456789] * 300_000)
+    number = 0.123456789
+    lists = golden(features=[number] * 150_000, pooled=[number] * 300_000, heads={"features": [number] * 100_000})
     content = CONFIG | lists | {"log": [{"epoch": n, "loss": 0.5, "seconds": 1.5} for n in range(LONGEST_LOG)]}
     file = tmp_path / "config.json"
     file.write_text(json.dumps(content))
@@ -95,4 +105,5 @@ def test_the_schema_says_how_long_lists_may_be():
         part = schema
         for name in place:
             part = part["properties"][name]
-        assert part["maxItems"] == most
+        # Of an object, each of its entries.
+        assert part.get("additionalProperties", part)["maxItems"] == most
