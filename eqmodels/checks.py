@@ -37,6 +37,8 @@ def check_count(name: str, value: int, least: int = 1, *, bits: int = 31) -> int
         TypeError: if it is not an integer.
         ValueError: if it is smaller, or of more bits.
     """
+    if type(value) is int and least <= value < 1 << bits:  # at every layer of every network
+        return value
     way_out = f"Pass a whole number of at least {least}."
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an integer; got {shown(value)}. {way_out}")

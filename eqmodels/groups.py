@@ -148,7 +148,7 @@ class PlanarGroup:
         """Whether the element maps the pixel grid onto itself: a quarter turn, a flip of an axis, or both."""
         return (4 * (self._checked(g) % self.rotations)) % self.rotations == 0
 
-    @property
+    @cached_property
     def exact_elements(self) -> tuple[int, ...]:
         """The elements that map the pixel grid onto itself."""
         return tuple(g for g in self.elements if self.is_exact(g))

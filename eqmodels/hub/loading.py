@@ -192,7 +192,8 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> Back
     check_arguments(create_model, {"pretrained": pretrained})
     if not pretrained:
         architecture = name
-        if isinstance(name, str) and name in {*list_pretrained(), *read_index()}:
+        # Only names of the zoo have a point, and its folders need not be read for the others.
+        if isinstance(name, str) and "." in name and name in {*list_pretrained(), *read_index()}:
             architecture = name.split(".", maxsplit=1)[0]
         return backbones.create_model(architecture, **options)
     if not isinstance(name, str):
