@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
@@ -140,7 +141,8 @@ def _broken_rules(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "heads", {}
     )
     for name, values in numbers.items():
-        if not all(abs(value) <= LARGEST_FLOAT32 for value in values):
+        # A few passes in C; a NaN, which no comparison finds, makes the sum one.
+        if not (-LARGEST_FLOAT32 <= min(values) and max(values) <= LARGEST_FLOAT32) or math.isnan(sum(values)):
             yield "golden", f"{name} must be finite in float32"
     sides = [min(side, GOLDEN_SIDE) for side in (preprocessing or {"size": [32, 32]})["size"]]
     if any(found > side for found, side in zip(golden["size"], sides, strict=True)):
