@@ -1,4 +1,4 @@
-"""What changes weights from outside: low-rank adapters, which keep the law, and PyTorch's quantiser of traced networks."""
+"""What changes weights from outside: low-rank adapters, which keep the law, and the quantiser of traced networks."""
 
 from __future__ import annotations
 
