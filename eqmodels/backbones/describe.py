@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -111,7 +110,7 @@ def description_of(network: StagedNetwork, license_name: str | None) -> dict[str
         "num_features": network.num_features,
         "model_args": {**backend, **rest, **_current(network)},
         "pretrained_cfg": _timm_config(network, license_name),
-        "preprocessing": None if network.preprocessing is None else asdict(network.preprocessing),
+        "preprocessing": None if network.preprocessing is None else network.preprocessing.to_json(),
     }
     # As it is read again: lists for tuples.
     plain: dict[str, Any] = json.loads(json.dumps(description))
@@ -195,15 +194,9 @@ def preprocessing_from(content: Mapping[str, Any] | None) -> Preprocessing | Non
     """What a config says of the images; None if it says nothing.
 
     Raises:
-        ValueError: if there are not as many means as deviations.
+        ValueError: if there are not as many means as deviations, or the rule of resizing is unknown.
     """
-    if content is None:
-        return None
-    mean, deviation = (tuple(map(float, content[key])) for key in ("mean", "deviation"))
-    if len(mean) != len(deviation):
-        raise ValueError(f"preprocessing must have as many means as deviations; got {len(mean)} and {len(deviation)}.")
-    height, width = content["size"]
-    return Preprocessing(mean, deviation, (int(height), int(width)))
+    return None if content is None else Preprocessing.from_json(content)
 
 
 def _timm_config(network: StagedNetwork, license_name: str | None) -> dict[str, Any]:
@@ -226,4 +219,6 @@ def _timm_config(network: StagedNetwork, license_name: str | None) -> dict[str, 
             "mean": list(preprocessing.mean),
             "std": list(preprocessing.deviation),
         }
+        if preprocessing.resize == "squash":
+            content["crop_mode"] = "squash"
     return content

@@ -251,8 +251,11 @@ class StagedNetwork(NotScriptable):
         reference = next(self.parameters())
         self.fc = self._classifier(count).to(reference.device, reference.dtype)
 
-    def transform(self) -> v2.Compose:
-        """From a PIL image of any mode, or 8-bit pixels, to this network's input: upright, resized, normalised.
+    def transform(self, size: tuple[int, int] | None = None) -> v2.Compose:
+        """From a PIL image of any mode, or pixels, to this network's input: upright, resized, normalised.
+
+        Args:
+            size: height and width of the input; None for those of the images it was trained on.
 
         Raises:
             ValueError: if nothing is known of the images it was trained on.
@@ -262,7 +265,7 @@ class StagedNetwork(NotScriptable):
                 "transform is the preprocessing that belongs to pretrained weights; this network has none. Load it "
                 "with pretrained=True, or set encoder.preprocessing."
             )
-        return self.preprocessing.transform()
+        return self.preprocessing.transform(size)
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Trades time for memory: stages are recomputed in the backward pass, with the same losses and statistics.

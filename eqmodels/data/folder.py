@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from eqmodels.data.image_files import check_link, image_files
+from eqmodels.data.levels import from_levels
 from eqmodels.data.memory import LabelledImages
 from eqmodels.data.registry import Split, register_source
 from eqmodels.storage import read_regular, reason_of
-from eqmodels.transforms import Pixels
+from eqmodels.transforms import Pixels, Resize
 
 __all__ = ["read_image_folder"]
 
@@ -32,7 +33,9 @@ TEST_EVERY = 5
 def read_image_folder(split: Split, *, root: str | Path | None = None, size: int | None = None) -> LabelledImages:
     """Images of a directory ``root/class/*.png``, or ``root/train/class/*.png`` and ``root/test/class/*.png``.
 
-    Images become upright and RGB, as `Pixels` has it; the shorter side is resized to `size` and the centre cropped.
+    Images become upright and RGB, as `Pixels` has it, and get one size as ``transform()`` of a network pretrained on
+    them gives it to a picture: the largest square in the middle, resampled. A picture that was turned by quarters or
+    mirrored becomes the same tensor, turned. Pixels are not rounded: of `size`, images are float32.
     Both splits number all classes of the directory, also those that only one of them has.
 
     Folders ``train`` and ``test`` are splits if one of them has folders, or if there are no others beside them; else
@@ -41,13 +44,12 @@ def read_image_folder(split: Split, *, root: str | Path | None = None, size: int
     Args:
         split: ``"train"`` or ``"test"``; without splits of their own every fifth image of a class is for testing.
         root: the directory.
-        size: side in pixels of the squares that images are resized and cropped to; None keeps the images, which must
-            then have one size.
+        size: side in pixels of the squares that images become; None keeps the images, which must then have one size.
 
     Raises:
         FileNotFoundError: if the directory does not exist or has no images in folders.
         ValueError: if no directory is named, `size` is below 1, a file is no image of `FORMATS` that can be read or has
-            more than 8 bits a channel, a link leads to a folder or out of the directory, or the sizes differ.
+            more than 16 bits a channel, a link leads to a folder or out of the directory, or the sizes differ.
     """
     if root is None:
         raise ValueError("image_folder needs the folder of images; got none. Name it by root= (--root).")
@@ -57,9 +59,11 @@ def read_image_folder(split: Split, *, root: str | Path | None = None, size: int
     files, classes = _listed(base, split)
     steps: list[nn.Module] = [Pixels(3)]
     if size is not None:
-        steps += [v2.Resize(size, antialias=True), v2.CenterCrop(size)]
+        steps.append(Resize((size, size), "crop"))
     pixels = v2.Compose(steps)
     images = [_read(path, pixels) for path, _ in files]
+    if any(image.is_floating_point() for image in images):
+        images = [from_levels(image) if image.dtype == torch.uint8 else image for image in images]
     if len(shapes := {tuple(image.shape) for image in images}) > 1:
         raise ValueError(
             f"images of {_folder_of(base, split)} must have one size; got {len(shapes)}, such as {sorted(shapes)[:2]}. "

@@ -12,7 +12,7 @@ from eqmodels._shapes import Float, Int, Shaped
 from eqmodels.arguments import check_arguments
 from eqmodels.data.channels import has_colour, to_grey
 from eqmodels.data.colours import coloured
-from eqmodels.data.levels import are_levels, to_levels
+from eqmodels.data.levels import are_levels, from_levels, to_levels
 from eqmodels.data.pixel_statistics import statistics
 from eqmodels.data.source import Source, check_labels, in_parts
 from eqmodels.data.subsets import balanced_subset, subset
@@ -28,13 +28,14 @@ class LabelledImages:
 
     Args:
         name: what the data set is called.
-        images: ``(N, C, H, W)``, uint8.
+        images: ``(N, C, H, W)``, uint8, or float32 in [0, 1].
         labels: ``(N,)``, the class of each image, int64; all -1 where nobody labelled them.
         classes: the name of each class; empty where nobody labelled them.
 
     Raises:
         ValueError: if there are no images, they have no pixels, shapes do not match or a label names no class.
-        TypeError: if the images are not uint8, or the labels not int64.
+            Or if floats are not in [0, 1].
+        TypeError: if the images are neither uint8 nor float32, or the labels not int64.
     """
 
     name: str
@@ -44,8 +45,11 @@ class LabelledImages:
 
     def __post_init__(self) -> None:
         check_arguments(LabelledImages, vars(self))
-        if self.images.dtype != torch.uint8:
-            raise TypeError(f"images of {self.name} must be uint8; got {self.images.dtype}. Scale them to 0 .. 255.")
+        if self.images.dtype not in (torch.uint8, torch.float32):
+            raise TypeError(
+                f"images of {self.name} must be uint8, or float32 in [0, 1]; got {self.images.dtype}. Scale them to "
+                "0 .. 255."
+            )
         if self.images.dim() != 4 or self.labels.shape != self.images.shape[:1]:
             raise ValueError(
                 f"{self.name} needs images (N, channels, height, width) and N labels; got {tuple(self.images.shape)} "
@@ -58,6 +62,12 @@ class LabelledImages:
                 f"images of {self.name} must have channels and pixels; got the shape {tuple(self.images.shape)}. Leave "
                 "empty ones out."
             )
+        if self.images.is_floating_point():
+            low, high = (float(bound) for bound in self.images.aminmax())
+            if not 0 <= low <= high <= 1:
+                raise ValueError(
+                    f"floats of {self.name} must be in [0, 1]; got pixels from {low:.4g} to {high:.4g}. Scale them."
+                )
         check_labels(self, self.name)
 
     def __len__(self) -> int:
@@ -80,7 +90,7 @@ class LabelledImages:
 
     def pixels(self, indices: Tensor | slice = slice(None)) -> Float[Tensor, "B C H W"]:
         """The images of such numbers, or of a slice, as float32 in [0, 1]; all if nothing is said."""
-        return self.images[indices].float() / 255
+        return from_levels(images) if (images := self.images[indices]).dtype == torch.uint8 else images
 
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of each channel, of all pixels in [0, 1]; a deviation of 0 becomes 1."""
@@ -152,22 +162,16 @@ class LabelledImages:
 
 
 def in_memory(source: Source) -> LabelledImages:
-    """The same images, all read once.
-
-    Args:
-        source: of images of 8 bits.
+    """The same images, all read: as uint8 if all pixels are multiples of 1/255, else as float32.
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if pixels are no multiples of 1/255, which uint8 would round.
     """
     check_arguments(in_memory, locals())
     images = torch.empty(len(source), source.channels, *source.size, dtype=torch.uint8)
     for part, pixels in in_parts(source):
-        if not are_levels(pixels):
-            raise ValueError(
-                f"images in memory are of 8 bits; {source.name} has pixels that are no multiples of 1/255. Read it as "
-                "it is."
-            )
-        images[part] = to_levels(pixels)
+        if images.dtype == torch.uint8 and not are_levels(pixels):
+            # What is there is kept: levels are the same as floats.
+            images = from_levels(images)
+        images[part] = to_levels(pixels) if images.dtype == torch.uint8 else pixels
     return LabelledImages(source.name, images, source.labels, source.classes)

@@ -58,7 +58,8 @@ def to_onnx(
 
     The file's metadata say, as JSON, what its user has to know, as far as the module says it: ``size`` (height and
     width, or "any"), ``num_classes`` (0 for features), ``group``, ``out_field`` (what the output means; null if it is a
-    learned function of the pose), and ``mean`` and ``std`` of each channel, of pixels in [0, 1].
+    learned function of the pose), ``mean`` and ``std`` of each channel, of pixels in [0, 1], and ``resize``, the rule of
+    `Preprocessing` by which pictures get their size.
 
     Args:
         model: any module that takes images, which is not changed.
@@ -247,5 +248,5 @@ def _metadata(model: nn.Module, size: tuple[int, int] | None) -> dict[str, str]:
     if hasattr(model, "out_field"):
         known["out_field"] = None if model.out_field is None else str(model.out_field)
     if isinstance(images := getattr(model, "preprocessing", None), Preprocessing):
-        known |= {"mean": images.mean, "std": images.deviation}
+        known |= {"mean": images.mean, "std": images.deviation, "resize": images.resize}
     return {name: json.dumps(value) for name, value in known.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 from eqmodels.arguments import check_arguments
@@ -68,7 +67,7 @@ def preprocessing_of(config: PretrainConfig, data: Source) -> Preprocessing:
 
 def marks_of(number: int | None, preprocessing: Preprocessing) -> dict[str, object]:
     """What tells so many images of such a preprocessing from others."""
-    return {"number": number, **asdict(preprocessing)}
+    return {"number": number, **{name: getattr(preprocessing, name) for name in ("mean", "deviation", "size")}}
 
 
 def label_marks(data: Source) -> dict[str, object]:

@@ -6,10 +6,12 @@ from eqmodels.transforms.crop import RandomCrop, RandomHorizontalFlip, RandomRes
 from eqmodels.transforms.preprocessing import Pixels, Preprocessing
 from eqmodels.transforms.presets import crop_flip, simclr
 from eqmodels.transforms.registry import AUGMENTATIONS, create_augmentation, register_augmentation
+from eqmodels.transforms.resizing import RESIZING, Resize
 from eqmodels.transforms.view import ViewParameters
 
 __all__ = [
     "AUGMENTATIONS",
+    "RESIZING",
     "Augmentation",
     "ColourJitter",
     "Compose",
@@ -20,6 +22,7 @@ __all__ = [
     "RandomGrayscale",
     "RandomHorizontalFlip",
     "RandomResizedCrop",
+    "Resize",
     "ViewParameters",
     "adjust_hue",
     "create_augmentation",

@@ -169,9 +169,14 @@ def refused(**changes):
     ("build", "error", "message"),
     [
         (
-            refused(images=torch.zeros(2, 1, 3, 3)),
+            refused(images=torch.zeros(2, 1, 3, 3, dtype=torch.float64)),
             TypeError,
-            "images of made must be uint8; got torch.float32. Scale them to 0 .. 255.",
+            "images of made must be uint8, or float32 in [0, 1]; got torch.float64. Scale them to 0 .. 255.",
+        ),
+        (
+            refused(images=torch.full((2, 1, 3, 3), 1.5)),
+            ValueError,
+            "floats of made must be in [0, 1]; got pixels from 1.5 to 1.5. Scale them.",
         ),
         (
             refused(images=torch.zeros(2, 3, 3, dtype=torch.uint8)),

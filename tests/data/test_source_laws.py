@@ -346,7 +346,9 @@ def test_numbers_of_a_slice_a_mask_and_from_the_end():
     assert numbers_of(torch.tensor([-1, 0]), 6).tolist() == [5, 0]
 
 
-def test_what_would_lose_bits_is_not_read_into_memory():
-    message = "images in memory are of 8 bits; made has pixels that are no multiples of 1/255. Read it as it is."
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        in_memory(Unkept(steps=65535))
+def test_what_would_lose_bits_is_read_into_memory_as_floats():
+    for steps, dtype in ((255, torch.uint8), (65535, torch.float32)):
+        source = Unkept(steps=steps)
+        data = in_memory(source)
+        assert data.images.dtype == dtype
+        assert torch.equal(data.pixels(), source.pixels(slice(None)))

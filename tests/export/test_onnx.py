@@ -104,8 +104,10 @@ def test_the_network_knows_its_size_and_the_file_says_what_it_is(tmp_path, rando
     assert_onnxruntime_agrees(path, model, torch.randn(3, 1, 14, 18))
     found = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     known = found.get_modelmeta().custom_metadata_map
-    assert {name: json.loads(known[name]) for name in ("mean", "std", "size", "num_classes", "group", "out_field")} == {
+    said = ("mean", "std", "resize", "size", "num_classes", "group", "out_field")
+    assert {name: json.loads(known[name]) for name in said} == {
         "mean": [0.25],
+        "resize": "crop",
         "std": [0.5],
         "size": [14, 18],
         "num_classes": 3,

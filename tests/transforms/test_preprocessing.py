@@ -73,7 +73,10 @@ def test_palettes_of_files_are_colours(kind, transparency):
         palette.info["transparency"] = transparency
     opened = stored(palette, kind)
     assert opened.mode == "P"
-    torch.testing.assert_close(preprocessing(3).transform()(opened), pixels, rtol=0, atol=0.03)
+    # What is transparent is laid on white.
+    opacity = torch.from_numpy(np.array(opened.convert("RGBA")))[..., 3] / 255
+    assert (opacity.amin() < 1) == (transparency is not None)
+    torch.testing.assert_close(preprocessing(3).transform()(opened), pixels * opacity + 1 - opacity, rtol=0, atol=0.03)
 
 
 WAYS = dict(enumerate((None, *(Image.Transpose(way) for way in (0, 3, 1, 5, 2, 6, 4))), start=1))
@@ -92,12 +95,21 @@ def test_photographs_are_turned_upright_as_the_camera_noted_it(orientation, kind
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("mode", ["I", "F", "I;16", "I;16B", "I;16L", "I;16N"])
-def test_pictures_of_more_than_8_bits_are_refused(mode, channels):
-    with pytest.raises(
-        ValueError, match=f"^transform takes pictures of 8 bits a channel; got .* mode '{mode}', .* first"
-    ):
-        preprocessing(channels).transform()(Image.new(mode, (8, 6)))
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I;16L", "I;16N"])
+def test_pictures_of_16_bits_are_floats(mode, channels):
+    found = preprocessing(channels).transform()(Image.new(mode, (8, 6), 3000))
+    torch.testing.assert_close(found, torch.full((channels, *SIZE), 3000 / 65535))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_of_floats_are_in_their_range_or_refused(channels):
+    transform = preprocessing(channels).transform()
+    torch.testing.assert_close(transform(Image.new("F", (8, 6), 0.25)), torch.full((channels, *SIZE), 0.25))
+    with pytest.raises(ValueError, match=r"^transform takes floats in \[0, 1\]; got pixels from 7 to 7"):
+        transform(Image.new("F", (8, 6), 7.0))
+    sentence = "^transform takes pictures of 8 or 16 bits a channel; got one of PIL's mode 'I', .* floats in"
+    with pytest.raises(ValueError, match=sentence):
+        transform(Image.new("I", (8, 6), 7))
 
 
 @pytest.mark.parametrize("mode", Image.MODES)
@@ -105,8 +117,8 @@ def test_pictures_of_more_than_8_bits_are_refused(mode, channels):
 def test_every_mode_becomes_an_input_or_a_sentence(mode, channels):
     transform, picture = preprocessing(channels).transform(), Image.new(mode, (8, 6))
     bands = len(picture.getbands())
-    is_deep, is_odd = mode.startswith("I") or mode == "F", mode == "La"
-    if is_deep or (is_odd if channels in (1, 3) else mode in ("1", "P", "PA") or bands != channels):
+    is_odd = mode == "La"
+    if mode == "I" or (is_odd if channels in (1, 3) else mode in ("1", "P", "PA") or bands != channels):
         with pytest.raises(ValueError, match=r"^transform takes [^\n]*$"):
             transform(picture)
         return
