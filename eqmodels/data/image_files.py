@@ -1,35 +1,118 @@
-"""The files of a folder of images: of that folder alone, wherever links in it lead."""
+"""The files of a folder of images, before any is opened: of that folder alone, wherever links in it lead."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["check_link", "image_files"]
+from eqmodels.data.registry import Split
 
-ENDINGS = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+__all__ = ["ENDINGS", "SPLITS", "FolderListing", "list_folder"]
+
+ENDINGS = (".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 """Of the names of images, in lower case."""
 
+SPLITS: dict[str, Split] = {"train": "train", "test": "test", "val": "test", "valid": "test", "validation": "test"}
+"""What folders that are splits are called, and which split each is. Of several for testing the first is read."""
 
-def image_files(folder: Path, root: Path) -> Iterator[str]:
-    """The paths of all images in a folder and in the folders inside it, by the order of folders and names.
+TEST_SHARE = 0.2
+"""Of the images of a folder without splits: by a hash of the path, so that adding a file moves no other."""
+
+
+@dataclass(frozen=True)
+class FolderListing:
+    """What is in a folder of images.
+
+    Attributes:
+        root: the folder.
+        files: the path of each image and the number of its class (-1 without classes), by the order of classes and
+            names.
+        classes: all of the folder, also those that only another split has; none if the images lie in no folders.
+        ignored: how many files beside them are no images, by the ending of their names.
+    """
+
+    root: Path
+    files: tuple[tuple[Path, int], ...]
+    classes: tuple[str, ...]
+    ignored: Mapping[str, int]
+
+
+def list_folder(root: Path, split: Split | None) -> FolderListing:
+    """The images of a split of a folder.
+
+    Folders called like `SPLITS` are splits if one of them has folders or images, or if there are no others beside them;
+    else they are classes like the others. Without splits every image is of one by a hash of its path in the folder.
+    Files whose names begin with a point, which tools leave, are no images.
 
     Args:
-        folder: of one class; one that does not exist has none.
-        root: the folder of the whole data set.
+        root: the folder.
+        split: ``"train"`` or ``"test"``; None for all images.
+
+    Raises:
+        FileNotFoundError: if the folder does not exist.
+        ValueError: if a link in it leads to a folder, or out of it.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f"image_folder reads a folder of images, or of one folder of images a class; {root} is none. Name one by "
+            "root= (--root)."
+        )
+    places = _split_places(root)
+    chosen = [place for name, place in places.items() if split in (None, name)] if places else [root]
+    everything = list(places.values()) if places else [root]
+    classes = sorted({name for place in everything for name in _folders(place)})
+    numbers = {name: number for number, name in enumerate(classes)}
+    found, ignored = [], Counter[str]()
+    for place in chosen:
+        check_link(place, root)
+        for path in _files(place, root):
+            within = path.relative_to(place)
+            if classes and len(within.parts) == 1:  # beside the folders of the classes
+                ignored["beside the classes" if _is_image(path) else _ending(path)] += 1
+            elif not _is_image(path):
+                ignored[_ending(path)] += 1
+            elif places or split in (None, _split_by_name(path.relative_to(root))):
+                found.append((path, numbers.get(within.parts[0], -1)))
+    found.sort(key=lambda one: (one[1], str(one[0])))
+    return FolderListing(root, tuple(found), tuple(classes), dict(sorted(ignored.items())))
+
+
+def _split_places(root: Path) -> dict[Split, Path]:
+    """The folder of each split that has one; none if there are no splits."""
+    names = _folders(root)
+    present = [name for name in SPLITS if name in names]
+    nested = any(_folders(root / name) for name in present)
+    if not present or not (nested or set(present).issuperset(names)):
+        return {}
+    places: dict[Split, Path] = {}
+    for name in present:
+        places.setdefault(SPLITS[name], root / name)
+    return places
+
+
+def _split_by_name(path: Path) -> Split:
+    digest = hashlib.sha256(path.as_posix().encode("utf-8", "surrogateescape")).digest()
+    return "test" if int.from_bytes(digest[:8]) < TEST_SHARE * 2**64 else "train"
+
+
+def _files(folder: Path, root: Path) -> Iterator[Path]:
+    """All files in a folder and in the folders inside it, but for hidden ones.
 
     Raises:
         ValueError: if a link leads to a folder, or to a file that is not in the data set, see `check_link`.
     """
-    check_link(folder, root)
-    for place, folders, names in sorted(os.walk(folder)):
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name[0] != ".")
         for name in folders:
             check_link(Path(place, name), root)
         for name in sorted(names):
-            if name.lower().endswith(ENDINGS):
+            if name[0] != ".":
                 check_link(Path(place, name), root)
-                yield os.path.join(place, name)
+                yield Path(place, name)
 
 
 def check_link(path: Path, root: Path) -> None:
@@ -42,7 +125,7 @@ def check_link(path: Path, root: Path) -> None:
     Raises:
         ValueError: if it is a link to a folder, wherever that is, or out of the data set.
     """
-    if not path.is_symlink():
+    if path == root or not path.is_symlink():
         return
     if path.is_dir():
         raise ValueError(
@@ -54,3 +137,16 @@ def check_link(path: Path, root: Path) -> None:
             f"{path} is a link out of {root}, and images are read from there alone. Put the image itself there, or "
             "remove the link."
         )
+
+
+def _is_image(path: Path) -> bool:
+    return _ending(path) in ENDINGS
+
+
+def _ending(path: Path) -> str:
+    return path.suffix.lower() or "no ending"
+
+
+def _folders(place: Path) -> list[str]:
+    """The names of the folders in a place, but for the hidden ones that tools leave; none if it does not exist."""
+    return [path.name for path in place.iterdir() if path.is_dir() and path.name[0] != "."] if place.is_dir() else []

@@ -58,8 +58,8 @@ def to_onnx(
 
     The file's metadata say, as JSON, what its user has to know, as far as the module says it: ``size`` (height and
     width, or "any"), ``num_classes`` (0 for features), ``group``, ``out_field`` (what the output means; null if it is a
-    learned function of the pose), ``mean`` and ``std`` of each channel, of pixels in [0, 1], and ``resize``, the rule of
-    `Preprocessing` by which pictures get their size.
+    learned function of the pose), ``mean`` and ``std`` of each channel, of pixels in [0, 1], and ``resize``, the rule
+    of `Preprocessing` by which pictures get their size.
 
     Args:
         model: any module that takes images, which is not changed.

@@ -128,7 +128,8 @@ def _on_white(picture: Image.Image) -> Float[Tensor, "3 H W"]:
             "it yourself."
         ) from error
     colours, opacity = (torch.from_numpy(np.array(picture)).movedim(-1, 0).double() / 255).split([3, 1])
-    return (colours * opacity + (1 - opacity)).float()
+    laid: Tensor = colours * opacity + (1 - opacity)
+    return laid.float()
 
 
 @dataclass(frozen=True)

@@ -97,4 +97,5 @@ def _resampled(
             for plane in planes
         ]
     )
-    return torch.from_numpy(found).clamp(0, 1).unflatten(0, pixels.shape[:-2]).to(pixels.device)
+    resampled: Tensor = torch.from_numpy(found).clamp(0, 1).unflatten(0, pixels.shape[:-2]).to(pixels.device)
+    return resampled

@@ -9,7 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from eqmodels.data import load_data
+from eqmodels.data import is_labelled, load_data
+from eqmodels.data.image_files import list_folder
+from eqmodels.data.pictures import BadFilesError
 from eqmodels.transforms import Preprocessing
 
 
@@ -54,35 +56,68 @@ def test_a_label_means_the_same_class_in_both_splits(tmp_path):
     assert (train.labels.tolist(), test.labels.tolist()) == ([0, 1, 2], [2, 3])
 
 
-def test_a_flat_folder_is_split_once_and_for_all_class_by_class(tmp_path):
-    counts = {"ant": 10, "bee": 25, "cat": 4}
-    images = flat_folder(tmp_path, counts)
-    train, test = (load_data("image_folder", split, root=tmp_path) for split in ("train", "test"))
-    assert train.labels.bincount(minlength=3).tolist() == [8, 20, 4]
-    assert test.labels.bincount(minlength=3).tolist() == [2, 5, 0]
-    as_bytes = [
-        {image.numpy().tobytes() for image in part} for part in (train.images, test.images, torch.stack(images))
-    ]
-    assert as_bytes[0] | as_bytes[1] == as_bytes[2]
-    assert not as_bytes[0] & as_bytes[1]
-    assert torch.equal(test.images[:2], torch.stack([images[4], images[9]]))
-    assert torch.equal(load_data("image_folder", "test", root=str(tmp_path)).images, test.images)
+@pytest.mark.parametrize("classes", [("ant", "bee"), ("",)], ids=["classes", "none"])
+def test_a_folder_without_splits_is_split_once_and_for_all(tmp_path, classes):
+    flat_folder(tmp_path, dict.fromkeys(classes, 60))
+    train, test = (set(list_folder(tmp_path, split).files) for split in ("train", "test"))
+    everything = set(list_folder(tmp_path, None).files)
+    assert train | test == everything
+    assert not train & test
+    assert 0.1 < len(test) / len(everything) < 0.3
+    # A new file moves no other.
+    for number in range(60, 80):
+        save(tmp_path / classes[0] / f"{number:03}.png")
+    assert set(list_folder(tmp_path, "train").files) >= train
+    assert set(list_folder(tmp_path, "test").files) >= test
+
+
+def test_images_in_no_folder_have_no_classes(tmp_path):
+    images = flat_folder(tmp_path, {"train": 3, "test": 1})
+    for split, count in (("train", 3), ("test", 1)):
+        data = load_data("image_folder", split, root=tmp_path)
+        assert (data.classes, data.labels.tolist()) == ((), [-1] * count)
+        assert not is_labelled(data)
+    assert torch.equal(data.images, torch.stack(images[3:]))
+
+
+@pytest.mark.parametrize("name", ["test", "val", "valid", "validation"])
+def test_what_is_for_testing_has_several_names(tmp_path, name):
+    flat_folder(tmp_path / "train", {"ant": 3, "bee": 1})
+    flat_folder(tmp_path / name, {"bee": 2})
+    data = load_data("image_folder", "test", root=tmp_path)
+    assert (data.classes, data.labels.tolist()) == (("ant", "bee"), [1, 1])
+
+
+def test_what_is_no_image_is_counted_by_its_ending(tmp_path):
+    flat_folder(tmp_path, {"ant": 3})
+    for name in ("a.png", "ant/notes.txt", "ant/table.TXT", "ant/readme", "ant/._0.png", ".cache/x.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("no image")
+    listing = list_folder(tmp_path, None)
+    assert len(listing.files) == 3
+    assert listing.ignored == {".txt": 2, "beside the classes": 1, "no ending": 1}
+
+
+def test_deeper_folders_are_of_the_class_above_them(tmp_path):
+    save(tmp_path / "ant/young/a.png")
+    save(tmp_path / "bee/a.png")
+    assert [label for _, label in list_folder(tmp_path, None).files] == [0, 1]
 
 
 def test_grey_images_become_rgb(tmp_path):
-    grey = save(tmp_path / "ant/a.png", mode="L")
-    colour = save(tmp_path / "ant/b.jpg")
+    grey = save(tmp_path / "train/ant/a.png", mode="L")
+    colour = save(tmp_path / "train/ant/b.jpg")
     images = load_data("image_folder", root=tmp_path).images
     assert images.shape == (2, 3, *grey.shape) == (2, 3, *colour.shape[:2])
     assert all(torch.equal(channel, grey) for channel in images[0])
 
 
 def test_size_resizes_the_shorter_side_and_crops_the_centre(tmp_path):
-    save(tmp_path / "ant/a.png", size=(20, 10))
-    save(tmp_path / "ant/b.png", size=(8, 16))
+    save(tmp_path / "train/ant/a.png", size=(20, 10))
+    save(tmp_path / "train/ant/b.png", size=(8, 16))
     white = np.zeros((10, 30, 3), dtype=np.uint8)
     white[:, 10:20] = 255
-    Image.fromarray(white).save(tmp_path / "ant/c.png")
+    Image.fromarray(white).save(tmp_path / "train/ant/c.png")
     data = load_data("image_folder", root=tmp_path, size=10)
     assert data.images.shape == (3, 3, 10, 10)
     assert (data.images[2] == 1).all()
@@ -90,18 +125,18 @@ def test_size_resizes_the_shorter_side_and_crops_the_centre(tmp_path):
 
 def test_training_sees_what_the_transform_of_the_network_sees(tmp_path):
     """A photograph that lies on its side, as a camera writes it, and one with transparency."""
-    pixels = save(tmp_path / "ant/a.png", size=(6, 8)).numpy()
+    pixels = save(tmp_path / "train/ant/a.png", size=(6, 8)).numpy()
     noted = Image.Exif()
     noted[0x0112] = 6  # turn clockwise to see it
-    Image.fromarray(pixels).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "ant/b.png", exif=noted)
-    Image.fromarray(pixels).convert("RGBA").save(tmp_path / "ant/c.png")
+    Image.fromarray(pixels).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "train/ant/b.png", exif=noted)
+    Image.fromarray(pixels).convert("RGBA").save(tmp_path / "train/ant/c.png")
     images = load_data("image_folder", root=tmp_path).images
     assert images.shape == (3, 3, 8, 6)
     # Floats, as one has transparency.
     transform = Preprocessing((0.0,) * 3, (1.0,) * 3, (8, 6)).transform()
     for name, image in zip("abc", images, strict=True):
         torch.testing.assert_close(image, torch.from_numpy(pixels).movedim(-1, 0) / 255)
-        torch.testing.assert_close(transform(Image.open(tmp_path / f"ant/{name}.png")), image)
+        torch.testing.assert_close(transform(Image.open(tmp_path / f"train/ant/{name}.png")), image)
 
 
 @pytest.mark.parametrize("name", ["train", "test"])
@@ -109,10 +144,9 @@ def test_a_class_may_be_called_like_a_split(tmp_path, name):
     flat_folder(tmp_path, {"bus": 5, "car": 5, name: 5})
     (tmp_path / ".cache").mkdir()
     (tmp_path / name / ".cache").mkdir()
-    for split, count in (("train", 4), ("test", 1)):
-        data = load_data("image_folder", split, root=tmp_path)
-        assert data.classes == ("bus", "car", name)
-        assert data.labels.bincount().tolist() == [count] * 3
+    listing = list_folder(tmp_path, None)
+    assert listing.classes == ("bus", "car", name)
+    assert [label for _, label in listing.files] == [0] * 5 + [1] * 5 + [2] * 5
 
 
 def test_splits_may_have_other_folders_beside_them(tmp_path):
@@ -120,13 +154,13 @@ def test_splits_may_have_other_folders_beside_them(tmp_path):
     save(tmp_path / "originals/a.png")
     (tmp_path / "test").mkdir()
     assert load_data("image_folder", root=tmp_path).classes == ("ant",)
-    with pytest.raises(FileNotFoundError, match=f"^{re.escape(str(tmp_path / 'test'))} has no images in folders"):
+    with pytest.raises(FileNotFoundError, match=f"^{re.escape(str(tmp_path))} has no images for split='test'"):
         load_data("image_folder", "test", root=tmp_path)
 
 
 def test_other_files_are_left_out(tmp_path):
-    save(tmp_path / "ant/a.png")
-    (tmp_path / "ant/notes.txt").write_text("no image")
+    save(tmp_path / "train/ant/a.png")
+    (tmp_path / "train/ant/notes.txt").write_text("no image")
     assert len(load_data("image_folder", root=tmp_path)) == 1
 
 
@@ -134,8 +168,8 @@ def test_other_files_are_left_out(tmp_path):
 
 
 def test_images_of_different_sizes_ask_for_size(tmp_path):
-    save(tmp_path / "ant/a.png", size=(8, 6))
-    save(tmp_path / "ant/b.png", size=(9, 6))
+    save(tmp_path / "train/ant/a.png", size=(8, 6))
+    save(tmp_path / "train/ant/b.png", size=(9, 6))
     message = (
         f"images of {tmp_path} must have one size; got 2, such as [(3, 6, 8), (3, 6, 9)]. "
         "Pass size=, for instance 64 (--size 64)."
@@ -146,7 +180,7 @@ def test_images_of_different_sizes_ask_for_size(tmp_path):
 
 def test_a_missing_folder_is_named(tmp_path):
     message = (
-        f"image_folder reads a folder with one folder of images a class; {tmp_path / 'nowhere'} is none. "
+        f"image_folder reads a folder of images, or of one folder of images a class; {tmp_path / 'nowhere'} is none. "
         "Name one by root= (--root)."
     )
     with pytest.raises(FileNotFoundError, match=f"^{re.escape(message)}$"):
@@ -156,21 +190,14 @@ def test_a_missing_folder_is_named(tmp_path):
 def test_one_of_the_folders_train_and_test_alone_is_no_class(tmp_path):
     save(tmp_path / "train/ant/a.png")
     assert load_data("image_folder", "train", root=tmp_path).classes == ("ant",)
-    with pytest.raises(FileNotFoundError, match=f"{re.escape(str(tmp_path / 'test'))} is none"):
+    with pytest.raises(FileNotFoundError, match="has no images for split='test'"):
         load_data("image_folder", "test", root=tmp_path)
-
-
-def test_splits_without_folders_are_no_classes(tmp_path):
-    save(tmp_path / "train/a.png")
-    save(tmp_path / "test/a.png")
-    with pytest.raises(FileNotFoundError, match=f"^{re.escape(str(tmp_path / 'train'))} has no images in folders"):
-        load_data("image_folder", root=tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["png", "tiff"])
 def test_pictures_of_16_bits_are_read_beside_those_of_8(tmp_path, kind):
-    pixels = save(tmp_path / "ant/a.png")
-    Image.fromarray(np.full((6, 8), 3000, dtype=np.uint16)).save(tmp_path / f"ant/b.{kind}")
+    pixels = save(tmp_path / "train/ant/a.png")
+    Image.fromarray(np.full((6, 8), 3000, dtype=np.uint16)).save(tmp_path / f"train/ant/b.{kind}")
     images = load_data("image_folder", root=tmp_path).images
     torch.testing.assert_close(images[0], pixels.movedim(-1, 0) / 255)
     torch.testing.assert_close(images[1], torch.full((3, 6, 8), 3000 / 65535))
@@ -179,33 +206,42 @@ def test_pictures_of_16_bits_are_read_beside_those_of_8(tmp_path, kind):
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (lambda content: b"no image", "it is of none of the formats BMP, JPEG, PNG, PPM, TIFF, WEBP"),
-        (lambda content: b"", "it is of none of the formats BMP, JPEG, PNG, PPM, TIFF, WEBP"),
+        (lambda content: b"no image", "it is of none of the formats BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP"),
+        (lambda content: b"", "it is of none of the formats BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP"),
         (lambda content: content[:-60], "[^\n]*truncated[^\n]*"),
         (lambda content: content[:50] + bytes(50) + content[100:], "[^\n]+"),
     ],
     ids=["text", "empty", "short", "damaged"],
 )
-def test_a_damaged_image_is_named_in_one_sentence(tmp_path, spoil, reason):
-    save(tmp_path / "ant/a.png", size=(30, 20))
-    file = tmp_path / "ant/b.png"
-    file.write_bytes(spoil((tmp_path / "ant/a.png").read_bytes()))
-    sentence = rf"^{re.escape(str(file))} cannot be read as an image \({reason}\)\. Remove it, or replace it\.$"
-    with pytest.raises(ValueError, match=sentence):
+def test_damaged_images_are_all_named_before_any_work(tmp_path, spoil, reason):
+    for number in range(3):
+        save(tmp_path / f"train/ant/{number}.png", size=(30, 20), seed=number)
+    for number in range(2):
+        file = tmp_path / f"train/ant/{number}.png"
+        file.write_bytes(spoil(file.read_bytes()))
+    table = "".join(rf"\n  {re.escape(str(tmp_path))}/train/ant/{number}\.png: {reason}" for number in range(2))
+    head = r"^2 of 3 files cannot be read as images\. Remove or replace them, or pass skip_bad=True \(--skip-bad\) to"
+    with pytest.raises(BadFilesError, match=rf"{head} [^\n]*{table}$") as caught:
         load_data("image_folder", root=tmp_path)
+    assert [one.path.name for one in caught.value.bad] == ["0.png", "1.png"]
+    with pytest.warns(UserWarning, match="^They are left out: 2 of 3 files"):
+        data = load_data("image_folder", root=tmp_path, skip_bad=True)
+    assert len(data) == 1
+
+
+def test_of_many_bad_files_some_are_shown(tmp_path):
+    (tmp_path / "train").mkdir()
+    for number in range(25):
+        (tmp_path / f"train/{number}.png").write_text("no image")
+    with pytest.raises(BadFilesError, match=r"^25 of 25 files .* Name a folder of images\.\n(.*\n){20}  and 5 more$"):
+        load_data("image_folder", root=tmp_path, skip_bad=True)
 
 
 @pytest.mark.parametrize("inside", ["", "ant", "train/ant"])
 def test_a_folder_without_images_is_named(tmp_path, inside):
     (tmp_path / inside).mkdir(parents=True, exist_ok=True)
-    with pytest.raises(FileNotFoundError, match=r"has no images in folders for split='train'\. Add some"):
+    with pytest.raises(FileNotFoundError, match=r"has no images for split='train'\. Add some"):
         load_data("image_folder", root=tmp_path)
-
-
-def test_too_few_images_for_a_test_split_are_named(tmp_path):
-    flat_folder(tmp_path, {"ant": 4})
-    with pytest.raises(FileNotFoundError, match=r"for split='test'\. Add some .* at least 5 a class"):
-        load_data("image_folder", "test", root=tmp_path)
 
 
 def test_no_folder_is_asked_for():
@@ -215,6 +251,6 @@ def test_no_folder_is_asked_for():
 
 
 def test_an_impossible_size_is_refused(tmp_path):
-    save(tmp_path / "ant/a.png")
+    save(tmp_path / "train/ant/a.png")
     with pytest.raises(ValueError, match=r"^size must be at least one pixel; got 0\."):
         load_data("image_folder", root=tmp_path, size=0)

@@ -31,7 +31,7 @@ def test_no_program_is_started_for_what_is_called_an_image(root, monkeypatch):
     started = []
     monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_, **__: started.append(1))
     (root / "train/ant/2.png").write_bytes(POSTSCRIPT)
-    refused(root, r"2\.png cannot be read as an image \(it is of none of the formats BMP, JPEG, PNG, PPM, TIFF, WEBP\)")
+    refused(root, r"2\.png: it is of none of the formats BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP")
     assert not started
 
 
