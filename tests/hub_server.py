@@ -15,8 +15,8 @@ every fault of status 429 or 5xx sends, makes that 1 s each; in this process it 
 once (`times=1`, 1 s at most), or take a status that is not retried (400, 401, 403, 404), or a request that is not: HEAD
 if the file is in the cache, GET of a file but for 408 and 429, `model_info`, `create_repo`, `create_tag` and
 `create_commit`; not so `preupload`, the large files and listings. A cut download goes on after 1 s, and ends after five
-cuts in a row that gave no byte. A slow answer costs what the
-client waits: `etag_timeout` and `timeout` of its functions, or HF_HUB_ETAG_TIMEOUT and HF_HUB_DOWNLOAD_TIMEOUT.
+cuts in a row that gave no byte. A slow answer costs what the client waits: `etag_timeout` and `timeout` of its
+functions, or HF_HUB_ETAG_TIMEOUT and HF_HUB_DOWNLOAD_TIMEOUT.
 """
 
 from __future__ import annotations
@@ -351,16 +351,14 @@ class HubServer:
         """An `HfApi` of this process that talks to this server, keeps its cache in `home` and has `token`.
 
         The client reads its settings when it is imported, which has happened by now. So they are set in its
-        `constants` until the end of `with`, for calls without `endpoint` too; none of its functions is replaced, but it
-        does not wait before it tries again.
-        The address of another host is not looked up, and the end of the server's `with` tells of it.
+        `constants` until the end of `with`, for calls without `endpoint` too. None of its functions is replaced; it
+        tries again at once. Another host is not looked up, and the end of the server's `with` tells of it.
         """
         import huggingface_hub
         from huggingface_hub import constants, file_download
         from huggingface_hub.utils import _http
 
-        environment = self.environment(home, token)
-        proxies = getproxies()  # the client's session looks for them once
+        environment, proxies = self.environment(home, token), getproxies()  # which the client's session looks for once
         with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
             # The client's own use of its HTTP library, in each upload of a large file.
             warnings.filterwarnings("ignore", "Use 'content=", DeprecationWarning)
