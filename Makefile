@@ -30,8 +30,16 @@ SPREAD := -n $(WORKERS) --dist worksteal
 SHAPE_TESTS := tests/data tests/heads tests/layers tests/objectives tests/tasks tests/transforms tests/test_fields.py \
 	tests/test_groups.py
 
-# What shows that the oldest versions will do: laws, layers, tracing and export, files.
-OLDEST_TESTS := tests/laws tests/plain_pytorch tests/export tests/storage tests/layers
+# What shows that the oldest versions will do: laws, layers, tracing and export, files, processes, and all that needs
+# escnn with its neighbours; but for laws of one size, name or option after another, in which versions do not differ.
+OLDEST_TESTS := tests/laws tests/plain_pytorch tests/export tests/storage tests/layers tests/architecture/test_spawn.py \
+	tests/hub/test_load.py $(shell grep -rl 'mark\.escnn' tests --include='test_*.py')
+OLDEST_LEAVES_OUT := tests/laws/test_equivariance.py::test_at_every_size \
+	tests/laws/test_equivariance.py::test_at_odd_and_even_sizes_under_the_imagenet_stem \
+	tests/laws/test_equivariance.py::test_a_network_without_a_group_claims_nothing \
+	tests/export/test_plain.py::test_at_every_size tests/export/test_plain.py::test_with_every_option \
+	tests/export/test_plain.py::test_every_registered_model_keeps_its_children_and_outputs \
+	tests/layers/test_basis.py::test_in_sampled_networks_the_variance_stays
 
 # escnn without a Fortran compiler: its own requirements but py3nj, which only SO(3) needs, and then escnn alone.
 ESCNN_REQUIRES := autograd joblib lie_learn pymanopt "numpy<2"
@@ -85,8 +93,7 @@ test-shapes: venv ## the tests of single functions and layers once more, every s
 	$(PARALLEL) $(PY) -m pytest $(SPREAD) $(SHAPE_CHECKS) -m "not (slow or tracing or escnn)" $(SHAPE_TESTS)
 
 test-oldest: venv-oldest ## the tests of escnn, and those that show that the oldest releases will do
-	$(PARALLEL) $(OLD) -m pytest $(SPREAD) -m "escnn and not slow" tests
-	$(PARALLEL) $(OLD) -m pytest $(SPREAD) -m "not (slow or escnn)" $(OLDEST_TESTS)
+	$(PARALLEL) $(OLD) -m pytest $(SPREAD) -m "not slow" $(sort $(OLDEST_TESTS)) $(addprefix --deselect=,$(OLDEST_LEAVES_OUT))
 
 test-slow: venv venv-oldest ## the long checks that `make test` leaves out
 	$(PARALLEL) $(PY) -m pytest $(SPREAD) -m "slow and not escnn" tests

@@ -10,12 +10,13 @@ As on the real Hub, large files lie on a host of their own (here another port): 
 there, and a token that is sent there is refused. An address there ends on the name of the file and a signature, so that
 `GET .*name` matches the download of a small and of a large file.
 
-What a retry of the client costs (2.4): it sleeps 1, 2, 4, 8, 8 s, and `Retry-After: 0`, which every fault of status 429
-or 5xx sends, makes that 1 s each. So let a fault strike once (`times=1`, 1 s at most), or take a status that is not
-retried (400, 401, 403, 404), or a request that is not: HEAD if the file is in the cache, GET of a file but for 408 and
-429, `model_info`, `create_repo`, `create_tag` and `create_commit`; not so `preupload`, the large files and listings.
-A cut download goes on after 1 s, and ends after five cuts in a row that gave no byte. A slow answer costs what the
-client waits: `etag_timeout` and `timeout` of its functions, or HF_HUB_ETAG_TIMEOUT and HF_HUB_DOWNLOAD_TIMEOUT.
+What a retry of the client costs (2.4) in a process of its own: it sleeps 1, 2, 4, 8, 8 s, and `Retry-After: 0`, which
+every fault of status 429 or 5xx sends, makes that 1 s each; in this process it sleeps not at all. So let a fault strike
+once (`times=1`, 1 s at most), or take a status that is not retried (400, 401, 403, 404), or a request that is not: HEAD
+if the file is in the cache, GET of a file but for 408 and 429, `model_info`, `create_repo`, `create_tag` and
+`create_commit`; not so `preupload`, the large files and listings. A cut download goes on after 1 s, and ends after five
+cuts in a row that gave no byte. A slow answer costs what the client waits: `etag_timeout` and `timeout` of its
+functions, or HF_HUB_ETAG_TIMEOUT and HF_HUB_DOWNLOAD_TIMEOUT.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple, get_args
 from urllib.parse import parse_qs, urlsplit
 from urllib.request import getproxies
@@ -232,7 +234,7 @@ class _Listener(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.resets: set[socket.socket] = set()
         self._connections: set[socket.socket] = set()
-        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.005})
         self._thread.start()
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -349,14 +351,14 @@ class HubServer:
         """An `HfApi` of this process that talks to this server, keeps its cache in `home` and has `token`.
 
         The client reads its settings when it is imported, which has happened by now. So they are set in its
-        `constants` until the end of `with`, for calls without `endpoint` too; none of its functions is replaced.
-        The address of another host is not looked up, and the end of the server's `with` tells of it.
+        `constants` until the end of `with`, for calls without `endpoint` too. None of its functions is replaced; it
+        tries again at once. Another host is not looked up, and the end of the server's `with` tells of it.
         """
         import huggingface_hub
         from huggingface_hub import constants, file_download
+        from huggingface_hub.utils import _http
 
-        environment = self.environment(home, token)
-        proxies = getproxies()  # the client's session looks for them once
+        environment, proxies = self.environment(home, token), getproxies()  # which the client's session looks for once
         with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
             # The client's own use of its HTTP library, in each upload of a large file.
             warnings.filterwarnings("ignore", "Use 'content=", DeprecationWarning)
@@ -375,6 +377,8 @@ class HubServer:
             patch.setattr(constants, "HF_HUB_DISABLE_XET", True, raising=False)
             patch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
             patch.setattr(socket, "getaddrinfo", self._here(socket.getaddrinfo))
+            for module in (_http, file_download):
+                patch.setattr(module, "time", SimpleNamespace(**vars(time) | {"sleep": lambda _: None}))
             if proxies:
                 huggingface_hub.close_session()
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import pytest
 import torch
@@ -27,6 +28,7 @@ def group_and_elements(draw, count: int, groups=groups):
     return group, *(draw(st.sampled_from(group.elements)) for _ in range(count))
 
 
+@cache
 def smooth_images(seed: int, *, size: int = SIZE, count: int = 4) -> torch.Tensor:
     """Random images that a bilinear interpolation represents well and that vanish outside the inscribed circle."""
     generator = torch.Generator().manual_seed(seed)

@@ -25,10 +25,10 @@ def test_without_jaxtyping_a_shape_is_its_array():
 
 
 INNER = """
-import importlib
+from importlib.util import find_spec
 
 def test_inner():
-    loader = importlib.import_module("eqmodels.groups").__spec__.loader
+    loader = find_spec("eqmodels.groups").loader
     assert type(loader).__module__.startswith("jaxtyping") == {asked}
 """
 

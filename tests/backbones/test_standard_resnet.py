@@ -11,10 +11,11 @@ from eqmodels import create_model
 from eqmodels.backbones import from_torchvision
 
 RESNETS = ["resnet18", "resnet34", "resnet50"]
+each_block = pytest.mark.parametrize("name", ["resnet18", pytest.param("resnet34", marks=pytest.mark.slow), "resnet50"])
 
 
 @pytest.mark.parametrize("stem", ["s", ""])
-@pytest.mark.parametrize("name", RESNETS)
+@each_block
 def test_outputs_are_torchvisions(name, stem, randomised):
     theirs = torchvision.models.get_model(name, weights=None, num_classes=10)
     if stem == "s":

@@ -41,14 +41,15 @@ def demo(tmp_path_factory):
     """What a short demo on fewer images printed as JSON, its page, and the calls by which it asked for a network."""
     folder, printed = tmp_path_factory.mktemp("report"), io.StringIO()
     few = {
-        split: load_data(command.DATA, split).balanced_subset(count) for split, count in (("train", 400), ("test", 200))
+        split: load_data(command.DATA, split).balanced_subset(count) for split, count in (("train", 300), ("test", 100))
     }
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
         patch.setattr(command, "load_data", lambda _, split: few[split])
-        patch.setattr(command, "LEARNING_IMAGES", 100)
-        patch.setattr(command, "CURVE_IMAGES", 40)
+        patch.setattr(command, "LEARNING_IMAGES", 40)
+        patch.setattr(command, "CURVE_IMAGES", 20)
+        patch.setattr(command, "TRIAL_STEPS", 4)
         calls = cut_off(patch)
-        assert main(["demo", "--folder", str(folder), "--seconds", "2", "--json"]) == 0
+        assert main(["demo", "--folder", str(folder), "--seconds", "1", "--json"]) == 0
     return json.loads(printed.getvalue()), (folder / "index.html").read_text(), calls
 
 
@@ -87,8 +88,8 @@ def test_speeds_errors_and_parameters_are_measured(demo):
 
 def test_the_tiny_network_takes_steps_until_the_time_or_its_epochs_are_over(demo):
     learning = demo[0]["learning"]
-    steps_an_epoch = 400 // 64
-    assert learning["seconds"] >= 2 or len(learning["losses"]) % steps_an_epoch == 0
+    steps_an_epoch = 300 // 64
+    assert learning["seconds"] >= 1 or len(learning["losses"]) % steps_an_epoch == 0
     assert all(loss > 0 for loss in learning["losses"])
 
 
@@ -102,7 +103,8 @@ def test_the_page_has_its_pictures_and_every_row(demo):
 
 def test_the_shortest_duration_is_one_step(monkeypatch):
     monkeypatch.setattr(command, "LEARNING_IMAGES", 20)
-    train, test = (load_data(command.DATA, split).balanced_subset(100) for split in ("train", "test"))
+    monkeypatch.setattr(command, "TRIAL_STEPS", 4)
+    train, test = (load_data(command.DATA, split).balanced_subset(70) for split in ("train", "test"))
     learning = command._learn(train, test, 1e-9)
     assert len(learning.losses) == 1
     assert {scores.kind for scores in learning.after.kinds} == {"invariant-3", "regular", "canonical"}

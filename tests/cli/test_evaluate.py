@@ -13,24 +13,12 @@ from eqmodels import load
 from eqmodels.cli import evaluate as command
 from eqmodels.cli import main
 from eqmodels.cli.table import percent, table
-from eqmodels.data import balanced_subset, load_data
+from eqmodels.data import load_data
 from eqmodels.hub import load_pretrained
-from tests.cli.conftest import TINY
+from tests.cli.conftest import TEST_IMAGES, TINY, few
 
 FEW = ["--limit", "100", "--quick"]
-TEST_IMAGES = 200
 ONE = ["--kind", "regular", *FEW]
-
-
-@pytest.fixture
-def few_images(monkeypatch):
-    """Of the test images, so many are read as show what is printed."""
-    monkeypatch.setattr(command, "loaded", few)
-
-
-def few(name, split, options, *, root):
-    data = load_data(name, split, root=root, **options)
-    return data if split == "train" else balanced_subset(data, TEST_IMAGES)
 
 
 def test_it_prints_every_kind_of_features_and_the_task(capsys, tiny_run, few_images):

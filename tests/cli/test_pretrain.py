@@ -99,7 +99,7 @@ def test_the_next_step_finds_the_same_data(capsys, tmp_path):
     assert build_parser().parse_args(shlex.split(line)).root == str(root)
 
 
-def test_images_of_a_folder_have_a_size_and_other_data_keep_theirs(capsys, tmp_path):
+def test_images_of_a_folder_have_a_size_and_other_data_keep_theirs(capsys, tmp_path, few_images):
     options = [*folder_of_images(tmp_path / "mine", range(80)), "--size", "16", "--folder", str(tmp_path / "run")]
     assert main(["pretrain", *SMALL, *options]) == 0
     evaluation = ["evaluate", str(tmp_path / "run"), "--quick", "--limit", "50", "--json"]
@@ -145,7 +145,7 @@ def test_the_result_is_json(capsys, tiny_run):
     assert PretrainConfig.from_dict(content["config"]).objective.options["head_hidden"] == 16
 
 
-def test_class_information_is_eliminated_and_evaluated(capsys, tmp_path):
+def test_class_information_is_eliminated_and_evaluated(capsys, tmp_path, few_images):
     options = ["--class-weight", "-9", "--class-hidden", "8", "--quiet"]
     assert main(["pretrain", *TINY, "--folder", str(tmp_path / "run"), *options]) == 0
     assert "class " in capsys.readouterr().out

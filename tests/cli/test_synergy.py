@@ -6,6 +6,8 @@ import argparse
 import importlib.util
 import json
 import sys
+from dataclasses import replace
+from functools import partial
 
 import pytest
 from PIL import Image
@@ -13,7 +15,9 @@ from PIL import Image
 from eqmodels.cli import main
 from eqmodels.cli import synergy as command
 from eqmodels.cli.chosen_data import PREFIX
-from eqmodels.studies import SynergyPlan, read_study
+from eqmodels.data import at_most, load_data
+from eqmodels.measures import FilmFamily, LinearFamily, information
+from eqmodels.studies import SynergyPlan, encoder, measure, read_study, study
 
 TINY = ["--model", "c1_resnet18s_w4", "--limit", "60", "--batch-size", "30", "--test-limit", "60", "--folds", "2"]
 ONE_TASK = [
@@ -30,6 +34,25 @@ ONE_TASK = [
 ]
 FEW = ["--test-limit", "60", "--folds", "2", "--data", "fashion_mnist_mini"]
 STUDY = ["synergy", "--quick", *TINY, *ONE_TASK, "--data", "fashion_mnist_mini"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_fits():
+    """What is printed does not depend on a choice of strengths, nor on the numbers of images and epochs."""
+    quick = SynergyPlan.quick
+
+    def few(name, split, **options):
+        data = load_data(name, split, **options)
+        return data if split == "train" else at_most(data, 100)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "load_data", few)
+        patch.setattr(SynergyPlan, "quick", lambda: replace(quick(), samples=300))
+        for module in (information, encoder):
+            patch.setattr(module, "LinearFamily", partial(LinearFamily, strengths=(0.1,)))
+        for module in (measure, encoder):
+            patch.setattr(module, "FilmFamily", partial(FilmFamily, hidden=16, epochs=5))
+        yield
 
 
 @pytest.fixture(scope="module")

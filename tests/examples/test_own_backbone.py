@@ -12,6 +12,7 @@ from pathlib import Path
 import onnxruntime
 import pytest
 import torch
+from torchvision.transforms.functional import to_pil_image
 
 from eqmodels import Encoder, EqmodelsError, create_model, list_models, load
 from eqmodels.backbones import with_channels
@@ -26,7 +27,7 @@ from tests.registering import forgotten
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FILE = EXAMPLES / "own_backbone.py"
-QUICK = ["--kind", "regular", "--quick", "--limit", "50", "--json"]
+QUICK = ["--kind", "regular", "--quick", "--json"]
 NAME = "c4_two_stage_w16"
 
 
@@ -137,11 +138,18 @@ def command(*arguments):
 
 
 def test_the_command_line_pretrains_and_evaluates_it(tmp_path):
-    few = ["--limit", "64", "--batch-size", "32", "--epochs", "1", "--precision", "float32", "--head-hidden", "16"]
-    folder = ["--folder", str(tmp_path / "run")]
-    out = command("pretrain", "--import", str(FILE), "--model", NAME, *few, *folder, "--quiet", "--json")
+    for split, count in (("train", 32), ("test", 16)):
+        data = photos(count)
+        for number, (image, label) in enumerate(zip(data.images, data.labels.tolist(), strict=True)):
+            file = tmp_path / "photos" / split / data.classes[label] / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            to_pil_image(image).save(file)
+    own = ["--root", str(tmp_path / "photos")]
+    few = ["--data", "image_folder", "--size", "20", "--batch-size", "16", "--epochs", "1", "--precision", "float32"]
+    folder = ["--head-hidden", "16", "--folder", str(tmp_path / "run")]
+    out = command("pretrain", "--import", str(FILE), "--model", NAME, *own, *few, *folder, "--quiet", "--json")
     assert out["config"]["model"]["name"] == NAME
-    arguments = ["evaluate", "--import", str(FILE), str(tmp_path / "run"), *QUICK]
+    arguments = ["evaluate", "--import", str(FILE), str(tmp_path / "run"), *own, *QUICK]
     assert command(*arguments)["model"] == NAME
 
 

@@ -41,7 +41,7 @@ def assert_onnxruntime_agrees(path, model, images, tolerance=1e-4):
     assert float(error) < tolerance
 
 
-def test_onnxruntime_agrees_at_any_batch_size(tmp_path, randomised):
+def test_onnxruntime_agrees_at_any_batch_size(tmp_path, randomised, shallow):
     model = randomised(create_model("c4_resnet18s_w8", num_classes=3, global_pool="invariant+regular"))
     path = to_onnx(model, tmp_path / "model.onnx", size=(16, 21))
     assert model.training, "the model is left in its mode"
@@ -51,7 +51,7 @@ def test_onnxruntime_agrees_at_any_batch_size(tmp_path, randomised):
 
 
 @pytest.mark.tracing
-def test_onnxruntime_agrees_with_canonical_features(tmp_path, randomised):
+def test_onnxruntime_agrees_with_canonical_features(tmp_path, randomised, shallow):
     model = randomised(create_model("c4_resnet18s_w8", num_classes=3, global_pool="canonical"))
     path = to_onnx(model, tmp_path / "model.onnx", size=16)
     assert_onnxruntime_agrees(path, model, torch.randn(3, 3, 16, 16))
@@ -97,7 +97,7 @@ def test_missing_packages_are_named(tmp_path, monkeypatch):
         to_onnx(create_model("c4_resnet18s_w8"), tmp_path / "model.onnx")
 
 
-def test_the_network_knows_its_size_and_the_file_says_what_it_is(tmp_path, randomised):
+def test_the_network_knows_its_size_and_the_file_says_what_it_is(tmp_path, randomised, shallow):
     model = randomised(create_model("c4_resnet18s_w8", num_classes=3, in_chans=1))
     model.preprocessing = Preprocessing((0.25,), (0.5,), (14, 18))
     path = to_onnx(model, tmp_path / "model.onnx")

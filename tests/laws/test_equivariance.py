@@ -19,7 +19,7 @@ SIZES = [*range(16, 66), (28, 40), 96]
 REMAINDERS = [*range(16, 32), (28, 40), 96]
 """A network that halves three or four times treats sizes alike that differ by 16."""
 
-SHALLOW = [name for name in NAMES if name.endswith(("resnet18", "resnet18s", "resnet50s", "wide_resnet16_8"))]
+SHALLOW = [name for name in list_models() if name.endswith(("resnet18", "resnet18s", "resnet50s", "wide_resnet16_8"))]
 LARGE_SIZES = [224, 225]
 SIZES_FOR_THE_IMAGENET_STEM = [16, 17, 28, 31, 64, 65, (28, 40), (17, 30), 96, *LARGE_SIZES]
 IMAGENET_STEMS = [name for name in NAMES if name.endswith("resnet18")]
@@ -32,6 +32,13 @@ def group_of(name: str) -> PlanarGroup:
 def narrowest(name: str, **options) -> nn.Module:
     """The model with one field in its first stage: equivariance does not depend on the width, time does."""
     return create_model(name, width=group_of(name).order, **options)
+
+
+def each_size(sizes: list, often: set) -> pytest.MarkDecorator:
+    """Every size for D4, whose turns and flips are all that keep the grid of pixels; for C4 each time some of them."""
+    slow = [pytest.param("c4", size, marks=pytest.mark.slow) for size in sizes if size not in often]
+    fast = [("c4", size) for size in sizes if size in often] + [("d4", size) for size in sizes]
+    return pytest.mark.parametrize(("group", "size"), [*fast, *slow], ids=str)
 
 
 @pytest.mark.parametrize(
@@ -57,14 +64,12 @@ def test_at_the_default_width_for_every_name(name):
     assert_equivariant(create_model(name), size=24)
 
 
-@pytest.mark.parametrize("size", REMAINDERS, ids=str)
-@pytest.mark.parametrize("group", PIXEL_GROUPS)
+@each_size(REMAINDERS, {16, 17, 31, (28, 40)})
 def test_at_every_size(group, size):
     assert_equivariant(narrowest(f"{group}_resnet18s"), size=size)
 
 
-@pytest.mark.parametrize("size", SIZES_FOR_THE_IMAGENET_STEM, ids=str)
-@pytest.mark.parametrize("group", PIXEL_GROUPS)
+@each_size(SIZES_FOR_THE_IMAGENET_STEM, {16, 17, (28, 40)})
 def test_at_odd_and_even_sizes_under_the_imagenet_stem(group, size):
     assert_equivariant(narrowest(f"{group}_resnet18"), size=size)
 
@@ -89,8 +94,19 @@ def test_with_both_bases_and_both_norms(group, basis, norm):
     assert_equivariant(narrowest(f"{group}_wide_resnet16_8", basis=basis, norm=norm), size=(21, 28))
 
 
-@pytest.mark.parametrize("group_pool", ["max", "mean", "norm"])
-@pytest.mark.parametrize("global_pool", ["invariant", "regular", "invariant+regular", "canonical", "canonical-soft"])
+# What pools no fibres each time under the default alone.
+@pytest.mark.parametrize(
+    ("global_pool", "group_pool"),
+    [
+        *((mode, "max") for mode in ("invariant", "regular", "invariant+regular", "canonical", "canonical-soft")),
+        *((mode, pool) for mode in ("invariant", "invariant+regular") for pool in ("mean", "norm")),
+        *(
+            pytest.param(mode, pool, marks=pytest.mark.slow)
+            for mode in ("regular", "canonical", "canonical-soft")
+            for pool in ("mean", "norm")
+        ),
+    ],
+)
 def test_pooled_features_are_invariant_or_permute(global_pool, group_pool):
     options = {"global_pool": global_pool, "group_pool": group_pool, "num_classes": 0}
     assert_equivariant(narrowest("d4_resnet18s", **options), size=(20, 29))
@@ -151,7 +167,9 @@ def test_a_strided_convolution_refuses_a_size_that_breaks_exactness():
 # Controls: the law can be broken, and the test sees it.
 
 
-@pytest.mark.parametrize("name", WITHOUT_A_GROUP)
+@pytest.mark.parametrize(
+    "name", [name if name in SHALLOW else pytest.param(name, marks=pytest.mark.slow) for name in WITHOUT_A_GROUP]
+)
 def test_a_network_without_a_group_claims_nothing_and_fails_what_is_claimed_for_it(name):
     model = create_model(name, width=4)
     with pytest.raises(ValueError, match=r"is declared as 1000 x regular\(c1\), which says nothing of 90°"):

@@ -8,7 +8,6 @@ import pytest
 from eqmodels.measures import STATEMENTS, check_statements
 from eqmodels.measures.theorems import describe, random_network
 
-FINDINGS = {finding.statement.name: finding for finding in check_statements(400)}
 FAIL = {
     "losing something is enough",
     "a coarser representation has less synergy",
@@ -20,16 +19,22 @@ FAIL = {
 }
 
 
+@pytest.fixture(scope="module")
+def findings():
+    """By the name of the statement."""
+    return {finding.statement.name: finding for finding in check_statements(400)}
+
+
 @pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: statement.name)
-def test_the_statement_holds_or_fails_as_the_theory_says(statement):
-    finding = FINDINGS[statement.name]
+def test_the_statement_holds_or_fails_as_the_theory_says(findings, statement):
+    finding = findings[statement.name]
     assert finding.holds == (statement.name not in FAIL), str(finding)
     assert finding.networks >= 390
 
 
 @pytest.mark.parametrize("name", sorted(FAIL))
-def test_a_counter_example_is_printed_and_breaks_the_statement(name):
-    finding = FINDINGS[name]
+def test_a_counter_example_is_printed_and_breaks_the_statement(findings, name):
+    finding = findings[name]
     assert finding.counter_example is not None
     assert finding.statement.margin(finding.counter_example) < 0
     text = str(finding)

@@ -85,9 +85,17 @@ def test_its_heads_are_among_the_golden_features(name, classes, expected):
 
 # The law.
 
+STUDENTS = ["d4_resnet18s_w8", "c4_resnet18s_w8", "c4_resnet18_w8", "c8_resnet18s_w8"]
 
-@pytest.mark.parametrize("name", ["c4_resnet18s_w8", "d4_resnet18s_w8", "c4_resnet18_w8", "c8_resnet18s_w8"])
-@pytest.mark.parametrize("training", [False, True])
+
+@pytest.mark.parametrize(
+    ("name", "training"),
+    [
+        *((name, True) for name in STUDENTS),
+        (STUDENTS[0], False),
+        *(pytest.param(name, False, marks=pytest.mark.slow) for name in STUDENTS[1:]),
+    ],
+)
 def test_a_turned_image_of_known_pose_has_the_terms_and_gradients_of_the_upright_one(name, training, randomised):
     network, objective = prepared(name)
     randomised(network.double()), randomised(objective.double())

@@ -11,6 +11,7 @@ from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from eqmodels import create_model
+from tests.plain_pytorch.conftest import FAMILIES
 
 pytestmark = pytest.mark.tracing
 
@@ -23,6 +24,7 @@ some = pytest.mark.parametrize(
     ],
     indirect=True,
 )
+FEW = ("canonical", "standard")
 OTHER_SIZES = [(4, 3, 16, 20), (2, 3, 17, 23), (1, 3, 32, 32)]
 
 
@@ -108,7 +110,9 @@ def test_compiles_as_one_graph_and_trains(model, images):
     compiled_step(model.double(), images.double(), backend="eager")
 
 
-@pytest.mark.parametrize("model", ["basic", "restricted", "standard"], indirect=True)
+@pytest.mark.parametrize(
+    "model", ["basic", pytest.param("restricted", marks=pytest.mark.slow), "standard"], indirect=True
+)
 def test_compiles_as_one_graph_in_eval_mode(model, images):
     compiled = torch.compile(model.eval(), fullgraph=True, backend="eager")
     with torch.no_grad():
@@ -142,7 +146,12 @@ def test_compiles_under_autocast(images, shallow):
         assert_close(compiled(images).float(), model(images).float(), tolerance=0.05)
 
 
-@some
+# A restriction is an index: what traces it in a compiled step traces it here.
+@pytest.mark.parametrize(
+    "model",
+    [*FEW, *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES if name not in FEW)],
+    indirect=True,
+)
 def test_torch_export_with_any_batch(model):
     model.eval()
     batch = torch.export.Dim("batch", min=1, max=64)

@@ -24,10 +24,11 @@ NETWORKS = [
     ("resnet18", "d1", 64),
     ("resnet18s", "c4", 32),
     ("resnet18s", "d4", 29),
-    ("resnet18", "d4", 64),
     ("resnet18s", "c8", 32),
-    ("resnet18s", "d8", 32),
     ("resnet50", "c4", 64),
+    pytest.param("resnet18", "d4", 64, marks=pytest.mark.slow),
+    # For D8 alone escnn solves equations for 20 seconds.
+    pytest.param("resnet18s", "d8", 32, marks=pytest.mark.slow),
     pytest.param("resnet18", "c4", 64, marks=pytest.mark.slow),
     pytest.param("resnet18", "c8", 64, marks=pytest.mark.slow),
     pytest.param("resnet18", "d8", 64, marks=pytest.mark.slow),
@@ -103,7 +104,8 @@ def escnn_conv(group: str, kernel_size: int, *, lifting: bool) -> EscnnConv2d:
         ("c8", 3, False, 64),
         ("c8", 5, False, 168),
         ("d4", 3, False, 64),
-        ("d8", 5, False, 336),
+        pytest.param("d8", 3, False, 128, marks=pytest.mark.slow),
+        pytest.param("d8", 5, False, 336, marks=pytest.mark.slow),
         ("d4", 3, True, 8),
         ("c8", 5, True, 21),
         ("c4", 7, True, 40),
@@ -145,7 +147,7 @@ def test_a_network_converted_to_escnn_and_back_stays_the_same(architecture, grou
 def test_a_network_with_the_weights_that_escnn_drew_is_the_same_converted(architecture, group):
     other = EscnnResNet(architecture, group, width=16, num_classes=5)
     randomise_norms(other)
-    assert_same(from_escnn(other), other, 64)
+    assert_same(from_escnn(other), other, 64 if architecture == "resnet50" else 24)
 
 
 def test_a_conversion_keeps_head_mode_and_type():

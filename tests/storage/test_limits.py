@@ -38,41 +38,69 @@ def golden(**lists) -> dict:
 
 
 HUGE = {
-    "a log of numbers": ({"log": [0] * 2_000_000}, "more than 600000 entries"),
-    "a log of fewer numbers": ({"log": [0] * 500_000}, r"at \['log'\]: .* at most 10000 entries here"),
-    "a log that is just short enough": ({"log": [0] * LONGEST_LOG}, r"at \['log'\]\[0\]: 0 is not of type 'object'"),
-    "rows of no numbers": ({"log": [{"a": "b"}] * LONGEST_LOG}, r"at \['log'\]\[0\]\['a'\]: 'b' is not of type"),
-    "the last row": ({"log": [{"a": 1}] * 9999 + [{"a": None}]}, r"at \['log'\]\[9999\]\['a'\]: None is not of type"),
-    "features that are words": (golden(features=["a"] * 150_000), r"at \['golden'\]\['features'\]\[0\]: 'a' is not"),
-    "too many features": (golden(features=[0.5] * 150_001), r"at \['golden'\]\['features'\]: .* at most 150000"),
-    "too many pooled features": (golden(pooled=[0.5] * 300_001), r"at \['golden'\]\['pooled'\]: .* at most 300000"),
+    "a log of numbers": (lambda: {"log": [0] * 2_000_000}, "more than 600000 entries"),
+    "a log of fewer numbers": (lambda: {"log": [0] * 500_000}, r"at \['log'\]: .* at most 10000 entries here"),
+    "a log that is just short enough": (
+        lambda: {"log": [0] * LONGEST_LOG},
+        r"at \['log'\]\[0\]: 0 is not of type 'object'",
+    ),
+    "rows of no numbers": (
+        lambda: {"log": [{"a": "b"}] * LONGEST_LOG},
+        r"at \['log'\]\[0\]\['a'\]: 'b' is not of type",
+    ),
+    "the last row": (
+        lambda: {"log": [{"a": 1}] * 9999 + [{"a": None}]},
+        r"at \['log'\]\[9999\]\['a'\]: None is not of type",
+    ),
+    "features that are words": (
+        lambda: golden(features=["a"] * 150_000),
+        r"at \['golden'\]\['features'\]\[0\]: 'a' is not",
+    ),
+    "too many features": (
+        lambda: golden(features=[0.5] * 150_001),
+        r"at \['golden'\]\['features'\]: .* at most 150000",
+    ),
+    "too many pooled features": (
+        lambda: golden(pooled=[0.5] * 300_001),
+        r"at \['golden'\]\['pooled'\]: .* at most 300000",
+    ),
     "outputs of a head that are words": (
-        golden(heads={"features": ["a"] * 150_000}),
+        lambda: golden(heads={"features": ["a"] * 150_000}),
         r"at \['golden'\]\['heads'\]\['features'\]\[0\]: 'a' is not",
     ),
     "too many outputs of a head": (
-        golden(heads={"features": [0.5] * 150_001}),
+        lambda: golden(heads={"features": [0.5] * 150_001}),
         r"at \['golden'\]\['heads'\]\['features'\]: .* at most 150000",
     ),
-    "heads that are a list": (golden(heads=[0.5] * 2000), r"at \['golden'\]\['heads'\]: .* is not of type 'object'"),
-    "features that are true": (golden(features=[True] * 8), r"at \['golden'\]\['features'\]\[0\]: True is not"),
-    "a mean": ({"preprocessing": {"mean": ["a"] * 500_000}}, r"at \['preprocessing'\]\['mean'\]: .* at most 1024"),
-    "unknown keys": ({str(number): number for number in range(150_000)}, "at its top level: .* at most 1024 entries"),
-    "too many keys": ({str(number): number for number in range(500_000)}, "more than 200000 names"),
-    "empty objects": ({"provenance": [{}] * 2_000_000}, "more than (50000 objects|600000 entries)"),
-    "provenance": ({"provenance": {"data": [0] * 100_000}}, r"at \['provenance'\]\['data'\]: .* at most 50000"),
-    "a word": ({"architecture": "a" * 10_000_000}, "words must have at most 20000 letters"),
-    "a key": ({"pretraining": {"a" * 10_000_000: 1}}, "words must have at most 20000 letters"),
-    "bytes": ({"provenance": {"machine": "a" * LARGEST}}, f"more than {LARGEST}"),
-    "depth": ({"provenance": {"a": json.loads("[" * 90 + "]" * 90)}}, "it is nested too deeply"),
+    "heads that are a list": (
+        lambda: golden(heads=[0.5] * 2000),
+        r"at \['golden'\]\['heads'\]: .* is not of type 'object'",
+    ),
+    "features that are true": (lambda: golden(features=[True] * 8), r"at \['golden'\]\['features'\]\[0\]: True is not"),
+    "a mean": (
+        lambda: {"preprocessing": {"mean": ["a"] * 500_000}},
+        r"at \['preprocessing'\]\['mean'\]: .* at most 1024",
+    ),
+    "unknown keys": (
+        lambda: {str(number): number for number in range(150_000)},
+        "at its top level: .* at most 1024 entries",
+    ),
+    "too many keys": (lambda: {str(number): number for number in range(500_000)}, "more than 200000 names"),
+    "empty objects": (lambda: {"provenance": [{}] * 2_000_000}, "more than (50000 objects|600000 entries)"),
+    "provenance": (lambda: {"provenance": {"data": [0] * 100_000}}, r"at \['provenance'\]\['data'\]: .* at most 50000"),
+    "a word": (lambda: {"architecture": "a" * 10_000_000}, "words must have at most 20000 letters"),
+    "a key": (lambda: {"pretraining": {"a" * 10_000_000: 1}}, "words must have at most 20000 letters"),
+    "bytes": (lambda: {"provenance": {"machine": "a" * LARGEST}}, f"more than {LARGEST}"),
+    "depth": (lambda: {"provenance": {"a": json.loads("[" * 90 + "]" * 90)}}, "it is nested too deeply"),
 }
+"""What a config has in its place, made when it is asked for; and what is said of it."""
 
 
 @pytest.mark.parametrize("name", HUGE)
 def test_a_huge_config_is_refused_at_once(tmp_path, name):
-    changed, sentence = HUGE[name]
+    make, sentence = HUGE[name]
     file = tmp_path / "config.json"
-    file.write_text(json.dumps(CONFIG | changed))
+    file.write_text(json.dumps(CONFIG | make()))
     started = time.process_time()
     with pytest.raises(StorageError, match=sentence) as caught:
         read_config(file)

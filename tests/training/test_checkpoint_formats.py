@@ -71,8 +71,20 @@ def _build_on_meta_alone(monkeypatch):
     monkeypatch.setattr(run, "build_learner", built)
 
 
-@pytest.mark.parametrize("steps", [0, 3, 5, 7])
-@pytest.mark.parametrize("changes", [{}, HEADS, {**HEADS, "optimiser": "adamw", "learning_rate": 1e-3}])
+ADAMW = {**HEADS, "optimiser": "adamw", "learning_rate": 1e-3}
+
+
+# Before, within, after an epoch and in the next one; what other heads and optimisers leave there, within one.
+@pytest.mark.parametrize(
+    ("changes", "steps"),
+    [
+        *(({}, steps) for steps in (0, 3, 5, 7)),
+        *((HEADS, steps) for steps in (3, 7)),
+        (ADAMW, 7),
+        *(pytest.param(HEADS, steps, marks=pytest.mark.slow) for steps in (0, 5)),
+        *(pytest.param(ADAMW, steps, marks=pytest.mark.slow) for steps in (0, 3, 5)),
+    ],
+)
 def test_it_goes_on_to_the_same_weights(tmp_path, changes, steps):
     config = tiny(**{**changes, "epochs": 2})
     training = Pretraining(config, photos())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,21 +29,38 @@ def fails(config, folder, sentence, error=EqmodelsError, **options):
     assert "\n" not in str(caught.value)
 
 
-@pytest.fixture
-def stopped(tmp_path, monkeypatch):
-    """The folder of a run that was stopped in its second epoch; and its config."""
-    config, step = tiny(epochs=2), Pretraining.step
+STOPPED = tiny(epochs=2)
+
+
+@pytest.fixture(scope="module")
+def stopped_run(tmp_path_factory):
+    """The folder of a run that was stopped in its second epoch, for copying only."""
+    folder, step = tmp_path_factory.mktemp("stopped") / "run", Pretraining.step
 
     def interrupted(run):
         if (run.progress.epoch, run.progress.step) == (1, 2):
             raise KeyboardInterrupt
         step(run)
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Pretraining, "step", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            trained(config, tmp_path / "run", checkpoint_seconds=0.0)
-    return tmp_path / "run", config
+            trained(STOPPED, folder, checkpoint_seconds=0.0)
+    return folder
+
+
+@pytest.fixture
+def stopped(stopped_run, tmp_path):
+    """A copy of that folder, and its config."""
+    return shutil.copytree(stopped_run, tmp_path / "run"), STOPPED
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The weights of the same run if nothing happens."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    trained(STOPPED, folder)
+    return weights(folder)
 
 
 def alone(folder):
@@ -51,11 +69,10 @@ def alone(folder):
     return folder / "checkpoint.pt"
 
 
-def assert_goes_on(folder, config, tmp_path):
+def assert_goes_on(folder, config, undisturbed):
     """Asserts that the checkpoint of a folder is good: the run ends with the weights of an undisturbed one."""
     trained(config, folder)
-    trained(config, tmp_path / "reference")
-    assert weights(folder) == weights(tmp_path / "reference")
+    assert weights(folder) == undisturbed
 
 
 # Loss and gradients.
@@ -189,7 +206,7 @@ def test_a_standard_network_has_no_layer_norm():
 
 
 @pytest.mark.parametrize("part", [0.0, 0.3, 0.99])
-def test_a_full_disk_leaves_the_last_checkpoint_from_which_the_run_goes_on(stopped, tmp_path, part):
+def test_a_full_disk_leaves_the_last_checkpoint_from_which_the_run_goes_on(stopped, undisturbed, tmp_path, part):
     folder, config = stopped
     before = (folder / "checkpoint.pt").read_bytes()
     log = (folder / "log.csv").read_text()
@@ -202,7 +219,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_from_which_the_run_goes_on(stopp
     assert (folder / "checkpoint.pt").read_bytes() == before
     assert (folder / "log.csv").read_text() == log
     assert not list(folder.glob(".*"))
-    assert_goes_on(folder, config, tmp_path)
+    assert_goes_on(folder, config, undisturbed)
 
 
 @pytest.mark.parametrize("folder", ["file", "file/run", "/proc/nothing/here"])
@@ -214,16 +231,16 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_trained(t
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-def test_a_folder_in_which_another_process_trains_is_refused_and_left_alone(stopped, tmp_path):
+def test_a_folder_in_which_another_process_trains_is_refused_and_left_alone(stopped, undisturbed):
     folder, config = stopped
     before = (folder / "checkpoint.pt").read_bytes()
     with claimed_folder(folder):
         fails(config, folder, f"^another process trains in {re.escape(str(folder))}. Wait until it is done")
     assert (folder / "checkpoint.pt").read_bytes() == before
-    assert_goes_on(folder, config, tmp_path)
+    assert_goes_on(folder, config, undisturbed)
 
 
-def test_a_checkpoint_of_another_config_is_refused_and_kept(stopped, tmp_path):
+def test_a_checkpoint_of_another_config_is_refused_and_kept(stopped, undisturbed):
     folder, config = stopped
     before = (folder / "checkpoint.pt").read_bytes()
     sentence = (
@@ -232,7 +249,7 @@ def test_a_checkpoint_of_another_config_is_refused_and_kept(stopped, tmp_path):
     )
     fails(tiny(epochs=2, model="d4_resnet18s_w8", seed=1), folder, sentence)
     assert (folder / "checkpoint.pt").read_bytes() == before
-    assert_goes_on(folder, config, tmp_path)
+    assert_goes_on(folder, config, undisturbed)
 
 
 @pytest.mark.parametrize(
@@ -240,21 +257,21 @@ def test_a_checkpoint_of_another_config_is_refused_and_kept(stopped, tmp_path):
     [(photos(channels=3), "mean"), (photos(size=14), "size"), (photos(32), "number"), (photos(41), "number")],
     ids=["colours", "size", "fewer", "more"],
 )
-def test_a_checkpoint_on_other_images_is_refused_and_kept(stopped, tmp_path, data, name):
+def test_a_checkpoint_on_other_images_is_refused_and_kept(stopped, undisturbed, data, name):
     folder, config = stopped
     fails(config, folder, f"checkpoint.pt belongs to another run: .*images' {name}=", data=data)
-    assert_goes_on(folder, config, tmp_path)
+    assert_goes_on(folder, config, undisturbed)
 
 
-def test_a_checkpoint_from_before_images_were_noted_is_good(stopped, tmp_path):
+def test_a_checkpoint_from_before_images_were_noted_is_good(stopped, undisturbed):
     folder, config = stopped
     content = torch.load(folder / "checkpoint.pt", weights_only=True)
     del content["images"]
     torch.save(content, folder / "checkpoint.pt")
-    assert_goes_on(folder, config, tmp_path)
+    assert_goes_on(folder, config, undisturbed)
 
 
-def test_a_checkpoint_whose_tensors_do_not_fit_is_refused_and_kept(stopped, tmp_path):
+def test_a_checkpoint_whose_tensors_do_not_fit_is_refused_and_kept(stopped, undisturbed):
     folder, config = stopped
     content = torch.load(folder / "checkpoint.pt", weights_only=True)
     momentum = content["optimiser"]["state"]
@@ -263,7 +280,7 @@ def test_a_checkpoint_whose_tensors_do_not_fit_is_refused_and_kept(stopped, tmp_
         torch.save({**content, **change}, folder / "checkpoint.pt")
         fails(config, folder, r"^the checkpoint belongs to another network \(.*\)\. Nothing was changed; ")
     torch.save(content, folder / "checkpoint.pt")
-    assert_goes_on(folder, config, tmp_path)
+    assert_goes_on(folder, config, undisturbed)
 
 
 MISSING = object()

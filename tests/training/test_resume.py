@@ -37,12 +37,12 @@ WITH_CLASSES = {"class_weight": -1.0, "class_hidden": 8, "accumulate": 2}
 
 
 @pytest.mark.parametrize(
-    ("changes", "kills"),
-    [({}, 4), (DEMANDING, 4), (WITH_CLASSES, 4), pytest.param({}, 20, marks=pytest.mark.slow)],
+    ("changes", "kills", "epochs"),
+    [({}, 4, 16), (DEMANDING, 2, 10), (WITH_CLASSES, 2, 10), pytest.param({}, 20, 24, marks=pytest.mark.slow)],
     ids=["tiny", "demanding", "class head", "twenty times"],
 )
-def test_a_run_killed_again_and_again_ends_with_the_same_weights(tmp_path, changes, kills):
-    config = tiny(**{**changes, "epochs": max(16, kills + 4)})
+def test_a_run_killed_again_and_again_ends_with_the_same_weights(tmp_path, changes, kills, epochs):
+    config = tiny(**{**changes, "epochs": epochs})
     assert finish(start(tmp_path / "whole", config, checkpoint_seconds=1e6)) == 0
     moments, killed = random.Random(0), 0
     for _ in range(kills):
@@ -57,17 +57,24 @@ def test_a_run_killed_again_and_again_ends_with_the_same_weights(tmp_path, chang
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The folder of an undisturbed run of one epoch."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    assert finish(start(folder, tiny(epochs=1))) == 0
+    return folder
+
+
 # A run of one epoch replaces its checkpoint once before and five times after a step, then log, weights and config.
 @pytest.mark.parametrize("replacement", [1, 2, 6, 7, 8, 9])
-def test_a_run_killed_while_it_replaces_a_file_ends_with_the_same_weights(tmp_path, replacement):
+def test_a_run_killed_while_it_replaces_a_file_ends_with_the_same_weights(tmp_path, whole, replacement):
     config = tiny(epochs=1)
-    assert finish(start(tmp_path / "whole", config)) == 0
     process = start(tmp_path / "cut", config, checkpoint_seconds=0.0, killed_in=replacement)
     assert finish(process) == -signal.SIGKILL
     assert not (tmp_path / "cut" / "config.json").exists()
     assert [file for file in (tmp_path / "cut").iterdir() if file.name.endswith(".part")]
     assert finish(start(tmp_path / "cut", config)) == 0
-    assert_same_run(tmp_path / "cut", tmp_path / "whole")
+    assert_same_run(tmp_path / "cut", whole)
 
 
 def test_ctrl_c_leaves_a_checkpoint_from_which_the_run_goes_on(tmp_path):
