@@ -14,6 +14,7 @@ __all__ = ["COMMANDS", "UsageError", "build_parser"]
 
 COMMANDS = {
     "demo": "see what equivariance buys: a pretrained equivariant encoder beside its ResNet twin",
+    "data": "look at a folder of images: classes, sizes, and files that cannot be read",
     "pretrain": "pretrain an encoder by predicting what was done to the image",
     "evaluate": "measure a pretrained encoder: probes of its features on upright and on turned images",
     "models": "list the registered models",

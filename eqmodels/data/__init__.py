@@ -9,12 +9,14 @@ from eqmodels.data.pixel_statistics import statistics
 from eqmodels.data.registry import SOURCES, Split, register_source
 from eqmodels.data.source import Source, check_source, in_parts, is_labelled, numbers_of
 from eqmodels.data.subsets import Subset, at_most, balanced_subset, subset
+from eqmodels.data.summary import FolderSummary, contact_sheet, summarise_folder
 from eqmodels.data.torchvision_sets import search_folders
 from eqmodels.data.view import View
 
 __all__ = [
     "SOURCES",
     "ArrayFile",
+    "FolderSummary",
     "LabelledImages",
     "Source",
     "Split",
@@ -24,6 +26,7 @@ __all__ = [
     "balanced_subset",
     "check_source",
     "coloured",
+    "contact_sheet",
     "has_colour",
     "in_memory",
     "in_parts",
@@ -35,6 +38,7 @@ __all__ = [
     "search_folders",
     "statistics",
     "subset",
+    "summarise_folder",
     "to_grey",
     "to_rgb",
 ]

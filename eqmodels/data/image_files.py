@@ -32,7 +32,7 @@ class FolderListing:
         files: the path of each image and the number of its class (-1 without classes), by the order of classes and
             names.
         classes: all of the folder, also those that only another split has; none if the images lie in no folders.
-        ignored: how many files beside them are no images, by the ending of their names.
+        ignored: how many files are left out, by the ending of their names.
     """
 
     root: Path
@@ -72,7 +72,7 @@ def list_folder(root: Path, split: Split | None) -> FolderListing:
         for path in _files(place, root):
             within = path.relative_to(place)
             if classes and len(within.parts) == 1:  # beside the folders of the classes
-                ignored["beside the classes" if _is_image(path) else _ending(path)] += 1
+                ignored["images beside the classes" if _is_image(path) else _ending(path)] += 1
             elif not _is_image(path):
                 ignored[_ending(path)] += 1
             elif places or split in (None, _split_by_name(path.relative_to(root))):

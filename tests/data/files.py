@@ -98,9 +98,9 @@ def write_stl10(root: Path, monkeypatch) -> np.ndarray:
 
 
 def write_image_folder(root: Path) -> None:
-    """Ten images of two classes, of 8 x 6 pixels."""
+    """Ten images of two classes, of 8 x 6 pixels, in each split."""
     generator = np.random.default_rng(0)
-    for number in range(10):
-        file = root / ("ant" if number % 2 else "bee") / f"{number}.png"
-        file.parent.mkdir(exist_ok=True)
+    for number in range(20):
+        file = root / ("train" if number < 10 else "test") / ("ant" if number % 2 else "bee") / f"{number}.png"
+        file.parent.mkdir(exist_ok=True, parents=True)
         Image.fromarray(generator.integers(0, 256, (6, 8, 3), dtype=np.uint8)).save(file)

@@ -95,7 +95,7 @@ def test_what_is_no_image_is_counted_by_its_ending(tmp_path):
         (tmp_path / name).write_text("no image")
     listing = list_folder(tmp_path, None)
     assert len(listing.files) == 3
-    assert listing.ignored == {".txt": 2, "beside the classes": 1, "no ending": 1}
+    assert listing.ignored == {".txt": 2, "images beside the classes": 1, "no ending": 1}
 
 
 def test_deeper_folders_are_of_the_class_above_them(tmp_path):

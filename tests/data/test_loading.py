@@ -22,7 +22,7 @@ def test_every_option_has_a_default_and_a_help():
     for name in NAMES:
         options = options_of(SOURCES.find(name), without=("split",))
         assert "root" in options
-        assert all((option.help and option.optional) or option.name == "download" for option in options.values())
+        assert all((option.help and option.optional) or option.kinds == (bool,) for option in options.values())
 
 
 def test_a_function_of_ones_own_is_loaded_with_its_options():

@@ -90,7 +90,7 @@ def test_a_folder_of_such_files_holds_no_network(tmp_path, make, name, read):
 
 @pytest.mark.parametrize("make", [pipe, device, loop])
 def test_an_image_is_a_file(tmp_path, make):
-    file = tmp_path / "data" / "ant" / "a.png"
+    file = tmp_path / "data" / "train" / "a.png"
     file.parent.mkdir(parents=True)
     sentence = make(file)
     with pytest.raises(ValueError, match=f"({sentence}|is a link out of )"):

@@ -1,0 +1,100 @@
+"""What is in a folder of images, in words and as a picture, before any work is done on it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from eqmodels.cli import main
+from eqmodels.data import contact_sheet, summarise_folder
+from tests.data.test_folder import save
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Seven images of two classes: one grey, one lying on its side, one of 16 bits, one constant, one transparent."""
+    base = tmp_path / "mine"
+    save(base / "train/ant/a.png", size=(8, 6))
+    save(base / "train/ant/grey.png", size=(8, 6), mode="L")
+    noted = Image.Exif()
+    noted[0x0112] = 6
+    Image.fromarray(np.arange(48, dtype=np.uint8).reshape(8, 6)).save(base / "train/ant/side.png", exif=noted)
+    Image.fromarray(np.arange(48, dtype=np.uint16).reshape(6, 8) * 900).save(base / "train/ant/deep.png")
+    (base / "test/bee").mkdir(parents=True)
+    Image.new("RGB", (8, 6), "red").save(base / "test/bee/red.png")
+    pixels = np.zeros((6, 8, 4), dtype=np.uint8)
+    pixels[0, 0] = 255
+    Image.fromarray(pixels).save(base / "test/bee/empty.png")
+    (base / "test/bee/bad.png").write_text("no image")
+    for name in ("test/bee/notes.txt", "train/beside.png", "test/bee/._red.png"):
+        (base / name).write_text("left out")
+    return base
+
+
+def test_everything_is_counted(root):
+    found = summarise_folder(root)
+    assert found.splits == {"train": 4, "test": 3}
+    assert found.classes == {"ant": 4, "bee": 3}
+    assert found.sizes == {"8 x 6": 6}
+    assert found.modes == {"L": 2, "RGB": 2, "I;16": 1, "RGBA": 1}
+    assert found.constant == ["test/bee/red.png"]
+    assert found.empty == ["test/bee/empty.png"]
+    assert found.bad == {"test/bee/bad.png": "it is of none of the formats BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP"}
+    assert found.ignored == {".txt": 1, "images beside the classes": 1}
+
+
+def test_the_command_says_it_and_draws_a_sheet(root, capsys, tmp_path):
+    assert main(["data", str(root), "--sheet", str(tmp_path / "sheet.png")]) == 1
+    out = capsys.readouterr().out
+    for line in (
+        "7 images; 4 train, 3 test",
+        "2 classes, the largest first: ant (4), bee (3)",
+        "the smallest class: 3",
+        "constant: 1\n  test/bee/red.png",
+        "nearly transparent: 1\n  test/bee/empty.png",
+        "cannot be read: 1\n  test/bee/bad.png: it is of none of the formats",
+        "left out: .txt (1), images beside the classes (1)",
+    ):
+        assert line in out
+    assert Image.open(tmp_path / "sheet.png").size == (12 * 84 + 4, 84 + 4)
+    (root / "test/bee/bad.png").unlink()
+    assert main(["data", str(root), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == summarise_folder(root).to_dict()
+
+
+def test_a_folder_without_classes_says_so(tmp_path):
+    for number in range(12):
+        save(tmp_path / f"{number}.png", seed=number)
+    found = summarise_folder(tmp_path)
+    assert found.classes == {}
+    assert sum(found.splits.values()) == 12
+    assert "no classes: the images lie in no folders" in found.text()
+    assert "and 2 more" in type(found)(**{**found.to_dict(), "constant": list("abcdefghijkl")}).text()
+
+
+def test_a_sheet_shows_pictures_whole_upright_and_on_white(tmp_path):
+    pixels = np.zeros((40, 20, 4), dtype=np.uint8)
+    pixels[:20] = (255, 0, 0, 255)  # the lower half is transparent
+    noted = Image.Exif()
+    noted[0x0112] = 6  # turn clockwise to see it
+    Image.fromarray(pixels).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "a.png", exif=noted)
+    sheet = torch.from_numpy(np.array(contact_sheet(tmp_path, columns=1, rows=1, side=40)))
+    assert sheet.shape == (48, 48, 3)
+    inside = sheet[4:44, 14:34]
+    assert (inside[2:18] == torch.tensor([255, 0, 0])).all()
+    assert (inside[22:] == 255).all()
+    assert (sheet[:, :12] == 255).all()
+    for number in range(5):
+        save(tmp_path / f"b{number}.png")
+    assert contact_sheet(tmp_path, columns=2, rows=2, side=8).size == (2 * 12 + 4, 2 * 12 + 4)
+
+
+def test_no_folder_and_no_image_are_said(tmp_path, capsys):
+    assert main(["data", str(tmp_path / "nowhere")]) == 1
+    assert "nowhere is none. Name one" in capsys.readouterr().err
+    with pytest.raises(FileNotFoundError, match=r"has no images that can be read\. Name a folder of images\."):
+        contact_sheet(tmp_path)
