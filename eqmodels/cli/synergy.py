@@ -233,8 +233,10 @@ def _reporter(name: str) -> Callable[[str], None]:
 
 
 def _rank(plan: SynergyPlan, arguments: argparse.Namespace) -> int:
-    data = load_study_data(plan, arguments.root)
-    train, seen = (_coloured(part, plan, seed) for seed, part in enumerate((data.train, data.seen)))
+    # As many as there are, where a study would need all: its tables say how many that were.
+    data = load_study_data(replace(plan, limit=None), arguments.root)
+    chosen = at_most(data.train, plan.limit)
+    train, seen = (_coloured(part, plan, seed) for seed, part in enumerate((chosen, data.seen)))
     ranks, impossible = rank_tasks(
         train,
         seen,
