@@ -32,7 +32,8 @@ TEST_EVERY = 5
 def read_image_folder(split: Split, *, root: str | Path | None = None, size: int | None = None) -> LabelledImages:
     """Images of a directory ``root/class/*.png``, or ``root/train/class/*.png`` and ``root/test/class/*.png``.
 
-    Images become upright and RGB, as `Pixels` has it; the shorter side is resized to `size` and the centre cropped.
+    Images become upright and RGB, what is transparent lies on white, as `Pixels` has it; the shorter side is resized to
+    `size` and the centre cropped.
     Both splits number all classes of the directory, also those that only one of them has.
 
     Folders ``train`` and ``test`` are splits if one of them has folders, or if there are no others beside them; else

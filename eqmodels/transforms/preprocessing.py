@@ -22,7 +22,8 @@ class Pixels(nn.Module):
     """The pixels ``(..., channels, H, W)`` of a picture, from whatever mode of PIL, or of a tensor.
 
     A photograph is turned upright as its camera noted it (EXIF), as viewers show it. Palettes and other colours become
-    RGB, what has no colours grey, and transparency is left out; then one channel is made of three, or three of one.
+    RGB, what has no colours grey, and what is transparent lies on white, as the colours below it are arbitrary, mostly
+    black; then one channel is made of three, or three of one.
 
     Args:
         channels: 1 for grey, 3 for RGB; pictures for another number must have just so many.
@@ -85,12 +86,15 @@ class Pixels(nn.Module):
                 f"transform takes pictures of 8 bits a channel; got one of PIL's mode {picture.mode!r}, whose range is "
                 "not known. Scale its pixels to 0 .. 255 first, and pass Image.fromarray(pixels.astype('uint8'))."
             )
-        if picture.mode in ("L", "RGB") or (self.channels not in (1, 3) and picture.mode not in ("1", "P", "PA")):
+        # One colour of a file may be the transparent one, in any mode.
+        is_opaque = "transparency" not in picture.info and picture.getbands()[-1] not in ("A", "a")
+        if picture.mode in ("L", "RGB") and is_opaque:
             return picture
-        # By way of RGBA, because PIL warns of palettes with transparency.
-        picture = picture.convert("RGBA") if picture.mode in ("P", "PA") else picture
+        if self.channels not in (1, 3) and picture.mode not in ("1", "P", "PA"):
+            return picture
+        plain = "L" if picture.mode in ("1", "L", "LA") else "RGB"
         try:
-            return picture.convert("L" if picture.mode in ("1", "LA") else "RGB")
+            return picture.convert(plain) if is_opaque else _on_white(picture).convert(plain)
         except ValueError as error:
             raise ValueError(
                 f"transform takes pictures that PIL can convert to RGB; got the mode {picture.mode!r} ({error}). "
@@ -100,6 +104,11 @@ class Pixels(nn.Module):
     def extra_repr(self) -> str:
         """The arguments, for `print(transform)`."""
         return str(self.channels)
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    """A picture that is not transparent anywhere, as it looks on white paper."""
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
 
 
 @dataclass(frozen=True)
