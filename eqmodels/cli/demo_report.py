@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -198,9 +199,13 @@ def _loss(learning: Learning) -> str:
     window = max(len(learning.losses) // 30, 1)
     smooth = torch.tensor(learning.losses).unfold(0, window, 1).mean(1)
     axes.plot(range(window, window + len(smooth)), smooth, color=OKABE_ITO[0])
-    axes.axhline(torch.tensor(4.0).log().item(), color="grey", linestyle=":")
-    axes.annotate("chance, log 4", (len(learning.losses), 1.4), ha="right", va="bottom", color="grey")
-    axes.set(xlabel=f"step of {learning.batch_size} images", ylabel="loss, nats", ylim=(0, None))
+    chance = math.log(4)
+    axes.axhline(chance, color="grey", linestyle=":")
+    axes.annotate("chance, log 4", (len(learning.losses), 1.02 * chance), ha="right", va="bottom", color="grey")
+    # With room for the words, where a slow machine took few steps; and steps are whole.
+    top = 1.2 * max(*learning.losses, chance)
+    axes.set(xlabel=f"step of {learning.batch_size} images", ylabel="loss, nats", ylim=(0, top))
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
     return _encoded(figure)
 

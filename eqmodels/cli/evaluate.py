@@ -213,14 +213,18 @@ def evaluation_text(result: EncoderEvaluation) -> str:
         else "of probes that were trained on whole images"
     )
     moves = "" if result.group == "C1" else f"an element of {result.group} or "
-    heads = f"\n\n{table(task_header, tasks)}{dose}" if tasks else ""
+    columns = (
+        "held-out, augmented: the head on these held-out images, as they are and augmented; training: on its own "
+        "augmented training images, in the last epoch of pretraining."
+    )
+    heads = f"\n\n{table(task_header, tasks)}\n\n{columns}{dose}" if tasks else ""
     return (
         f"{result.model}: {result.parameters:,} parameters, and {result.head_parameters:,} of the head. Probes were "
         f"trained on {result.train[1]:,} images of {result.train[0]}; accuracies in % on {result.test[1]:,} held-out "
         f"ones.\n\n{table(header, rows)}\n\nturned: by 90, 180 and 270 degrees, whatever the group; angles, worst: "
-        f"every 15 degrees, seen through a circle, {circle}; rank: effective rank.{heads}\n\nWhen the image moves by "
-        f"{moves}a quarter turn, the encoder's own features differ from the moved features (where nothing is known of "
-        f"the motion: from what they were) by at most {worst:.1e} of their length."
+        f"every 15 degrees, seen through a circle, {circle}; rank: effective rank; -: not measured.{heads}\n\nWhen "
+        f"the image moves by {moves}a quarter turn, the encoder's own features differ from the moved features (where "
+        f"nothing is known of the motion: from what they were) by at most {worst:.1e} of their length."
     )
 
 

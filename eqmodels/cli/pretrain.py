@@ -34,6 +34,7 @@ examples:
   eqmodels pretrain --model resnet18s_w16 --head mlp --epochs 5
   eqmodels pretrain --model resnet18s_w16 --head mlp --epochs 5 --class-weight -9
   eqmodels pretrain --model c4_resnet18s_w16 --basis harmonic --backend escnn
+  eqmodels pretrain --data image_folder --root my_images --size 64 --folder runs/mine
   eqmodels pretrain --objective relative --help
   eqmodels pretrain --objective distil --model c4_resnet18_w32 --data array --root my/bank
   torchrun --nproc-per-node 2 -m eqmodels pretrain --model c4_resnet18s_w16 --norm layer
@@ -71,7 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             add_flag(group, name, option)
     parser.add_argument("--recipe", type=Path, metavar="FILE", help="take values from a recipe (JSON); options win")
     parser.add_argument("--folder", type=Path, help="of the run (default: one for every config, in runs/)")
-    parser.add_argument("--root", help="the folder that has the data (default: see eqmodels evaluate --help)")
+    parser.add_argument(
+        "--root",
+        help="the folder that has the data, such as your own images; without it data sets are looked for in the folder "
+        "named by the variable EQMODELS_DATA, in torchvision's and in Debian's, and else downloaded",
+    )
     parser.add_argument("--device", help="where to compute, such as cpu or cuda:0 (default: a GPU if there is one)")
     parser.add_argument("--tensorboard", action="store_true", help="write TensorBoard files too")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -193,10 +198,11 @@ def _sentence(result: Run, folder: Path, arguments: argparse.Namespace) -> str:
         for name, value in last.items()
         if name.startswith("accuracy_")
     ]
+    epochs = "1 epoch" if last["epoch"] == 1 else f"{last['epoch']:.0f} epochs"
     imports = [word for place in arguments.imports or () for word in ("--import", place)]
     command = ["eqmodels", "evaluate", *imports, str(folder), *(["--root", arguments.root] if arguments.root else [])]
     return (
         f"{result.name}: {', '.join(told)} on the augmented training images after "
-        f"{last['epoch']:.0f} epochs ({result.provenance['seconds']:.0f} s).\nWeights: {folder}\n"
+        f"{epochs} ({result.provenance['seconds']:.0f} s).\nWeights: {folder}\n"
         f"Next: {shlex.join(command)}"
     )

@@ -194,7 +194,8 @@ def _plan(arguments: argparse.Namespace) -> SynergyPlan:
     plan = replace(SynergyPlan.quick() if arguments.quick else DEFAULT, data_options=options, **given)
     # Also reads the images before anything is made: what they refuse is said in the words of the command line.
     if arguments.coloured is None or options:
-        channels = in_flags(("data", *options), lambda: load_study_data(plan, arguments.root)).train.channels
+        read = replace(plan, limit=None) if arguments.rank_tasks else plan
+        channels = in_flags(("data", *options), lambda: load_study_data(read, arguments.root)).train.channels
     if arguments.coloured is None:
         plan = replace(plan, coloured=channels == 1)
     return plan
@@ -233,8 +234,10 @@ def _reporter(name: str) -> Callable[[str], None]:
 
 
 def _rank(plan: SynergyPlan, arguments: argparse.Namespace) -> int:
-    data = load_study_data(plan, arguments.root)
-    train, seen = (_coloured(part, plan, seed) for seed, part in enumerate((data.train, data.seen)))
+    # At most so many, where a study needs just so many, as its cells and its page say how many there were.
+    data = load_study_data(replace(plan, limit=None), arguments.root)
+    chosen = at_most(data.train, plan.limit)
+    train, seen = (_coloured(part, plan, seed) for seed, part in enumerate((chosen, data.seen)))
     ranks, impossible = rank_tasks(
         train,
         seen,

@@ -124,9 +124,10 @@ def balanced_numbers(source: Source, count: int, *, seed: int = 0) -> Int[Tensor
         wanted = share + (label < rest)
         if wanted > len(members):
             of_class = f" of the class {class_name!r}" if is_labelled(source) else ""
+            largest = min(int((labels == one).sum()) for one in range(len(names))) * len(names)
+            way = f"Pass at most {largest} (--limit)." if largest else "Add images of a class that has none."
             raise ValueError(
-                f"a balanced subset of {count} images needs {wanted}{of_class}; {source.name} has {len(members)}. "
-                "Pass a smaller count."
+                f"a balanced subset of {count} images needs {wanted}{of_class}; {source.name} has {len(members)}. {way}"
             )
         chosen.append(members[torch.randperm(len(members), generator=generator)[:wanted]])
     return torch.cat(chosen).sort().values

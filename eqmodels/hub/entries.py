@@ -84,8 +84,10 @@ def read_results(folder: Path) -> EncoderEvaluation:
             raise TypeError("the sha256 is no word")
         check_possible(evaluation)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        # An error of the system is a sentence of its own; others need their names.
+        kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
         raise StorageError(
-            f"{file} holds no results ({type(error).__name__}: {reason_of(error)}). Measure the network first: "
+            f"{file} holds no results ({kind}{reason_of(error)}). Measure the network first: "
             f"eqmodels evaluate {folder} --output {file}"
         ) from error
     if evaluation.sha256 != (found := sha256_of(folder / WEIGHTS)):

@@ -27,8 +27,9 @@ class Pixels(nn.Module):
     """The pixels ``(..., channels, H, W)`` of a picture, from whatever mode of PIL, or of a tensor.
 
     A photograph is turned upright as its camera noted it (EXIF), as viewers show it. Palettes and other colours become
-    RGB, what has no colours grey, and what is transparent is laid on white; then one channel is made of three, or three
-    of one. Pictures of 8 bits stay uint8, unless they are transparent; of 16 bits they become floats in [0, 1].
+    RGB, what has no colours grey, and what is transparent lies on white, as the colours below it are arbitrary, mostly
+    black; then one channel is made of three, or three of one. Pictures of 8 bits stay uint8, unless they are
+    transparent; of 16 bits they become floats in [0, 1].
 
     Args:
         channels: 1 for grey, 3 for RGB; pictures for another number must have just so many.
@@ -95,14 +96,15 @@ class Pixels(nn.Module):
                 f"transform takes pictures of 8 or 16 bits a channel; got one of PIL's mode {picture.mode!r}, whose "
                 "range is not known. Divide its pixels by the largest that they can be, and pass floats in [0, 1]."
             )
-        if self.channels in (1, 3) and picture.has_transparency_data:
-            return _on_white(picture)
-        if picture.mode in ("L", "RGB") or (self.channels not in (1, 3) and picture.mode not in ("1", "P", "PA")):
+        # One colour of a file may be the transparent one, in any mode.
+        is_opaque = "transparency" not in picture.info and picture.getbands()[-1] not in ("A", "a")
+        if picture.mode in ("L", "RGB") and is_opaque:
             return picture
-        # By way of RGBA, because PIL warns of palettes with transparency.
-        picture = picture.convert("RGBA") if picture.mode in ("P", "PA") else picture
+        if self.channels not in (1, 3) and picture.mode not in ("1", "P", "PA"):
+            return picture
+        plain = "L" if picture.mode in ("1", "L", "LA") else "RGB"
         try:
-            return picture.convert("L" if picture.mode in ("1", "LA") else "RGB")
+            return picture.convert(plain) if is_opaque else _on_white(picture.convert("RGBA"))
         except ValueError as error:
             raise ValueError(
                 f"transform takes pictures that PIL can convert to RGB; got the mode {picture.mode!r} ({error}). "
@@ -115,18 +117,7 @@ class Pixels(nn.Module):
 
 
 def _on_white(picture: Image.Image) -> Float[Tensor, "3 H W"]:
-    """A picture of any mode that has transparency, laid on white: floats in [0, 1], not rounded.
-
-    Raises:
-        ValueError: if PIL cannot make RGBA of it.
-    """
-    try:
-        picture = picture.convert("RGBA")
-    except ValueError as error:
-        raise ValueError(
-            f"transform takes pictures that PIL can convert to RGBA; got the mode {picture.mode!r} ({error}). Convert "
-            "it yourself."
-        ) from error
+    """A picture of PIL's mode RGBA as it looks on white paper: floats in [0, 1], not rounded."""
     colours, opacity = (torch.from_numpy(np.array(picture)).movedim(-1, 0).double() / 255).split([3, 1])
     laid: Tensor = colours * opacity + (1 - opacity)
     return laid.float()

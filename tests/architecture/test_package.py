@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -30,6 +31,18 @@ def wheel_files(tmp_path_factory) -> set[str]:
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         return set(archive.namelist())
+
+
+@pytest.fixture(scope="module")
+def source_files(tmp_path_factory) -> set[str]:
+    """The files of the source archive, by their paths in the project."""
+    folder = tmp_path_factory.mktemp("sdist")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", str(folder)]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (archive,) = folder.glob("*.tar.gz")
+    with tarfile.open(archive) as files:
+        return {name.partition("/")[2] for name in files.getnames()}
 
 
 def test_one_version(project):
@@ -99,3 +112,14 @@ def test_the_wheel_holds_the_pretrained_networks_of_width_16(wheel_files):
     assert (
         held == small >= {f"{model}_w16.rot_fmnist_simclr" for model in ("resnet18s", "c4_resnet18s", "d4_resnet18s")}
     )
+
+
+def test_the_source_archive_holds_what_its_documents_link_to_and_its_commands_read(source_files):
+    linked = {".ci/oldest.txt", ".ci/run"}
+    for document in ("README.md", "CONTRIBUTING.md", "docs/results.md", "docs/why.md"):
+        words = (ROOT / document).read_text(encoding="utf-8")
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", words):
+            place = ((ROOT / document).parent / link).resolve()
+            linked.add(place.relative_to(ROOT.resolve()).as_posix())
+    missing = {link for link in linked if not any(name == link or name.startswith(f"{link}/") for name in source_files)}
+    assert missing == set()

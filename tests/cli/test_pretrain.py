@@ -50,7 +50,7 @@ def test_every_value_of_a_config_is_an_option_with_words(capsys):
     [
         (["--objective", "relative"], "--head-hidden N", "--task"),
         (["--model", "resnet18s_w8"], "--model NAME", "--kernel-size"),
-        (["--model", "c4_resnet18s"], "--width N", "--size"),
+        (["--model", "c4_resnet18s"], "--width N", "--size N"),
         (["--optimiser=adamw"], "--beta1 X", "--momentum"),
         (["--data", "image_folder"], "--size N", "--beta1"),
         (["--backend", "escnn"], "--backend {native,escnn}", "--downsampling"),
@@ -74,6 +74,7 @@ def test_it_says_where_the_weights_are_and_what_to_do_next(capsys, tmp_path):
     folder = tmp_path / "run"
     assert main(["pretrain", *TINY, "--folder", str(folder), "--quiet"]) == 0
     out = capsys.readouterr().out
+    assert " after 1 epoch (" in out
     assert f"Weights: {folder}" in out
     assert f"Next: eqmodels evaluate {folder}" in out
     assert load_run(folder).name == "c4_resnet18s_w4"
@@ -155,6 +156,8 @@ def test_class_information_is_eliminated_and_evaluated(capsys, tmp_path, few_ima
     out = capsys.readouterr().out
     assert "class (-9)" in out
     assert "class: its head, in brackets the dose" in out
+    assert "rank: effective rank; -: not measured." in out
+    assert "; training: on its own augmented training images, in the last epoch of pretraining." in out
     scores = json.loads(output.read_text())["class_head"]
     assert (scores["weight"], scores["num_classes"]) == (-9.0, 10)
     assert 0 <= scores["accuracy"] <= 1 < scores["loss"]

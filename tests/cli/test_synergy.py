@@ -246,6 +246,23 @@ def ranked(monkeypatch):
     return asked
 
 
+def test_a_ranking_of_few_images_takes_all_of_them(tmp_path, monkeypatch):
+    """Of a folder of somebody's own, whose classes differ in number; the default is a limit of thousands."""
+    for number in range(15):
+        place = tmp_path / ("ant" if number < 10 else "bee")
+        place.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(place / f"{number:02}.png")
+    asked = []
+
+    def stop(train, test, *_, **options):
+        asked.extend((len(train), len(test)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "rank_tasks", stop)
+    assert main(["synergy", "--rank-tasks", "--data", "image_folder", "--root", str(tmp_path)]) == 130
+    assert asked == [12, 3]
+
+
 def test_a_ranking_uses_what_is_given_and_else_the_first_default(ranked):
     assert main(["synergy", "--rank-tasks", "--data", "fashion_mnist_mini"]) == 130
     given = ["--model", "c4_resnet18s_w4", "--augment", "simclr", "--seeds", "3", "--epochs", "0"]

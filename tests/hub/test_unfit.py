@@ -16,7 +16,7 @@ from tests.hub.networks import REPOSITORY, TWIN, make_zoo, network, refuses, rew
 UNFIT = {
     "without results": (
         lambda folder: (folder / "results.json").unlink(),
-        "results.json holds no results .* Measure the network first: eqmodels evaluate",
+        r"results.json holds no results \(No such file or directory\). Measure the network first: eqmodels evaluate",
     ),
     "with results of other weights": (
         lambda folder: (folder / "results.json").write_bytes(network(seed=1)["results.json"]),

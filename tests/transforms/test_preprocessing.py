@@ -66,17 +66,41 @@ PALETTES = [("GIF", None), ("GIF", 0), ("PNG", None), ("PNG", 0), ("PNG", bytes(
 
 
 @pytest.mark.parametrize(("kind", "transparency"), PALETTES)
-def test_palettes_of_files_are_colours(kind, transparency):
+def test_palettes_of_files_are_colours_on_white(kind, transparency):
     picture, pixels = colourful()
     palette = picture.quantize(4)
+    opacity = np.ones(4, dtype=np.float32)
     if transparency is not None:
         palette.info["transparency"] = transparency
+        opacity[: len(transparency) if isinstance(transparency, bytes) else 1] = (
+            np.frombuffer(transparency, dtype=np.uint8) / 255 if isinstance(transparency, bytes) else 0
+        )
     opened = stored(palette, kind)
     assert opened.mode == "P"
-    # What is transparent is laid on white.
-    opacity = torch.from_numpy(np.array(opened.convert("RGBA")))[..., 3] / 255
-    assert (opacity.amin() < 1) == (transparency is not None)
-    torch.testing.assert_close(preprocessing(3).transform()(opened), pixels * opacity + 1 - opacity, rtol=0, atol=0.03)
+    visible = torch.from_numpy(opacity[np.asarray(palette)])
+    expected = pixels * visible + (1 - visible)
+    torch.testing.assert_close(preprocessing(3).transform()(opened), expected, rtol=0, atol=0.03)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "RGBa"])
+def test_what_is_transparent_lies_on_white_whatever_colour_is_below(mode, channels):
+    """A black drawing on nothing, whose nothing is black too: the left half drawn, the middle half seen through."""
+    pixels = np.zeros((*SIZE, 4), dtype=np.uint8)
+    pixels[:, :4, 3], pixels[:, 4:6, 3] = 255, 128
+    expected = torch.ones(channels, *SIZE)
+    expected[..., :4], expected[..., 4:6] = 0, 127 / 255
+    found = preprocessing(channels).transform()(Image.fromarray(pixels).convert(mode))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("mode", "key"), [("L", 0), ("RGB", (0, 0, 0))])
+def test_one_transparent_colour_of_a_file_without_a_palette_is_white(mode, key, channels):
+    file = io.BytesIO()
+    Image.new(mode, SIZE[::-1]).save(file, "PNG", transparency=key)
+    found = preprocessing(channels).transform()(Image.open(io.BytesIO(file.getvalue())))
+    torch.testing.assert_close(found, torch.ones(channels, *SIZE), rtol=0, atol=0.01)
 
 
 WAYS = dict(enumerate((None, *(Image.Transpose(way) for way in (0, 3, 1, 5, 2, 6, 4))), start=1))
