@@ -10,7 +10,7 @@ from typing import Any
 
 from eqmodels.options import REQUIRED, Option
 
-__all__ = ["add_flag", "in_flags"]
+__all__ = ["add_flag", "in_flags", "pixels"]
 
 METAVARS: dict[type, str] = {int: "N", float: "X", str: "NAME", tuple: "A,B", dict: "JSON"}
 """What stands for a value in the help."""
@@ -87,3 +87,15 @@ def in_options(sentence: str, names: Iterable[str]) -> str:
     sentence = re.sub(rf"^({known})\b", lambda match: f"--{match[0].replace('_', '-')}", sentence)
     sentence = re.sub(r"(?<=Use )\(([^()]*)\)", lambda match: re.sub(r"['\" ]|,$", "", match[1]), sentence)
     return re.sub(r"(--[\w-]+) \(\1\)", r"\1", sentence)
+
+
+def pixels(text: str) -> tuple[int, int]:
+    """Height and width of ``32`` or ``28x40``, for argparse.
+
+    Raises:
+        ArgumentTypeError: if it is something else.
+    """
+    match = re.fullmatch(r"([1-9][0-9]*)(?:x([1-9][0-9]*))?", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"a size is a number of pixels, 32, or height x width, 28x40; got {text!r}")
+    return int(match[1]), int(match[2] or match[1])

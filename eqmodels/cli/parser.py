@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": "see what equivariance buys: a pretrained equivariant encoder beside its ResNet twin",
     "data": "look at a folder of images: classes, sizes, and files that cannot be read",
     "pretrain": "pretrain an encoder by predicting what was done to the image",
+    "embed": "write the features of your own pictures into a file",
     "evaluate": "measure a pretrained encoder: probes of its features on upright and on turned images",
     "models": "list the registered models",
     "report": "measure how exactly a model turns its features with the image",

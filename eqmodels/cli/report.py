@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 
 import torch
 
 from eqmodels.backbones import create_model
 from eqmodels.backbones.memory import within_memory
+from eqmodels.cli.flags import pixels
 from eqmodels.cli.terminal import say
 from eqmodels.evaluation import equivariance_report, plot_equivariance
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "name", metavar="NAME", help="a model, such as c4_resnet18s or d4_resnet50s_w16; see eqmodels models"
     )
-    parser.add_argument("--size", type=_size, default=(32, 32), help="pixels of the images, 32 or 28x40 (default: 32)")
+    parser.add_argument("--size", type=pixels, default=(32, 32), help="pixels of the images, 32 or 28x40 (default: 32)")
     parser.add_argument("--group", help="the group to test with (default: the model's; c4 for one without a group)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the weights and of the images (default: 0)")
     parser.add_argument("--json", action="store_true", help="print everything as JSON instead of a table")
@@ -51,10 +51,3 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plot:
         plot_equivariance([report], arguments.plot)
     return 0
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"([1-9][0-9]*)(?:x([1-9][0-9]*))?", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"a size is a number of pixels, 32, or height x width, 28x40; got {text!r}")
-    return int(match[1]), int(match[2] or match[1])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from eqmodels.data.registry import Split
 
-__all__ = ["ENDINGS", "SPLITS", "FolderListing", "list_folder"]
+__all__ = ["ENDINGS", "SPLITS", "FolderListing", "image_paths", "list_folder"]
 
 ENDINGS = (".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 """Of the names of images, in lower case."""
@@ -79,6 +79,19 @@ def list_folder(root: Path, split: Split | None) -> FolderListing:
                 found.append((path, numbers.get(within.parts[0], -1)))
     found.sort(key=lambda one: (one[1], str(one[0])))
     return FolderListing(root, tuple(found), tuple(classes), dict(sorted(ignored.items())))
+
+
+def image_paths(root: Path) -> list[Path]:
+    """All images in a folder and in the folders inside it, whatever these are called, by the order of their paths.
+
+    Raises:
+        FileNotFoundError: if the folder has none.
+        ValueError: if a link in it leads to a folder, or out of it.
+    """
+    found = sorted(path for path in _files(root, root) if _is_image(path))
+    if not found:
+        raise FileNotFoundError(f"{root} has no images ({', '.join(ENDINGS)}). Name a folder that has some.")
+    return found
 
 
 def _split_places(root: Path) -> dict[Split, Path]:

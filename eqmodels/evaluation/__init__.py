@@ -1,6 +1,7 @@
 """Evaluation: any encoder in, a dataclass of numbers out."""
 
 from eqmodels.evaluation.collapse import Collapse, effective_rank
+from eqmodels.evaluation.embedding import Embedding, embed
 from eqmodels.evaluation.encoding import Encodable, encode
 from eqmodels.evaluation.equivariance_assertion import assert_equivariant
 from eqmodels.evaluation.equivariance_measurement import equivariance_report
@@ -31,6 +32,7 @@ __all__ = [
     "AngleError",
     "ClassScores",
     "Collapse",
+    "Embedding",
     "Encodable",
     "EncoderEvaluation",
     "EquivarianceReport",
@@ -49,6 +51,7 @@ __all__ = [
     "View",
     "assert_equivariant",
     "effective_rank",
+    "embed",
     "encode",
     "equivariance_report",
     "estimate",
