@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import get_args
 
 from tqdm import tqdm
 
@@ -14,6 +15,7 @@ from eqmodels.cli.terminal import say
 from eqmodels.data.image_files import image_paths
 from eqmodels.evaluation.embedding import check_ending, embed
 from eqmodels.hub import load
+from eqmodels.layers.pool import GlobalPoolMode
 from eqmodels.training import usable_device
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
@@ -41,16 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--features",
         metavar="KIND",
-        help="invariant, regular, invariant+regular, canonical or canonical-soft (default: what was saved, of the zoo "
-        "canonical)",
+        choices=get_args(GlobalPoolMode),
+        help=f"one of {', '.join(get_args(GlobalPoolMode))} (default: what was saved, of the zoo canonical)",
     )
     parser.add_argument("--size", type=pixels, help="of what the network sees, 64 or 48x64 (default: as in training)")
     parser.add_argument("--in-chans", type=int, metavar="N", help="channels, if they are not those of the training")
     parser.add_argument("--grey", action="store_true", help="give a network of one channel pictures without colours")
     parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="pictures at a time (default: 64)")
-    parser.add_argument(
-        "--skip-bad", action="store_true", help="go on without files that cannot be read, and list them"
-    )
+    parser.add_argument("--skip-bad", action="store_true", help="go on without files that cannot be read")
     parser.add_argument("--device", help="where to compute, such as cpu or cuda:0 (default: a GPU if there is one)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
