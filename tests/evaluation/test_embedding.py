@@ -84,7 +84,7 @@ def test_a_network_for_grey_pictures_takes_no_colours_in_silence(network, paths,
 def test_bad_files_are_listed_or_left_out(network, paths):
     paths[2].write_text("no image")
     paths[5].write_bytes(b"")
-    with pytest.raises(BadFilesError, match="^2 of 7 files cannot be read as images") as caught:
+    with pytest.raises(BadFilesError, match=r"^2 of 7 files cannot be read as images") as caught:
         embed(network(), paths, batch_size=2)
     assert [one.path for one in caught.value.bad] == [paths[2], paths[5]]
     found = embed(network(), paths, batch_size=2, skip_bad=True)
@@ -114,7 +114,7 @@ def test_what_is_written_is_read_again(network, paths, tmp_path, ending):
 def test_what_is_asked_for_in_vain_is_refused(network, paths, tmp_path):
     with pytest.raises(ValueError, match=r"^embed needs images; got no file\."):
         embed(network(), [])
-    with pytest.raises(ValueError, match="this one has 3 classes. Load it with num_classes=0"):
+    with pytest.raises(ValueError, match=r"this one has 3 classes\. Load it with num_classes=0"):
         embed(create_model("c4_resnet18s_w8", num_classes=3), paths)
     with pytest.raises(ValueError, match="transform is the preprocessing that belongs to pretrained weights"):
         embed(create_model("c4_resnet18s_w8"), paths)
