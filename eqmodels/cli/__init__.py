@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 from eqmodels.cli.parser import UsageError, build_parser
 from eqmodels.cli.terminal import say
@@ -26,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = build_parser().parse_args(argv)
         goes_on = arguments.command == "pretrain"
-        status: int = arguments.run(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = partial(_say_warning, warnings.showwarning)
+            status: int = arguments.run(arguments)
     except (UsageError, ValueError, ModuleNotFoundError) as error:
         say(f"eqmodels: {error}", file=sys.stderr)
         return 2
@@ -38,3 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"eqmodels: stopped{way_on}", file=sys.stderr)
         return 130
     return status
+
+
+def _say_warning(
+    otherwise: Callable[..., None],
+    message: Warning | str,
+    category: type[Warning],
+    *place: Any,  # noqa: ANN401 (those of Python's function)
+) -> None:
+    """Warnings of this package are for people, and not told with a line of its code."""
+    if category.__module__.startswith("eqmodels."):
+        say(f"eqmodels: {message}", file=sys.stderr)
+    else:
+        otherwise(message, category, *place)

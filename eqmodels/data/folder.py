@@ -13,7 +13,7 @@ from torchvision.transforms import v2
 from eqmodels.data.image_files import list_folder
 from eqmodels.data.levels import from_levels
 from eqmodels.data.memory import LabelledImages
-from eqmodels.data.pictures import BadFilesError, read_pictures, sorted_out
+from eqmodels.data.pictures import BadFilesError, LeftOutWarning, read_pictures, sorted_out
 from eqmodels.data.registry import Split, register_source
 from eqmodels.transforms import Pixels, Resize
 
@@ -64,11 +64,13 @@ def read_image_folder(
     found = read_pictures(paths, v2.Compose(steps), workers=os.cpu_count() or 1)
     images, numbers, bad = sorted_out(found)
     if bad:
-        ways_out = "Remove or replace them, or pass skip_bad=True (--skip-bad) to go on without them."
-        error = BadFilesError(bad, len(paths), ways_out if images else "Name a folder of images.")
-        if not (skip_bad and images):
+        way_out = "Remove or replace them, or pass skip_bad=True (--skip-bad) to go on without them."
+        way_out = way_out if images else "Name a folder of images."
+        is_left_out = skip_bad and bool(images)
+        error = BadFilesError(bad, len(paths), "They are left out." if is_left_out else way_out)
+        if not is_left_out:
             raise error
-        warnings.warn(f"They are left out: {error}", stacklevel=2)
+        warnings.warn(f"{error}", LeftOutWarning, stacklevel=2)
     if len(shapes := {tuple(image.shape) for image in images}) > 1:
         raise ValueError(
             f"images of {base} must have one size; got {len(shapes)}, such as {sorted(shapes)[:2]}. "

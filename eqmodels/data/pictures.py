@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from eqmodels.storage import read_regular, reason_of
 
-__all__ = ["FORMATS", "BadFile", "BadFilesError", "open_picture", "read_pictures"]
+__all__ = ["FORMATS", "BadFile", "BadFilesError", "LeftOutWarning", "open_picture", "read_pictures"]
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """What an image may be, whatever its name ends in. PIL knows more, and starts other programs for some: Ghostscript for
@@ -39,6 +39,10 @@ class BadFile:
 
     path: Path
     reason: str
+
+
+class LeftOutWarning(UserWarning):
+    """What is said of files that were left out, as was asked for."""
 
 
 class BadFilesError(ValueError):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from eqmodels.data import is_labelled, load_data
 from eqmodels.data.image_files import list_folder
-from eqmodels.data.pictures import BadFilesError
+from eqmodels.data.pictures import BadFilesError, LeftOutWarning
 from eqmodels.transforms import Preprocessing
 
 
@@ -224,7 +224,7 @@ def test_damaged_images_are_all_named_before_any_work(tmp_path, spoil, reason):
     with pytest.raises(BadFilesError, match=rf"{head} [^\n]*{table}$") as caught:
         load_data("image_folder", root=tmp_path)
     assert [one.path.name for one in caught.value.bad] == ["0.png", "1.png"]
-    with pytest.warns(UserWarning, match="^They are left out: 2 of 3 files"):
+    with pytest.warns(LeftOutWarning, match=r"^2 of 3 files cannot be read as images\. They are left out\.\n  "):
         data = load_data("image_folder", root=tmp_path, skip_bad=True)
     assert len(data) == 1
 

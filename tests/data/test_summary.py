@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 from eqmodels.cli import main
-from eqmodels.data import contact_sheet, summarise_folder
+from eqmodels.data import contact_sheet, load_data, summarise_folder
 from tests.data.test_folder import save
 
 
@@ -98,3 +99,14 @@ def test_no_folder_and_no_image_are_said(tmp_path, capsys):
     assert "nowhere is none. Name one" in capsys.readouterr().err
     with pytest.raises(FileNotFoundError, match=r"has no images that can be read\. Name a folder of images\."):
         contact_sheet(tmp_path)
+
+
+def test_what_is_left_out_is_said_by_the_command_line(root, capsys, monkeypatch):
+    command = import_module("eqmodels.cli.data")
+    monkeypatch.setattr(
+        command, "run", lambda arguments: len(load_data("image_folder", "test", root=root, size=4, skip_bad=True))
+    )
+    assert main(["data", str(root)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("eqmodels: 1 of 3 files cannot be read as images. They are left out.\n  ")
+    assert "folder.py" not in err
