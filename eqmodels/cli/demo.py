@@ -1,4 +1,4 @@
-"""``eqmodels demo``: the main job on the embedded images, in less than three minutes."""
+"""``eqmodels demo``: the main job on the embedded images, in three to five minutes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ STRENGTHS = (1.0, 0.1, 0.01, 1e-3, 1e-4)
 DESCRIPTION = (
     f"On {DATA}, the images that are part of the package: loads {EQUIVARIANT} and {STANDARD}, measures both on upright "
     "and on turned images, pretrains a tiny equivariant network for a minute, prints one table and writes a page with "
-    "pictures. Takes less than three minutes on two processor cores and downloads nothing."
+    "pictures. Takes three to five minutes on two processor cores and downloads nothing."
 )
 EPILOG = "then: eqmodels pretrain --help"
 

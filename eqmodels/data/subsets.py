@@ -125,7 +125,7 @@ def balanced_numbers(source: Source, count: int, *, seed: int = 0) -> Int[Tensor
         if wanted > len(members):
             of_class = f" of the class {class_name!r}" if is_labelled(source) else ""
             largest = min(int((labels == one).sum()) for one in range(len(names))) * len(names)
-            way = f"Pass at most {largest} (--limit)." if largest else "Add images of a class that has none."
+            way = f"Pass a count of at most {largest} (--limit)." if largest else "Add images of a class that has none."
             raise ValueError(
                 f"a balanced subset of {count} images needs {wanted}{of_class}; {source.name} has {len(members)}. {way}"
             )

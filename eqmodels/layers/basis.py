@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Literal, get_args
 
 import torch
@@ -86,8 +87,16 @@ def pixel_sources(group: PlanarGroup, kernel_size: int) -> Int[Tensor, "order {k
             f"the pixel basis needs a group of quarter turns and axis flips (C1, C2, C4, D1, D2, D4); got {group}. "
             "Use basis='harmonic'."
         )
-    pixels = torch.arange(kernel_size**2).view(kernel_size, kernel_size)
-    return torch.stack([(group.act(g, pixels) if kernel_size > 1 else pixels).flatten() for g in group.elements])
+    return torch.tensor(_moved_pixels(group, kernel_size))
+
+
+@lru_cache(maxsize=64)
+def _moved_pixels(group: PlanarGroup, kernel_size: int) -> tuple[tuple[int, ...], ...]:
+    """The numbers of the pixels, moved by each element."""
+    # Numbers, not a tensor: a cached tensor would keep the default device and the inference mode of the first call.
+    pixels = torch.arange(kernel_size**2, device="cpu").view(kernel_size, kernel_size)
+    moved = [group.act(g, pixels) if kernel_size > 1 else pixels for g in group.elements]
+    return tuple(tuple(one.flatten().tolist()) for one in moved)
 
 
 def _pixel_basis(group: PlanarGroup, kernel_size: int) -> Float[Tensor, "order J k k"]:

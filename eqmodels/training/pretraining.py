@@ -179,7 +179,9 @@ class Pretraining:
         row: Row = {"epoch": progress.epoch + 1, **losses, "learning_rate": self.optimiser.param_groups[0]["lr"]}
         row |= accuracies
         row |= {"seconds": progress.seconds, "images_per_second": counts.seen / max(progress.seconds, 1e-9)}
-        self.progress = Progress(epoch=progress.epoch + 1, log=[*progress.log, row])
+        self.progress = replace(
+            progress, epoch=progress.epoch + 1, step=0, counts=Counts(), seconds=0.0, log=[*progress.log, row]
+        )
         return row
 
     def save(self, folder: Path) -> None:

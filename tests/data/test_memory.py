@@ -236,7 +236,8 @@ def refused(**changes):
         (
             lambda: made(60).balanced_subset(64),
             ValueError,
-            "a balanced subset of 64 images needs 16 of the class 'class 0'; made has 15. Pass at most 60 (--limit).",
+            "a balanced subset of 64 images needs 16 of the class 'class 0'; made has 15. Pass a count of at most 60 "
+            "(--limit).",
         ),
         *[
             (

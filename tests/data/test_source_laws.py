@@ -247,7 +247,8 @@ def test_a_subset_of_unlabelled_images_is_drawn_from_all():
     assert first.numbers.unique().tolist() == first.numbers.tolist()
     assert len(first) == 25
     with pytest.raises(
-        ValueError, match=r"^a balanced subset of 61 images needs 61; made has 60\. Pass at most 60 \(--limit\)\.$"
+        ValueError,
+        match=r"^a balanced subset of 61 images needs 61; made has 60\. Pass a count of at most 60 \(--limit\)\.$",
     ):
         balanced_subset(data, 61)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from eqmodels.training import load_run, pretrain
+from eqmodels.training import Learner, load_run, pretrain
 from eqmodels.training.distributed import usable_precision
 from tests.training.runs import photos, tiny
 
@@ -66,3 +66,18 @@ def test_a_run_that_goes_on_keeps_its_precision_and_says_which(processor, tmp_pa
     runs = {name: load_run(tmp_path / name) for name in ("whole", "stopped", "named")}
     assert {run.provenance["precision"] for run in runs.values()} == {"float32"}
     assert len({run.sha256 for run in runs.values()}) == 1
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_every_epoch_is_computed_in_it(precision, tmp_path, monkeypatch):
+    config, computed, original = tiny(precision=precision, epochs=3), [], Learner.forward
+
+    def forward(self, *arguments):
+        computed.append(torch.is_autocast_enabled("cpu"))
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Learner, "forward", forward)
+    run = pretrain(config, tmp_path / "run", data=photos(), quiet=True)
+    assert len(computed) >= 3
+    assert set(computed) == {precision == "bfloat16"}
+    assert run.provenance["precision"] == precision
