@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from eqmodels.arguments import check_arguments
+from eqmodels.checks import check_count
 from eqmodels.data.image_files import list_folder
 from eqmodels.data.pictures import BadFile, read_pictures, sorted_out
 from eqmodels.data.registry import Split
@@ -151,9 +152,11 @@ def contact_sheet(root: str | Path, *, columns: int = 12, rows: int = 8, side: i
     Raises:
         TypeError: if an argument is of another type.
         FileNotFoundError: if the folder does not exist, or has no image that can be read.
-        ValueError: if a link in it leads to a folder, or out of it.
+        ValueError: if a number is below 1 or above 4,095, or a link in it leads to a folder, or out of it.
     """
     check_arguments(contact_sheet, locals())
+    for name, value in (("columns", columns), ("rows", rows), ("side", side)):
+        check_count(name, value, bits=12)
     base = Path(root).expanduser()
     files = list_folder(base, None).files
     chosen = [files[number * len(files) // (columns * rows)][0] for number in range(min(len(files), columns * rows))]

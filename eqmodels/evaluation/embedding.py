@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from eqmodels.arguments import check_arguments
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.checks import check_count
 from eqmodels.data.pictures import BadFile, BadFilesError, read_pictures
+from eqmodels.errors import shown
 from eqmodels.storage import write_atomically
 
 __all__ = ["Embedding", "embed"]
@@ -92,7 +93,7 @@ def check_ending(file: Path) -> Path:
 
 def embed(
     encoder: StagedNetwork,
-    paths: Iterable[str | Path],
+    paths: Sequence[str | Path],
     *,
     size: tuple[int, int] | None = None,
     batch_size: int = 64,
@@ -121,7 +122,10 @@ def embed(
             colours and the network takes none.
         BadFilesError: if files cannot be read; lists all of them, and nothing is embedded.
     """
-    check_arguments(embed, {"encoder": encoder, "size": size, "grey": grey, "skip_bad": skip_bad})
+    if isinstance(paths, str):
+        raise TypeError(f"paths must be a list of files; got {shown(paths)}. Pass [path], or the files of a folder.")
+    given = {"encoder": encoder, "paths": paths, "size": size, "grey": grey, "skip_bad": skip_bad}
+    check_arguments(embed, given)
     check_count("batch_size", batch_size)
     files = [Path(path) for path in paths]
     if not files:

@@ -67,7 +67,7 @@ def preprocessing_of(config: PretrainConfig, data: Source) -> Preprocessing:
 
 def marks_of(number: int | None, preprocessing: Preprocessing) -> dict[str, object]:
     """What tells so many images of such a preprocessing from others."""
-    return {"number": number, **{name: getattr(preprocessing, name) for name in ("mean", "deviation", "size")}}
+    return {"number": number, **preprocessing.to_json()}
 
 
 def label_marks(data: Source) -> dict[str, object]:
@@ -77,5 +77,9 @@ def label_marks(data: Source) -> dict[str, object]:
 
 
 def differing_images(there: Mapping[str, object], here: Mapping[str, object]) -> dict[str, tuple[object, object]]:
-    """The marks that differ, those of a run and those of the images now given, by what a sentence calls them."""
-    return {f"images' {name}": (there.get(name), here[name]) for name in here if there.get(name) != here[name]}
+    """The marks that differ, those of a run and those of the images now given, by what a sentence calls them.
+
+    The rule of resizing, which earlier files do not name, is left out: images that it changes have other statistics.
+    """
+    compared = [name for name in here if name != "resize"]
+    return {f"images' {name}": (there.get(name), here[name]) for name in compared if there.get(name) != here[name]}

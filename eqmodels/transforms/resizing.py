@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from eqmodels._shapes import Shaped
+from eqmodels.arguments import check_arguments
+from eqmodels.checks import check_count
 from eqmodels.registry import Registry
 
 __all__ = ["FORMER", "RESIZING", "Resize", "Size"]
@@ -40,11 +42,15 @@ class Resize(nn.Module):
         rule: one of ``"crop"``, ``"squash"`` and ``"squash_8bit"``, or one that is registered.
 
     Raises:
-        ValueError: if there is no rule of this name.
+        TypeError: if an argument is of another type.
+        ValueError: if there is no rule of this name, or a side is below 1.
     """
 
     def __init__(self, size: Size, rule: str) -> None:
+        check_arguments(Resize, {"size": size, "rule": rule})
         super().__init__()
+        for side in size:
+            check_count("size", side)
         self.size, self.rule = size, rule
         self.resize = RESIZING.find(rule, plugins=False)
 

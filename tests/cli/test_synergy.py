@@ -249,8 +249,8 @@ def ranked(monkeypatch):
 def test_a_ranking_of_few_images_takes_all_of_them(tmp_path, monkeypatch):
     """Of a folder of somebody's own, whose classes differ in number; the default is a limit of thousands."""
     for number in range(15):
-        place = tmp_path / ("ant" if number < 10 else "bee")
-        place.mkdir(exist_ok=True)
+        place = tmp_path / ("train" if number % 5 else "test") / ("ant" if number < 10 else "bee")
+        place.mkdir(exist_ok=True, parents=True)
         Image.new("RGB", (8, 8), (number, 0, 0)).save(place / f"{number:02}.png")
     asked = []
 

@@ -27,7 +27,7 @@ def root(tmp_path):
     Image.fromarray(np.arange(48, dtype=np.uint16).reshape(6, 8) * 900).save(base / "train/ant/deep.png")
     (base / "test/bee").mkdir(parents=True)
     Image.new("RGB", (8, 6), "red").save(base / "test/bee/red.png")
-    pixels = np.zeros((6, 8, 4), dtype=np.uint8)
+    pixels = np.zeros((30, 40, 4), dtype=np.uint8)
     pixels[0, 0] = 255
     Image.fromarray(pixels).save(base / "test/bee/empty.png")
     (base / "test/bee/bad.png").write_text("no image")
@@ -40,7 +40,7 @@ def test_everything_is_counted(root):
     found = summarise_folder(root)
     assert found.splits == {"train": 4, "test": 3}
     assert found.classes == {"ant": 4, "bee": 3}
-    assert found.sizes == {"8 x 6": 6}
+    assert found.sizes == {"8 x 6": 5, "40 x 30": 1}
     assert found.modes == {"L": 2, "RGB": 2, "I;16": 1, "RGBA": 1}
     assert found.constant == ["test/bee/red.png"]
     assert found.empty == ["test/bee/empty.png"]
@@ -61,7 +61,8 @@ def test_the_command_says_it_and_draws_a_sheet(root, capsys, tmp_path):
         "left out: .txt (1), images beside the classes (1)",
     ):
         assert line in out
-    assert Image.open(tmp_path / "sheet.png").size == (12 * 84 + 4, 84 + 4)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (12 * 84 + 4, 84 + 4)
     (root / "test/bee/bad.png").unlink()
     assert main(["data", str(root), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == summarise_folder(root).to_dict()
@@ -101,6 +102,7 @@ def test_no_folder_and_no_image_are_said(tmp_path, capsys):
         contact_sheet(tmp_path)
 
 
+@pytest.mark.filterwarnings("always::eqmodels.data.pictures.LeftOutWarning")
 def test_what_is_left_out_is_said_by_the_command_line(root, capsys, monkeypatch):
     command = import_module("eqmodels.cli.data")
     monkeypatch.setattr(

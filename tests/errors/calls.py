@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from eqmodels import backbones, data, fields, transforms
@@ -25,6 +27,7 @@ __all__ = [
     "images",
     "maps",
     "model",
+    "pictures",
     "several",
     "train_and_test",
     "view",
@@ -64,6 +67,15 @@ def model() -> backbones.Backbone:
 def images(count: int = 12) -> data.LabelledImages:
     pixels = (maps(count, 1, 8, 8) * 255).to(torch.uint8)
     return data.LabelledImages("few", pixels, torch.arange(count) % 3, ("a", "b", "c"))
+
+
+def pictures() -> Path:
+    """A folder of three pictures, where the test is."""
+    folder = Path("pictures")
+    folder.mkdir(exist_ok=True)
+    for number in range(3):
+        Image.new("RGB", (8, 6), (80 * number, 0, 9)).save(folder / f"{number}.png")
+    return folder
 
 
 def view() -> transforms.ViewParameters:

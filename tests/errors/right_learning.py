@@ -131,6 +131,7 @@ LEARNING: dict[str, Callable[[], Call]] = {
     "transforms.Compose": lambda: Call(several(transforms.Compose), {"names": transforms.NoAugmentation()}),
     "transforms.NoAugmentation": lambda: Call(transforms.NoAugmentation),
     "transforms.Pixels": lambda: Call(transforms.Pixels, {"channels": 1}),
+    "transforms.Resize": lambda: Call(transforms.Resize, {"size": (6, 8), "rule": "crop"}),
     "transforms.RandomCrop": lambda: Call(transforms.RandomCrop, {"padding": 4}),
     "transforms.RandomResizedCrop": lambda: Call(
         transforms.RandomResizedCrop, {"scale": (0.2, 1.0), "ratio": (0.75, 1.5)}

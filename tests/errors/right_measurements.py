@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from eqmodels import data, evaluation, measures, studies
+from eqmodels import Backbone, create_model, data, evaluation, measures, studies
 from eqmodels.evaluation.collapse import Collapse
 from eqmodels.groups import PlanarGroup
 from eqmodels.hub.entries import read_results
 from eqmodels.studies.study import PLAN
+from eqmodels.transforms import Preprocessing
 from tests.errors.calls import (
     ZOO_FOLDER,
     Call,
@@ -25,6 +26,7 @@ from tests.errors.calls import (
     images,
     maps,
     model,
+    pictures,
     train_and_test,
 )
 
@@ -36,6 +38,13 @@ def report() -> evaluation.EquivarianceReport:
     return evaluation.EquivarianceReport(
         "net", PlanarGroup(4), (8, 8), 2, "float64", (), curve, Collapse(2.0, 4, 1.0, 0.5)
     )
+
+
+def described() -> Backbone:
+    """A network without a classifier that knows its images."""
+    network = create_model("c4_resnet18s_w4", in_chans=3, num_classes=0)
+    network.preprocessing = Preprocessing((0.5,) * 3, (0.5,) * 3, (8, 8))
+    return network
 
 
 def plan_values() -> dict[str, Any]:
@@ -81,6 +90,10 @@ MEASUREMENTS: dict[str, Callable[[], Call]] = {
     "data.in_parts": lambda: Call(lambda source: list(data.in_parts(source)), {"source": images()}),
     "data.is_labelled": lambda: Call(data.is_labelled, {"source": images()}),
     "data.list_data": lambda: Call(data.list_data, {"pattern": "*"}),
+    "data.contact_sheet": lambda: Call(
+        data.contact_sheet, {"root": pictures(), "columns": 2, "rows": 2, "side": 8}, values=8
+    ),
+    "data.summarise_folder": lambda: Call(data.summarise_folder, {"root": pictures()}, values=8),
     "data.load_data": lambda: Call(data.load_data, {"name": "fashion_mnist_mini", "split": "test"}, values=8),
     "data.numbers_of": lambda: Call(data.numbers_of, {"indices": torch.tensor([0, 2])}, {"count": 12}),
     "data.register_source": lambda: Call(data.register_source, {"name": "my_source"}),
@@ -90,6 +103,12 @@ MEASUREMENTS: dict[str, Callable[[], Call]] = {
     "data.to_grey": lambda: Call(data.to_grey, {"source": images()}),
     "data.to_rgb": lambda: Call(data.to_rgb, {"source": images()}),
     # evaluation
+    "evaluation.embed": lambda: Call(
+        evaluation.embed,
+        {"encoder": described(), "paths": sorted(pictures().iterdir()), "size": (8, 8), "batch_size": 2}
+        | {"grey": False, "skip_bad": False},
+        values=8,
+    ),
     "evaluation.assert_equivariant": lambda: Call(
         evaluation.assert_equivariant,
         {

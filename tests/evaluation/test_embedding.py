@@ -31,7 +31,7 @@ def paths(tmp_path):
 @pytest.fixture
 def network(randomised):
     def build(pool="regular", in_chans=3):
-        made = randomised(create_model("c4_resnet18s_w8", in_chans=in_chans, global_pool=pool))
+        made = randomised(create_model("c4_resnet18s_w8", in_chans=in_chans, num_classes=0, global_pool=pool))
         made.preprocessing = Preprocessing((0.5,) * in_chans, (0.25,) * in_chans, (16, 16))
         return made.eval()
 
@@ -74,11 +74,11 @@ def test_a_network_for_grey_pictures_takes_no_colours_in_silence(network, paths,
         BadFilesError, match=r"(?s)^7 of 7 files .*it has colours \(mode RGB\) .*--in-chans 3\), or .*grey"
     ):
         embed(encoder, paths)
-    assert embed(encoder, paths, grey=True).features.shape == (7, 8)
+    assert embed(encoder, paths, grey=True).features.shape == (7, 64)
     for path in paths:
         Image.open(path).convert("L").save(path)
     assert torch.equal(embed(encoder, paths).features, embed(encoder, paths, grey=True).features)
-    assert embed(network(in_chans=3), paths).features.shape == (7, 8)  # three equal channels
+    assert embed(network(in_chans=3), paths).features.shape == (7, 64)  # three equal channels
 
 
 def test_bad_files_are_listed_or_left_out(network, paths):
@@ -89,7 +89,7 @@ def test_bad_files_are_listed_or_left_out(network, paths):
     assert [one.path for one in caught.value.bad] == [paths[2], paths[5]]
     found = embed(network(), paths, batch_size=2, skip_bad=True)
     assert found.paths == tuple(str(path) for path in paths if path not in (paths[2], paths[5]))
-    assert found.features.shape == (5, 8)
+    assert found.features.shape == (5, 64)
     assert [one.path for one in found.skipped] == [paths[2], paths[5]]
 
 
@@ -117,7 +117,7 @@ def test_what_is_asked_for_in_vain_is_refused(network, paths, tmp_path):
     with pytest.raises(ValueError, match=r"this one has 3 classes\. Load it with num_classes=0"):
         embed(create_model("c4_resnet18s_w8", num_classes=3), paths)
     with pytest.raises(ValueError, match="transform is the preprocessing that belongs to pretrained weights"):
-        embed(create_model("c4_resnet18s_w8"), paths)
+        embed(create_model("c4_resnet18s_w8", num_classes=0), paths)
     with pytest.raises(ValueError, match=r"^features are written as \.npz or \.safetensors; got features\.csv"):
         embed(network(), paths).save(tmp_path / "features.csv")
 

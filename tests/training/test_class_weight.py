@@ -81,7 +81,7 @@ def test_without_a_class_head_nothing_is_noted_of_classes(tmp_path):
     run = trained(tiny(epochs=1), tmp_path)
     assert {name.split(".")[0] for name in run.model.state_dict()} == {"backbone", "heads"}
     content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    assert set(content["images"]) == {"number", "mean", "deviation", "size"}
+    assert set(content["images"]) == {"number", "mean", "deviation", "size", "resize"}
     assert not [name for name in run.log[0] if "class" in name]
 
 

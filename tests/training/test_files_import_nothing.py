@@ -76,7 +76,7 @@ def refused(call, *arguments):
 
 
 def test_every_registry_is_tried():
-    assert {*PLACES, "teacher"} == set(registries())
+    assert {*PLACES, "teacher", "resizing"} == set(registries())
     assert all("evil" in registry for registry in registries().values())
 
 
@@ -89,6 +89,16 @@ def test_a_teacher_of_a_recipe_is_asked_for_when_the_training_starts_and_imports
     assert "evil_distribution" in capsys.readouterr().err
     assert "evil_plugin" not in sys.modules
     assert not (tmp_path / "run").exists()
+
+
+def test_a_rule_of_resizing_of_a_config_imports_nothing(tmp_path):
+    folder = make_zoo(tmp_path)
+    content = json.loads((folder / "config.json").read_text())
+    content["preprocessing"]["resize"] = "evil"
+    (folder / "config.json").write_text(json.dumps(content))
+    refused(load, folder)
+    refused(load_pretrained, folder)
+    assert "evil_distribution" in verify(folder).first_failure
 
 
 @pytest.mark.parametrize("kind", PLACES)

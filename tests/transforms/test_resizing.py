@@ -15,7 +15,7 @@ from eqmodels.transforms import Preprocessing, Resize
 
 D4 = PlanarGroup.parse("d4")
 
-SHAPES = [(30, 30), (31, 31), (41, 23), (40, 23), (23, 40), (64, 17), (9, 7)]
+SHAPES = [(30, 30), (41, 23), (22, 40), (9, 7)]
 """Heights and widths of pictures, odd and even, larger and smaller than what they become."""
 
 TURNS = [Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270]
@@ -80,7 +80,7 @@ def test_a_photograph_that_lies_on_its_side_is_the_upright_one(orientation, tmp_
 
 def test_folders_have_what_the_transform_gives(tmp_path):
     (tmp_path / "train").mkdir()
-    pictures = [picture_of(levels(shape, seed=number)) for number, shape in enumerate(SHAPES[:4])]
+    pictures = [picture_of(levels(shape, seed=number)) for number, shape in enumerate(SHAPES)]
     pictures += [transparent(levels((20, 31))), deep(levels((25, 18)))]
     for number, picture in enumerate(pictures):
         picture.save(tmp_path / f"train/{number}.png")
