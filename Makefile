@@ -30,10 +30,11 @@ SPREAD := -n $(WORKERS) --dist worksteal
 SHAPE_TESTS := tests/data tests/heads tests/layers tests/objectives tests/tasks tests/transforms tests/test_fields.py \
 	tests/test_groups.py
 
-# What shows that the oldest versions will do: laws, layers, tracing and export, files, processes, and all that needs
-# escnn with its neighbours; but for laws of one size, name or option after another, in which versions do not differ.
+# What shows that the oldest versions will do: laws, layers, tracing and export, files, pictures, processes, and all that
+# needs escnn with its neighbours; but for laws of one size, name or option after another, in which versions do not differ.
 OLDEST_TESTS := tests/laws tests/plain_pytorch tests/export tests/storage tests/layers tests/architecture/test_spawn.py \
-	tests/hub/test_load.py $(shell grep -rl 'mark\.escnn' tests --include='test_*.py')
+	tests/hub/test_load.py tests/transforms/test_preprocessing.py tests/transforms/test_resizing.py \
+	$(shell grep -rl 'mark\.escnn' tests --include='test_*.py')
 OLDEST_LEAVES_OUT := tests/laws/test_equivariance.py::test_at_every_size \
 	tests/laws/test_equivariance.py::test_at_odd_and_even_sizes_under_the_imagenet_stem \
 	tests/laws/test_equivariance.py::test_a_network_without_a_group_claims_nothing \
