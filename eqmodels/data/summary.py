@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from eqmodels.arguments import check_arguments
@@ -183,7 +184,7 @@ def contact_sheet(root: str | Path, *, columns: int = 12, rows: int = 8, side: i
     return sheet
 
 
-def _levels(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _levels(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     """Numbers of any range as 8 bits, the smallest black and the largest white."""
     low, high = float(values.min()), float(values.max())
     return ((values - low) / max(high - low, 1e-12) * 255).round().astype(np.uint8)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from importlib import import_module
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from eqmodels.cli import main
-from eqmodels.data import contact_sheet, load_data, summarise_folder
+from eqmodels.data import contact_sheet, summarise_folder
 from tests.data.test_folder import save
 
 
-@pytest.fixture
-def root(tmp_path):
+def folder_of_everything(tmp_path):
     """Seven images of two classes: one grey, one lying on its side, one of 16 bits, one constant, one transparent."""
     base = tmp_path / "mine"
     save(base / "train/ant/a.png", size=(8, 6))
@@ -36,6 +31,11 @@ def root(tmp_path):
     return base
 
 
+@pytest.fixture
+def root(tmp_path):
+    return folder_of_everything(tmp_path)
+
+
 def test_everything_is_counted(root):
     found = summarise_folder(root)
     assert found.splits == {"train": 4, "test": 3}
@@ -46,26 +46,6 @@ def test_everything_is_counted(root):
     assert found.empty == ["test/bee/empty.png"]
     assert found.bad == {"test/bee/bad.png": "it is of none of the formats BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP"}
     assert found.ignored == {".txt": 1, "images beside the classes": 1}
-
-
-def test_the_command_says_it_and_draws_a_sheet(root, capsys, tmp_path):
-    assert main(["data", str(root), "--sheet", str(tmp_path / "sheet.png")]) == 1
-    out = capsys.readouterr().out
-    for line in (
-        "7 images; 4 train, 3 test",
-        "2 classes, the largest first: ant (4), bee (3)",
-        "the smallest class: 3",
-        "constant: 1\n  test/bee/red.png",
-        "nearly transparent: 1\n  test/bee/empty.png",
-        "cannot be read: 1\n  test/bee/bad.png: it is of none of the formats",
-        "left out: .txt (1), images beside the classes (1)",
-    ):
-        assert line in out
-    with Image.open(tmp_path / "sheet.png") as sheet:
-        assert sheet.size == (12 * 84 + 4, 84 + 4)
-    (root / "test/bee/bad.png").unlink()
-    assert main(["data", str(root), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == summarise_folder(root).to_dict()
 
 
 def test_a_folder_without_classes_says_so(tmp_path):
@@ -95,20 +75,8 @@ def test_a_sheet_shows_pictures_whole_upright_and_on_white(tmp_path):
     assert contact_sheet(tmp_path, columns=2, rows=2, side=8).size == (2 * 12 + 4, 2 * 12 + 4)
 
 
-def test_no_folder_and_no_image_are_said(tmp_path, capsys):
-    assert main(["data", str(tmp_path / "nowhere")]) == 1
-    assert "nowhere is none. Name one" in capsys.readouterr().err
+def test_no_folder_and_no_image_are_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere is none\. Name one"):
+        summarise_folder(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match=r"has no images that can be read\. Name a folder of images\."):
         contact_sheet(tmp_path)
-
-
-@pytest.mark.filterwarnings("always::eqmodels.data.pictures.LeftOutWarning")
-def test_what_is_left_out_is_said_by_the_command_line(root, capsys, monkeypatch):
-    command = import_module("eqmodels.cli.data")
-    monkeypatch.setattr(
-        command, "run", lambda arguments: len(load_data("image_folder", "test", root=root, size=4, skip_bad=True))
-    )
-    assert main(["data", str(root)]) == 2
-    err = capsys.readouterr().err
-    assert err.startswith("eqmodels: 1 of 3 files cannot be read as images. They are left out.\n  ")
-    assert "folder.py" not in err
