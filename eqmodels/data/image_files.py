@@ -64,7 +64,10 @@ def list_folder(root: Path, split: Split | None) -> FolderListing:
     places = _split_places(root)
     chosen = [place for name, place in places.items() if split in (None, name)] if places else [root]
     everything = list(places.values()) if places else [root]
-    classes = sorted({name for place in everything for name in _folders(place)})
+    within_folders = (path for place in everything for name in _folders(place) for path in _files(place / name, root))
+    # Folders of something else beside loose images are no classes.
+    has_classes = any(map(_is_image, within_folders))
+    classes = sorted({name for place in everything for name in _folders(place)} if has_classes else ())
     numbers = {name: number for number, name in enumerate(classes)}
     found, ignored = [], Counter[str]()
     for place in chosen:

@@ -74,11 +74,13 @@ class FolderSummary:
         lines = [f"{self.root}: {total:,} images; " + ", ".join(f"{n:,} {split}" for split, n in self.splits.items())]
         by_count = dict(sorted(self.classes.items(), key=lambda one: -one[1]))
         if by_count:
-            lines.append(f"{len(by_count)} classes, the largest first: {counted(by_count)}")
+            words = "1 class" if len(by_count) == 1 else f"{len(by_count)} classes, the largest first"
+            lines.append(f"{words}: {counted(by_count)}")
             lines.append(f"the smallest class: {min(by_count.values()):,}")
         else:
             lines.append("no classes: the images lie in no folders")
-        lines.append(f"{len(self.sizes)} sizes (width x height): {counted(self.sizes)}")
+        sizes = "1 size" if len(self.sizes) == 1 else f"{len(self.sizes)} sizes"
+        lines.append(f"{sizes} (width x height): {counted(self.sizes)}")
         lines.append(f"modes: {counted(self.modes)}")
         bad = [f"{path}: {reason}" for path, reason in self.bad.items()]
         for name, paths in (("constant", self.constant), ("nearly transparent", self.empty), ("cannot be read", bad)):

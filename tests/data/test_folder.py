@@ -98,6 +98,16 @@ def test_what_is_no_image_is_counted_by_its_ending(tmp_path):
     assert listing.ignored == {".txt": 2, "images beside the classes": 1, "no ending": 1}
 
 
+def test_folders_of_something_else_are_no_classes(tmp_path):
+    flat_folder(tmp_path, {"": 3})
+    for name in ("notes/a.txt", "thumbnails/.cache/a.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("no image")
+    listing = list_folder(tmp_path, None)
+    assert (listing.classes, [label for _, label in listing.files]) == ((), [-1] * 3)
+    assert listing.ignored == {".txt": 1}
+
+
 def test_deeper_folders_are_of_the_class_above_them(tmp_path):
     save(tmp_path / "ant/young/a.png")
     save(tmp_path / "bee/a.png")
