@@ -119,6 +119,7 @@ def test_compiles_as_one_graph_in_eval_mode(model, images):
         assert_close(compiled(images), model(images))
 
 
+@pytest.mark.slow  # the standard compiler, beside the graph that every family has and what inductor trains
 def test_compiles_its_backward_pass(images, randomised, shallow):
     model = randomised(create_model("c4_resnet18s_w8", num_classes=3))
     compiled_step(model.double(), images.double(), backend="aot_eager")

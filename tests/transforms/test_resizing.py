@@ -56,7 +56,7 @@ WAYS_IN = {
 
 @pytest.mark.parametrize("rule", ["crop", "squash"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("size", [(16, 16), (15, 15), (12, 9), (9, 14)], ids=str)
+@pytest.mark.parametrize("size", [(16, 16), (15, 15), (12, 9)], ids=str)
 @pytest.mark.parametrize("way", WAYS_IN)
 def test_it_commutes_with_every_turn_and_flip(rule, shape, size, way):
     pixels, made = levels(shape), WAYS_IN[way]
