@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from eqmodels.storage import read_regular, reason_of
 
-__all__ = ["FORMATS", "BadFile", "BadFilesError", "LeftOutWarning", "open_picture", "read_pictures"]
+__all__ = ["FORMATS", "BadFile", "BadFilesError", "LeftOutWarning", "open_picture", "read_pictures", "sorted_out"]
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """What an image may be, whatever its name ends in. PIL knows more, and starts other programs for some: Ghostscript for

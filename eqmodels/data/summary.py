@@ -162,14 +162,13 @@ def contact_sheet(root: str | Path, *, columns: int = 12, rows: int = 8, side: i
         check_count(name, value, bits=12)
     base = Path(root).expanduser()
     files = list_folder(base, None).files
-    chosen = [files[number * len(files) // (columns * rows)][0] for number in range(min(len(files), columns * rows))]
-    if len(files) < columns * rows:
-        chosen = [path for path, _ in files]
+    count = min(len(files), columns * rows)
+    chosen = [files[number * len(files) // count][0] for number in range(count)]
 
     def small(picture: Image.Image) -> Image.Image:
         upright = ImageOps.exif_transpose(picture)
         if upright.mode.startswith("I") or upright.mode == "F":
-            upright = ImageOps.autocontrast(Image.fromarray(_levels(np.asarray(upright, dtype=np.float64))))
+            upright = Image.fromarray(_levels(np.asarray(upright, dtype=np.float64)))
         laid = Image.new("RGBA", upright.size, "white")
         laid.alpha_composite(upright.convert("RGBA"))
         return ImageOps.contain(laid.convert("RGB"), (side, side))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from eqmodels.arguments import check_arguments
@@ -67,7 +68,7 @@ def preprocessing_of(config: PretrainConfig, data: Source) -> Preprocessing:
 
 def marks_of(number: int | None, preprocessing: Preprocessing) -> dict[str, object]:
     """What tells so many images of such a preprocessing from others."""
-    return {"number": number, **preprocessing.to_json()}
+    return {"number": number, **asdict(preprocessing)}
 
 
 def label_marks(data: Source) -> dict[str, object]:

@@ -92,7 +92,7 @@ def _resampled(
     levels = 255 if pixels.dtype == torch.uint8 else 1
     height, width = pixels.shape[-2:]
     box = (left, top, width - left, height - top)
-    planes = (pixels.flatten(0, -3) if pixels.dim() > 2 else pixels[None]).to("cpu", torch.float64) / levels
+    planes = pixels.flatten(0, -3).to("cpu", torch.float64) / levels
     found = np.stack(
         [
             np.asarray(
