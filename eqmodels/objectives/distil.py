@@ -126,6 +126,8 @@ class Distil(Objective):
             features are not regular.
     """
 
+    scaffold = ("features", "logits")
+
     def __init__(
         self,
         backbone: Backbone,
@@ -152,7 +154,7 @@ class Distil(Objective):
         self.logits_weight, self.pose_weight, self.temperature = logits_weight, pose_weight, temperature
         self.jitter = ColourJitter(jitter, jitter, jitter, jitter / 4)
         self.group, self.field = backbone.group, backbone.map_field
-        self.features = nn.Linear(self.field.channels, teacher_width)
+        self.features: nn.Linear | None = nn.Linear(self.field.channels, teacher_width)
         self.logits = nn.Linear(self.field.channels, teacher_classes) if teacher_classes else None
         # Where files of a run have the pose that canonical pooling needs: in the first of the heads.
         self.heads = nn.ModuleList()
@@ -269,6 +271,7 @@ class Distil(Objective):
     def loss(self, network: Network, views: dict[str, Tensor]) -> dict[str, Term]:
         """The terms of the class; features are turned back by the known pose."""
         assert self.teacher is not None  # `check` comes before the first step
+        assert self.features is not None  # nobody trains what was loaded from a file
         vectors, logits = (_precise(outputs) for outputs in self.teacher(views["teacher"]))
         regular, pose = network.regular_features(views["student"]), views["pose"]
         known = F.one_hot(pose, self.group.order).to(regular.dtype)
@@ -286,9 +289,8 @@ class Distil(Objective):
         return terms
 
     def outputs(self, features: Float[Tensor, "B F"]) -> dict[str, Tensor]:
-        """What is predicted of the teacher, and the logits of the pose."""
-        modules = {"features": self.features, "logits": self.logits, "pose": self.heads[0] if len(self.heads) else None}
-        return {name: module(features) for name, module in modules.items() if module is not None}
+        """The logits of the pose: what predicts the teacher is of no use afterwards, and not in the file."""
+        return {"pose": self.heads[0](features)} if len(self.heads) else {}
 
     @property
     def pose(self) -> nn.Module | None:

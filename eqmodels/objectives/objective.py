@@ -71,9 +71,12 @@ class Objective(nn.Module, ABC):
 
     Attributes:
         uses_labels: whether batches are to hold the classes of their images.
+        scaffold: names of children that training alone needs: checkpoints have them, the file of a finished run does
+            not, and of a run that is loaded from it they are None.
     """
 
     uses_labels: bool = False
+    scaffold: tuple[str, ...] = ()
 
     @classmethod
     def check_options(cls, options: Mapping[str, Any]) -> None:

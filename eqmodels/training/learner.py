@@ -14,7 +14,7 @@ from eqmodels.objectives import Moving, Network, Objective, Term, create_objecti
 from eqmodels.training.config import PretrainConfig
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["Learner", "build_learner", "load_moving_state", "moving_state"]
+__all__ = ["Learner", "build_learner", "kept_state", "load_moving_state", "moving_state", "without_scaffold"]
 
 
 class Learner(nn.Module):
@@ -61,6 +61,19 @@ class Learner(nn.Module):
         """
         own = {_own(name): value for name, value in state.items()}
         return super().load_state_dict(own, strict=strict, assign=assign)
+
+
+def kept_state(learner: Learner) -> dict[str, Tensor]:
+    """The tensors that the file of a finished run has: all but those of the objective's `scaffold`."""
+    dropped = learner.objective.scaffold
+    return {name: value for name, value in learner.state_dict().items() if name.partition(".")[0] not in dropped}
+
+
+def without_scaffold(learner: Learner) -> Learner:
+    """The same learner, of which nothing is left that the file of a finished run does not have."""
+    for name in learner.objective.scaffold:
+        setattr(learner.objective, name, None)
+    return learner
 
 
 def moving_state(objective: Objective) -> dict[str, dict[str, Tensor]]:

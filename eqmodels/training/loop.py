@@ -17,6 +17,7 @@ from eqmodels.training.distributed import joined_world
 from eqmodels.training.errors import foreign_run
 from eqmodels.training.images import differing_images, marks_of, preprocessing_of, training_images
 from eqmodels.training.interrupt import Interrupt
+from eqmodels.training.learner import without_scaffold
 from eqmodels.training.log import check_tensorboard, tensorboard_rows
 from eqmodels.training.pretraining import Pretraining
 from eqmodels.training.run import Run, check_savable, load_run, save_run
@@ -101,6 +102,7 @@ def pretrain(
         _train(run, folder, checkpoint_seconds, tensorboard=tensorboard, quiet=quiet)
         finished = snapshot(run)
         finished.sha256 = world.from_writer(lambda: save_run(folder, finished))
+        without_scaffold(finished.model)  # as whoever loads it has it
         world.from_writer(lambda: _remove_previous(folder))
         return finished
 

@@ -43,7 +43,7 @@ from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import NoRunError, TrainingError
 from eqmodels.training.formats import nested
 from eqmodels.training.images import marks_of
-from eqmodels.training.learner import Learner, build_learner, load_moving_state
+from eqmodels.training.learner import Learner, build_learner, kept_state, load_moving_state, without_scaffold
 from eqmodels.training.log import Row
 from eqmodels.training.parts import ModelConfig
 from eqmodels.transforms import Preprocessing
@@ -186,15 +186,16 @@ def check_savable(run: Run) -> None:
 def save_run(folder: str | Path, run: Run) -> str:
     """Writes weights and config, both or none: a folder with a config is complete. Sets and returns the run's sha256.
 
-    The tensors are those of `Learner`: ``backbone.`` and, of a prediction, ``heads.`` and ``class_information.``; the
-    config is that of the encoder (see `describe_network`) with ``pretraining``, ``log`` and ``provenance`` of the run.
+    The tensors are those of `Learner`: ``backbone.`` and, of a prediction, ``heads.`` and ``class_information.``, but
+    for those of the objective's `scaffold`; the config is that of the encoder (see `describe_network`) with
+    ``pretraining``, ``log`` and ``provenance`` of the run.
 
     Raises:
         TypeError: if an argument is of another type.
         StorageError: if a weight is no finite number, or a file cannot be written.
     """
     check_arguments(save_run, locals())
-    weights = pack_weights(run.model.state_dict())
+    weights = pack_weights(kept_state(run.model))
     run.sha256 = write_network(Path(folder), weights, run.content())
     return run.sha256
 
@@ -284,8 +285,8 @@ def _described(folder: Path, content: Mapping[str, Any]) -> Run:
 
 
 def _learner(config: PretrainConfig, preprocessing: Preprocessing, sources: Mapping[str, Any]) -> Learner:
-    """The model of a run's file with random weights, see `_built`."""
-    return _built(config, preprocessing, _num_classes(sources))
+    """The model of a run's file with random weights, see `_built`; without what training alone needed."""
+    return without_scaffold(_built(config, preprocessing, _num_classes(sources)))
 
 
 def _built(config: PretrainConfig, preprocessing: Preprocessing, num_classes: int) -> Learner:

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import pickle
 import struct
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +105,19 @@ def write_image_folder(root: Path) -> None:
         file = root / ("train" if number < 10 else "test") / ("ant" if number % 2 else "bee") / f"{number}.png"
         file.parent.mkdir(exist_ok=True, parents=True)
         Image.fromarray(generator.integers(0, 256, (6, 8, 3), dtype=np.uint8)).save(file)
+
+
+def clipart_names(use: str) -> list[str]:
+    """The pictures of the Open Clip Art Library that are for testing, or left out, by the table of the package."""
+    lines = (resources.files("eqmodels.data") / "openclipart.txt").read_text("utf-8").splitlines()
+    return [line.split("\t")[1] for line in lines if line.startswith(f"{use}\t")]
+
+
+def write_openclipart(folder: Path, classes: tuple[str, ...] = ("computer", "shapes", "logos")) -> None:
+    """Tiny pictures under names of the library: 30 for training and 20 for testing in each folder, fewer of logos."""
+    generator = np.random.default_rng(0)
+    for name in classes:
+        testing = [one for one in clipart_names("test") if one.startswith(f"{name}/")][:20]
+        for one in [*testing, *(f"{name}/{number}.png" for number in range(3 if name == "logos" else 30))]:
+            (folder / one).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(generator.integers(0, 256, (4, 6, 4), dtype=np.uint8)).save(folder / one)

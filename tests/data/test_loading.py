@@ -10,7 +10,17 @@ import torch
 from eqmodels.data import SOURCES, LabelledImages, list_data, load_data, register_source
 from eqmodels.options import options_of
 
-NAMES = ["array", "cifar10", "cifar100", "fashion_mnist", "fashion_mnist_mini", "image_folder", "mnist", "stl10"]
+NAMES = [
+    "array",
+    "cifar10",
+    "cifar100",
+    "fashion_mnist",
+    "fashion_mnist_mini",
+    "image_folder",
+    "mnist",
+    "openclipart",
+    "stl10",
+]
 
 
 def test_the_names():
@@ -74,8 +84,12 @@ def test_an_unknown_split_is_refused(name):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("fashion_mnist_mini", {"size": 32}, "size is for image_folder only; got 32 for fashion_mnist_mini. Leave it"),
-        ("mnist", {"size": 32}, "size is for image_folder only; got 32 for mnist. Leave it out (--size)."),
+        (
+            "fashion_mnist_mini",
+            {"size": 32},
+            "size is for image_folder, openclipart only; got 32 for fashion_mnist_mini.",
+        ),
+        ("mnist", {"size": 32}, "size is for image_folder, openclipart only; got 32 for mnist. Leave it out (--size)."),
         (
             "image_folder",
             {"download": False},

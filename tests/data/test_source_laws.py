@@ -29,7 +29,7 @@ from eqmodels.data import (
     to_rgb,
 )
 from eqmodels.data.levels import to_levels
-from tests.data.files import write_array, write_cifar, write_idx, write_image_folder, write_stl10
+from tests.data.files import write_array, write_cifar, write_idx, write_image_folder, write_openclipart, write_stl10
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,9 @@ def written(name, folder, monkeypatch) -> dict[str, object]:
         write_stl10(folder, monkeypatch)
     elif name == "image_folder":
         write_image_folder(folder)
+        return {"root": folder, "size": 5}
+    elif name == "openclipart":
+        write_openclipart(folder)
         return {"root": folder, "size": 5}
     elif name == "array":
         write_array(folder)

@@ -1,0 +1,1 @@
+"""Encoders with a teacher's knowledge of photographs: the pictures that teach, the runs, and what was measured."""
