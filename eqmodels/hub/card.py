@@ -17,13 +17,26 @@ from eqmodels.hub.entries import entry_of, read_results
 from eqmodels.hub.picture import PICTURE
 from eqmodels.objectives import Prediction
 from eqmodels.remote import ZooEntry
-from eqmodels.storage import CONFIG, StorageError, for_markdown, reason_of
+from eqmodels.storage import CONFIG, StorageError, for_markdown, read_regular, reason_of
 from eqmodels.training import PretrainConfig, Run, load_run
 
-__all__ = ["exact_moves", "model_card", "possible_twin", "twin_of"]
+__all__ = ["NOTES", "exact_moves", "model_card", "possible_twin", "twin_of"]
 
-LICENCES = {"fashion_mnist": "Zalando SE, MIT licence", "fashion_mnist_mini": "Zalando SE, MIT licence"}
+LICENCES = {
+    "openclipart": "public domain",
+    "fashion_mnist": "Zalando SE, MIT licence",
+    "fashion_mnist_mini": "Zalando SE, MIT licence",
+}
 """Licences of the training images, where they are known."""
+
+NOTES = "NOTES.md"
+"""The name of the file in a folder of weights, if there is one, in whose Markdown its owner says what no measurement
+does: where training images are from, their licences, what the network is not for. It becomes a part of the card."""
+
+LONGEST_NOTES = 100_000
+
+UNNAMED = ("array", "image_folder")
+"""Sources that are somebody's own files, which are no data set that others know by this name."""
 
 SHOWN = ("canonical", "regular", "invariant-3", *CONTROLS)
 """The kinds of features that the card shows, in this order."""
@@ -72,7 +85,7 @@ def model_card(folder: Path, repository: str) -> str:
     """The card of a folder of the zoo, with metadata for the Hub.
 
     Args:
-        folder: with config, weights and results.
+        folder: with config, weights and results; and `NOTES`, whose Markdown is taken as it is.
         repository: on the Hub, as the card's code names it.
 
     Raises:
@@ -91,7 +104,7 @@ def model_card(folder: Path, repository: str) -> str:
     )
     template = environment.from_string((files("eqmodels.hub") / "card.md.j2").read_text("utf-8"))
     try:
-        body = _body(template, entry, run, evaluation, twins, config)
+        body = _body(template, entry, run, evaluation, twins, config, _notes(folder))
         metadata = _metadata(entry, evaluation).to_yaml()
     except (jinja2.UndefinedError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise StorageError(
@@ -99,6 +112,23 @@ def model_card(folder: Path, repository: str) -> str:
             f"({type(error).__name__}: {reason_of(error)}). Measure the network again: eqmodels evaluate."
         ) from error
     return f"---\n{metadata}\n---\n\n{body}"
+
+
+def _notes(folder: Path) -> str:
+    """What the owner of a folder says of its weights, in Markdown; empty if nothing.
+
+    Raises:
+        StorageError: if it is no text, or longer than anybody reads.
+    """
+    file = folder / NOTES
+    if not file.is_file():
+        return ""
+    try:
+        return read_regular(file, LONGEST_NOTES).decode("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(
+            f"{file} cannot be read ({reason_of(error)}). Write plain text of at most 100 kB."
+        ) from error
 
 
 class _Markdown(str):
@@ -117,6 +147,7 @@ def _body(
     evaluation: EncoderEvaluation,
     twins: Mapping[str, EncoderEvaluation],
     config: Mapping[str, Any],
+    notes: str,
 ) -> str:
     encoder = run.encoder(config["model_args"].get("global_pool", "invariant"))
     rows = [row for name, found in {entry.name: evaluation, **twins}.items() for row in _rows(name, found)]
@@ -140,6 +171,7 @@ def _body(
         pretraining=run.config.flat(),
         provenance=run.provenance,
         data_licence=LICENCES.get(entry.data),
+        notes=_Markdown(notes),
     )
     return body
 
@@ -213,7 +245,7 @@ def _metadata(entry: ZooEntry, evaluation: EncoderEvaluation) -> ModelCardData:
         license=entry.license,
         pipeline_tag="image-feature-extraction",
         tags=["eqmodels", "equivariant", entry.group, entry.task],
-        datasets=[entry.data],
+        datasets=None if entry.data in UNNAMED else [entry.data],
         model_name=entry.name,
         eval_results=results,
     )

@@ -15,7 +15,7 @@ from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import RevisionNotFoundError
 
 from eqmodels.arguments import check_arguments
-from eqmodels.hub.card import model_card, possible_twin, twin_of
+from eqmodels.hub.card import NOTES, model_card, possible_twin, twin_of
 from eqmodels.hub.entries import RESULTS, entry_of, read_results
 from eqmodels.hub.loading import check_files
 from eqmodels.hub.picture import PICTURE, turns_picture
@@ -90,7 +90,8 @@ def publish(
     checked. A failure leaves the repository's last commit as it was.
 
     Args:
-        folder: with config, weights and results, see `read_results`.
+        folder: with config, weights and results, see `read_results`; and ``NOTES.md``, if there is more to say in the
+            card.
         repository: ``organisation/name``; made if there is none.
         private: whether a new repository is private; one that is public already is then left as it is.
         dry_run: whether to stop before the Hub is asked anything.
@@ -156,7 +157,7 @@ def _copy(folder: Path) -> Iterator[Path]:
             for original in (folder, *([twin] if twin else [])):
                 (beside / original.name).mkdir()
                 _check_size(original)
-                for name in COPIED:
+                for name in (*COPIED, NOTES):
                     if (original / name).is_file():
                         shutil.copyfile(original / name, beside / original.name / name)
         except OSError as error:

@@ -13,7 +13,9 @@ from huggingface_hub import ModelCard
 
 from eqmodels import load
 from eqmodels.groups import PlanarGroup
-from eqmodels.hub.card import exact_moves, model_card, twin_of
+from eqmodels.hub.card import NOTES, exact_moves, model_card, twin_of
+from eqmodels.hub.publishing import publication_files
+from eqmodels.storage import StorageError
 from eqmodels.training import PretrainConfig
 from tests.hub.networks import NAME, REPOSITORY, TWIN, assert_is_network, network, publication, rewrite, write
 
@@ -186,3 +188,15 @@ def test_the_card_promises_what_is_so(card):
         "on the same machine, with as many threads and the same version of PyTorch, `eqmodels pretrain` with these "
         "values gives the same weights" in words
     )
+
+
+def test_what_the_owner_says_of_the_training_images_is_in_the_card(folder):
+    (folder / NOTES).write_text("Taught by *pictures of hats*.\n")
+    body = model_card(folder, REPOSITORY)
+    training = body.split("## Training")[1]
+    assert "\n\nTaught by *pictures of hats*.\n\nThe weights are licensed" in training
+    assert "what it was taught by stands under Training. Exact, at every image size, are quarter turns" in body
+    assert publication_files(folder, REPOSITORY)["README.md"] == body.encode()
+    (folder / NOTES).write_bytes(b"\xff")
+    with pytest.raises(StorageError, match=r"NOTES\.md cannot be read .*Write plain text"):
+        model_card(folder, REPOSITORY)

@@ -1,0 +1,270 @@
+"""Measures a distilled network on pictures that it has not seen: ``python -m benchmarks.distil.measure FOLDER``.
+
+Linear probes on frozen features, trained on upright pictures alone; 5 splits, or 5 draws of the training pictures where
+the test split is given. Turned pictures and mirrored ones are whole; those at other angles are seen through a circle,
+and so are the training pictures of their probes. Compared with raw pixels, the same network with random weights, the
+rotation-pretrained zoo and the teacher, at 96 and at 224 pixels, alone and averaged over its orbit.
+
+Writes ``benchmarks/results/distil/<folder>.json``: accuracies by set, network and view, a number a split, and the
+difference from the canonical features of the student with a 95% interval over the test pictures, paired.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.transforms.v2 import functional as TF
+
+import eqmodels
+from benchmarks.distil.sets import SETS, SIDE
+from eqmodels.backbones import Backbone, create_model
+from eqmodels.data import LabelledImages
+from eqmodels.evaluation import encode, knn_accuracy
+from eqmodels.evaluation.encoding import Subject
+from eqmodels.evaluation.orbits import QUARTERS, UPRIGHT, Motion, View
+from eqmodels.evaluation.poolings import pool_features
+from eqmodels.measures import LinearProbe, estimate, fit_linear_probe
+from eqmodels.objectives import create_teacher
+from eqmodels.storage import write_atomically
+from eqmodels.training import Run, load_run
+
+RESULTS = Path(__file__).parents[1] / "results" / "distil"
+SEEDS = range(5)
+TRAINING = 2 / 3
+MOST = 1500
+"""Training pictures of a draw."""
+STRENGTHS = (1.0, 0.1, 0.01, 1e-3, 1e-4)
+FEW = (5, 20)
+"""Labels of a class."""
+IN_A_CIRCLE = View(circular=True)
+MIRRORED = View(Motion(reflected=True))
+ANGLES = tuple(View(Motion.by_degrees(degrees), circular=True) for degrees in range(0, 360, 15))
+DIAGONAL = View(Motion.by_degrees(45), circular=True)
+GREY_ZOO = "c4_resnet18s_w32.rot_fmnist_simclr"
+
+Encode = Callable[[LabelledImages, View], dict[str, Tensor]]
+"""Features of pictures in a view, by name."""
+
+
+@dataclass
+class Row:
+    """What is known of one kind of features: correctness of every test picture, by view, for each split."""
+
+    correct: dict[str, list[Tensor]] = field(default_factory=dict)
+    scalars: dict[str, list[float]] = field(default_factory=dict)
+
+
+def encoders(run: Run) -> Iterator[tuple[str, Encode, bool]]:
+    """The networks that are compared: name, function, and whether all angles are measured."""
+    yield (
+        "raw 16x16 pixels",
+        lambda data, view: {"": F.adaptive_avg_pool2d(view.of(data.pixels(ALL)), 16).flatten(1)},
+        True,
+    )
+    yield "random", _of(Subject.of(_untrained(run)), ("regular", "invariant-3")), True
+    yield "student", _of(Subject.of(run), ("regular", "invariant-3", "canonical")), True
+    encoder = eqmodels.load(GREY_ZOO, in_chans=3, global_pool="canonical")
+    yield "rotation, grey clothes", lambda data, view: {"canonical": _encoded(encoder, data, view)}, True
+    teacher = create_teacher("lite0")
+    yield "teacher", lambda data, view: _of_teacher(teacher, data, view), True
+    yield "teacher at 224", lambda data, view: {"": _encoded(_large(teacher), data, view)}, False
+
+
+ALL = slice(None)
+
+
+def _untrained(run: Run) -> Backbone:
+    """The same network with random weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = create_model(run.name, in_chans=3, num_classes=0, global_pool="regular", **run.config.model.options)
+    network.preprocessing = run.preprocessing
+    return network.eval()
+
+
+def _encoded(encoder: object, data: LabelledImages, view: View) -> Tensor:
+    return encode(encoder, data.pixels, len(data), view=view, batch_size=50)  # type: ignore[arg-type]
+
+
+def _of(subject: Subject, kinds: tuple[str, ...]) -> Encode:
+    def features(data: LabelledImages, view: View) -> dict[str, Tensor]:
+        found = _encoded(subject, data, view)
+        return {kind: pool_features(subject, found, kind) for kind in kinds}
+
+    return features
+
+
+def _of_teacher(teacher: torch.nn.Module, data: LabelledImages, view: View) -> dict[str, Tensor]:
+    """The teacher's features, and their mean over the four quarter turns."""
+
+    def features(images: Tensor) -> Tensor:
+        with torch.no_grad():
+            found: Tensor = teacher(images)[0]
+        return found
+
+    def turned(images: Tensor) -> Tensor:
+        return torch.stack([features(images.rot90(quarters, (-2, -1))) for quarters in range(4)]).mean(0)
+
+    found = {"": _encoded(features, data, view)}
+    return (
+        found
+        if view.circular and view not in (IN_A_CIRCLE, DIAGONAL)
+        else found | {"orbit mean": _encoded(turned, data, view)}
+    )
+
+
+def _large(teacher: torch.nn.Module) -> Callable[[Tensor], Tensor]:
+    def features(images: Tensor) -> Tensor:
+        with torch.no_grad():
+            found: Tensor = teacher(TF.resize(images, [224, 224], antialias=True))[0]
+        return found
+
+    return features
+
+
+def splits(train: LabelledImages, test: LabelledImages | None) -> list[tuple[Tensor, Tensor]]:
+    """Numbers of training and of test pictures for each seed; those of a test split follow those of training."""
+    found = []
+    for seed in SEEDS:
+        generator = torch.Generator().manual_seed(seed)
+        if test is not None:
+            chosen = torch.randperm(len(train), generator=generator)[:MOST]
+            found.append((chosen, len(train) + torch.arange(len(test))))
+            continue
+        parts: list[list[Tensor]] = [[], []]
+        for label in range(len(train.classes)):
+            own = (train.labels == label).nonzero()[:, 0]
+            own = own[torch.randperm(len(own), generator=generator)]
+            cut = round(TRAINING * len(own))
+            parts[0].append(own[:cut])
+            parts[1].append(own[cut:])
+        found.append((torch.cat(parts[0]), torch.cat(parts[1])))
+    return found
+
+
+def measured(run: Run, name: str) -> dict[str, Row]:
+    """Every kind of features on one set."""
+    train, test = SETS[name]()
+    data = (
+        train
+        if test is None
+        else LabelledImages(
+            name, torch.cat([train.images, test.images]), torch.cat([train.labels, test.labels]), train.classes
+        )
+    )
+    parts, rows = splits(train, test), {}
+    for network, features, has_angles in encoders(run):
+        angles = (ANGLES if name == "stamps" else (IN_A_CIRCLE, DIAGONAL)) if has_angles else ()
+        # Training pictures are needed upright, whole and in a circle; of a set with a test split the rest is not.
+        needed = torch.cat([torch.cat(pair) for pair in parts]).unique()
+        held_out = torch.cat([pair[1] for pair in parts]).unique()
+        for whole, views in ((UPRIGHT, (*QUARTERS, MIRRORED)), (IN_A_CIRCLE, angles)):
+            if not views:
+                continue
+            probes: dict[tuple[str, int], LinearProbe] = {}
+            for view in dict.fromkeys((whole, *views)):
+                chosen = needed if view == whole else held_out
+                found = features(_taken(data, chosen), view)
+                place = torch.full((len(data),), -1)
+                place[chosen] = torch.arange(len(chosen))
+                for kind, values in found.items():
+                    row = rows.setdefault(f"{network}{', ' if kind else ''}{kind}", Row())
+                    for seed, (training, testing) in enumerate(parts):
+                        if view == whole:
+                            chosen_parts = [(values[place[part]], data.labels[part]) for part in (training, testing)]
+                            probes[kind, seed] = _fit(row, *chosen_parts, view, seed)
+                        predicted = probes[kind, seed].predict(values[place[testing]])
+                        right = torch.full((len(data),), torch.nan)
+                        right[testing] = (predicted == data.labels[testing]).float()
+                        row.correct.setdefault(str(view), []).append(right)
+        print(
+            name,
+            network,
+            {kind: _mean(row, "0°") for kind, row in rows.items() if kind.startswith(network)},
+            flush=True,
+        )
+    return rows
+
+
+def _taken(data: LabelledImages, chosen: Tensor) -> LabelledImages:
+    return LabelledImages(data.name, data.images[chosen], data.labels[chosen], data.classes)
+
+
+def _fit(row: Row, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], view: View, seed: int) -> LinearProbe:
+    """The probe of one split, of features and labels; of whole pictures also neighbours and few labels."""
+    (features, labels), classes = train, int(max(train[1].max(), test[1].max())) + 1
+    # The strength of the first split is that of all.
+    known = row.scalars.get(f"strength, {view}")
+    strengths = STRENGTHS if known is None else (known[0],)
+    probe = fit_linear_probe(features, labels, num_classes=classes, strengths=strengths, seed=seed)
+    row.scalars.setdefault(f"strength, {view}", []).append(probe.strength)
+    if view == UPRIGHT:
+        row.scalars.setdefault("kNN", []).append(knn_accuracy(features, labels, *test, k=min(20, len(features))))
+        for few in FEW:
+            drawn = torch.cat([(labels == label).nonzero()[:few, 0] for label in range(classes)])
+            small = fit_linear_probe(features[drawn], labels[drawn], num_classes=classes, strengths=(0.1,))
+            row.scalars.setdefault(f"{few} labels a class", []).append(small.accuracy(*test))
+    return probe
+
+
+def _mean(row: Row, view: str) -> float:
+    return round(float(torch.stack(row.correct[view]).nanmean()), 4)
+
+
+GROUPS = {
+    "upright": [str(UPRIGHT)],
+    "turned": [str(view) for view in QUARTERS[1:]],
+    "mirrored": [str(MIRRORED)],
+    "45 degrees": [str(DIAGONAL)],
+    "worst angle": [],
+}
+
+
+def summary(rows: dict[str, Row]) -> dict[str, object]:
+    """Accuracies and paired differences, ready for JSON."""
+    content: dict[str, object] = {}
+    reference = rows["student, canonical"]
+    for name, row in rows.items():
+        own: dict[str, object] = {
+            view: [round(float(one.nanmean()), 4) for one in row.correct[view]] for view in row.correct
+        }
+        own |= {
+            key: [round(value, 4) for value in values] for key, values in row.scalars.items() if "strength" not in key
+        }
+        differences = {}
+        for group, views in GROUPS.items():
+            if views and all(view in row.correct for view in views) and row is not reference:
+                pairs = [reference.correct[view][seed] - row.correct[view][seed] for view in views for seed in SEEDS]
+                by_picture = np.nanmean(torch.stack(pairs).numpy(), 0)
+                found = estimate(by_picture[~np.isnan(by_picture)].tolist())
+                differences[group] = [round(found.mean, 4), round(found.low, 4), round(found.high, 4)]
+        content[name] = {"accuracy": own, "student, canonical minus it": differences}
+    return content
+
+
+def main() -> None:
+    """Measures and writes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="of the run")
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS), help="default: all")
+    arguments = parser.parse_args()
+    run = load_run(arguments.folder)
+    assert run.preprocessing.size == (SIDE, SIDE)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    file = RESULTS / f"{arguments.folder.name}.json"
+    content = json.loads(file.read_text()) if file.exists() else {}
+    for name in arguments.sets:
+        content[name] = summary(measured(run, name))
+        write_atomically(file, json.dumps({"sha256": run.sha256} | content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
