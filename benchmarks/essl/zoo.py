@@ -10,28 +10,37 @@ from pathlib import Path
 from benchmarks.essl.evaluate import RESULTS
 from benchmarks.essl.grid import FOLDER, ZOO
 from eqmodels.storage import CONFIG, WEIGHTS
-from eqmodels.training import LOG
+from eqmodels.training import LOG, PretrainConfig
 
 TARGET = Path(__file__).parents[2] / "zoo"
 LIMIT = 12e6
 """Largest size of a file of weights, in bytes."""
 
 
+def put(name: str, source: Path, config: PretrainConfig) -> None:
+    """Copies weights, config, log and results of a run into the zoo, with its recipe; says so, or that it is not done.
+
+    Raises:
+        SystemExit: if the weights are too large for the zoo.
+    """
+    if not (source / RESULTS).is_file() or not (source / WEIGHTS).is_file():
+        print("not complete:", name)
+        return
+    if (size := (source / WEIGHTS).stat().st_size) > LIMIT:
+        raise SystemExit(f"{name}: weights take {size / 1e6:.1f} MB, more than {LIMIT / 1e6:.0f} MB.")
+    target = TARGET / name
+    target.mkdir(parents=True, exist_ok=True)
+    for file in (CONFIG, WEIGHTS, LOG, RESULTS):
+        shutil.copyfile(source / file, target / file)
+    (target / "recipe.json").write_text(json.dumps(config.to_dict(), indent=2) + "\n")
+    print(f"{name}: {size / 1e6:.2f} MB")
+
+
 def main() -> None:
-    """Copies weights, config, log, results and recipe of every run of the zoo that is complete."""
+    """Copies every run of the zoo that is complete."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     for name, config in ZOO.items():
-        source, target = FOLDER / name, TARGET / Path(name).name
-        if not (source / RESULTS).is_file() or not (source / WEIGHTS).is_file():
-            print("not complete:", name)
-            continue
-        if (size := (source / WEIGHTS).stat().st_size) > LIMIT:
-            raise SystemExit(f"{name}: weights take {size / 1e6:.1f} MB, more than {LIMIT / 1e6:.0f} MB.")
-        target.mkdir(parents=True, exist_ok=True)
-        for file in (CONFIG, WEIGHTS, LOG, RESULTS):
-            shutil.copyfile(source / file, target / file)
-        (target / "recipe.json").write_text(json.dumps(config.to_dict(), indent=2) + "\n")
-        print(f"{target.name}: {size / 1e6:.2f} MB")
+        put(Path(name).name, FOLDER / name, config)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ NAMES = [
     "image_folder",
     "mnist",
     "openclipart",
+    "openclipart_mini",
     "stl10",
 ]
 

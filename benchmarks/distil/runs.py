@@ -1,0 +1,62 @@
+"""Distils what is not done: ``python -m benchmarks.distil.runs BANK``, where BANK is the folder of `bank`.
+
+The runs of the zoo with a teacher's knowledge of photographs, in the order in which they are trained, each resumable.
+With ``--zoo`` it trains nothing, and copies what is trained, and measured by ``eqmodels evaluate``, into the zoo.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmarks.essl.zoo import put
+from eqmodels.training import PretrainConfig, pretrain
+
+FOLDER = Path(__file__).parents[1] / "results" / "distil"
+"""Where runs are kept, one folder each; weights stay out of the repository, see .gitignore."""
+
+
+def _config(model: str, epochs: int) -> PretrainConfig:
+    """A run over the bank: float32, as few processors of today multiply bfloat16."""
+    return PretrainConfig.of(
+        model=model,
+        data="array",
+        objective="distil",
+        epochs=epochs,
+        batch_size=64,
+        optimiser="adamw",
+        learning_rate=2e-3,
+        weight_decay=0.02,
+        warmup_epochs=0.3,
+        clip_norm=1.0,
+        precision="float32",
+    )
+
+
+RUNS = {
+    "c4_resnet18_w32.distil_lite0": _config("c4_resnet18_w32", 10),
+    "resnet18_w32.distil_lite0": _config("resnet18_w32", 10),
+    "d4_resnet18_w32.distil_lite0": _config("d4_resnet18_w32", 10),
+    "c1_resnet18_w32.distil_lite0": _config("c1_resnet18_w32", 10),
+}
+"""The runs, by their names in the zoo."""
+
+
+def main() -> None:
+    """Trains, or copies."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bank", nargs="?", type=Path, help="the folder of train.npy")
+    parser.add_argument("--names", nargs="+", default=list(RUNS), choices=list(RUNS), help="default: all")
+    parser.add_argument("--zoo", action="store_true", help="copy what is trained and measured into the zoo")
+    arguments = parser.parse_args()
+    if not arguments.zoo and arguments.bank is None:
+        parser.error("the folder of the bank is needed; python -m benchmarks.distil.bank FOLDER makes it")
+    for name in arguments.names:
+        if arguments.zoo:
+            put(name, FOLDER / name, RUNS[name])
+        else:
+            pretrain(RUNS[name], FOLDER / name, root=arguments.bank)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Writes the tables of distilled networks into docs/results.md: ``python -m benchmarks.distil.tables``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from benchmarks._sections import write_section
+from benchmarks.distil.measure import GROUPS, RESULTS
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "results.md"
+SCALARS = ("kNN", "5 labels a class", "20 labels a class")
+REFERENCE = "student, canonical"
+
+
+def tables(name: str, content: Mapping[str, Any]) -> Iterator[str]:
+    """A table a set of pictures, and one of the differences."""
+    for data, rows in content.items():
+        if data == "sha256":
+            continue
+        columns = [*GROUPS, *SCALARS]
+        yield f"`{name}` on {data}, in %, means over 5 splits:\n"
+        yield f"| features | {' | '.join(columns)} |"
+        yield f"| --- |{' ---: |' * len(columns)}"
+        for row, found in rows.items():
+            cells = [_percent(_group(found["accuracy"], column)) for column in columns]
+            yield f"| {row} | {' | '.join(cells)} |"
+        yield ""
+        groups = [group for group in GROUPS if group != "worst angle"]
+        yield f"Canonical features of the student minus others, in points, 95% intervals over the pictures of {data}:\n"
+        yield f"| minus | {' | '.join(groups)} |"
+        yield f"| --- |{' ---: |' * len(groups)}"
+        for row, found in rows.items():
+            if row != REFERENCE:
+                differences = found["student, canonical minus it"]
+                yield f"| {row} | {' | '.join(_difference(differences.get(group)) for group in groups)} |"
+        yield ""
+
+
+def _group(accuracy: Mapping[str, list[float]], column: str) -> float | None:
+    if column == "worst angle":
+        curve = [fmean(values) for view, values in accuracy.items() if "in a circle" in view and "flip" not in view]
+        return min(curve) if len(curve) > 2 else None
+    views = GROUPS.get(column, [column])
+    return fmean(fmean(accuracy[view]) for view in views) if all(view in accuracy for view in views) else None
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _difference(values: list[float] | None) -> str:
+    if values is None:
+        return "-"
+    mean, low, high = (100 * value for value in values)
+    return f"{mean:+.1f} ({low:+.1f} .. {high:+.1f})"
+
+
+def main() -> None:
+    """Writes the section."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    lines = [
+        line for file in sorted(RESULTS.glob("*.json")) for line in tables(file.stem, json.loads(file.read_text()))
+    ]
+    write_section(DOCUMENT, "distil", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
