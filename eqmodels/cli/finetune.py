@@ -168,7 +168,7 @@ def _text(result: Finetuned, folder: Path) -> str:
         f"On {result.images['validation']:,} validation images: linear probe {percent(result.log[0]['accuracy'])}%, "
         f"kept {stopped}, {percent(best['accuracy'])}% ({len(result.log) - 1} epochs, {result.seconds:.0f} s).\n\n"
         f"{table([f'{test.images:,} test images', 'accuracy, %', '95% interval'], rows)}\n\n"
-        f"Taken for the same class however they are turned by quarters: {percent(test.same_turned)}% of them; also when "
-        f"they are mirrored: {percent(test.same_mirrored)}%.{notes}\n"
+        f"Taken for the same class however they are turned by quarters: {percent(test.same_turned)}% of them; also "
+        f"when they are mirrored: {percent(test.same_mirrored)}%.{notes}\n"
         f"Network: {folder}\nPage: {folder / PAGE}\nNext: {command}"
     )
