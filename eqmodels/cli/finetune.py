@@ -66,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="where to compute, such as cpu or cuda:0 (default: a GPU if there is one)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar, and no word on what is being done")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(goes_on=True)
     add_data_flags(parser)
 
 
@@ -110,8 +111,8 @@ def run(arguments: argparse.Namespace) -> int:
             report=report,
         ),
     )
-    told = {"folder": str(folder), "page": str(folder / PAGE), **result.to_dict()}
-    say(json.dumps(told, indent=2) if arguments.json else _text(result, folder))
+    content = {"folder": str(folder), "page": str(folder / PAGE), **result.to_dict()}
+    say(json.dumps(content, indent=2) if arguments.json else _text(result, folder))
     return 0
 
 
@@ -131,7 +132,7 @@ def _images(arguments: argparse.Namespace, network: Backbone) -> tuple[Source, S
         name, root = "image_folder", arguments.images
     if name == "image_folder" and network.preprocessing is not None:
         options = {"size": min(network.preprocessing.size), **options}
-    train, test = (loaded(name, split, options, root=root) for split in ("train", "test"))  # type: ignore[arg-type]
+    train, test = (loaded(name, split, options, root=root) for split in ("train", "test"))
     if arguments.grey:
         train, test = to_grey(train), to_grey(test)
     return train, test
@@ -166,7 +167,7 @@ def _text(result: Finetuned, folder: Path) -> str:
     return (
         f"{result.marks['from']}, fine-tuned on {result.images['training']:,} images of {len(result.classes)} classes. "
         f"On {result.images['validation']:,} validation images: linear probe {percent(result.log[0]['accuracy'])}%, "
-        f"kept {stopped}, {percent(best['accuracy'])}% ({len(result.log) - 1} epochs, {result.seconds:.0f} s).\n\n"
+        f"kept {stopped}, {percent(best['accuracy'])}% (of {len(result.log) - 1}, {result.seconds:.0f} s).\n\n"
         f"{table([f'{test.images:,} test images', 'accuracy, %', '95% interval'], rows)}\n\n"
         f"Taken for the same class however they are turned by quarters: {percent(test.same_turned)}% of them; also "
         f"when they are mirrored: {percent(test.same_mirrored)}%.{notes}\n"

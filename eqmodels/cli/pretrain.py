@@ -94,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tensorboard", action="store_true", help="write TensorBoard files too")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(names=(*flat_fields(), *(name for part in options.values() for name in part)))
+    parser.set_defaults(goes_on=True, names=(*flat_fields(), *(name for part in options.values() for name in part)))
 
 
 def _imports_of(typed: Mapping[str, Any], *, recipe: bool) -> AbstractContextManager[None]:

@@ -132,6 +132,7 @@ def embed(
         encoder,
         paths,
         partial(_outputs, encoder),
+        caller="embed",
         size=size,
         batch_size=batch_size,
         grey=grey,

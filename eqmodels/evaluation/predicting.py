@@ -145,6 +145,7 @@ def predict(
         network,
         paths,
         partial(_likeliest, network, min(top, network.num_classes)),
+        caller="predict",
         size=size,
         batch_size=batch_size,
         grey=grey,

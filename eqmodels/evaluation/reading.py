@@ -28,6 +28,7 @@ def outputs_of_pictures(
     paths: Sequence[str | Path],
     outputs: Callable[[Float[Tensor, "B C H W"]], T],
     *,
+    caller: str,
     size: tuple[int, int] | None,
     batch_size: int,
     grey: bool,
@@ -40,6 +41,7 @@ def outputs_of_pictures(
         network: in any mode; it is put into eval mode.
         paths: of the files.
         outputs: from the normalised pictures of a batch, on the CPU, to what is kept of them.
+        caller: what needs them, for a sentence.
         size: height and width of what the network sees; None for the size of its training images.
         batch_size: pictures at a time.
         grey: whether a network of one channel is given pictures that have colours without these.
@@ -55,7 +57,7 @@ def outputs_of_pictures(
     check_count("batch_size", batch_size)
     files = [Path(path) for path in paths]
     if not files:
-        raise ValueError("pictures must be read from at least one file; got none. Name images, or a folder of them.")
+        raise ValueError(f"{caller} needs images; got no file. Name images, or a folder of them.")
     network.eval()
     transform = network.transform(size)
 

@@ -296,11 +296,10 @@ def _notes(tuning: Tuning, test: Source) -> tuple[str, ...]:
         counts = numbers.bincount(minlength=len(classes)).tolist()
         return tuple(name for name, count in zip(classes, counts, strict=True) if not count)
 
-    found = {
-        "has no training image, and is never predicted": without(labels),
-        "has no validation image, as its only training image is trained on": tuple(
-            name for name in without(labels[tuning.held_out]) if name not in without(labels)
-        ),
-        "has no test image, and nothing is known of how well it is found": without(test.labels),
-    }
-    return tuple(f"{_few(names)} {words}." for words, names in found.items() if names)
+    trained, chosen_on = without(labels), without(labels[tuning.held_out])
+    found = (
+        ("training", trained, "it is never predicted"),
+        ("validation", tuple(name for name in chosen_on if name not in trained), "its only image is trained on"),
+        ("test", without(test.labels), "nothing is known of how well it is found"),
+    )
+    return tuple(f"Without a {part} image: {_few(names)}; {words}." for part, names, words in found if names)

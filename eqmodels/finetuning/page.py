@@ -66,7 +66,7 @@ def _pairs(result: Finetuned) -> list[tuple[str, str, int]]:
     counts = torch.tensor(result.test.confusion).fill_diagonal_(0)
     largest = counts.flatten().topk(min(PAIRS, counts.numel()))
     found = zip(largest.values.tolist(), largest.indices.tolist(), strict=True)
-    return [(*(result.classes[n] for n in divmod(place, len(counts))), count) for count, place in found if count]  # type: ignore[misc]
+    return [(*(result.classes[n] for n in divmod(place, len(counts))), count) for count, place in found if count]
 
 
 def _curve(result: Finetuned) -> dict[str, Any]:
