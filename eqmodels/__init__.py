@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from eqmodels import evaluation as evaluation
     from eqmodels import export as export
     from eqmodels import fields as fields
+    from eqmodels import finetuning as finetuning
     from eqmodels import groups as groups
     from eqmodels import heads as heads
     from eqmodels import hub as hub

@@ -210,6 +210,8 @@ def _timm_config(network: StagedNetwork, license_name: str | None) -> dict[str, 
     }
     if license_name is not None:
         content["license"] = license_name
+    if network.classes:
+        content["label_names"] = list(network.classes)
     if preprocessing is not None:
         content |= {
             "input_size": [network.in_chans, *preprocessing.size],

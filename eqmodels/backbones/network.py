@@ -55,6 +55,7 @@ class StagedNetwork(NotScriptable):
         structure: the arguments that fix the layers, by name, what was left out at what stands for it.
         usual: of `structure`, what arguments that were left out stand for, where that is not the signature's default.
         preprocessing: what images went through in training; None if nothing is known of it.
+        classes: the name of each output of `fc`, in their order; empty if nothing is known of them.
 
     Raises:
         TypeError: if a count is not an integer.
@@ -78,6 +79,7 @@ class StagedNetwork(NotScriptable):
         self.structure: dict[str, Any] = {}
         self.usual: dict[str, Any] = {}
         self.preprocessing: Preprocessing | None = None
+        self.classes: tuple[str, ...] = ()
 
     def add_stage(self, name: str, stage: nn.Module, channels: int, reduction: int) -> None:
         """Adds a child and what it puts out: so many channels, so many times smaller than the image.
@@ -247,7 +249,7 @@ class StagedNetwork(NotScriptable):
                     "Add global_pool='canonical', or leave pose out."
                 )
             self.global_pool = new
-        self.num_classes = count
+        self.num_classes, self.classes = count, ()
         reference = next(self.parameters())
         self.fc = self._classifier(count).to(reference.device, reference.dtype)
 

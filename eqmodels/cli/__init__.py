@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     goes_on = False
     try:
         arguments = build_parser().parse_args(argv)
-        goes_on = arguments.command == "pretrain"
+        goes_on = getattr(arguments, "goes_on", False)
         with warnings.catch_warnings():
             warnings.showwarning = partial(_say_warning, warnings.showwarning)
             status: int = arguments.run(arguments)

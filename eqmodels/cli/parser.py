@@ -16,6 +16,8 @@ COMMANDS = {
     "demo": "see what equivariance buys: a pretrained equivariant encoder beside its ResNet twin",
     "data": "look at a folder of images: classes, sizes, and files that cannot be read",
     "pretrain": "pretrain an encoder by predicting what was done to the image",
+    "finetune": "make a classifier of your own images out of a pretrained encoder",
+    "predict": "name the classes of pictures with a fine-tuned network",
     "embed": "write the features of your own pictures into a file",
     "evaluate": "measure a pretrained encoder: probes of its features on upright and on turned images",
     "models": "list the registered models",

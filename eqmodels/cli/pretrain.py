@@ -7,18 +7,24 @@ import hashlib
 import json
 import os
 import shlex
+import sys
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from eqmodels.backbones.formats import read_network_config
 from eqmodels.cli.flags import add_flag, in_flags
 from eqmodels.cli.terminal import say
+from eqmodels.errors import EqmodelsError
 from eqmodels.registry import without_imports
-from eqmodels.storage import LARGEST, read_regular
+from eqmodels.remote import locate
+from eqmodels.storage import CONFIG, LARGEST, read_regular
 from eqmodels.training import PretrainConfig, Run, pretrain
 from eqmodels.training.config import config_options, flat_fields
-from eqmodels.training.formats import nested
+from eqmodels.training.formats import FORMAT, nested
+from eqmodels.training.initial import initial_model
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
@@ -35,6 +41,8 @@ examples:
   eqmodels pretrain --model resnet18s_w16 --head mlp --epochs 5 --class-weight -9
   eqmodels pretrain --model c4_resnet18s_w16 --basis harmonic --backend escnn
   eqmodels pretrain --data image_folder --root my_images --size 64 --folder runs/mine
+  eqmodels pretrain --init c4_resnet18s_w16.rot_fmnist_simclr --data image_folder --root my_images --size 64
+  eqmodels pretrain --extend runs/mine --epochs 10
   eqmodels pretrain --objective relative --help
   eqmodels pretrain --objective distil --model c4_resnet18_w32 --data array --root my/bank
   torchrun --nproc-per-node 2 -m eqmodels pretrain --model c4_resnet18s_w16 --norm layer
@@ -71,6 +79,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         for name, option in options.get(part, {}).items():
             add_flag(group, name, option)
     parser.add_argument("--recipe", type=Path, metavar="FILE", help="take values from a recipe (JSON); options win")
+    parser.add_argument(
+        "--extend",
+        metavar="FOLDER",
+        help="train the network of a finished run for --epochs more, with its config and heads, in a folder of its own",
+    )
     parser.add_argument("--folder", type=Path, help="of the run (default: one for every config, in runs/)")
     parser.add_argument(
         "--root",
@@ -81,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tensorboard", action="store_true", help="write TensorBoard files too")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(names=(*flat_fields(), *(name for part in options.values() for name in part)))
+    parser.set_defaults(goes_on=True, names=(*flat_fields(), *(name for part in options.values() for name in part)))
 
 
 def _imports_of(typed: Mapping[str, Any], *, recipe: bool) -> AbstractContextManager[None]:
@@ -93,16 +106,17 @@ def _imports_of(typed: Mapping[str, Any], *, recipe: bool) -> AbstractContextMan
 def _chosen(typed: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The names that further options depend on: those typed, and those of the recipe, if one is named."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for name in (*NAMED, "recipe"):
+    for name in (*NAMED, "recipe", "extend", "init"):
         first.add_argument(f"--{name}")
     found: dict[str, Any] = {}
     of_recipe: dict[str, Any] = {}
     with suppress(argparse.ArgumentError):  # the parser proper says what is wrong
         values = vars(first.parse_known_args(list(typed))[0])
-        recipe = values.pop("recipe")
+        recipe, extend, init = (values.pop(name) for name in ("recipe", "extend", "init"))
         found = {name: value for name, value in values.items() if value is not None}
-        with suppress(OSError, ValueError, TypeError, AttributeError):  # so does `config_of`
-            parts = nested(json.loads(read_regular(recipe, LARGEST))) if recipe else {}
+        with suppress(OSError, ValueError, TypeError, AttributeError, EqmodelsError):  # so does `config_of`
+            base = _base(recipe and Path(recipe), extend, init if "model" not in found else None)
+            parts = {} if base is None else nested(base)
             named = {part: values["name"] for part, values in parts.items() if "name" in values}
             named |= {key: value for values in parts.values() for key, value in values.items() if key in NAMED}
             of_recipe = named | {k: v for k, v in parts.get("model", {}).get("options", {}).items() if k in NAMED}
@@ -128,11 +142,17 @@ def run(arguments: argparse.Namespace) -> int:
                 device=arguments.device,
                 tensorboard=arguments.tensorboard,
                 quiet=arguments.quiet or arguments.json,
+                report=(lambda _: None) if arguments.quiet else partial(_told, folder),
             ),
         )
     if int(os.environ.get("RANK", "0")) == 0:
         say(json.dumps(summary(result, folder), indent=2) if arguments.json else _sentence(result, folder, arguments))
     return 0
+
+
+def _told(folder: Path, sentence: str) -> None:
+    """Says what becomes of a run, beside its bar."""
+    say(f"{folder} {sentence}", file=sys.stderr, flush=True)
 
 
 def config_of(arguments: argparse.Namespace) -> PretrainConfig:
@@ -141,10 +161,41 @@ def config_of(arguments: argparse.Namespace) -> PretrainConfig:
     Raises:
         ValueError: if the recipe cannot be read, or a value breaks its rule.
     """
-    base = _recipe(arguments.recipe) if arguments.recipe else None
     given = _given(arguments)
+    base = _base(arguments.recipe, arguments.extend, given.get("init") if "model" not in given else None)
     config: PretrainConfig = in_flags(arguments.names, lambda: PretrainConfig.of(base, **given))
     return config
+
+
+def _base(recipe: Path | None, extend: str | None, init: str | None) -> Mapping[str, Any] | None:
+    """The values that hold where no option is given.
+
+    Args:
+        recipe: a file of them.
+        extend: the folder of a finished run, whose config and weights they are.
+        init: weights to begin with, whose network is pretrained if the recipe does not name another.
+
+    Raises:
+        ValueError: if a recipe and a run are named, the recipe cannot be read, or there is no such network.
+        StorageError: if a network's files cannot be read, or are of no run.
+    """
+    if extend is None:
+        base = _recipe(recipe) if recipe else None
+        parts = nested(base or {"format": FORMAT})
+        if init is None or "name" in parts["model"]:
+            return base
+        return {"format": FORMAT, **parts, "model": {**parts["model"], **initial_model(init)}}
+    if recipe is not None or init is not None:
+        raise ValueError(
+            f"--extend takes config and weights of a run; got --{'recipe' if recipe else 'init'} too. Name the run "
+            "with --init to begin with its weights and choose the rest."
+        )
+    content = read_network_config(locate(extend).folder / CONFIG)
+    if "pretraining" not in content:
+        raise ValueError(f"--extend needs a finished run; {extend} holds a network alone. Pass --init {extend}.")
+    parts = nested(content["pretraining"])
+    begun = {"init": extend, "init_sha256": content["sha256"]}
+    return {"format": FORMAT, **parts, "model": {**parts["model"], **begun}}
 
 
 def _given(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from eqmodels.evaluation.knn import knn_accuracy
 from eqmodels.evaluation.observing import observe
 from eqmodels.evaluation.orbits import Motion, Orbits, View
 from eqmodels.evaluation.poolings import POOLINGS, pool_features, poolings_of
+from eqmodels.evaluation.predicting import Predictions, predict
 from eqmodels.evaluation.pretrained import Pretrained
 from eqmodels.evaluation.scores import EncoderEvaluation, FeatureScores
 from eqmodels.evaluation.scoring_heads import ClassScores, TaskScores, head_scores, task_scores
@@ -44,6 +45,7 @@ __all__ = [
     "LinearProbe",
     "Motion",
     "Orbits",
+    "Predictions",
     "Pretrained",
     "SeedSummary",
     "TaskScores",
@@ -67,6 +69,7 @@ __all__ = [
     "plot_equivariance",
     "pool_features",
     "poolings_of",
+    "predict",
     "proportion_interval",
     "randomise",
     "smooth_images",

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors.torch
 import torch
-from PIL import Image
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones.network import StagedNetwork
-from eqmodels.checks import check_count
-from eqmodels.data.pictures import BadFile, BadFilesError, read_pictures
+from eqmodels.data.pictures import BadFile
 from eqmodels.errors import shown
+from eqmodels.evaluation.reading import outputs_of_pictures
 from eqmodels.storage import write_atomically
 
 __all__ = ["Embedding", "embed"]
 
 ENDINGS = (".npz", ".safetensors")
 """Of the names of files of features."""
-
-GREY = ("1", "L", "LA", "La", "F")
-"""Modes of PIL that have no colours; so have those that begin with an I."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,64 +123,32 @@ def embed(
         raise TypeError(f"paths must be a list of files; got {shown(paths)}. Pass [path], or the files of a folder.")
     given = {"encoder": encoder, "paths": paths, "size": size, "grey": grey, "skip_bad": skip_bad}
     check_arguments(embed, given)
-    check_count("batch_size", batch_size)
-    files = [Path(path) for path in paths]
-    if not files:
-        raise ValueError("embed needs images; got no file. Name images, or a folder of them.")
     if encoder.num_classes:
         raise ValueError(
             f"embed takes a network without a classifier; this one has {encoder.num_classes} classes. Load it with "
             "num_classes=0."
         )
-    encoder.eval()
-    transform = encoder.transform(size)
-
-    def made_of(picture: Image.Image) -> Tensor:
-        if encoder.in_chans == 1 and not grey and picture.mode not in GREY and not picture.mode.startswith("I"):
-            raise ValueError(
-                f"it has colours (mode {picture.mode}) and the network takes one channel: load the network with "
-                "in_chans=3 (--in-chans 3), or pass grey=True (--grey) to leave the colours out"
-            )
-        pixels: Tensor = transform(picture)
-        return pixels
-
-    found: list[tuple[Tensor, Tensor | None]] = []
-    good: list[str] = []
-    bad: list[BadFile] = []
-    for batch in _batches(files, read_pictures(files, made_of), batch_size):
-        images = [(path, one) for path, one in batch if isinstance(one, Tensor)]
-        bad += [one for _, one in batch if isinstance(one, BadFile)]
-        # Once a file is bad, the rest is read to list all of them, not to be embedded.
-        if images and (skip_bad or not bad):
-            good += [str(path) for path, _ in images]
-            found.append(_outputs(encoder, torch.stack([one for _, one in images])))
-        if progress is not None:
-            progress(len(batch))
-    if bad and (not skip_bad or not good):
-        raise BadFilesError(bad, len(files), "Remove them, or pass skip_bad=True (--skip-bad) to go on without them.")
+    good, found, bad = outputs_of_pictures(
+        encoder,
+        paths,
+        partial(_outputs, encoder),
+        caller="embed",
+        size=size,
+        batch_size=batch_size,
+        grey=grey,
+        skip_bad=skip_bad,
+        progress=progress,
+    )
     logits = [one for _, one in found if one is not None]
     chosen = torch.cat(logits).softmax(1).max(1) if logits else None
     return Embedding(
-        tuple(good),
+        good,
         torch.cat([features for features, _ in found]),
         str(encoder.out_field),
         None if chosen is None else chosen.indices,
         None if chosen is None else chosen.values,
-        tuple(bad),
+        bad,
     )
-
-
-def _batches(
-    files: Sequence[Path], pictures: Iterator[Tensor | BadFile], count: int
-) -> Iterator[list[tuple[Path, Tensor | BadFile]]]:
-    batch: list[tuple[Path, Tensor | BadFile]] = []
-    for path, picture in zip(files, pictures, strict=True):
-        batch.append((path, picture))
-        if len(batch) == count:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 @torch.inference_mode()

@@ -27,6 +27,7 @@ _Place = tuple[str | int, ...]
 
 LISTS: dict[_Place, int] = {
     ("log",): LONGEST_LOG,
+    ("pretrained_cfg", "label_names"): LONGEST_CLASSES,
     ("golden", "features"): 150_000,
     ("golden", "pooled"): 300_000,
     ("golden", "heads"): 150_000,

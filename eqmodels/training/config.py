@@ -33,6 +33,9 @@ from eqmodels.training.parts import (
 
 __all__ = ["PretrainConfig", "config_options", "flat_fields"]
 
+BEGINNING = ("init", "init_sha256")
+"""Fields that a file has only where they are said."""
+
 PART_TYPES: dict[str, type] = {
     "model": ModelConfig,
     "data": DataConfig,
@@ -115,6 +118,8 @@ class PretrainConfig:
         content: dict[str, Any] = {"format": FORMAT}
         for part in PART_TYPES:
             values = {one.name: getattr(getattr(self, part), one.name) for one in fields(getattr(self, part))}
+            # Configs that begin with random weights are written as they always were.
+            values = {name: value for name, value in values.items() if value is not None or name not in BEGINNING}
             content[part] = {
                 name: value.to_dict() if isinstance(value, Options) else value for name, value in values.items()
             }

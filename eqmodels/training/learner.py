@@ -12,6 +12,7 @@ from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Backbone, create_model
 from eqmodels.objectives import Moving, Network, Objective, Term, create_objective
 from eqmodels.training.config import PretrainConfig
+from eqmodels.training.initial import InitialWeights
 from eqmodels.transforms import Preprocessing
 
 __all__ = ["Learner", "build_learner", "kept_state", "load_moving_state", "moving_state", "without_scaffold"]
@@ -106,21 +107,29 @@ def _own(name: str) -> str:
     return f"network.{name}" if name.startswith("backbone.") else f"objective.{name}"
 
 
-def build_learner(config: PretrainConfig, preprocessing: Preprocessing, num_classes: int = 0) -> Learner:
-    """The network and the objective of a config, with random weights.
+def build_learner(
+    config: PretrainConfig, preprocessing: Preprocessing, num_classes: int = 0, initial: InitialWeights | None = None
+) -> Learner:
+    """The network and the objective of a config, with random weights or those to begin with.
 
     Args:
         config: names them.
         preprocessing: of the images; has as many means as they have channels.
         num_classes: of the images; 0 if they have none.
+        initial: weights to begin with; None for random ones, whatever the config names.
 
     Raises:
-        ValueError: if a name is unknown, or the objective does not fit the backbone.
+        ValueError: if a name is unknown, the objective does not fit the backbone, or the weights are of another one.
         TypeError: if the backbone has no such option.
     """
     check_arguments(build_learner, locals())
     model, objective = config.model, config.objective
     backbone = create_model(model.name, in_chans=len(preprocessing.mean), num_classes=0, **model.options)
+    if initial is not None:  # before the objective is made, which may copy the backbone
+        initial.put_into(backbone)
     memory_format = torch.channels_last if config.run.channels_last else torch.contiguous_format
     network = Network(backbone, preprocessing, memory_format)
-    return Learner(network, create_objective(objective.name, backbone, num_classes, **objective.options))
+    made = create_objective(objective.name, backbone, num_classes, **objective.options)
+    if initial is not None:
+        initial.put_into_heads(made, objective)
+    return Learner(network, made)

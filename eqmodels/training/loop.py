@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -12,9 +13,10 @@ from tqdm import tqdm
 from eqmodels.arguments import check_arguments
 from eqmodels.data import Source
 from eqmodels.storage import CONFIG, PREVIOUS_CHECKPOINT, claimed_folder
+from eqmodels.training.beginning import has_checkpoint, pinned
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.distributed import joined_world
-from eqmodels.training.errors import foreign_run
+from eqmodels.training.errors import TrainingError, foreign_run
 from eqmodels.training.images import differing_images, marks_of, preprocessing_of, training_images
 from eqmodels.training.interrupt import Interrupt
 from eqmodels.training.learner import without_scaffold
@@ -36,6 +38,7 @@ def pretrain(
     checkpoint_seconds: float = 60.0,
     tensorboard: bool = False,
     quiet: bool = False,
+    report: Callable[[str], object] = lambda _: None,
 ) -> Run:
     """Runs a pretraining to its end, or goes on with one that was stopped.
 
@@ -57,6 +60,7 @@ def pretrain(
         checkpoint_seconds: time between checkpoints within an epoch; there is one after every epoch.
         tensorboard: whether to write TensorBoard files too.
         quiet: whether to leave the progress bar out.
+        report: called with a sentence where a run goes on.
 
     Raises:
         TypeError: if an argument is of another type.
@@ -78,6 +82,7 @@ def pretrain(
             "checkpoint_seconds": checkpoint_seconds,
             "tensorboard": tensorboard,
             "quiet": quiet,
+            "report": report,
         },
     )
     folder = Path(folder)
@@ -88,16 +93,20 @@ def pretrain(
         torch.random.fork_rng(devices=[]),
         contextlib.ExitStack() as claim,
     ):
+        config = pinned(config, folder)
         finished = world.from_writer(lambda: _finished_run(config, folder, data, root))
         if finished is not None:
             return finished
         world.from_writer(lambda: claim.enter_context(claimed_folder(folder)))
         with world.one_first():
             images = training_images(config, root) if data is None else data
-        run = Pretraining(config, images, world)
+        run = Pretraining(config, images, world, begins=not has_checkpoint(folder))
         run.check_views()
         world.from_writer(lambda: check_savable(snapshot(run)))
-        if not run.resume(folder):
+        if run.resume(folder):
+            if world.is_writer:
+                report(f"goes on from epoch {run.progress.epoch + 1}, step {run.progress.step + 1}")
+        else:
             run.save(folder)
         _train(run, folder, checkpoint_seconds, tensorboard=tensorboard, quiet=quiet)
         finished = snapshot(run)
@@ -129,6 +138,13 @@ def _finished_run(config: PretrainConfig, folder: Path, data: Source | None, roo
         data = training_images(config, root)
     if data is not None:
         differences |= differing_images(run.image_marks(), marks_of(len(data), preprocessing_of(config, data)))
+    if differences.keys() == {"epochs"} and config.optimisation.epochs > (done := run.config.optimisation.epochs):
+        more = config.optimisation.epochs - done
+        raise TrainingError(
+            f"{folder} holds a run that is done after epochs={done}, when its learning rate has fallen; nothing was "
+            f"changed. Train its network for {more} more in another folder: eqmodels pretrain --extend {folder} "
+            f"--epochs {more}, or config.replaced(init={str(folder)!r}, epochs={more}) in Python."
+        )
     if differences:
         raise foreign_run(folder, differences)
     return run

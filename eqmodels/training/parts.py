@@ -71,6 +71,9 @@ class ModelConfig:
     Args:
         name: the backbone, ``<group>_<architecture>[_<parts>][_w<width>]``; see `create_model` and eqmodels models.
         options: of the backbone, beside its name; those at their default are left out.
+        init: weights that it begins with: a name of the zoo, the folder of a run or a network, or hub:...; heads begin
+            with those of the run where they fit, and other channels get its filters summed or repeated.
+        init_sha256: of the file of these weights, as a run notes it; None for that of the file that is there.
 
     Raises:
         TypeError: if the name is no string, it has no such option (gives the nearest), or a value is of another type.
@@ -79,12 +82,23 @@ class ModelConfig:
 
     name: str = "c4_resnet18s_w16"
     options: Mapping[str, Any] = field(default_factory=Options)
+    init: str | None = None
+    init_sha256: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise TypeError(
                 f"model must be a name, such as 'c4_resnet18s_w16'; got {shown(self.name)}. list_models() gives all "
                 "names."
+            )
+        for name, value in (("init", self.init), ("init_sha256", self.init_sha256)):
+            if value is not None and not (isinstance(value, str) and value):
+                raise TypeError(
+                    f"{name} must be a string or None; got {shown(value)}. Leave it out for random weights."
+                )
+        if self.init is None and self.init_sha256 is not None:
+            raise ValueError(
+                "init_sha256 is of the weights that init names; got no init. Name them (--init), or leave it out."
             )
         _check_options(self)
         known = model_options(self.name, backend=self.options.get("backend"))

@@ -19,6 +19,7 @@ from eqmodels.training.config import PretrainConfig
 from eqmodels.training.distributed import World, usable_precision
 from eqmodels.training.errors import TrainingError
 from eqmodels.training.images import label_marks, marks_of, preprocessing_of
+from eqmodels.training.initial import initial_weights
 from eqmodels.training.learner import Learner, build_learner
 from eqmodels.training.log import Row, write_log
 from eqmodels.training.optimisation import create_optimiser, learning_rate_at
@@ -37,6 +38,7 @@ class Pretraining:
         config: what to do.
         data: the training images, see `training_images`.
         world: the processes that share the work; None for this one alone.
+        begins: whether it begins with the weights that the config names; not if a checkpoint is to take their place.
 
     Attributes:
         model: network and objective; `network` is the same as it is called in training, compiled or replicated.
@@ -49,13 +51,16 @@ class Pretraining:
         EqmodelsError: if the network does not fit into the memory.
     """
 
-    def __init__(self, config: PretrainConfig, data: Source, world: World | None = None) -> None:
+    def __init__(
+        self, config: PretrainConfig, data: Source, world: World | None = None, *, begins: bool = True
+    ) -> None:
         self.config, self.data, self.world = config, data, world or World()
         check_batches(config.optimisation, data, self.world)
         self.preprocessing = preprocessing_of(config, data)
+        initial = initial_weights(config.model) if begins else None
         torch.manual_seed(config.run.seed)
         with within_memory(config.model.name):
-            model = build_learner(config, self.preprocessing, len(data.classes))
+            model = build_learner(config, self.preprocessing, len(data.classes), initial)
         model.objective.check(data)
         check_norms(config.model.name, model)
         check_statistics(config.model.name, model.backbone, data, config.optimisation, self.world)

@@ -30,6 +30,7 @@ LATER: dict[str, str] = {
         ("storage.open_regular", "storage.read_regular"),
         "lets the system's own errors pass, of which its callers make their sentences",
     ),
+    "finetuning.finetune": "goes on in a folder, so that two calls depend on each other; asked in tests/finetuning",
     "studies.calibrate": "takes ten seconds when a wrong value is harmless",
     "remote.send_folder": "writes to the Hub, tested with a server of one's own in tests/hub",
     **dict.fromkeys(

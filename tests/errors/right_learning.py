@@ -7,12 +7,22 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from eqmodels import heads, objectives, tasks, training, transforms
-from tests.errors.calls import LABELS, REGULAR, Call, maps, model, several, view
+from eqmodels import finetuning, heads, objectives, tasks, training, transforms
+from tests.errors.calls import LABELS, REGULAR, Call, images, maps, model, several, view
 
 __all__ = ["LEARNING"]
 
+
 LEARNING: dict[str, Callable[[], Call]] = {
+    # finetuning
+    "finetuning.validation_split": lambda: Call(
+        finetuning.validation_split, {"source": images(), "fraction": 0.2}, values=8
+    ),
+    "finetuning.FinetuneConfig": lambda: Call(
+        finetuning.FinetuneConfig,
+        {"epochs": 3, "patience": 2, "batch_size": 8, "learning_rate": 1e-3, "layer_decay": 0.5, "weight_decay": 0.1}
+        | {"augment": "none", "validation": 0.2, "seed": 0},
+    ),
     # objectives
     "objectives.class_information_loss": lambda: Call(
         objectives.class_information_loss,

@@ -47,6 +47,13 @@ def described() -> Backbone:
     return network
 
 
+def classifier() -> Backbone:
+    """A network with a classifier that knows its images."""
+    network = described()
+    network.reset_classifier(3)
+    return network
+
+
 def plan_values() -> dict[str, Any]:
     plan = studies.SynergyPlan.quick()
     return {one.name: getattr(plan, one.name) for one in fields(plan)}
@@ -107,6 +114,12 @@ MEASUREMENTS: dict[str, Callable[[], Call]] = {
         evaluation.embed,
         {"encoder": described(), "paths": sorted(pictures().iterdir()), "size": (8, 8), "batch_size": 2}
         | {"grey": False, "skip_bad": False},
+        values=8,
+    ),
+    "evaluation.predict": lambda: Call(
+        evaluation.predict,
+        {"network": classifier(), "paths": sorted(pictures().iterdir()), "top": 2, "size": (8, 8), "batch_size": 2}
+        | {"grey": True, "skip_bad": False},
         values=8,
     ),
     "evaluation.assert_equivariant": lambda: Call(

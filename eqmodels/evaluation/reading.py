@@ -1,0 +1,100 @@
+"""Pictures of files as a network takes them, batch by batch: what features and predictions of files have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from eqmodels._shapes import Float
+from eqmodels.backbones.network import StagedNetwork
+from eqmodels.checks import check_count
+from eqmodels.data.pictures import BadFile, BadFilesError, read_pictures
+
+__all__ = ["outputs_of_pictures"]
+
+GREY = ("1", "L", "LA", "La", "F")
+"""Modes of PIL that have no colours; so have those that begin with an I."""
+
+T = TypeVar("T")
+
+
+def outputs_of_pictures(
+    network: StagedNetwork,
+    paths: Sequence[str | Path],
+    outputs: Callable[[Float[Tensor, "B C H W"]], T],
+    *,
+    caller: str,
+    size: tuple[int, int] | None,
+    batch_size: int,
+    grey: bool,
+    skip_bad: bool,
+    progress: Callable[[int], object] | None,
+) -> tuple[tuple[str, ...], list[T], tuple[BadFile, ...]]:
+    """The paths that could be read, what a network makes of the pictures there, a batch at a time, and the bad files.
+
+    Args:
+        network: in any mode; it is put into eval mode.
+        paths: of the files.
+        outputs: from the normalised pictures of a batch, on the CPU, to what is kept of them.
+        caller: what needs them, for a sentence.
+        size: height and width of what the network sees; None for the size of its training images.
+        batch_size: pictures at a time.
+        grey: whether a network of one channel is given pictures that have colours without these.
+        skip_bad: whether to leave out files that cannot be read, instead of stopping.
+        progress: called with a number of files whenever so many are done.
+
+    Raises:
+        TypeError: if the batch size is no integer.
+        ValueError: if it is below 1, the network knows nothing of its images, there are no files, or a picture has
+            colours and the network takes none.
+        BadFilesError: if files cannot be read; lists all of them.
+    """
+    check_count("batch_size", batch_size)
+    files = [Path(path) for path in paths]
+    if not files:
+        raise ValueError(f"{caller} needs images; got no file. Name images, or a folder of them.")
+    network.eval()
+    transform = network.transform(size)
+
+    def made_of(picture: Image.Image) -> Tensor:
+        if network.in_chans == 1 and not grey and picture.mode not in GREY and not picture.mode.startswith("I"):
+            raise ValueError(
+                f"it has colours (mode {picture.mode}) and the network takes one channel: load the network with "
+                "in_chans=3 (--in-chans 3), or pass grey=True (--grey) to leave the colours out"
+            )
+        pixels: Tensor = transform(picture)
+        return pixels
+
+    found: list[T] = []
+    good: list[str] = []
+    bad: list[BadFile] = []
+    for batch in _batches(files, read_pictures(files, made_of), batch_size):
+        images = [(path, one) for path, one in batch if isinstance(one, Tensor)]
+        bad += [one for _, one in batch if isinstance(one, BadFile)]
+        # Once a file is bad, the rest is read to list all of them, not to be asked about.
+        if images and (skip_bad or not bad):
+            good += [str(path) for path, _ in images]
+            found.append(outputs(torch.stack([one for _, one in images])))
+        if progress is not None:
+            progress(len(batch))
+    if bad and (not skip_bad or not good):
+        raise BadFilesError(bad, len(files), "Remove them, or pass skip_bad=True (--skip-bad) to go on without them.")
+    return tuple(good), found, tuple(bad)
+
+
+def _batches(
+    files: Sequence[Path], pictures: Iterator[Tensor | BadFile], count: int
+) -> Iterator[list[tuple[Path, Tensor | BadFile]]]:
+    batch: list[tuple[Path, Tensor | BadFile]] = []
+    for path, picture in zip(files, pictures, strict=True):
+        batch.append((path, picture))
+        if len(batch) == count:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

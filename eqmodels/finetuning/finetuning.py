@@ -1,0 +1,305 @@
+"""From a pretrained network and images with classes to a folder with a classifier of them."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from eqmodels._shapes import Float, Int
+from eqmodels.arguments import check_arguments
+from eqmodels.backbones.card import encoder_card
+from eqmodels.backbones.describe import describe_network, name_of
+from eqmodels.backbones.loading import load_folder
+from eqmodels.backbones.network import StagedNetwork
+from eqmodels.backbones.saving import save_network
+from eqmodels.data import Source
+from eqmodels.finetuning.config import FinetuneConfig
+from eqmodels.finetuning.page import page
+from eqmodels.finetuning.probe import fitted_classifier
+from eqmodels.finetuning.result import Finetuned, scored
+from eqmodels.finetuning.splitting import check_classes, image_digests, validation_split
+from eqmodels.finetuning.tuning import CHECKPOINT, ROWS, Tuning, differing
+from eqmodels.storage import (
+    CONFIG,
+    LARGEST,
+    StorageError,
+    claimed_folder,
+    pack_weights,
+    read_regular,
+    reason_of,
+)
+from eqmodels.training import usable_device
+from eqmodels.training.errors import foreign_run
+from eqmodels.training.interrupt import Interrupt
+from eqmodels.transforms import Preprocessing
+
+__all__ = ["CARD", "PAGE", "RESULTS", "finetune"]
+
+RESULTS, PAGE, CARD = "finetuning.json", "index.html", "README.md"
+"""The names of the files beside config and weights."""
+
+
+def finetune(
+    network: StagedNetwork,
+    train: Source,
+    test: Source,
+    folder: str | Path,
+    config: FinetuneConfig | None = None,
+    *,
+    name: str | None = None,
+    device: str | torch.device | None = None,
+    checkpoint_seconds: float = 60.0,
+    quiet: bool = True,
+    report: Callable[[str], object] = lambda _: None,
+) -> Finetuned:
+    """Makes a classifier of a pretrained network, or goes on with a fine-tuning that was stopped.
+
+    First a linear probe is fitted to the network's frozen features and becomes its classifier; then all layers learn,
+    each stage more slowly than the one after it, until the score on held-out training images has not become better for
+    `patience` epochs. The weights are those of the epoch with the highest accuracy on these (of equal ones with the
+    lowest loss), the linear probe, epoch 0, among them. Test images are looked at once, at the end. A network whose
+    features do not change when the image turns stays so: its classifier reads these features.
+
+    The folder gets ``config.json`` and ``model.safetensors``, which `eqmodels.load` reads, with the names of the
+    classes; ``finetuning.json``, ``index.html`` and a card. Until then it has ``finetuning.pt``, and the same call goes
+    on from there, to weights that are the same bit for bit on the same machine's CPU; or returns at once, if it was
+    done.
+
+    Args:
+        network: pretrained, with a preprocessing, see `eqmodels.load`; it is left as it is. It has the channels of the
+            images, and the pooling whose features are to be classified.
+        train: images with classes; some are held out to choose on, see `validation_split`.
+        test: images with the same classes, of which some may have none.
+        folder: where the network goes.
+        config: what to do; None for the defaults.
+        name: of the network that it begins with; None for that of its architecture.
+        device: where to compute; None for a GPU if there is one.
+        checkpoint_seconds: time between checkpoints within an epoch; there is one after every epoch.
+        quiet: whether to leave the progress bar out.
+        report: called with a sentence on what is being done.
+
+    Raises:
+        TypeError: if an argument is of another type.
+        KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
+        ValueError: if the network knows nothing of its images or takes other channels, images have no classes or one
+            alone, or no class has two images; nothing is written then.
+        StorageError: if another process trains in the folder, or a file cannot be read or written.
+        TrainingError: if the folder is of another fine-tuning, or the loss is no number.
+    """
+    check_arguments(
+        finetune,
+        {"network": network, "train": train, "test": test, "folder": folder, "config": config, "name": name}
+        | {"checkpoint_seconds": checkpoint_seconds, "quiet": quiet, "report": report},
+    )
+    folder, config = Path(folder), config or FinetuneConfig()
+    _check(network, train, test)
+    target = usable_device(device)
+    with torch.random.fork_rng(devices=[]), contextlib.ExitStack() as stack:
+        report(f"reading {len(train):,} training images")
+        digests = image_digests(train)
+        marks = _marks(network, train, test, digests, config, name)
+        if (found := _finished(folder, marks)) is not None:
+            return found
+        fit, held_out = validation_split(train, config.validation, digests)
+        del digests
+        stack.enter_context(claimed_folder(folder))
+        own = _prepared(network, train, target)
+        tuning = Tuning(own, train, fit, held_out, config, marks)
+        if tuning.resume(folder):
+            progress = tuning.progress
+            report(f"goes on from epoch {progress.epoch + 1}, step {progress.step + 1}")
+        else:
+            report("linear probe of frozen features")
+            own.reset_classifier(0)
+            features = _features(own, train, fit)
+            probe = fitted_classifier(own, features, train.labels[fit], len(train.classes))
+            own.classes = train.classes
+            tuning = Tuning(own, train, fit, held_out, config, marks)
+            tuning.start(probe.strength)
+            tuning.save(folder)
+        _train(tuning, folder, checkpoint_seconds, quiet=quiet)
+        own.load_state_dict(tuning.best)
+        report(f"testing on {len(test):,} images, upright, turned and mirrored")
+        result = _saved(folder, tuning, test)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+        return result
+
+
+def _check(network: StagedNetwork, train: Source, test: Source) -> None:
+    """Raises a `ValueError` unless the network can be fine-tuned on such images."""
+    if network.preprocessing is None:
+        raise ValueError(
+            "fine-tuning begins with a pretrained network, which says how its images are normalised; this one does "
+            "not. Load one with eqmodels.load, or set network.preprocessing."
+        )
+    describe_network(network)  # what could not be saved is not trained
+    for data in (train, test):
+        if data.channels != network.in_chans:
+            raise ValueError(
+                f"the network takes images of {network.in_chans} channels; {data.name} has {data.channels}. Load it "
+                f"with in_chans={data.channels} (--in-chans {data.channels}), or convert the images with to_grey or "
+                "to_rgb of eqmodels.data (--grey)."
+            )
+    check_classes(train)
+    if tuple(test.classes) != tuple(train.classes):
+        raise ValueError(
+            f"test images must have the classes of the training images, {_few(train.classes)}; got "
+            f"{_few(test.classes)}. Put both into one folder, with train and test in it."
+        )
+    if test.size != train.size:
+        raise ValueError(
+            f"test images must be as large as the training images, {train.size}; got {test.size}. Pass one size."
+        )
+
+
+def _few(classes: tuple[str, ...]) -> str:
+    shown = ", ".join(map(repr, classes[:5]))
+    return f"{shown} and {len(classes) - 5} more" if len(classes) > 5 else shown or "none"
+
+
+def _marks(
+    network: StagedNetwork,
+    train: Source,
+    test: Source,
+    digests: list[bytes],
+    config: FinetuneConfig,
+    name: str | None,
+) -> dict[str, Any]:
+    """What tells a fine-tuning from others, ready for JSON."""
+    weights = {k: value for k, value in network.state_dict().items() if not k.startswith("fc.")}
+    pixels = hashlib.sha256(b"".join(digests) + train.labels.numpy().tobytes()).hexdigest()
+    architecture = str(name_of(network))
+    assert network.preprocessing is not None
+    return {
+        "from": name or architecture,
+        "from_weights": hashlib.sha256(pack_weights(weights)).hexdigest(),
+        "architecture": architecture,
+        "features": network.global_pool.mode,
+        "channels": network.in_chans,
+        "train": train.name,
+        "train_images": len(train),
+        "train_pixels": pixels,
+        "test": test.name,
+        "test_images": len(test),
+        "size": list(train.size),
+        **config.to_dict(),
+    }
+
+
+def _finished(folder: Path, marks: dict[str, Any]) -> Finetuned | None:
+    """The fine-tuning that a folder holds, if it is done.
+
+    Raises:
+        TrainingError: if it is another one.
+        StorageError: if the folder holds another network, or a file is damaged.
+    """
+    if not (folder / CONFIG).exists():
+        return None
+    file = folder / RESULTS
+    if not file.exists():
+        raise StorageError(
+            f"{folder} holds another network, and nothing of it is overwritten. Choose another folder (--folder)."
+        )
+    try:
+        content = json.loads(read_regular(file, LARGEST))
+        if differences := differing(content["marks"], marks):
+            raise foreign_run(folder, differences)
+        return Finetuned.from_dict(content, load_folder(folder))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StorageError(f"{file} cannot be read ({reason_of(error)}). Choose another folder (--folder).") from error
+
+
+def _prepared(network: StagedNetwork, train: Source, device: torch.device) -> StagedNetwork:
+    """A copy with a classifier of the classes, whose pictures become what the training images are."""
+    assert network.preprocessing is not None
+    own = copy.deepcopy(network)
+    preprocessing: Preprocessing = replace(network.preprocessing, size=train.size, resize="crop")
+    own.preprocessing = preprocessing
+    own.reset_classifier(len(train.classes))
+    own.classes = tuple(train.classes)
+    return own.float().to(device)
+
+
+@torch.no_grad()
+def _features(network: StagedNetwork, images: Source, numbers: Int[Tensor, " N"]) -> Float[Tensor, "N F"]:
+    """Features of a network without a classifier in eval mode, on the CPU."""
+    assert network.preprocessing is not None
+    device = next(network.parameters()).device
+    network.eval()
+    parts = numbers.split(ROWS)
+    return torch.cat([network(network.preprocessing.normalise(images.pixels(part).to(device))).cpu() for part in parts])
+
+
+def _train(tuning: Tuning, folder: Path, checkpoint_seconds: float, *, quiet: bool) -> None:
+    """All steps that are left, with a checkpoint now and then and after every epoch."""
+    progress, steps = tuning.progress, tuning.steps_per_epoch
+    done = progress.epoch * steps + progress.step
+    total = tuning.config.epochs * steps
+    with (
+        tqdm(total=total, initial=done, desc="all layers", unit="step", disable=quiet) as bar,
+        Interrupt() as interrupt,
+    ):
+        saved = time.monotonic()
+        while not tuning.is_done and not interrupt.requested:
+            started = time.monotonic()
+            tuning.step()
+            now = time.monotonic()
+            progress.seconds += now - started
+            bar.update()
+            if progress.step == 0:
+                bar.set_postfix(validation=f"{100 * progress.log[-1]['accuracy']:.1f}%")
+            if progress.step == 0 or interrupt.requested or now - saved >= checkpoint_seconds:
+                tuning.save(folder)
+                saved = time.monotonic()
+        if interrupt.requested:
+            raise KeyboardInterrupt
+
+
+def _saved(folder: Path, tuning: Tuning, test: Source) -> Finetuned:
+    """Tests the network, and writes everything, all files or none."""
+    progress, network = tuning.progress, tuning.network.eval()
+    test_scores = scored(network, test)
+    network.cpu()
+    result = Finetuned(
+        network=network,
+        marks=tuning.marks,
+        images={"training": len(tuning.fit), "validation": len(tuning.held_out)},
+        log=progress.log,
+        best=progress.best,
+        strength=progress.strength,
+        test=test_scores,
+        seconds=round(progress.seconds, 1),
+        notes=_notes(tuning, test),
+        sha256=hashlib.sha256(pack_weights(network.state_dict())).hexdigest(),
+    )
+    texts = {RESULTS: json.dumps(result.to_dict(), indent=1) + "\n", PAGE: page(result, test)}
+    save_network(network, folder, texts | {CARD: str(encoder_card(network))})
+    return result
+
+
+def _notes(tuning: Tuning, test: Source) -> tuple[str, ...]:
+    """What is odd about the images, in sentences."""
+    classes, labels = tuning.images.classes, tuning.images.labels
+
+    def without(numbers: Tensor) -> tuple[str, ...]:
+        counts = numbers.bincount(minlength=len(classes)).tolist()
+        return tuple(name for name, count in zip(classes, counts, strict=True) if not count)
+
+    trained, chosen_on = without(labels), without(labels[tuning.held_out])
+    found = (
+        ("training", trained, "it is never predicted"),
+        ("validation", tuple(name for name in chosen_on if name not in trained), "its only image is trained on"),
+        ("test", without(test.labels), "nothing is known of how well it is found"),
+    )
+    return tuple(f"Without a {part} image: {_few(names)}; {words}." for part, names, words in found if names)

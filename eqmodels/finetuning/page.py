@@ -1,0 +1,91 @@
+"""What a fine-tuning came to, as one page with its pictures inside."""
+
+from __future__ import annotations
+
+import base64
+import io
+from importlib import resources
+from typing import Any
+
+import torch
+from jinja2 import Environment, StrictUndefined
+from PIL import Image
+from torch import Tensor
+
+from eqmodels._shapes import Float
+from eqmodels.data import Source
+from eqmodels.finetuning.result import Finetuned
+
+__all__ = ["page"]
+
+MOST_CLASSES = 40
+"""Of which the page shows the whole confusion matrix; of more, the pairs that are confused most."""
+
+PAIRS = 30
+"""Of classes that are confused, at most."""
+
+WIDTH, HEIGHT, MARGIN = 640, 200, 36
+"""Of the picture of the epochs."""
+
+
+def page(result: Finetuned, test: Source) -> str:
+    """The text of a page in HTML, which needs no other file.
+
+    Args:
+        result: of the fine-tuning.
+        test: the images that its mistakes are of.
+    """
+    template = (resources.files("eqmodels.finetuning") / "page.html.j2").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    classes, scores = result.classes, result.test
+    return environment.from_string(template).render(
+        result=result,
+        classes=classes,
+        test=scores,
+        marks=result.marks,
+        percent=lambda fraction: "" if fraction is None else f"{100 * fraction:.1f}",
+        accuracies={
+            "upright": scores.upright,
+            "turned by 90, 180 and 270 degrees": scores.turned,
+            "mirrored, and turned so": scores.mirrored,
+        },
+        matrix=_matrix(result) if len(classes) <= MOST_CLASSES else None,
+        pairs=_pairs(result),
+        curve=_curve(result),
+        mistakes=[(_picture(test.pixels(slice(one.image, one.image + 1))[0]), one) for one in scores.mistakes],
+    )
+
+
+def _matrix(result: Finetuned) -> list[list[tuple[int, float]]]:
+    """Every count, and which part of its row it is."""
+    return [[(count, count / max(sum(row), 1)) for count in row] for row in result.test.confusion]
+
+
+def _pairs(result: Finetuned) -> list[tuple[str, str, int]]:
+    """Classes that are confused most: the true one, what it is taken for, and how often."""
+    counts = torch.tensor(result.test.confusion).fill_diagonal_(0)
+    largest = counts.flatten().topk(min(PAIRS, counts.numel()))
+    found = zip(largest.values.tolist(), largest.indices.tolist(), strict=True)
+    return [(*(result.classes[n] for n in divmod(place, len(counts))), count) for count, place in found if count]
+
+
+def _curve(result: Finetuned) -> dict[str, Any]:
+    """Places of the accuracy of every epoch in a picture of vectors."""
+    accuracies = [float(row["accuracy"]) for row in result.log]
+    low, high = min(accuracies), max(accuracies)
+    low, high = (low, high) if high > low else (low - 0.01, high + 0.01)
+    across, up = (WIDTH - 2 * MARGIN) / max(len(accuracies) - 1, 1), (HEIGHT - 2 * MARGIN) / (high - low)
+    points = [
+        (round(MARGIN + number * across, 1), round(HEIGHT - MARGIN - (value - low) * up, 1))
+        for number, value in enumerate(accuracies)
+    ]
+    return {"points": points, "low": low, "high": high, "width": WIDTH, "height": HEIGHT, "margin": MARGIN}
+
+
+def _picture(pixels: Float[Tensor, "C H W"]) -> str:
+    """Pixels in [0, 1] as PNG for a page; of neither one channel nor three, their mean."""
+    shown = pixels if len(pixels) in (1, 3) else pixels.mean(0, keepdim=True)
+    levels = (shown * 255).round().to(torch.uint8).movedim(0, -1).squeeze(-1).numpy()
+    buffer = io.BytesIO()
+    Image.fromarray(levels).save(buffer, format="PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
