@@ -23,7 +23,7 @@ from eqmodels.data.pictures import BadFile, BadFilesError, read_pictures
 from eqmodels.errors import shown
 from eqmodels.storage import write_atomically
 
-__all__ = ["Embedding", "embed"]
+__all__ = ["Embedding", "check_ending", "embed", "input_of", "outputs_of"]
 
 ENDINGS = (".npz", ".safetensors")
 """Of the names of files of features."""
@@ -130,6 +130,47 @@ def embed(
     files = [Path(path) for path in paths]
     if not files:
         raise ValueError("embed needs images; got no file. Name images, or a folder of them.")
+    made_of = input_of(encoder, size, grey=grey)
+    found: list[tuple[Tensor, Tensor | None]] = []
+    good: list[str] = []
+    bad: list[BadFile] = []
+    for batch in _batches(files, read_pictures(files, made_of), batch_size):
+        images = [(path, one) for path, one in batch if isinstance(one, Tensor)]
+        bad += [one for _, one in batch if isinstance(one, BadFile)]
+        # Once a file is bad, the rest is read to list all of them, not to be embedded.
+        if images and (skip_bad or not bad):
+            good += [str(path) for path, _ in images]
+            found.append(outputs_of(encoder, torch.stack([one for _, one in images])))
+        if progress is not None:
+            progress(len(batch))
+    if bad and (not skip_bad or not good):
+        raise BadFilesError(bad, len(files), "Remove them, or pass skip_bad=True (--skip-bad) to go on without them.")
+    logits = [one for _, one in found if one is not None]
+    chosen = torch.cat(logits).softmax(1).max(1) if logits else None
+    return Embedding(
+        tuple(good),
+        torch.cat([features for features, _ in found]),
+        str(encoder.out_field),
+        None if chosen is None else chosen.indices,
+        None if chosen is None else chosen.values,
+        tuple(bad),
+    )
+
+
+def input_of(
+    encoder: StagedNetwork, size: tuple[int, int] | None = None, *, grey: bool = False
+) -> Callable[[Image.Image], Tensor]:
+    """The way from a picture to the input ``(C, H, W)`` of a network, which is put into eval mode.
+
+    Args:
+        encoder: without a classifier.
+        size: height and width of the input; None for the size of its training images.
+        grey: whether a network of one channel is given pictures that have colours without these.
+
+    Raises:
+        ValueError: if the network has a classifier or knows nothing of its images; when it is called, if a picture has
+            colours and the network takes none.
+    """
     if encoder.num_classes:
         raise ValueError(
             f"embed takes a network without a classifier; this one has {encoder.num_classes} classes. Load it with "
@@ -147,30 +188,7 @@ def embed(
         pixels: Tensor = transform(picture)
         return pixels
 
-    found: list[tuple[Tensor, Tensor | None]] = []
-    good: list[str] = []
-    bad: list[BadFile] = []
-    for batch in _batches(files, read_pictures(files, made_of), batch_size):
-        images = [(path, one) for path, one in batch if isinstance(one, Tensor)]
-        bad += [one for _, one in batch if isinstance(one, BadFile)]
-        # Once a file is bad, the rest is read to list all of them, not to be embedded.
-        if images and (skip_bad or not bad):
-            good += [str(path) for path, _ in images]
-            found.append(_outputs(encoder, torch.stack([one for _, one in images])))
-        if progress is not None:
-            progress(len(batch))
-    if bad and (not skip_bad or not good):
-        raise BadFilesError(bad, len(files), "Remove them, or pass skip_bad=True (--skip-bad) to go on without them.")
-    logits = [one for _, one in found if one is not None]
-    chosen = torch.cat(logits).softmax(1).max(1) if logits else None
-    return Embedding(
-        tuple(good),
-        torch.cat([features for features, _ in found]),
-        str(encoder.out_field),
-        None if chosen is None else chosen.indices,
-        None if chosen is None else chosen.values,
-        tuple(bad),
-    )
+    return made_of
 
 
 def _batches(
@@ -187,7 +205,7 @@ def _batches(
 
 
 @torch.inference_mode()
-def _outputs(encoder: StagedNetwork, images: Float[Tensor, "B C H W"]) -> tuple[Tensor, Tensor | None]:
+def outputs_of(encoder: StagedNetwork, images: Float[Tensor, "B C H W"]) -> tuple[Tensor, Tensor | None]:
     """Features, and the logits of the pose where the network's pooling predicts it, on the CPU."""
     reference, pool = next(encoder.parameters()), encoder.global_pool
     maps = encoder.forward_features(images.to(reference.device, reference.dtype))
