@@ -25,7 +25,7 @@ from eqmodels.storage import write_atomically
 
 __all__ = ["Embedding", "check_ending", "embed", "input_of", "outputs_of"]
 
-ENDINGS = (".npz", ".safetensors")
+ENDINGS = (".npz", ".parquet", ".safetensors")
 """Of the names of files of features."""
 
 GREY = ("1", "L", "LA", "La", "F")
@@ -54,10 +54,11 @@ class Embedding:
     skipped: tuple[BadFile, ...] = ()
 
     def save(self, file: str | Path) -> None:
-        """Writes them as ``.npz`` (numpy) or ``.safetensors``, by the ending of the name.
+        """Writes them as ``.npz`` (numpy), ``.parquet`` or ``.safetensors``, by the ending of the name.
 
-        An ``.npz`` has the arrays `paths`, `features` and `field`, and `pose` and `confidence` where they are known;
-        the metadata of a ``.safetensors`` has `paths`, a list in JSON, and `field`.
+        An ``.npz`` has the arrays `paths`, `features` and `field`, and `pose` and `confidence` where they are known; a
+        ``.parquet`` has a row a picture and columns of these names (`features` are lists of one length), and `field`
+        in its metadata; the metadata of a ``.safetensors`` has `paths`, a list in JSON, and `field`.
 
         Args:
             file: its place, in a folder that exists.
@@ -65,9 +66,13 @@ class Embedding:
         Raises:
             ValueError: if the name has another ending.
             StorageError: if it cannot be written; a file that was there is then what it was.
+            ModuleNotFoundError: if it is to be of Parquet, and pyarrow is not installed.
         """
         check_arguments(Embedding.save, {"file": file})
         place = check_ending(Path(file))
+        if place.suffix == ".parquet":
+            write_atomically(place, self._as_parquet())
+            return
         known = {"features": self.features, "pose": self.pose, "confidence": self.confidence}
         tensors = {name: value.contiguous() for name, value in known.items() if value is not None}
         if place.suffix == ".safetensors":
@@ -79,6 +84,32 @@ class Embedding:
         np.savez(content, paths=np.array(self.paths, dtype=np.str_), field=np.array(self.field), **arrays)
         write_atomically(place, content.getvalue())
 
+    def _as_parquet(self) -> bytes:
+        """A table of Arrow, as the content of a file.
+
+        Raises:
+            ModuleNotFoundError: if pyarrow is not installed.
+        """
+        try:
+            import pyarrow as pa
+            from pyarrow import parquet
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "features are written as .parquet by pyarrow, which is not installed; run: pip install pyarrow, or "
+                "name a file of another ending.",
+                name="pyarrow",
+            ) from error
+        features = self.features.numpy()
+        columns: dict[str, Any] = {
+            "paths": pa.array(self.paths, pa.string()),
+            "features": pa.FixedSizeListArray.from_arrays(pa.array(features.ravel()), features.shape[1]),
+        }
+        known = {"pose": self.pose, "confidence": self.confidence}
+        columns |= {name: pa.array(value.numpy()) for name, value in known.items() if value is not None}
+        content = io.BytesIO()
+        parquet.write_table(pa.table(columns).replace_schema_metadata({"field": self.field}), content)
+        return content.getvalue()
+
 
 def check_ending(file: Path) -> Path:
     """The path itself, if features can be written to a file of its ending.
@@ -87,7 +118,9 @@ def check_ending(file: Path) -> Path:
         ValueError: if they cannot.
     """
     if file.suffix not in ENDINGS:
-        raise ValueError(f"features are written as {' or '.join(ENDINGS)}; got {file.name}. Name such a file.")
+        raise ValueError(
+            f"features are written as {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}; got {file.name}. Name such a file."
+        )
     return file
 
 

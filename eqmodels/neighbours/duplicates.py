@@ -23,7 +23,7 @@ from eqmodels.neighbours.search import CosineSearch, directions
 
 __all__ = ["DuplicatePair", "Duplicates", "find_duplicates", "is_same"]
 
-FAINT, SHARE, WORST = 0.02, 0.3, 0.15
+FAINT, SHARE, WORST = 0.01, 0.2, 0.15
 """Of two pictures that are one: the difference, if it is below that of compression, or else its share of the contrast;
 and that of the worst part. Measured by benchmarks/data/duplicates.py."""
 
