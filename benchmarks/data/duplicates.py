@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageEnhance, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageOps, ImageStat
 
 from eqmodels import load
 from eqmodels.data.image_files import image_paths
@@ -95,7 +95,10 @@ def near_miss(picture: Image.Image, kind: str, draw: random.Random) -> Image.Ima
         return ImageEnhance.Brightness(picture).enhance(draw.choice((0.8, 0.85)))
     if kind == "recoloured":
         red, green, blue = picture.split()
-        return Image.merge("RGB", (blue, red, green)) if red != green else ImageOps.invert(picture)
+        other = Image.merge("RGB", (blue, red, green))
+        # What is nearly grey would be nearly the same.
+        contrast = sum(ImageStat.Stat(ImageChops.difference(picture, other)).rms) / 3
+        return other if contrast > 25 else ImageOps.invert(picture)
     changed = picture.copy()
     side = round(draw.uniform(0.12, 0.2) * min(width, height))
     left, top = draw.randint(width // 4, 3 * width // 4 - side), draw.randint(height // 4, 3 * height // 4 - side)
@@ -128,6 +131,15 @@ def build(originals: list[Path], folder: Path, seed: int) -> dict[str, Made]:
     return made
 
 
+def looks_alike(picture: Image.Image, element: int, other: int | None) -> bool:
+    """Whether two elements move a picture onto the same one: symmetric pictures have no element of their own."""
+    assert other is not None
+    first, second = (moved(picture, one) for one in (element, other))
+    if first.size != second.size:
+        return False
+    return element == other or max(ImageStat.Stat(ImageChops.difference(first, second)).rms) < 12
+
+
 def scores(found: Duplicates, made: dict[str, Made], originals: list[Path]) -> dict[str, Any]:
     """What of the set was found, and what else."""
     families: dict[int, list[str]] = {}
@@ -136,9 +148,9 @@ def scores(found: Duplicates, made: dict[str, Made], originals: list[Path]) -> d
     true = {pair for family in families.values() for pair in itertools.combinations(sorted(family), 2)}
     pairs = {tuple(sorted((pair.first, pair.second))): pair for pair in found.pairs}
     right = pairs.keys() & true
-    # From the original, whose name is the first, to its copy; symmetric pictures have no element of their own.
+    # From the original, whose name is the first, to its copy.
     known = [pair for pair in right if made[pair[0]].kind == "original"]
-    exact = sum(pairs[pair].element == made[pair[1]].element for pair in known)
+    exact = sum(looks_alike(opened(Path(pair[0])), pairs[pair].element, made[pair[1]].element) for pair in known)
     wrong = Counter[str]()
     between = []
     for first, second in pairs.keys() - true:

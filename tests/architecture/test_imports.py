@@ -13,7 +13,18 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 OPTIONAL = [
-    *("escnn", "faiss", "jaxtyping", "matplotlib", "onnx", "onnxruntime", "onnxscript", "pyarrow", "sklearn"),
+    *(
+        "escnn",
+        "faiss",
+        "jaxtyping",
+        "markdown",
+        "matplotlib",
+        "onnx",
+        "onnxruntime",
+        "onnxscript",
+        "pyarrow",
+        "sklearn",
+    ),
     *("tensorboard", "timm"),
 ]
 POSIX = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}

@@ -30,7 +30,7 @@ NOTES = {
 
 
 @pytest.fixture
-def network(randomised):
+def network(randomised, shallow):
     made = randomised(create_model("c4_resnet18s_w4", in_chans=1, num_classes=2)).eval()
     made.preprocessing = Preprocessing((0.5,), (0.25,), (12, 12))
     return made
