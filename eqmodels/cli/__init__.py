@@ -22,12 +22,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after the program's name; None for those of the process.
 
     Returns:
-        The exit status: 0; 2 after bad input and 1 after a failure, explained in one sentence on standard error; 130
-        after Ctrl-C.
+        The exit status: 0, also without arguments, where the help is printed; 2 after bad input and 1 after a failure,
+        explained in one sentence on standard error; 130 after Ctrl-C.
     """
     goes_on = False
     try:
-        arguments = build_parser().parse_args(argv)
+        parser = build_parser()
+        if not (sys.argv[1:] if argv is None else argv):
+            say(parser.format_help(), end="")
+            return 0
+        arguments = parser.parse_args(argv)
         goes_on = getattr(arguments, "goes_on", False)
         with warnings.catch_warnings():
             warnings.showwarning = partial(_say_warning, warnings.showwarning)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+import tempfile
+import webbrowser
 from dataclasses import asdict
+from pathlib import Path
 
+from eqmodels.cli.parser import UsageError
 from eqmodels.cli.table import table
 from eqmodels.cli.terminal import say
 from eqmodels.hub import publish
@@ -26,6 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repo", required=True, metavar="ORGANISATION/NAME", help="where to; made if there is none")
     parser.add_argument("--private", action="store_true", help="make a new repository private")
     parser.add_argument("--dry-run", action="store_true", help="check and show everything, and ask the Hub nothing")
+    parser.add_argument(
+        "--open", action="store_true", help="with --dry-run, show card and picture as they will be, in the browser"
+    )
+    parser.add_argument(
+        "--licence", metavar="SPDX", help="of the weights, such as cc-by-4.0 (default: the one in the config)"
+    )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
@@ -33,15 +44,29 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints the files, the commit and the line for the index.
 
     Raises:
+        UsageError: if there is nothing to open.
         StorageError: if the folder is not fit to be published, or the Hub refuses.
         ValueError: if there is no such folder, the repository's name breaks the Hub's rules, or nothing was measured
             over the angles.
-        ModuleNotFoundError: if matplotlib, which draws the picture, is not installed.
+        ModuleNotFoundError: if matplotlib, which draws the picture, is not installed, or Markdown, by which the card
+            is shown.
     """
-    result = publish(arguments.folder, arguments.repo, private=arguments.private, dry_run=arguments.dry_run)
+    if arguments.open and not arguments.dry_run:
+        raise UsageError("--open shows what would be published, before it is. Add --dry-run.")
+    # Kept, as the browser reads it later.
+    page = Path(tempfile.mkdtemp(prefix="eqmodels-")) / "card.html" if arguments.open else None
+    options = {"private": arguments.private, "dry_run": arguments.dry_run, "license_name": arguments.licence}
+    try:
+        result = publish(arguments.folder, arguments.repo, preview=page, **options)
+    except ValueError as error:
+        raise ValueError(str(error).replace("license_name", "--licence")) from error
+    if page is not None:
+        say(f"the card, as it will be: {page}", file=sys.stderr)
+        webbrowser.open(page.as_uri())
     if arguments.json:
         say(json.dumps(asdict(result), indent=2))
         return 0
+    say(f"licence of the weights: {result.entry.license}\n")
     say(table(["file", "bytes", "sha256"], [[name, f"{size:,}", sha] for name, (size, sha) in result.files.items()]))
     if arguments.dry_run:
         say(f"\ndry run, nothing was sent: {arguments.repo} would get these files in one commit, tag {result.tag}")

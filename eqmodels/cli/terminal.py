@@ -8,15 +8,16 @@ from typing import TextIO
 __all__ = ["for_terminal", "say"]
 
 
-def say(text: object, *, file: TextIO | None = None, flush: bool = False) -> None:
+def say(text: object, *, file: TextIO | None = None, flush: bool = False, end: str = "\n") -> None:
     """Prints a text, whose signs do nothing to a terminal.
 
     Args:
         text: whatever can be printed.
         file: where to; None for the standard output.
         flush: whether to wait until it is there.
+        end: what is printed after it.
     """
-    print(for_terminal(str(text)), file=sys.stdout if file is None else file, flush=flush)
+    print(for_terminal(str(text)), file=sys.stdout if file is None else file, flush=flush, end=end)
 
 
 def for_terminal(text: str) -> str:

@@ -20,12 +20,12 @@ from eqmodels.arguments import check_arguments
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.data.pictures import BadFile
 from eqmodels.errors import shown
-from eqmodels.evaluation.reading import outputs_of_pictures
+from eqmodels.evaluation.reading import input_of_picture, outputs_of_pictures
 from eqmodels.storage import write_atomically
 
-__all__ = ["Embedding", "embed"]
+__all__ = ["Embedding", "check_ending", "embed", "input_of", "outputs_of"]
 
-ENDINGS = (".npz", ".safetensors")
+ENDINGS = (".npz", ".parquet", ".safetensors")
 """Of the names of files of features."""
 
 
@@ -51,10 +51,11 @@ class Embedding:
     skipped: tuple[BadFile, ...] = ()
 
     def save(self, file: str | Path) -> None:
-        """Writes them as ``.npz`` (numpy) or ``.safetensors``, by the ending of the name.
+        """Writes them as ``.npz`` (numpy), ``.parquet`` or ``.safetensors``, by the ending of the name.
 
-        An ``.npz`` has the arrays `paths`, `features` and `field`, and `pose` and `confidence` where they are known;
-        the metadata of a ``.safetensors`` has `paths`, a list in JSON, and `field`.
+        An ``.npz`` has the arrays `paths`, `features` and `field`, and `pose` and `confidence` where they are known; a
+        ``.parquet`` has a row a picture and columns of these names (`features` are lists of one length), and `field`
+        in its metadata; the metadata of a ``.safetensors`` has `paths`, a list in JSON, and `field`.
 
         Args:
             file: its place, in a folder that exists.
@@ -62,9 +63,13 @@ class Embedding:
         Raises:
             ValueError: if the name has another ending.
             StorageError: if it cannot be written; a file that was there is then what it was.
+            ModuleNotFoundError: if it is to be of Parquet, and pyarrow is not installed.
         """
         check_arguments(Embedding.save, {"file": file})
         place = check_ending(Path(file))
+        if place.suffix == ".parquet":
+            write_atomically(place, self._as_parquet())
+            return
         known = {"features": self.features, "pose": self.pose, "confidence": self.confidence}
         tensors = {name: value.contiguous() for name, value in known.items() if value is not None}
         if place.suffix == ".safetensors":
@@ -76,6 +81,32 @@ class Embedding:
         np.savez(content, paths=np.array(self.paths, dtype=np.str_), field=np.array(self.field), **arrays)
         write_atomically(place, content.getvalue())
 
+    def _as_parquet(self) -> bytes:
+        """A table of Arrow, as the content of a file.
+
+        Raises:
+            ModuleNotFoundError: if pyarrow is not installed.
+        """
+        try:
+            import pyarrow as pa
+            from pyarrow import parquet
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "features are written as .parquet by pyarrow, which is not installed; run: pip install pyarrow, or "
+                "name a file of another ending.",
+                name="pyarrow",
+            ) from error
+        features = self.features.numpy()
+        columns: dict[str, Any] = {
+            "paths": pa.array(self.paths, pa.string()),
+            "features": pa.FixedSizeListArray.from_arrays(pa.array(features.ravel()), features.shape[1]),
+        }
+        known = {"pose": self.pose, "confidence": self.confidence}
+        columns |= {name: pa.array(value.numpy()) for name, value in known.items() if value is not None}
+        content = io.BytesIO()
+        parquet.write_table(pa.table(columns).replace_schema_metadata({"field": self.field}), content)
+        return content.getvalue()
+
 
 def check_ending(file: Path) -> Path:
     """The path itself, if features can be written to a file of its ending.
@@ -84,7 +115,9 @@ def check_ending(file: Path) -> Path:
         ValueError: if they cannot.
     """
     if file.suffix not in ENDINGS:
-        raise ValueError(f"features are written as {' or '.join(ENDINGS)}; got {file.name}. Name such a file.")
+        raise ValueError(
+            f"features are written as {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}; got {file.name}. Name such a file."
+        )
     return file
 
 
@@ -123,15 +156,11 @@ def embed(
         raise TypeError(f"paths must be a list of files; got {shown(paths)}. Pass [path], or the files of a folder.")
     given = {"encoder": encoder, "paths": paths, "size": size, "grey": grey, "skip_bad": skip_bad}
     check_arguments(embed, given)
-    if encoder.num_classes:
-        raise ValueError(
-            f"embed takes a network without a classifier; this one has {encoder.num_classes} classes. Load it with "
-            "num_classes=0."
-        )
+    _check_has_no_classifier(encoder)
     good, found, bad = outputs_of_pictures(
         encoder,
         paths,
-        partial(_outputs, encoder),
+        partial(outputs_of, encoder),
         caller="embed",
         size=size,
         batch_size=batch_size,
@@ -151,8 +180,34 @@ def embed(
     )
 
 
+def input_of(
+    encoder: StagedNetwork, size: tuple[int, int] | None = None, *, grey: bool = False
+) -> Callable[[Image.Image], Tensor]:
+    """The way from a picture to the input ``(C, H, W)`` of a network, which is put into eval mode.
+
+    Args:
+        encoder: without a classifier.
+        size: height and width of the input; None for the size of its training images.
+        grey: whether a network of one channel is given pictures that have colours without these.
+
+    Raises:
+        ValueError: if the network has a classifier or knows nothing of its images; when it is called, if a picture has
+            colours and the network takes none.
+    """
+    _check_has_no_classifier(encoder)
+    return input_of_picture(encoder, size, grey=grey)
+
+
+def _check_has_no_classifier(encoder: StagedNetwork) -> None:
+    if encoder.num_classes:
+        raise ValueError(
+            f"embed takes a network without a classifier; this one has {encoder.num_classes} classes. Load it with "
+            "num_classes=0."
+        )
+
+
 @torch.inference_mode()
-def _outputs(encoder: StagedNetwork, images: Float[Tensor, "B C H W"]) -> tuple[Tensor, Tensor | None]:
+def outputs_of(encoder: StagedNetwork, images: Float[Tensor, "B C H W"]) -> tuple[Tensor, Tensor | None]:
     """Features, and the logits of the pose where the network's pooling predicts it, on the CPU."""
     reference, pool = next(encoder.parameters()), encoder.global_pool
     maps = encoder.forward_features(images.to(reference.device, reference.dtype))

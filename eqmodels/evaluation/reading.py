@@ -15,7 +15,7 @@ from eqmodels.backbones.network import StagedNetwork
 from eqmodels.checks import check_count
 from eqmodels.data.pictures import BadFile, BadFilesError, read_pictures
 
-__all__ = ["outputs_of_pictures"]
+__all__ = ["input_of_picture", "outputs_of_pictures"]
 
 GREY = ("1", "L", "LA", "La", "F")
 """Modes of PIL that have no colours; so have those that begin with an I."""
@@ -58,18 +58,7 @@ def outputs_of_pictures(
     files = [Path(path) for path in paths]
     if not files:
         raise ValueError(f"{caller} needs images; got no file. Name images, or a folder of them.")
-    network.eval()
-    transform = network.transform(size)
-
-    def made_of(picture: Image.Image) -> Tensor:
-        if network.in_chans == 1 and not grey and picture.mode not in GREY and not picture.mode.startswith("I"):
-            raise ValueError(
-                f"it has colours (mode {picture.mode}) and the network takes one channel: load the network with "
-                "in_chans=3 (--in-chans 3), or pass grey=True (--grey) to leave the colours out"
-            )
-        pixels: Tensor = transform(picture)
-        return pixels
-
+    made_of = input_of_picture(network, size, grey=grey)
     found: list[T] = []
     good: list[str] = []
     bad: list[BadFile] = []
@@ -85,6 +74,35 @@ def outputs_of_pictures(
     if bad and (not skip_bad or not good):
         raise BadFilesError(bad, len(files), "Remove them, or pass skip_bad=True (--skip-bad) to go on without them.")
     return tuple(good), found, tuple(bad)
+
+
+def input_of_picture(
+    network: StagedNetwork, size: tuple[int, int] | None, *, grey: bool
+) -> Callable[[Image.Image], Tensor]:
+    """The way from a picture to the input ``(C, H, W)`` of a network, which is put into eval mode.
+
+    Args:
+        network: in any mode.
+        size: height and width of what the network sees; None for the size of its training images.
+        grey: whether a network of one channel is given pictures that have colours without these.
+
+    Raises:
+        ValueError: if the network knows nothing of its images; when it is called, if a picture has colours and the
+            network takes none.
+    """
+    network.eval()
+    transform = network.transform(size)
+
+    def made_of(picture: Image.Image) -> Tensor:
+        if network.in_chans == 1 and not grey and picture.mode not in GREY and not picture.mode.startswith("I"):
+            raise ValueError(
+                f"it has colours (mode {picture.mode}) and the network takes one channel: load the network with "
+                "in_chans=3 (--in-chans 3), or pass grey=True (--grey) to leave the colours out"
+            )
+        pixels: Tensor = transform(picture)
+        return pixels
+
+    return made_of
 
 
 def _batches(

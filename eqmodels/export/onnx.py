@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ from eqmodels.export.plain import check_any_size, fixed_size, to_plain
 from eqmodels.groups import PlanarGroup
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["to_onnx"]
+__all__ = ["metadata_of", "to_onnx"]
 
 OPSET = 18
 """The operator set that current versions of PyTorch write without converting."""
@@ -44,6 +44,7 @@ def to_onnx(
     in_chans: int | None = None,
     opset: int = OPSET,
     batch: int | Literal["dynamic"] = "dynamic",
+    classes: Sequence[str] = (),
 ) -> Path:
     """Writes a network, in eval mode, as one self-contained ONNX file.
 
@@ -57,9 +58,9 @@ def to_onnx(
     every size, for some more time.
 
     The file's metadata say, as JSON, what its user has to know, as far as the module says it: ``size`` (height and
-    width, or "any"), ``num_classes`` (0 for features), ``group``, ``out_field`` (what the output means; null if it is a
-    learned function of the pose), ``mean`` and ``std`` of each channel, of pixels in [0, 1], and ``resize``, the rule
-    of `Preprocessing` by which pictures get their size.
+    width, or "any"), ``num_classes`` (0 for features), ``classes`` (their names), ``group``, ``out_field`` (what the
+    output means; null if it is a learned function of the pose), ``mean`` and ``std`` of each channel, of pixels in
+    [0, 1], and ``resize``, the rule of `Preprocessing` by which pictures get their size.
 
     Args:
         model: any module that takes images, which is not changed.
@@ -69,6 +70,7 @@ def to_onnx(
         in_chans: channels of the images, of a module that does not say so itself; None for its attribute `in_chans`.
         opset: version of the ONNX operator set.
         batch: number of images in a batch, or ``"dynamic"`` for any.
+        classes: names of the classes, for the metadata.
 
     Returns:
         The path of the file.
@@ -105,7 +107,8 @@ def to_onnx(
     # A dimension that is 1 in the example, in whatever layer, would be taken for a constant.
     images = torch.zeros(2 if batch == "dynamic" else batch, channels, *(pixels or OPEN), **_kind_of(own))
     program = _program(own, images, opset, {0: batch == "dynamic", 2: pixels is None, 3: pixels is None})
-    program.model.metadata_props.update(_metadata(model, pixels))
+    notes = metadata_of(model, pixels) | ({"classes": list(classes)} if classes else {})
+    program.model.metadata_props.update({name: json.dumps(value) for name, value in notes.items()})
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
         unfinished = Path(folder) / target.name
         program.save(str(unfinished), external_data=False)
@@ -238,9 +241,14 @@ def _try_other_sizes(program: torch.onnx.ONNXProgram, network: nn.Module, images
                 raise _NotOpenError(f"another output of images of {height} x {width} pixels")
 
 
-def _metadata(model: nn.Module, size: tuple[int, int] | None) -> dict[str, str]:
-    """What belongs to the graph, by name, each as JSON."""
-    known: dict[str, Any] = {"size": size or "any"}
+def metadata_of(model: nn.Module, size: tuple[int, int] | None) -> dict[str, Any]:
+    """What belongs to a network in a file, by name, ready for JSON.
+
+    Args:
+        model: the network.
+        size: height and width of its images; None for any.
+    """
+    known: dict[str, Any] = {"size": list(size) if size else "any"}
     if isinstance(num_classes := getattr(model, "num_classes", None), int):
         known["num_classes"] = num_classes
     if isinstance(group := getattr(model, "group", None), PlanarGroup):
@@ -248,5 +256,5 @@ def _metadata(model: nn.Module, size: tuple[int, int] | None) -> dict[str, str]:
     if hasattr(model, "out_field"):
         known["out_field"] = None if model.out_field is None else str(model.out_field)
     if isinstance(images := getattr(model, "preprocessing", None), Preprocessing):
-        known |= {"mean": images.mean, "std": images.deviation, "resize": images.resize}
-    return {name: json.dumps(value) for name, value in known.items()}
+        known |= {"mean": list(images.mean), "std": list(images.deviation), "resize": images.resize}
+    return known

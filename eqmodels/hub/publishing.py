@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,18 +16,22 @@ from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import RevisionNotFoundError
 
 from eqmodels.arguments import check_arguments
+from eqmodels.errors import shown
 from eqmodels.hub.card import NOTES, model_card, possible_twin, twin_of
 from eqmodels.hub.entries import RESULTS, entry_of, read_results
 from eqmodels.hub.loading import check_files
 from eqmodels.hub.picture import PICTURE, turns_picture
+from eqmodels.hub.preview import preview_page
 from eqmodels.hub.verification import verify
 from eqmodels.remote import ZooEntry, check_repository, check_token, upload_sentence
 from eqmodels.remote.locating import FOLDERS
-from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config, read_regular
+from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config, read_regular, write_atomically
 
 __all__ = ["Publication", "publication_files", "publish"]
 
 CARD, RECIPE = "README.md", "recipe.json"
+
+_SPDX = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")
 
 COPIED = (WEIGHTS, CONFIG, RESULTS)
 """The files of a folder that are published, and that the others are made of."""
@@ -83,6 +88,8 @@ def publish(
     private: bool = False,
     dry_run: bool = False,
     token: str | None = None,
+    license_name: str | None = None,
+    preview: str | Path | None = None,
 ) -> Publication:
     """Publishes a folder of the zoo: one commit, and a tag on it. Without a change, no new commit.
 
@@ -96,23 +103,34 @@ def publish(
         private: whether a new repository is private; one that is public already is then left as it is.
         dry_run: whether to stop before the Hub is asked anything.
         token: None for the one that the Hub's client knows.
+        license_name: of the weights, an SPDX identifier such as ``"cc-by-4.0"``; None for the one in the config.
+        preview: a file to be written before anything is sent: a page that shows card and picture as they will be.
 
     Raises:
         TypeError: if an argument is of another type.
         StorageError: if the folder is not fit to be published, or the Hub refuses.
         ValueError: if there is no such folder, the repository's name breaks the Hub's rules, the token cannot be one,
-            or nothing was measured over the angles.
-        ModuleNotFoundError: if matplotlib, which draws the picture, is not installed.
+            the licence is no SPDX identifier, or nothing was measured over the angles.
+        ModuleNotFoundError: if matplotlib, which draws the picture, is not installed, or Markdown for a preview.
     """
-    check_arguments(publish, {"folder": folder, "private": private, "dry_run": dry_run})
+    check_arguments(publish, {"folder": folder, "private": private, "dry_run": dry_run, "preview": preview})
+    check_arguments(publish, {"license_name": license_name})
+    if license_name is not None and not _SPDX.fullmatch(license_name):
+        raise ValueError(
+            f"license_name must be an SPDX identifier; got {shown(license_name)}. Pass, say, 'mit' or 'cc-by-4.0'."
+        )
     check_repository(repository)
     if not dry_run:
         check_token(token)
     with _copy(Path(folder)) as copy:
+        if license_name is not None:
+            _license(copy, license_name.lower())
         report = verify(copy)
         if not report.passed:
             raise StorageError(f"{copy} is not fit to be published: {report.first_failure}")
         contents, entry = publication_files(copy, repository), entry_of(copy, repository, None)
+    if preview is not None:
+        write_atomically(Path(preview), preview_page(contents[CARD].decode(), contents))
     files = {name: (len(content), sha256(content).hexdigest()) for name, content in contents.items()}
     tag = f"weights-{files[WEIGHTS][1][:12]}"
     if dry_run:
@@ -136,6 +154,13 @@ def publish(
     except Exception as error:
         raise StorageError(upload_sentence(error, repository)) from error
     return Publication(replace(entry, commit=commit), tag, tagged, files, changed=commit != before)
+
+
+def _license(folder: Path, name: str) -> None:
+    """Puts the weights in a folder under a licence."""
+    config = read_config(folder / CONFIG)
+    config["pretrained_cfg"]["license"] = name
+    write_atomically(folder / CONFIG, json.dumps(config, indent=2) + "\n")
 
 
 @contextmanager

@@ -12,7 +12,21 @@ import grimp
 import pytest
 
 ROOT = Path(__file__).parents[2]
-OPTIONAL = ["escnn", "jaxtyping", "matplotlib", "onnx", "onnxruntime", "onnxscript", "tensorboard", "timm"]
+OPTIONAL = [
+    *(
+        "escnn",
+        "faiss",
+        "jaxtyping",
+        "markdown",
+        "matplotlib",
+        "onnx",
+        "onnxruntime",
+        "onnxscript",
+        "pyarrow",
+        "sklearn",
+    ),
+    *("tensorboard", "timm"),
+]
 POSIX = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
 
 

@@ -57,7 +57,7 @@ def test_report_draws(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "COMMAND"),
+        (["--json"], "COMMAND"),
         (["sing"], "invalid choice: 'sing'"),
         (["models", "q*"], "no registered model matches 'q*'"),
         (["models", "q*_w8"], "no registered model matches 'q*_w8'"),
@@ -77,6 +77,14 @@ def test_bad_input_is_one_line_on_standard_error(capsys, arguments, sentence):
     assert captured.err.startswith("eqmodels: ")
     assert captured.err.count("\n") == 1
     assert sentence in captured.err
+
+
+def test_no_command_prints_the_help(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    expected = capsys.readouterr().out
+    assert main([]) == 0
+    assert capsys.readouterr() == (expected, "")
 
 
 def test_help_says_where_to_start(capsys):

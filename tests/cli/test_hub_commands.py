@@ -69,7 +69,8 @@ def test_publish_prints_the_commit_the_hashes_and_the_line_for_the_index(capsys,
     assert f"published org/new at {commit}, tag weights-" in out
     entry = json.loads(out.splitlines()[-1])
     assert (entry["repository"], entry["commit"], entry["name"]) == ("org/new", commit, NAME)
-    assert entry["sha256"] in out.split("\n\n")[0]
+    assert out.startswith(f"licence of the weights: {entry['license']}\n\n")
+    assert entry["sha256"] in out.split("\n\n")[1]
     assert main(["publish", str(folder), "--repo", "org/new"]) == 0
     assert f"nothing changed: org/new stays at {commit}" in capsys.readouterr().out
     assert len(server.repositories["org/new"].history("main")) == 2

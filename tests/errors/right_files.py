@@ -37,7 +37,9 @@ FILES: dict[str, Callable[[], Call]] = {
     "hub.load_pretrained": lambda: Call(hub.load_pretrained, {"source": ZOO, "force_download": False}, values=6),
     "hub.locate": lambda: Call(hub.locate, {"source": ZOO}),
     "hub.publish": lambda: Call(
-        hub.publish, {"folder": "nowhere", "repository": "me/mine", "private": False}, {"dry_run": True}
+        hub.publish,
+        {"folder": "nowhere", "repository": "me/mine", "private": False, "license_name": "mit", "preview": "card.html"},
+        {"dry_run": True},
     ),
     "hub.read_index": lambda: Call(hub.read_index),
     "hub.verify": lambda: Call(hub.verify, {"source": "nowhere"}),

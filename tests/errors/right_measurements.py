@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from eqmodels import Backbone, create_model, data, evaluation, measures, studies
+from eqmodels import Backbone, create_model, data, evaluation, measures, neighbours, studies
 from eqmodels.evaluation.collapse import Collapse
 from eqmodels.groups import PlanarGroup
 from eqmodels.hub.entries import read_results
@@ -121,6 +121,12 @@ MEASUREMENTS: dict[str, Callable[[], Call]] = {
         {"network": classifier(), "paths": sorted(pictures().iterdir()), "top": 2, "size": (8, 8), "batch_size": 2}
         | {"grey": True, "skip_bad": False},
         values=8,
+    ),
+    "neighbours.find_duplicates": lambda: Call(
+        neighbours.find_duplicates,
+        {"encoder": described(), "paths": sorted(pictures().iterdir()), "candidates": 2, "size": (8, 8)}
+        | {"batch_size": 2, "grey": False, "skip_bad": False},
+        values=6,
     ),
     "evaluation.assert_equivariant": lambda: Call(
         evaluation.assert_equivariant,

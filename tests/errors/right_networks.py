@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -60,6 +61,12 @@ NETWORKS: dict[str, Callable[[], Call]] = {
         backbones.as_encoder(torch.nn.Flatten(), in_chans=1), {"images": maps(2, 1, 8, 8)}, values=30
     ),
     # export
+    "export.export_network": lambda: Call(
+        export.export_network,
+        {"file": Path("network.pt"), "format": "plain", "size": 8, "classes": ["a", "b", "c"]},
+        {"model": model()},
+        values=4,
+    ),
     "export.to_plain": lambda: Call(export.to_plain, {"model": model(), "size": 8}, values=6),
     # fields
     "fields.Regular": lambda: Call(fields.Regular, {"group": "c4", "count": 2}),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pyarrow import parquet
 from safetensors import safe_open
 
 from eqmodels import create_model, load
@@ -93,6 +94,21 @@ def test_bad_files_are_listed_or_left_out(network, paths):
     assert [one.path for one in found.skipped] == [paths[2], paths[5]]
 
 
+def test_a_table_of_parquet_has_a_row_a_picture(network, paths, tmp_path):
+    for pool in ("canonical", "regular"):
+        found, file = embed(network(pool), paths), tmp_path / f"{pool}.parquet"
+        found.save(file)
+        table = parquet.read_table(file)
+        assert table["paths"].to_pylist() == list(found.paths)
+        assert table.schema.field("features").type.list_size == found.features.shape[1]
+        np.testing.assert_array_equal(np.array(table["features"].to_pylist(), dtype=np.float32), found.features)
+        assert table.schema.metadata[b"field"].decode() == found.field
+        assert table.column_names == ["paths", "features", *(["pose", "confidence"] if pool == "canonical" else [])]
+        if pool == "canonical":
+            assert table["pose"].to_pylist() == found.pose.tolist()
+            assert table["confidence"].to_pylist() == found.confidence.tolist()
+
+
 @pytest.mark.parametrize("ending", [".npz", ".safetensors"])
 def test_what_is_written_is_read_again(network, paths, tmp_path, ending):
     found, file = embed(network("canonical"), paths), tmp_path / f"features{ending}"
@@ -118,7 +134,9 @@ def test_what_is_asked_for_in_vain_is_refused(network, paths, tmp_path):
         embed(create_model("c4_resnet18s_w8", num_classes=3), paths)
     with pytest.raises(ValueError, match="transform is the preprocessing that belongs to pretrained weights"):
         embed(create_model("c4_resnet18s_w8", num_classes=0), paths)
-    with pytest.raises(ValueError, match=r"^features are written as \.npz or \.safetensors; got features\.csv"):
+    with pytest.raises(
+        ValueError, match=r"^features are written as \.npz, \.parquet or \.safetensors; got features\.csv"
+    ):
         embed(network(), paths).save(tmp_path / "features.csv")
 
 
@@ -144,7 +162,7 @@ def test_the_command_writes_what_the_function_gives(paths, tmp_path, capsys):
     assert out == f"{file}: 6 images, 128 features each (128 x scalar)\n"
     assert err.startswith(f"left out: {paths[0]}: it is of none of the formats")
     for wrong, sentence in (
-        (["--out", "features.csv"], "features are written as .npz or .safetensors; got features.csv"),
+        (["--out", "features.csv"], "features are written as .npz, .parquet or .safetensors; got features.csv"),
         (["--features", "all"], "argument --features: invalid choice: 'all'"),
         (["--size", "0"], "a size is a number of pixels, 32, or height x width"),
     ):

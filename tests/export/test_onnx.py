@@ -15,19 +15,11 @@ from torch import nn
 
 from eqmodels import create_model
 from eqmodels.backbones import as_encoder
-from eqmodels.backbones.resnet import RESNET_DEPTHS
 from eqmodels.export import to_onnx, to_plain
 from eqmodels.layers import ExactDownsample2d, GroupPool, OddSize2d, SteerableConv2d
 from eqmodels.transforms import Preprocessing
 
 MISSING = "needs the packages onnx and onnxscript; onnxscript cannot be imported. Run: pip install onnxscript$"
-
-
-@pytest.fixture
-def shallow(monkeypatch):
-    """ResNets of five blocks, which are exported in less time."""
-    for name, (block, _) in RESNET_DEPTHS.items():
-        monkeypatch.setitem(RESNET_DEPTHS, name, (block, (2, 1, 1, 1)))
 
 
 def assert_onnxruntime_agrees(path, model, images, tolerance=1e-4):

@@ -1,0 +1,97 @@
+"""``eqmodels duplicates``: pictures that are there several times, turned or mirrored, resized or compressed anew."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+from pathlib import Path
+
+from eqmodels.cli.parser import UsageError
+from eqmodels.cli.table import table
+from eqmodels.cli.terminal import say
+from eqmodels.cli.with_network import add_network, add_options, files_of, loaded, progress, reading, say_skipped
+from eqmodels.neighbours import Duplicates, find_duplicates
+from eqmodels.neighbours.page import duplicates_page
+from eqmodels.storage import write_atomically
+
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
+
+DESCRIPTION = (
+    "Finds files that hold one picture, however it lies (turned by quarters, mirrored, or both), whatever its size and "
+    "compression are. The features of the network say which pictures may be one, and their pixels decide. No file is "
+    "changed. The exit status is 0, with or without duplicates."
+)
+EPILOG = """\
+examples:
+  eqmodels duplicates NAME my_images
+  eqmodels duplicates NAME my_images --page duplicates.html --out duplicates.csv
+  eqmodels duplicates NAME my_images --json
+
+In Python: eqmodels.neighbours.find_duplicates(eqmodels.load(NAME), paths)
+"""
+SHOWN = 50
+"""Pairs that are printed."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the network, the pictures and the options."""
+    add_network(parser)
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGES", help="a folder of images, or images")
+    parser.add_argument(
+        "--candidates", type=int, default=10, metavar="N", help="neighbours compared with each picture (default: 10)"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write all pairs, as .csv")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write a page of the pictures, as .html")
+    # Where a network is unsure of the pose, canonical features of a turned picture are others.
+    add_options(parser, features="invariant")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the pairs, and writes what is asked for; 0.
+
+    Raises:
+        UsageError: if a file has another ending, or a count is no count.
+        ValueError: if there is no such network, or pictures cannot be read or do not suit it.
+        StorageError: if the network cannot be had, or a file not be written.
+        ModuleNotFoundError: if faiss is not installed.
+    """
+    for file, ending in ((arguments.out, ".csv"), (arguments.page, ".html")):
+        if file is not None and file.suffix != ending:
+            raise UsageError(
+                f"duplicates are written as .csv (--out) and .html (--page); got {file.name}. Name such a file."
+            )
+    if arguments.candidates < 1:
+        raise UsageError(f"--candidates is at least 1; got {arguments.candidates}. Leave it out for 10.")
+    paths = files_of(arguments.images)
+    encoder = loaded(arguments)
+    with progress(arguments, len(paths)) as advance:
+        found = find_duplicates(encoder, paths, candidates=arguments.candidates, **reading(arguments), progress=advance)
+    say_skipped(found.skipped)
+    if arguments.out:
+        write_atomically(arguments.out, _as_csv(found))
+    if arguments.page:
+        write_atomically(arguments.page, duplicates_page(found))
+    say(json.dumps(found.to_dict(), indent=2) if arguments.json else _as_text(found))
+    return 0
+
+
+def _as_csv(found: Duplicates) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    group_of = {path: number for number, group in enumerate(found.groups) for path in group}
+    writer.writerow(["group", "first", "second", "element", "move", "difference"])
+    for pair in found.pairs:
+        writer.writerow([group_of[pair.first], pair.first, pair.second, pair.element, pair.move, pair.difference])
+    return text.getvalue()
+
+
+def _as_text(found: Duplicates) -> str:
+    files = sum(map(len, found.groups))
+    head = f"{found.images:,} images: {files:,} files hold {len(found.groups):,} pictures that are there several times"
+    if not found.pairs:
+        return f"{found.images:,} images, and none is there twice"
+    rows = [[pair.first, pair.second, pair.move, f"{pair.difference:.4f}"] for pair in found.pairs[:SHOWN]]
+    more = [f"and {len(found.pairs) - SHOWN:,} more pairs (--out FILE.csv)"] if len(found.pairs) > SHOWN else []
+    return "\n".join([head, "", table(["picture", "is, moved by this,", "move", "difference"], rows), *more])

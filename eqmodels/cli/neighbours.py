@@ -1,0 +1,125 @@
+"""``eqmodels neighbours``: the pictures that are most like others, by the features of a network."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from eqmodels.backbones import Backbone
+from eqmodels.cli.parser import UsageError
+from eqmodels.cli.terminal import say
+from eqmodels.cli.with_network import add_network, add_options, files_of, loaded, progress, reading, say_skipped
+from eqmodels.neighbours import NeighbourIndex
+from eqmodels.neighbours.page import Query, asked, neighbours_page
+from eqmodels.storage import write_atomically
+
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
+
+DESCRIPTION = (
+    "Finds the pictures of a folder that are most like others, by the features of a network. The index of a folder is "
+    "kept in a file (--index), and built where images are named. Every query is asked as it is, turned by a quarter, "
+    "and mirrored: where features are invariant it finds the same. Names of files are printed, and shown on a page."
+)
+EPILOG = """\
+examples:
+  eqmodels neighbours NAME my_images --query a.png b.png --page neighbours.html
+  eqmodels neighbours NAME my_images --index my.index
+  eqmodels neighbours NAME --index my.index --query more_images --count 10 --json
+
+In Python: eqmodels.neighbours.NeighbourIndex.build(eqmodels.load(NAME), paths)
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the network, the pictures and the options."""
+    add_network(parser)
+    parser.add_argument(
+        "images", nargs="*", type=Path, metavar="IMAGES", help="a folder of images, or images, to index"
+    )
+    parser.add_argument("--index", type=Path, metavar="FILE", help="the index: written if IMAGES are named, else read")
+    parser.add_argument("--query", nargs="+", type=Path, metavar="IMAGES", help="a folder of images, or images")
+    parser.add_argument("--count", type=int, default=5, metavar="N", help="neighbours of each query (default: 5)")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write a page of the pictures, as .html")
+    add_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Builds or reads the index, and prints the neighbours of each query; 0.
+
+    Raises:
+        UsageError: if there is nothing to be done, or a count is no count.
+        ValueError: if there is no such network, it did not make the index, or pictures cannot be read, or do not suit
+            it.
+        StorageError: if the network or the index cannot be had, or a file not be written.
+        ModuleNotFoundError: if faiss is not installed.
+    """
+    if not arguments.images and arguments.index is None:
+        raise UsageError("neighbours are sought in a folder of images, or in an index. Name IMAGES, or --index FILE.")
+    if not arguments.query and not (arguments.images and arguments.index):
+        raise UsageError(
+            "what is sought is named by --query IMAGES; without it an index is built: IMAGES --index FILE."
+        )
+    if arguments.page and not arguments.query:
+        raise UsageError("a page shows the neighbours of queries. Name some by --query IMAGES, or leave out --page.")
+    if arguments.count < 1:
+        raise UsageError(f"--count is at least 1; got {arguments.count}. Leave it out for 5.")
+    encoder = loaded(arguments)
+    index = _index(arguments, encoder)
+    queries = asked(index, encoder, [str(path) for path in files_of(arguments.query or [])], arguments.count)
+    if arguments.page:
+        write_atomically(arguments.page, neighbours_page(index, queries))
+    if arguments.json:
+        _say_json(arguments, index, queries)
+    else:
+        _say_lines(arguments, queries)
+    return 0
+
+
+def _index(arguments: argparse.Namespace, encoder: Backbone) -> NeighbourIndex:
+    """The index that is named, or of the pictures that are."""
+    if not arguments.images:
+        index = NeighbourIndex.load(arguments.index)
+        index.check_made_by(encoder)
+        for flag, own in (("size", tuple(index.network["size"])), ("grey", index.network["grey"])):
+            if getattr(arguments, flag) not in (None, False, own):
+                raise UsageError(f"--{flag} is that of the index, {own}. Leave it out, or build the index anew.")
+        return index
+    paths = files_of(arguments.images)
+    with progress(arguments, len(paths)) as advance:
+        index = NeighbourIndex.build(encoder, paths, name=arguments.name, **reading(arguments), progress=advance)
+    say_skipped(index.skipped)
+    if arguments.index:
+        index.save(arguments.index)
+    if not arguments.json:
+        place = f"{arguments.index}: " if arguments.index else ""
+        say(f"{place}{len(index.paths):,} images, {index.vectors.shape[1]} features each", file=sys.stderr)
+    return index
+
+
+def _say_json(arguments: argparse.Namespace, index: NeighbourIndex, queries: list[Query]) -> None:
+    rows = [
+        {
+            "path": query.path,
+            "same": {way: query.agrees(way) for way in query.neighbours if way != "upright"},
+            "neighbours": {way: [vars(one) for one in found] for way, found in query.neighbours.items()},
+        }
+        for query in queries
+    ]
+    told = {"images": len(index.paths), "network": index.network, "queries": rows}
+    files = {"index": arguments.index, "page": arguments.page}
+    told |= {name: str(file) for name, file in files.items() if file is not None}
+    say(json.dumps(told | {"skipped": {str(one.path): one.reason for one in index.skipped}}, indent=2))
+
+
+def _say_lines(arguments: argparse.Namespace, queries: list[Query]) -> None:
+    for query in queries:
+        say(query.path)
+        for one in query.neighbours["upright"]:
+            say(f"  {one.similarity:.3f}  {one.path}")
+        for way in query.neighbours:
+            if way != "upright":
+                say(f"  {way}: {'the same' if query.agrees(way) else 'others'}")
+    if arguments.page:
+        say(f"page: {arguments.page}")

@@ -1,0 +1,92 @@
+"""What commands that give pictures to a network have in common: their options, the network, the files, and the bar."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, get_args
+
+from tqdm import tqdm
+
+from eqmodels.backbones import Backbone
+from eqmodels.cli.flags import pixels
+from eqmodels.cli.terminal import say
+from eqmodels.data.image_files import image_paths
+from eqmodels.data.pictures import BadFile
+from eqmodels.hub import load
+from eqmodels.layers.pool import GlobalPoolMode
+from eqmodels.training import usable_device
+
+__all__ = ["add_network", "add_options", "files_of", "loaded", "progress", "reading", "say_skipped"]
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Adds the network's name."""
+    parser.add_argument("name", metavar="NAME", help="a name of the zoo, a folder, or hub:organisation/name[@revision]")
+
+
+def add_options(parser: argparse.ArgumentParser, *, features: GlobalPoolMode | None = None) -> None:
+    """Adds the options of the network and of its pictures.
+
+    Args:
+        parser: of the command.
+        features: the kind that is taken if none is asked for; None for what was saved.
+    """
+    usual = "what was saved, of the zoo canonical" if features is None else features
+    parser.add_argument(
+        "--features",
+        metavar="KIND",
+        choices=get_args(GlobalPoolMode),
+        default=features,
+        help=f"one of {', '.join(get_args(GlobalPoolMode))} (default: {usual})",
+    )
+    parser.add_argument("--size", type=pixels, help="of what the network sees, 64 or 48x64 (default: as in training)")
+    parser.add_argument("--in-chans", type=int, metavar="N", help="channels, if they are not those of the training")
+    parser.add_argument("--grey", action="store_true", help="give a network of one channel pictures without colours")
+    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="pictures at a time (default: 64)")
+    parser.add_argument("--skip-bad", action="store_true", help="go on without files that cannot be read")
+    parser.add_argument("--device", help="where to compute, such as cpu or cuda:0 (default: a GPU if there is one)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def files_of(places: Sequence[Path]) -> list[Path]:
+    """The images in folders, and files that are named.
+
+    Raises:
+        FileNotFoundError: if a folder has no images.
+        ValueError: if a link in a folder leads elsewhere.
+    """
+    return [path for place in places for path in (image_paths(place) if place.is_dir() else [place])]
+
+
+def loaded(arguments: argparse.Namespace) -> Backbone:
+    """The network that is named, for features, where it is to compute.
+
+    Raises:
+        ValueError: if there is no such network, kind of features or device.
+        StorageError: if the network cannot be had.
+    """
+    encoder = load(arguments.name, num_classes=0, in_chans=arguments.in_chans, global_pool=arguments.features)
+    return encoder.to(usable_device(arguments.device))
+
+
+def reading(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options by which pictures are read, as functions of the package call them."""
+    return {name: getattr(arguments, name) for name in ("size", "batch_size", "grey", "skip_bad")}
+
+
+@contextmanager
+def progress(arguments: argparse.Namespace, total: int) -> Iterator[Any]:
+    """A bar over images, for people who look: where the standard error is a terminal."""
+    with tqdm(total=total, unit="image", disable=arguments.quiet or not sys.stderr.isatty()) as bar:
+        yield bar.update
+
+
+def say_skipped(skipped: Iterable[BadFile]) -> None:
+    """Names each file that was left out, on standard error."""
+    for one in skipped:
+        say(f"left out: {one.path}: {one.reason}", file=sys.stderr)

@@ -1,0 +1,158 @@
+"""Pages of pictures that are like others: one file each, with small pictures inside, that any browser shows."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from PIL import Image, ImageOps
+from torchvision.transforms.v2 import functional as v2
+
+from eqmodels.backbones.network import StagedNetwork
+from eqmodels.data.pictures import open_picture
+from eqmodels.neighbours.comparing import MOVES
+from eqmodels.neighbours.duplicates import Duplicates
+from eqmodels.neighbours.index import Neighbour, NeighbourIndex
+from eqmodels.transforms.preprocessing import Pixels
+
+__all__ = ["Query", "asked", "duplicates_page", "neighbours_page"]
+
+SIDE, QUALITY = 112, 75
+"""Largest side of a small picture, in pixels, and the quality of its compression: 3 kB each."""
+
+MOST_GROUPS = 200
+"""Of duplicates, that a page shows."""
+
+TURN = 1
+"""The element of D4, a quarter turn anticlockwise, by which a query is turned."""
+
+MIRROR = 4
+"""The one that mirrors it from left to right."""
+
+WAYS = {"upright": 0, "turned": TURN, "mirrored": MIRROR}
+
+
+@dataclass(frozen=True)
+class Query:
+    """A picture with its neighbours.
+
+    Attributes:
+        path: of its file.
+        neighbours: the nearest pictures, by how the query lies: ``"upright"``, ``"turned"`` by a quarter
+            anticlockwise, and ``"mirrored"``; the file itself is left out.
+    """
+
+    path: str
+    neighbours: Mapping[str, Sequence[Neighbour]]
+
+    def agrees(self, way: str) -> bool:
+        """Whether the query that lies this way has the same neighbours as the upright one, whatever their order."""
+        found, upright = ({one.path for one in self.neighbours[name]} for name in (way, "upright"))
+        return found == upright
+
+
+def asked(index: NeighbourIndex, encoder: StagedNetwork, paths: Sequence[str], count: int) -> list[Query]:
+    """The neighbours of the pictures in some files, as they are, turned, and mirrored.
+
+    Raises:
+        ValueError: if a file cannot be read, or does not suit the network; names it.
+    """
+    queries = []
+    for path in paths:
+        try:
+            picture = open_picture(path)
+            ways = [moved(picture, element) for element in WAYS.values()]
+            found = index.neighbours(encoder, ways, min(count + 1, len(index.paths)))
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be asked for: {error}") from error
+        own = str(Path(path).resolve())
+        others = [[one for one in row if str(Path(one.path).resolve()) != own][:count] for row in found]
+        queries.append(Query(path, dict(zip(WAYS, others, strict=True))))
+    return queries
+
+
+def moved(picture: Image.Image, element: int) -> Image.Image:
+    """A picture whose pixels were moved by an element of D4, as it would lie on the disk."""
+    if element == MOVES.identity:
+        return picture
+    turns = {TURN: Image.Transpose.ROTATE_90, MIRROR: Image.Transpose.FLIP_LEFT_RIGHT}
+    return ImageOps.exif_transpose(picture).transpose(turns[element])
+
+
+class Thumbnails:
+    """Small pictures as addresses that hold them; each file is read once."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[str, int], str] = {}
+
+    def of(self, path: str, element: int = 0) -> str:
+        """A ``data:`` address of the picture in a file, moved; empty if it cannot be read or shown."""
+        key = (path, element)
+        if key not in self.found:
+            try:
+                self.found[key] = _address(moved(_small(path), element))
+            except (TypeError, ValueError):
+                self.found[key] = ""
+        return self.found[key]
+
+
+def _small(path: str) -> Image.Image:
+    picture: Image.Image = v2.to_pil_image(Pixels(3)(open_picture(path)))
+    picture.thumbnail((SIDE, SIDE))
+    return picture
+
+
+def _address(picture: Image.Image) -> str:
+    content = io.BytesIO()
+    picture.save(content, "JPEG", quality=QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
+
+
+def neighbours_page(index: NeighbourIndex, queries: Sequence[Query]) -> str:
+    """A page of HTML with the neighbours of each query, upright, turned and mirrored."""
+    small = Thumbnails()
+    rows = [
+        {
+            "path": query.path,
+            "ways": [
+                {
+                    "name": way,
+                    "picture": small.of(query.path, WAYS[way]),
+                    "agrees": query.agrees(way),
+                    "neighbours": [(small.of(one.path), one.path, one.similarity) for one in found],
+                }
+                for way, found in query.neighbours.items()
+            ],
+        }
+        for query in queries
+    ]
+    return _rendered("neighbours.html.j2", network=index.network, count=len(index.paths), queries=rows)
+
+
+def duplicates_page(found: Duplicates) -> str:
+    """A page of HTML with the groups of pictures that are one; each beside what moves the first one of its group."""
+    small = Thumbnails()
+    pairs = {(pair.first, pair.second): pair for pair in found.pairs}
+
+    def words(first: str, other: str) -> str:
+        pair = pairs.get((first, other))
+        return "" if pair is None or pair.element == MOVES.identity else pair.move
+
+    groups = [
+        [(small.of(path), path, words(group[0], path) if path != group[0] else "") for path in group]
+        for group in found.groups[:MOST_GROUPS]
+    ]
+    return _rendered("duplicates.html.j2", found=found, groups=groups, left=len(found.groups) - len(groups))
+
+
+def _rendered(template: str, **values: Any) -> str:  # noqa: ANN401
+    folder = resources.files("eqmodels.neighbours")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    style = (folder / "page.css").read_text("utf-8")
+    return environment.from_string((folder / template).read_text("utf-8")).render(style=style, **values) + "\n"
