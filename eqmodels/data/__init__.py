@@ -5,6 +5,7 @@ from eqmodels.data.channels import has_colour, to_grey, to_rgb
 from eqmodels.data.colours import coloured
 from eqmodels.data.loading import list_data, load_data
 from eqmodels.data.memory import LabelledImages, in_memory
+from eqmodels.data.pictures import open_picture
 from eqmodels.data.pixel_statistics import statistics
 from eqmodels.data.registry import SOURCES, Split, register_source
 from eqmodels.data.source import Source, check_source, in_parts, is_labelled, numbers_of
@@ -34,6 +35,7 @@ __all__ = [
     "list_data",
     "load_data",
     "numbers_of",
+    "open_picture",
     "register_source",
     "search_folders",
     "statistics",

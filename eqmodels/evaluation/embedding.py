@@ -6,22 +6,23 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors.torch
 import torch
-from PIL import Image
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.checks import check_count
-from eqmodels.data.pictures import BadFile, BadFilesError, read_pictures
+from eqmodels.data.pictures import BadFile, BadFilesError, Picture, open_picture, read_pictures
 from eqmodels.errors import shown
 from eqmodels.storage import write_atomically
+from eqmodels.transforms.preprocessing import WHITE
 
 __all__ = ["Embedding", "embed"]
 
@@ -105,7 +106,8 @@ def embed(
 
     Pictures go through ``encoder.transform(size)``, so that a picture that was turned by quarters or mirrored, or that
     lies on its side as a camera noted it, has the features of the upright one, turned: invariant ones to 1e-5. What a
-    picture gets does not depend on the others in its batch.
+    picture gets does not depend on the others in its batch. Files are opened as `eqmodels.data.open_picture` has it:
+    those of many channels must have as many as the network takes.
 
     Args:
         encoder: without a classifier, in any mode; it is put into eval mode, and stays on its device.
@@ -137,11 +139,13 @@ def embed(
         )
     encoder.eval()
     transform = encoder.transform(size)
+    background = WHITE if encoder.preprocessing is None else encoder.preprocessing.background
+    opened = partial(open_picture, channels=encoder.in_chans, background=background, option="in_chans")
 
-    def made_of(picture: Image.Image) -> Tensor:
-        if encoder.in_chans == 1 and not grey and picture.mode not in GREY and not picture.mode.startswith("I"):
+    def made_of(picture: Picture) -> Tensor:
+        if encoder.in_chans == 1 and not grey and (colours := _colours(picture)):
             raise ValueError(
-                f"it has colours (mode {picture.mode}) and the network takes one channel: load the network with "
+                f"it has colours ({colours}) and the network takes one channel: load the network with "
                 "in_chans=3 (--in-chans 3), or pass grey=True (--grey) to leave the colours out"
             )
         pixels: Tensor = transform(picture)
@@ -150,7 +154,7 @@ def embed(
     found: list[tuple[Tensor, Tensor | None]] = []
     good: list[str] = []
     bad: list[BadFile] = []
-    for batch in _batches(files, read_pictures(files, made_of), batch_size):
+    for batch in _batches(files, read_pictures(files, made_of, opened=opened), batch_size):
         images = [(path, one) for path, one in batch if isinstance(one, Tensor)]
         bad += [one for _, one in batch if isinstance(one, BadFile)]
         # Once a file is bad, the rest is read to list all of them, not to be embedded.
@@ -171,6 +175,13 @@ def embed(
         None if chosen is None else chosen.values,
         tuple(bad),
     )
+
+
+def _colours(picture: Picture) -> str:
+    """What shows that a picture has colours; empty if it has none."""
+    if isinstance(picture, Tensor):
+        return f"{len(picture)} channels" if len(picture) > 1 else ""
+    return "" if picture.mode in GREY or picture.mode.startswith("I") else f"mode {picture.mode}"
 
 
 def _batches(

@@ -249,4 +249,5 @@ def _metadata(model: nn.Module, size: tuple[int, int] | None) -> dict[str, str]:
         known["out_field"] = None if model.out_field is None else str(model.out_field)
     if isinstance(images := getattr(model, "preprocessing", None), Preprocessing):
         known |= {"mean": images.mean, "std": images.deviation, "resize": images.resize}
+        known |= {"background": images.background} if "background" in images.to_json() else {}
     return {name: json.dumps(value) for name, value in known.items()}

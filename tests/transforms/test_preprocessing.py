@@ -165,10 +165,10 @@ def test_networks_for_other_channels_get_the_bands(mode, channels):
         (
             torch.zeros(3, 6, 8, dtype=torch.int64),
             TypeError,
-            r"pixels as uint8 or as floats in \[0, 1\]; got torch.int64",
+            r"pixels as uint8, uint16 or as floats in \[0, 1\]; got torch.int64",
         ),
         (np.zeros((6, 8, 3), dtype=np.int32), TypeError, "got torch.int32"),
-        ("picture.png", TypeError, "got str. Open files with PIL.Image.open"),
+        ("picture.png", TypeError, "got str. Open files with eqmodels.data.open_picture"),
         (None, TypeError, "got NoneType"),
         (
             torch.linspace(0, 255, 144).view(3, 6, 8),
