@@ -42,6 +42,6 @@ def run(arguments: argparse.Namespace) -> int:
     """
     summary = summarise_folder(arguments.root, channels=arguments.channels)
     if arguments.sheet is not None:
-        contact_sheet(arguments.root).save(arguments.sheet)
+        contact_sheet(arguments.root, channels=arguments.channels).save(arguments.sheet)
     say(json.dumps(summary.to_dict(), indent=2) if arguments.json else summary.text())
     return int(bool(summary.bad))

@@ -11,6 +11,7 @@ from eqmodels.data.registry import SOURCES, Split, register_source
 from eqmodels.data.source import Source, check_source, in_parts, is_labelled, numbers_of
 from eqmodels.data.subsets import Subset, at_most, balanced_subset, subset
 from eqmodels.data.summary import FolderSummary, contact_sheet, summarise_folder
+from eqmodels.data.torch_data import from_torch
 from eqmodels.data.torchvision_sets import search_folders
 from eqmodels.data.view import View
 
@@ -28,6 +29,7 @@ __all__ = [
     "check_source",
     "coloured",
     "contact_sheet",
+    "from_torch",
     "has_colour",
     "in_memory",
     "in_parts",

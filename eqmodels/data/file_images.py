@@ -20,7 +20,7 @@ from eqmodels.data.pictures import (
     LeftOutWarning,
     Picture,
     check_channels,
-    open_picture,
+    picture_at,
     read_pictures,
     sorted_out,
 )
@@ -77,7 +77,7 @@ def read_images(
         ModuleNotFoundError: if a file needs a package that is not installed.
     """
     made = image_maker(size, channels, background)
-    opened = partial(open_picture, channels=channels, background=background)
+    opened = partial(picture_at, channels=channels, background=background)
     found = read_pictures([path for path, _ in files], made, opened=opened, workers=os.cpu_count() or 1)
     labels = [label for _, label in files]
     return gathered(name, found, labels, classes, background=background, skip_bad=skip_bad, place=place)

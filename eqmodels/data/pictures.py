@@ -37,8 +37,10 @@ __all__ = [
     "BadFilesError",
     "LeftOutWarning",
     "Picture",
+    "check_channels",
     "content_of",
     "open_picture",
+    "picture_at",
     "picture_of",
     "read_pictures",
     "sorted_out",
@@ -102,7 +104,7 @@ def open_picture(
 ) -> Picture:
     """The picture in a file, decoded, as ``transform()`` of a network of so many channels takes it.
 
-    The first picture of a file that moves. Of one channel or three, PIL's, in whatever mode. Arrays of numpy, TIFF of
+    Of a GIF that moves, the first picture. Of one channel or three, PIL's, in whatever mode. Arrays of numpy, TIFF of
     several pages or many samples, and PNG and TIFF of colours of 16 bits become pixels: pages are channels, an array
     is ``(H, W)``, ``(C, H, W)`` or ``(H, W, C)`` (the axis that has so many entries as channels are read), and 16 bits
     become floats in [0, 1]. What else than one channel or three is read must be in the file.
@@ -115,13 +117,28 @@ def open_picture(
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if it cannot be read, or is of another format, or has other channels; gives the reason alone. If
-            `channels` is below 1 or above 64, or `background` is no colour.
+        ValueError: if it cannot be read, is of another format or has other channels, `channels` is below 1 or above 64,
+            or `background` is no colour.
         ModuleNotFoundError: if it needs a package that is not installed.
     """
     check_arguments(open_picture, locals())
     check_channels(channels, option)
     check_background(background)
+    try:
+        return picture_at(path, channels, background=background, option=option)
+    except ValueError as error:
+        raise ValueError(f"path must be of an image; {str(path)!r} cannot be read: {error}.") from error
+
+
+def picture_at(
+    path: str | Path, channels: int | None = 3, *, background: str = WHITE, option: str = "channels"
+) -> Picture:
+    """The same for many files, of which one may be bad.
+
+    Raises:
+        ValueError: if it cannot be read, is of another format or has other channels; gives the reason alone.
+        ModuleNotFoundError: if it needs a package that is not installed.
+    """
     try:
         content = read_regular(path)
     except OSError as error:
@@ -235,7 +252,7 @@ def read_pictures(
     paths: Sequence[Path],
     made_of: Callable[[Any], T],
     *,
-    opened: Callable[[Path], Any] = open_picture,
+    opened: Callable[[Path], Any] = picture_at,
     workers: int = 2,
 ) -> Iterator[T | BadFile]:
     """What is made of the picture in each file, in their order; a `BadFile` where one cannot be read.

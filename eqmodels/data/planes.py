@@ -68,7 +68,8 @@ def channels_first(array: Array, channels: tuple[int, ...] = ()) -> Array:
     ]
     words = " or ".join(map(str, channels)) or f"up to {MOST_CHANNELS}"
     if len(fits) == 2:
-        raise ValueError(f"its shape {array.shape} may have its {words} channels first or last: save it as TIFF")
+        way_out = "save it as TIFF" if channels else "say how many by channels= (--channels)"
+        raise ValueError(f"its shape {array.shape} may have its {words} channels first or last: {way_out}")
     if not fits:
         raise ValueError(f"its shape {array.shape} has {words} channels neither first nor last")
     return np.moveaxis(array, fits[0], 0)
@@ -213,5 +214,5 @@ def optional(name: str, what: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"{what} needs {name}, which is not installed; run: pip install {name}", name=name
+            f"{what} needs {name}, which is not installed; run: pip install {name.partition('.')[0]}", name=name
         ) from error

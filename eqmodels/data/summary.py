@@ -23,7 +23,7 @@ from eqmodels.data.pictures import (
     Picture,
     check_channels,
     content_of,
-    open_picture,
+    picture_at,
     read_pictures,
     sorted_out,
 )
@@ -202,13 +202,16 @@ def _seen_planes(planes: Planes) -> _Seen:
     return _Seen(size, str(count), bits, "array", bool((pixels == pixels[:, :1, :1]).all()), is_empty)
 
 
-def contact_sheet(root: str | Path, *, columns: int = 12, rows: int = 8, side: int = 80) -> Image.Image:
+def contact_sheet(
+    root: str | Path, *, channels: int | None = None, columns: int = 12, rows: int = 8, side: int = 80
+) -> Image.Image:
     """A picture of pictures of a folder, evenly chosen from all of it, each whole, upright and on white.
 
     Of many channels the first three are shown as red, green and blue, from the least pixel to the largest.
 
     Args:
         root: the folder.
+        channels: of the images that are shown, see `open_picture`; None for any.
         columns: pictures in a row.
         rows: of pictures, at most.
         side: of the square that a picture is fitted into, in pixels.
@@ -216,9 +219,11 @@ def contact_sheet(root: str | Path, *, columns: int = 12, rows: int = 8, side: i
     Raises:
         TypeError: if an argument is of another type.
         FileNotFoundError: if the folder does not exist, or has no image that can be read.
-        ValueError: if a number is below 1 or above 4,095, or a link in it leads to a folder, or out of it.
+        ValueError: if a number is below 1 or above 4,095, or `channels` above 64, or a link in it leads to a folder, or
+            out of it.
     """
     check_arguments(contact_sheet, locals())
+    check_channels(channels)
     for name, value in (("columns", columns), ("rows", rows), ("side", side)):
         check_count(name, value, bits=12)
     base = Path(root).expanduser()
@@ -237,7 +242,7 @@ def contact_sheet(root: str | Path, *, columns: int = 12, rows: int = 8, side: i
         laid.alpha_composite(upright.convert("RGBA"))
         return ImageOps.contain(laid.convert("RGB"), (side, side))
 
-    read = read_pictures(chosen, small, opened=partial(open_picture, channels=None), workers=os.cpu_count() or 1)
+    read = read_pictures(chosen, small, opened=partial(picture_at, channels=channels), workers=os.cpu_count() or 1)
     found = [one for one in read if not isinstance(one, BadFile)]
     if not found:
         raise FileNotFoundError(f"{base} has no images that can be read. Name a folder of images.")

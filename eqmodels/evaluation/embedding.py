@@ -19,7 +19,7 @@ from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.checks import check_count
-from eqmodels.data.pictures import BadFile, BadFilesError, Picture, open_picture, read_pictures
+from eqmodels.data.pictures import BadFile, BadFilesError, Picture, picture_at, read_pictures
 from eqmodels.errors import shown
 from eqmodels.storage import write_atomically
 from eqmodels.transforms.preprocessing import WHITE
@@ -140,7 +140,7 @@ def embed(
     encoder.eval()
     transform = encoder.transform(size)
     background = WHITE if encoder.preprocessing is None else encoder.preprocessing.background
-    opened = partial(open_picture, channels=encoder.in_chans, background=background, option="in_chans")
+    opened = partial(picture_at, channels=encoder.in_chans, background=background, option="in_chans")
 
     def made_of(picture: Picture) -> Tensor:
         if encoder.in_chans == 1 and not grey and (colours := _colours(picture)):

@@ -71,6 +71,12 @@ def written(name, folder, monkeypatch) -> dict[str, object]:
     elif name == "image_folder":
         write_image_folder(folder)
         return {"root": folder, "size": 5}
+    elif name == "table":
+        write_image_folder(folder)
+        rows = [(path.relative_to(folder), path.parent.name, path.parts[-3]) for path in folder.rglob("*.png")]
+        lines = [f"{path},{label},{split}\n" for path, label, split in rows]
+        (folder / "table.csv").write_text("".join(["path,label,split\n", *lines]))
+        return {"root": folder / "table.csv"}
     elif name == "array":
         write_array(folder)
         return {"root": folder}
