@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from eqmodels.data.registry import Split
+from eqmodels.data.registry import SPLIT_NAMES, Split
 
 __all__ = ["ENDINGS", "SPLITS", "FolderListing", "image_paths", "list_folder", "split_of"]
 
@@ -19,7 +19,7 @@ ENDINGS = (".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".t
 ARRAY = ".npy"
 """Of the names of arrays, which are images where no pictures are: beside pictures they are somebody's numbers."""
 
-SPLITS: dict[str, Split] = {"train": "train", "test": "test", "val": "test", "valid": "test", "validation": "test"}
+SPLITS: dict[str, Split] = {name: split for split, names in SPLIT_NAMES.items() for name in names}
 """What folders that are splits are called, and which split each is. Of several for testing the first is read."""
 
 TEST_SHARE = 0.2

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any, get_args
 
 from eqmodels.arguments import check_arguments
-from eqmodels.data import array_file, folder, mini, table, torchvision_sets  # noqa: F401 (they register what they read)
+from eqmodels.data import array_file, folder, hf_disk, mini, shards, table, torchvision_sets  # noqa: F401 (they register what they read)
 from eqmodels.data.registry import SOURCES, Split
 from eqmodels.data.source import Source, check_source
 from eqmodels.options import check_options, options_of

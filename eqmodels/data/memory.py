@@ -116,14 +116,14 @@ class LabelledImages:
         return replace(self, images=self.images[numbers], labels=self.labels[numbers])
 
     def balanced_subset(self, count: int, *, seed: int = 0) -> LabelledImages:
-        """A random subset with equally many images of every class (one more of the first classes, if need be).
+        """A random subset with equally many images of every class, as far as they go; see the function of this name.
 
         Args:
             count: number of images.
             seed: of the choice.
 
         Raises:
-            ValueError: if `count` is below 1, or a class has too few images.
+            ValueError: if `count` is below 1.
         """
         return self.subset(balanced_subset(self, count, seed=seed).numbers)
 
@@ -135,7 +135,7 @@ class LabelledImages:
             seed: of the choice.
 
         Raises:
-            ValueError: if `count` is below 1, or a class has too few images.
+            ValueError: if `count` is below 1.
         """
         return self if count is None or count >= len(self) else self.balanced_subset(count, seed=seed)
 

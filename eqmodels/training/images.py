@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from eqmodels.arguments import check_arguments
-from eqmodels.data import Source, Split, balanced_subset, coloured, load_data, statistics, to_rgb
+from eqmodels.data import Source, Split, at_most, coloured, load_data, statistics, to_rgb
 from eqmodels.data.source import background_of
 from eqmodels.objectives import OBJECTIVES
 from eqmodels.training.config import PretrainConfig
@@ -27,15 +27,13 @@ def training_images(config: PretrainConfig, root: str | Path | None = None) -> S
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if the data set is unknown, or has fewer images than `limit`.
+        ValueError: if the data set is unknown, or `limit` is below 1.
         FileNotFoundError: if its files are nowhere.
     """
     check_arguments(training_images, locals())
     chosen = config.data
     data = load_data(chosen.name, "train", root=root, **chosen.options)
-    if chosen.limit is not None and chosen.limit != len(data):
-        data = balanced_subset(data, chosen.limit)
-    return prepared_images(config, data)
+    return prepared_images(config, at_most(data, chosen.limit))
 
 
 def prepared_images(config: PretrainConfig, data: Source, split: Split = "train") -> Source:
