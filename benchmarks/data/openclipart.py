@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch.nn import functional as F
 
-from eqmodels.data.openclipart import PLACE, TABLE, fitted
+from eqmodels.data.openclipart import PLACE, TABLE, drawing, fitted
 from eqmodels.data.pictures import BadFile, read_pictures
 
 TARGET = Path(__file__).parents[2] / "eqmodels" / "data" / TABLE
@@ -33,16 +34,16 @@ TEST_BYTE = 51
 def thumbnails(paths: list[Path]) -> dict[int, torch.Tensor]:
     """The picture on white and its opacity, 16x16 each, of every picture that can be seen, by its number."""
 
-    def small(picture: object) -> torch.Tensor | None:
-        if picture.size[0] * picture.size[1] > LARGEST:  # type: ignore[attr-defined]
+    def small(picture: Image.Image) -> torch.Tensor | None:
+        if picture.size[0] * picture.size[1] > LARGEST:
             return None
-        square = torch.from_numpy(fitted(picture, SIDE)).float().movedim(-1, 0) / 255  # type: ignore[arg-type]
+        square = torch.from_numpy(fitted(picture, SIDE)).float().movedim(-1, 0) / 255
         if square[3].mean() * 255 < FAINTEST:
             return None
         seen = torch.cat([square[:3] + (1 - square[3:]), square[3:]])
         return F.adaptive_avg_pool2d(seen, THUMBNAIL).flatten()
 
-    found = enumerate(read_pictures(paths, small))
+    found = enumerate(read_pictures(paths, small, opened=drawing))
     return {number: one for number, one in found if one is not None and not isinstance(one, BadFile)}
 
 

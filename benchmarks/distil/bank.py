@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from eqmodels.data.openclipart import PLACE, clipart_files, fitted
-from eqmodels.data.pictures import BadFile, open_picture, read_pictures
+from eqmodels.data.openclipart import PLACE, clipart_files, drawing, fitted
+from eqmodels.data.pictures import BadFile, read_pictures
 
 SIDE, STORED = 144, 160
 """Pixels of a picture of the bank, and of the clip art that is pasted into it."""
@@ -121,7 +121,7 @@ def photographs() -> list[npt.NDArray[np.uint8]]:
     """Wallpapers in RGB, reduced."""
     found = []
     for path in photograph_files():
-        picture = open_picture(path).convert("RGB")
+        picture = Image.open(path).convert("RGB")
         scale = PHOTOGRAPHS / max(picture.size)
         width, height = (round(side * scale) for side in picture.size)
         found.append(np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS)))
@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=PLACE, help="the folder of the Open Clip Art Library")
     arguments = parser.parse_args()
     paths = clipart_files(arguments.root, "train")
-    read = read_pictures(paths, lambda picture: fitted(picture, STORED))
+    read = read_pictures(paths, lambda picture: fitted(picture, STORED), opened=drawing)
     clipart = np.stack([one for one in read if not isinstance(one, BadFile)])
     painter = Painter(clipart, photographs(), np.random.default_rng(0))
     arguments.folder.mkdir(parents=True, exist_ok=True)

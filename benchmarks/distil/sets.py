@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
 from eqmodels.data import LabelledImages, load_data, to_rgb
-from eqmodels.data.openclipart import fitted, on_white
+from eqmodels.data.openclipart import drawing, fitted, on_white
 from eqmodels.data.pictures import BadFile, read_pictures
 
 __all__ = ["SETS", "SIDE"]
@@ -26,8 +26,9 @@ def of_folders(name: str, root: Path, pattern: str) -> LabelledImages:
     paths = sorted(path for path in root.glob(pattern) if not path.is_symlink())
     counts = Counter(path.relative_to(root).parts[0] for path in paths)
     classes = tuple(sorted(one for one, count in counts.items() if count >= FEWEST))
+    found = read_pictures(paths, lambda picture: fitted(picture, SIDE), opened=drawing)
     images, labels = [], []
-    for path, square in zip(paths, read_pictures(paths, lambda picture: fitted(picture, SIDE)), strict=True):
+    for path, square in zip(paths, found, strict=True):
         if not isinstance(square, BadFile) and path.relative_to(root).parts[0] in classes:
             images.append(on_white(square))
             labels.append(classes.index(path.relative_to(root).parts[0]))

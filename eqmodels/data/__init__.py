@@ -5,11 +5,13 @@ from eqmodels.data.channels import has_colour, to_grey, to_rgb
 from eqmodels.data.colours import coloured
 from eqmodels.data.loading import list_data, load_data
 from eqmodels.data.memory import LabelledImages, in_memory
+from eqmodels.data.pictures import open_picture
 from eqmodels.data.pixel_statistics import statistics
 from eqmodels.data.registry import SOURCES, Split, register_source
 from eqmodels.data.source import Source, check_source, in_parts, is_labelled, numbers_of
 from eqmodels.data.subsets import Subset, at_most, balanced_subset, subset
 from eqmodels.data.summary import FolderSummary, contact_sheet, summarise_folder
+from eqmodels.data.torch_data import from_torch
 from eqmodels.data.torchvision_sets import search_folders
 from eqmodels.data.view import View
 
@@ -27,6 +29,7 @@ __all__ = [
     "check_source",
     "coloured",
     "contact_sheet",
+    "from_torch",
     "has_colour",
     "in_memory",
     "in_parts",
@@ -34,6 +37,7 @@ __all__ = [
     "list_data",
     "load_data",
     "numbers_of",
+    "open_picture",
     "register_source",
     "search_folders",
     "statistics",

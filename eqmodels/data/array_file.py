@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,31 +14,41 @@ from torch import Tensor
 
 from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
+from eqmodels.data.classes import numbered
 from eqmodels.data.levels import from_levels
-from eqmodels.data.registry import Split, register_source
+from eqmodels.data.registry import SPLIT_NAMES, Split, register_source
 from eqmodels.data.source import Source, numbers_of
 from eqmodels.storage import reason_of
+from eqmodels.transforms.preprocessing import DEEP
 
 __all__ = ["ArrayFile", "read_array"]
+
+Numbers = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
 class ArrayFile:
-    """Images of one array, without labels: a `Source`.
+    """Images of one array: a `Source`.
 
     Args:
         name: what the data set is called.
-        array: ``(N, C, H, W)``, uint8, in memory or mapped into it.
+        array: ``(N, C, H, W)``, uint8, uint16, or float32 in [0, 1], in memory or mapped into it.
+        numbers: ``(N,)``, the class of each image, int64; None where nobody labelled them.
+        classes: the name of each class; empty where nobody labelled them.
 
     Raises:
         TypeError: if an argument is of another type.
     """
 
     name: str
-    array: npt.NDArray[np.uint8]
+    array: Numbers
+    numbers: Int[Tensor, " N"] | None = None
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_arguments(ArrayFile, vars(self))
+        if self.array.dtype not in (np.uint8, np.uint16, np.float32):
+            raise TypeError(f"array must be uint8, uint16 or float32; got {self.array.dtype}. Convert it with astype.")
 
     def __len__(self) -> int:
         return len(self.array)
@@ -53,46 +65,163 @@ class ArrayFile:
 
     @property
     def labels(self) -> Int[Tensor, " N"]:
-        """All -1, without taking memory: nobody labelled them."""
-        return torch.tensor(-1).expand(len(self))
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """None."""
-        return ()
+        """The class of each image, int64; all -1, without taking memory, where nobody labelled them."""
+        return torch.tensor(-1).expand(len(self)) if self.numbers is None else self.numbers
 
     def pixels(self, indices: Tensor | slice) -> Float[Tensor, "B C H W"]:
-        """The images of such numbers, or of a slice, as float32 in [0, 1]; these alone are read."""
+        """The images of such numbers, or of a slice, as float32 in [0, 1]; these alone are read.
+
+        Raises:
+            ValueError: if floats are not in [0, 1].
+        """
         # Numbers and not the slice itself, whose images would be the file's own memory, which nobody may write.
-        return from_levels(torch.from_numpy(self.array[numbers_of(indices, len(self)).numpy()]))
+        images = self.array[numbers_of(indices, len(self)).numpy()]
+        if images.dtype == np.uint8:
+            return from_levels(torch.from_numpy(images))
+        if images.dtype == np.uint16:
+            return torch.from_numpy(images.astype(np.float32) / DEEP)
+        pixels = torch.from_numpy(images)
+        if pixels.numel() and not 0 <= float(pixels.min()) <= float(pixels.max()) <= 1:  # NaN is in no range
+            raise ValueError(
+                f"floats of {self.name} must be in [0, 1]; got pixels from {float(pixels.min()):.4g} to "
+                f"{float(pixels.max()):.4g}. Scale them, and leave NaN out."
+            )
+        return pixels
 
 
 @register_source("array")
-def read_array(split: Split, *, root: str | Path | None = None) -> Source:
-    """Images of ``<root>/train.npy`` or ``<root>/test.npy``, ``(N, C, H, W)`` in uint8, mapped into memory.
+def read_array(split: Split, *, root: str | Path | None = None, channels: int | None = None) -> Source:
+    """Images of ``<root>/train.npy`` or ``<root>/test.npy``, mapped into memory, or of ``.npz``, read.
+
+    Arrays are ``(N, C, H, W)`` or ``(N, H, W)``, uint8, uint16, or float32 in [0, 1]. Labels, if there are any, are in
+    ``<root>/train_labels.npy``, integers or words, ``(N,)``; the classes are those of both splits. A ``.npz`` has
+    `images` and `labels`; or `root` is itself one, with `train_images`, `train_labels`, `test_images` and
+    `test_labels` (or `val` for `test`).
 
     Args:
         split: ``"train"`` or ``"test"``.
-        root: the folder of the files.
+        root: the folder of the files, or one file .npz.
+        channels: of the images, where these come last, ``(N, H, W, C)``; left out, they come before height and width.
 
     Raises:
-        ValueError: if no folder is named, or the file holds another array.
+        ValueError: if no folder is named, or a file holds other arrays.
         FileNotFoundError: if there is no such file.
     """
     if root is None:
         raise ValueError("array needs the folder of train.npy and test.npy; got none. Name it by root= (--root).")
-    file = Path(root).expanduser() / f"{split}.npy"
+    place = Path(root).expanduser()
+    file, images, labels = _found(place, split)
+    array = _as_images(images, file, channels)
+    name = f"array:{place.stem if file == place else place.resolve().name}"
+    if labels is None:
+        return ArrayFile(name, array)
+    given = _as_labels(labels, file, len(array))
+    others = _labels_of(place, "test" if split == "train" else "train")
+    numbers, classes = numbered([*given, *(() if others is None else others.ravel().tolist())], None, name)
+    return ArrayFile(name, array, torch.tensor(numbers[: len(array)]), classes)
+
+
+def _found(place: Path, split: Split) -> tuple[Path, Numbers, Numbers | None]:
+    """The file of a split, its images, and its labels if there are any.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it cannot be read.
+    """
+    if place.suffix == ".npz" and place.is_file():
+        for name in SPLIT_NAMES[split]:
+            if (images := _member(place, f"{name}_images")) is not None:
+                return place, images, _member(place, f"{name}_labels")
+        raise FileNotFoundError(
+            f"array reads {split}_images of {place}, which has none. Save it with numpy.savez, by this name."
+        )
+    packed, file = place / f"{split}.npz", place / f"{split}.npy"
+    if packed.is_file() and not file.is_file():
+        images = _member(packed, "images")
+        if images is None:
+            raise ValueError(
+                f"{packed} must have the array 'images'; it has none. Save it with numpy.savez, by this name."
+            )
+        return packed, images, _member(packed, "labels")
     if not file.is_file():
         raise FileNotFoundError(f"array reads {file}, which is no file. Write it with numpy.save, or name its folder.")
+    return file, _mapped(file), _labels_of(place, split)
+
+
+def _labels_of(place: Path, split: Split) -> Numbers | None:
+    """The labels of a split that need not be there; None if there are none."""
+    if place.suffix == ".npz" and place.is_file():
+        found = (_member(place, f"{name}_labels") for name in SPLIT_NAMES[split])
+        return next((one for one in found if one is not None), None)
+    if (file := place / f"{split}_labels.npy").is_file():
+        return _mapped(file)
+    packed = place / f"{split}.npz"
+    return _member(packed, "labels") if packed.is_file() and not (place / f"{split}.npy").is_file() else None
+
+
+def _mapped(file: Path) -> Numbers:
+    """An array of numpy, mapped into memory.
+
+    Raises:
+        ValueError: if the file is none.
+    """
     try:
-        array = np.lib.format.open_memmap(file, mode="r")
+        return np.lib.format.open_memmap(file, mode="r")
     except (ValueError, OSError, EOFError) as error:
         raise ValueError(
             f"{file} must be an array as numpy.save writes it; it cannot be read ({reason_of(error)}). Write it anew."
         ) from error
-    if array.dtype != np.uint8 or array.ndim != 4 or not array.size:
+
+
+def _member(file: Path, name: str) -> Numbers | None:
+    """An array of several in one file; None if there is none of the name.
+
+    Raises:
+        ValueError: if the file cannot be read, or the array is of other things than numbers and words.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as content:
+            found: Numbers | None = content[name] if name in content.files else None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError) as error:
         raise ValueError(
-            f"{file} must hold images (N, channels, height, width) in uint8, at least one; got {array.dtype} "
-            f"{array.shape}. Scale them to 0 .. 255 and move the channels before the height."
+            f"{file} must be arrays as numpy.savez writes them; it cannot be read ({reason_of(error)}). Write it anew."
+        ) from error
+    return found
+
+
+def _as_images(array: Numbers, file: Path, channels: int | None) -> Numbers:
+    """Images ``(N, C, H, W)``.
+
+    Raises:
+        ValueError: if the array is of others.
+    """
+    array = array[:, None] if array.ndim == 3 else array
+    if channels is not None and array.ndim == 4 and array.shape[1] != channels and array.shape[3] == channels:
+        array = np.moveaxis(array, 3, 1)
+    is_known = array.dtype in (np.uint8, np.uint16, np.float32)
+    if not is_known or array.ndim != 4 or not array.size:
+        raise ValueError(
+            f"{file} must hold images (N, channels, height, width) in uint8, uint16 or float32, at least one; got "
+            f"{array.dtype} {array.shape}. Scale them to 0 .. 255 and move the channels before the height."
         )
-    return ArrayFile(f"array:{file.parent.resolve().name}", array)
+    if channels is not None and array.shape[1] != channels:
+        raise ValueError(
+            f"channels must be those of {file}, {array.shape[1]}, or of its last axis; got {channels}. Leave it out "
+            "(--channels)."
+        )
+    return array
+
+
+def _as_labels(labels: Numbers, file: Path, count: int) -> list[int | str]:
+    """One label an image, numbers or words.
+
+    Raises:
+        ValueError: if they are not as many, or something else.
+    """
+    if labels.size != count or labels.dtype.kind not in "iuUb":
+        raise ValueError(
+            f"the labels of {file} must be {count} integers or words, one an image; got {labels.dtype} {labels.shape}. "
+            "Give each image one, or leave the labels out."
+        )
+    found: list[int | str] = labels.ravel().tolist()
+    return found

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import warnings
 from pathlib import Path
 
-import torch
-from torch import nn
-from torchvision.transforms import v2
-
+from eqmodels.data.file_images import read_images
 from eqmodels.data.image_files import list_folder
-from eqmodels.data.levels import from_levels
 from eqmodels.data.memory import LabelledImages
-from eqmodels.data.pictures import BadFilesError, LeftOutWarning, read_pictures, sorted_out
 from eqmodels.data.registry import Split, register_source
-from eqmodels.transforms import Pixels, Resize
+from eqmodels.transforms.preprocessing import WHITE
 
 __all__ = ["read_image_folder"]
 
 
 @register_source("image_folder")
 def read_image_folder(
-    split: Split, *, root: str | Path | None = None, size: int | None = None, skip_bad: bool = False
+    split: Split,
+    *,
+    root: str | Path | None = None,
+    size: int | None = None,
+    channels: int = 3,
+    background: str = WHITE,
+    skip_bad: bool = False,
 ) -> LabelledImages:
     """Images of a directory ``root/class/*.png``, ``root/*.png``, or such directories ``root/train`` and ``root/test``.
 
@@ -34,24 +33,27 @@ def read_image_folder(
     there are no others beside them; else they are classes like the others. Without splits, a fifth of the images are
     for testing, chosen by a hash of the path in the folder, so that a new file moves no other. All splits number the
     classes of the whole directory. Images that lie in no folder have no classes and the label -1. Files whose names
-    begin with a point are left out.
+    begin with a point are left out. Arrays of numpy, one ``.npy`` an image, are images where no pictures are in the
+    directory; see `open_picture` for these and for TIFF of many channels.
 
     Args:
         split: ``"train"`` or ``"test"``.
         root: the directory.
         size: side in pixels of the squares that images become; None keeps the images, which must then have one size.
+        channels: of the images, up to 64: 3 makes pictures RGB and 1 grey, any other number must be in the files.
+        background: the colour of what transparent pictures lie on, such as ``black`` or ``#808080``.
         skip_bad: whether to go on without files that cannot be read, and list them on stderr, instead of stopping.
 
     Raises:
         FileNotFoundError: if the directory does not exist or the split has no images.
-        BadFilesError: if files are no images of `FORMATS` that can be read, or of unknown range; lists all of them.
-        ValueError: if no directory is named, `size` is below 1, a link leads to a folder or out of the directory, or
-            the sizes differ.
+        BadFilesError: if files are no images of `FORMATS` that can be read, of unknown range, or have other channels;
+            lists all of them.
+        ValueError: if no directory is named, `size` is below 1, `channels` below 1 or above 64, `background` no colour,
+            a link leads to a folder or out of the directory, or the sizes differ.
+        ModuleNotFoundError: if a file needs a package that is not installed.
     """
     if root is None:
         raise ValueError("image_folder needs the folder of images; got none. Name it by root= (--root).")
-    if size is not None and size < 1:
-        raise ValueError(f"size must be at least one pixel; got {size}. Pass, for instance, 64 (--size 64).")
     base = Path(root).expanduser()
     listing = list_folder(base, split)
     if not listing.files:
@@ -59,24 +61,13 @@ def read_image_folder(
             f"{base} has no images for split={split!r}. Add some as class/name.png, or name.png without classes, five "
             "or more, or folders train and test with such files."
         )
-    steps: list[nn.Module] = [Pixels(3)] if size is None else [Pixels(3), Resize((size, size), "crop")]
-    paths = [path for path, _ in listing.files]
-    found = read_pictures(paths, v2.Compose(steps), workers=os.cpu_count() or 1)
-    images, numbers, bad = sorted_out(found)
-    if bad:
-        way_out = "Remove or replace them, or pass skip_bad=True (--skip-bad) to go on without them."
-        way_out = way_out if images else "Name a folder of images."
-        is_left_out = skip_bad and bool(images)
-        error = BadFilesError(bad, len(paths), "They are left out." if is_left_out else way_out)
-        if not is_left_out:
-            raise error
-        warnings.warn(f"{error}", LeftOutWarning, stacklevel=2)
-    if len(shapes := {tuple(image.shape) for image in images}) > 1:
-        raise ValueError(
-            f"images of {base} must have one size; got {len(shapes)}, such as {sorted(shapes)[:2]}. "
-            "Pass size=, for instance 64 (--size 64)."
-        )
-    if any(image.is_floating_point() for image in images):
-        images = [from_levels(image) if image.dtype == torch.uint8 else image for image in images]
-    labels = torch.tensor([listing.files[number][1] for number in numbers])
-    return LabelledImages(f"image_folder:{base.name}", torch.stack(images), labels, listing.classes)
+    return read_images(
+        f"image_folder:{base.name}",
+        listing.files,
+        listing.classes,
+        size=size,
+        channels=channels,
+        background=background,
+        skip_bad=skip_bad,
+        place=base,
+    )

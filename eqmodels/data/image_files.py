@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from eqmodels.data.registry import Split
+from eqmodels.data.registry import SPLIT_NAMES, Split
 
-__all__ = ["ENDINGS", "SPLITS", "FolderListing", "image_paths", "list_folder"]
+__all__ = ["ENDINGS", "SPLITS", "FolderListing", "image_paths", "list_folder", "split_of"]
 
 ENDINGS = (".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-"""Of the names of images, in lower case."""
+"""Of the names of pictures, in lower case."""
 
-SPLITS: dict[str, Split] = {"train": "train", "test": "test", "val": "test", "valid": "test", "validation": "test"}
+ARRAY = ".npy"
+"""Of the names of arrays, which are images where no pictures are: beside pictures they are somebody's numbers."""
+
+SPLITS: dict[str, Split] = {name: split for split, names in SPLIT_NAMES.items() for name in names}
 """What folders that are splits are called, and which split each is. Of several for testing the first is read."""
 
 TEST_SHARE = 0.2
@@ -31,12 +34,14 @@ class FolderListing:
         root: the folder.
         files: the path of each image and the number of its class (-1 without classes), by the order of classes and
             names.
+        splits: of each image.
         classes: all of the folder, also those that only another split has; none if the images lie in no folders.
         ignored: how many files are left out, by the ending of their names.
     """
 
     root: Path
     files: tuple[tuple[Path, int], ...]
+    splits: tuple[Split, ...]
     classes: tuple[str, ...]
     ignored: Mapping[str, int]
 
@@ -62,26 +67,40 @@ def list_folder(root: Path, split: Split | None) -> FolderListing:
             "root= (--root)."
         )
     places = _split_places(root)
-    chosen = [place for name, place in places.items() if split in (None, name)] if places else [root]
-    everything = list(places.values()) if places else [root]
-    within_folders = (path for place in everything for name in _folders(place) for path in _files(place / name, root))
+    walked: list[tuple[Path, Split | None, Path]] = []
+    for name, place in places.items() if places else [(None, root)]:
+        if split in (None, name) or name is None:
+            check_link(place, root)
+            walked += [(place, name, path) for path in _files(place, root)]
+        else:  # for its classes
+            walked += [(place, name, path) for folder in _folders(place) for path in _files(place / folder, root)]
+    endings = _endings(path for _, _, path in walked)
     # Folders of something else beside loose images are no classes.
-    has_classes = any(map(_is_image, within_folders))
-    classes = sorted({name for place in everything for name in _folders(place)} if has_classes else ())
+    has_classes = any(_ending(path) in endings and path.parent != place for place, _, path in walked)
+    folders = {folder for place in places.values() or [root] for folder in _folders(place)}
+    classes = sorted(folders if has_classes else ())
     numbers = {name: number for number, name in enumerate(classes)}
-    found, ignored = [], Counter[str]()
-    for place in chosen:
-        check_link(place, root)
-        for path in _files(place, root):
-            within = path.relative_to(place)
-            if classes and len(within.parts) == 1:  # beside the folders of the classes
-                ignored["images beside the classes" if _is_image(path) else _ending(path)] += 1
-            elif not _is_image(path):
-                ignored[_ending(path)] += 1
-            elif places or split in (None, _split_by_name(path.relative_to(root))):
-                found.append((path, numbers.get(within.parts[0], -1)))
-    found.sort(key=lambda one: (one[1], str(one[0])))
-    return FolderListing(root, tuple(found), tuple(classes), dict(sorted(ignored.items())))
+    found: list[tuple[int, Path, Split]] = []
+    ignored = Counter[str]()
+    for place, name, path in walked:
+        if name is not None and split not in (None, name):
+            continue
+        within, is_image = path.relative_to(place), _ending(path) in endings
+        belongs = name or split_of(path.relative_to(root))
+        if classes and len(within.parts) == 1:  # beside the folders of the classes
+            ignored["images beside the classes" if is_image else _ending(path)] += 1
+        elif not is_image:
+            ignored[_ending(path)] += 1
+        elif split in (None, belongs):
+            found.append((numbers.get(within.parts[0], -1), path, belongs))
+    found.sort(key=lambda one: (one[0], str(one[1])))
+    return FolderListing(
+        root,
+        tuple((path, label) for label, path, _ in found),
+        tuple(belongs for _, _, belongs in found),
+        tuple(classes),
+        dict(sorted(ignored.items())),
+    )
 
 
 def image_paths(root: Path) -> list[Path]:
@@ -91,9 +110,11 @@ def image_paths(root: Path) -> list[Path]:
         FileNotFoundError: if the folder has none.
         ValueError: if a link in it leads to a folder, or out of it.
     """
-    found = sorted(path for path in _files(root, root) if _is_image(path))
+    files = list(_files(root, root))
+    endings = _endings(files)
+    found = sorted(path for path in files if _ending(path) in endings)
     if not found:
-        raise FileNotFoundError(f"{root} has no images ({', '.join(ENDINGS)}). Name a folder that has some.")
+        raise FileNotFoundError(f"{root} has no images ({', '.join((*ENDINGS, ARRAY))}). Name a folder that has some.")
     return found
 
 
@@ -110,7 +131,8 @@ def _split_places(root: Path) -> dict[Split, Path]:
     return places
 
 
-def _split_by_name(path: Path) -> Split:
+def split_of(path: PurePath) -> Split:
+    """The split of an image in a data set without splits, by a hash of its path there."""
     digest = hashlib.sha256(path.as_posix().encode("utf-8", "surrogateescape")).digest()
     return "test" if int.from_bytes(digest[:8]) < TEST_SHARE * 2**64 else "train"
 
@@ -155,8 +177,9 @@ def check_link(path: Path, root: Path) -> None:
         )
 
 
-def _is_image(path: Path) -> bool:
-    return _ending(path) in ENDINGS
+def _endings(paths: Iterable[Path]) -> tuple[str, ...]:
+    """Of the names of images among some files."""
+    return ENDINGS if any(_ending(path) in ENDINGS for path in paths) else (ARRAY,)
 
 
 def _ending(path: Path) -> str:

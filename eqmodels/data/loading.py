@@ -6,7 +6,17 @@ from contextlib import suppress
 from typing import Any, get_args
 
 from eqmodels.arguments import check_arguments
-from eqmodels.data import clipart_mini, folder, mini, openclipart, torchvision_sets  # noqa: F401 (they register what they read)
+from eqmodels.data import (  # noqa: F401 (they register what they read)
+    array_file,
+    clipart_mini,
+    folder,
+    hf_disk,
+    mini,
+    openclipart,
+    shards,
+    table,
+    torchvision_sets,
+)
 from eqmodels.data.registry import SOURCES, Split
 from eqmodels.data.source import Source, check_source
 from eqmodels.options import check_options, options_of

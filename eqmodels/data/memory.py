@@ -13,9 +13,11 @@ from eqmodels.arguments import check_arguments
 from eqmodels.data.channels import has_colour, to_grey
 from eqmodels.data.colours import coloured
 from eqmodels.data.levels import are_levels, from_levels, to_levels
+from eqmodels.data.pictures import BadFile
 from eqmodels.data.pixel_statistics import statistics
-from eqmodels.data.source import Source, check_labels, in_parts
+from eqmodels.data.source import Source, background_of, check_labels, in_parts
 from eqmodels.data.subsets import balanced_subset, subset
+from eqmodels.transforms.preprocessing import WHITE
 
 __all__ = ["LabelledImages", "in_memory"]
 
@@ -31,6 +33,8 @@ class LabelledImages:
         images: ``(N, C, H, W)``, uint8, or float32 in [0, 1].
         labels: ``(N,)``, the class of each image, int64; all -1 where nobody labelled them.
         classes: the name of each class; empty where nobody labelled them.
+        background: the colour that transparent pictures were laid on.
+        skipped: files that could not be read and were left out, as was asked for.
 
     Raises:
         ValueError: if there are no images, they have no pixels, shapes do not match or a label names no class.
@@ -42,6 +46,8 @@ class LabelledImages:
     images: Shaped[Tensor, "N C H W"]
     labels: Int[Tensor, " N"]
     classes: tuple[str, ...]
+    background: str = WHITE
+    skipped: tuple[BadFile, ...] = ()
 
     def __post_init__(self) -> None:
         check_arguments(LabelledImages, vars(self))
@@ -110,14 +116,14 @@ class LabelledImages:
         return replace(self, images=self.images[numbers], labels=self.labels[numbers])
 
     def balanced_subset(self, count: int, *, seed: int = 0) -> LabelledImages:
-        """A random subset with equally many images of every class (one more of the first classes, if need be).
+        """A random subset with equally many images of every class, as far as they go; see the function of this name.
 
         Args:
             count: number of images.
             seed: of the choice.
 
         Raises:
-            ValueError: if `count` is below 1, or a class has too few images.
+            ValueError: if `count` is below 1.
         """
         return self.subset(balanced_subset(self, count, seed=seed).numbers)
 
@@ -129,7 +135,7 @@ class LabelledImages:
             seed: of the choice.
 
         Raises:
-            ValueError: if `count` is below 1, or a class has too few images.
+            ValueError: if `count` is below 1.
         """
         return self if count is None or count >= len(self) else self.balanced_subset(count, seed=seed)
 
@@ -174,4 +180,4 @@ def in_memory(source: Source) -> LabelledImages:
             # What is there is kept: levels are the same as floats.
             images = from_levels(images)
         images[part] = to_levels(pixels) if images.dtype == torch.uint8 else pixels
-    return LabelledImages(source.name, images, source.labels, source.classes)
+    return LabelledImages(source.name, images, source.labels, source.classes, background_of(source))

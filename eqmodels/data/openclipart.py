@@ -6,6 +6,7 @@ drew them.
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from importlib import resources
 from pathlib import Path
@@ -20,8 +21,9 @@ from eqmodels.checks import check_count
 from eqmodels.data.memory import LabelledImages
 from eqmodels.data.pictures import BadFile, read_pictures
 from eqmodels.data.registry import Split, register_source
+from eqmodels.storage import read_regular, reason_of
 
-__all__ = ["PLACE", "SMALLEST_CLASS", "clipart_files", "fitted", "read_openclipart"]
+__all__ = ["PLACE", "SMALLEST_CLASS", "clipart_files", "drawing", "fitted", "read_openclipart"]
 
 PLACE = Path("/usr/share/openclipart/png")
 """Where Debian puts the pictures."""
@@ -59,6 +61,20 @@ def clipart_files(root: Path, split: Split) -> list[Path]:
             "(--root)."
         )
     return found
+
+
+def drawing(path: Path) -> Image.Image:
+    """The picture in a file as PIL has it, in 8 bits.
+
+    Raises:
+        ValueError: if it is no PNG that can be read.
+    """
+    try:
+        picture = Image.open(io.BytesIO(read_regular(path)), formats=("PNG",))
+        picture.load()
+    except Exception as error:  # damaged files make PIL stumble in many ways
+        raise ValueError(reason_of(error)) from error
+    return picture
 
 
 def fitted(picture: Image.Image, side: int) -> npt.NDArray[np.uint8]:
@@ -114,8 +130,9 @@ def read_openclipart(split: Split, *, root: str | Path | None = None, size: int 
             f"openclipart has classes of at least {SMALLEST_CLASS} pictures; the largest folder of {base} has "
             f"{max(counts.values())}. Name the whole library by root= (--root)."
         )
+    found = read_pictures(chosen, lambda picture: fitted(picture, side), opened=drawing)
     images, labels = [], []
-    for path, square in zip(chosen, read_pictures(chosen, lambda picture: fitted(picture, side)), strict=True):
+    for path, square in zip(chosen, found, strict=True):
         if not isinstance(square, BadFile):  # a few of the library are damaged
             images.append(on_white(square))
             labels.append(classes.index(_folder(path, base)))

@@ -9,9 +9,12 @@ from eqmodels.arguments import check_arguments
 from eqmodels.data.source import Source
 from eqmodels.registry import Registry
 
-__all__ = ["SOURCES", "Split", "register_source"]
+__all__ = ["SOURCES", "SPLIT_NAMES", "Split", "register_source"]
 
 Split = Literal["train", "test"]
+
+SPLIT_NAMES: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("test", "val", "valid", "validation")}
+"""What people call each split; of several names that are there, the first is meant."""
 
 SOURCES = Registry[Callable[..., Source]]("source", option="data")
 """Functions ``(split, *, root=None, <own options>) -> Source``, by name."""

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
+from eqmodels.transforms.preprocessing import WHITE
 
-__all__ = ["Source", "check_labels", "check_source", "in_parts", "is_labelled", "numbers_of"]
+__all__ = ["Source", "background_of", "check_labels", "check_source", "in_parts", "is_labelled", "numbers_of"]
 
 PART = 2**20
 """Pixels, of all channels, that are read at once: 4 MB, which stay in the processor's cache."""
@@ -68,6 +69,12 @@ def is_labelled(source: Source) -> bool:
     """
     check_arguments(is_labelled, locals())
     return bool(source.classes)
+
+
+def background_of(source: Source) -> str:
+    """The colour that transparent pictures of a source were laid on; white if it does not say, by a `background`."""
+    background: str = getattr(source, "background", WHITE)
+    return background
 
 
 def numbers_of(indices: Tensor | slice, count: int) -> Int[Tensor, " B"]:

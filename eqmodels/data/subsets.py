@@ -70,7 +70,8 @@ def subset(source: Source, indices: Sequence[int] | Tensor) -> Subset:
 def balanced_subset(source: Source, count: int, *, seed: int = 0) -> Subset:
     """A random subset with equally many images of every class (one more of the first classes, if need be).
 
-    Where nobody labelled the images, all are drawn alike. They keep their order.
+    A class that has fewer gives all that it has, and the others make up for it; all images if there are no more. Where
+    nobody labelled the images, all are drawn alike. They keep their order.
 
     Args:
         source: of all images.
@@ -79,7 +80,7 @@ def balanced_subset(source: Source, count: int, *, seed: int = 0) -> Subset:
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if `count` is below 1, or a class has too few images.
+        ValueError: if `count` is below 1.
     """
     check_arguments(balanced_subset, locals())
     return Subset(source, balanced_numbers(source, count, seed=seed))
@@ -95,7 +96,7 @@ def at_most(source: Source, count: int | None, *, seed: int = 0) -> Source:
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if `count` is below 1, or a class has too few images.
+        ValueError: if `count` is below 1.
     """
     check_arguments(at_most, locals())
     return source if count is None or count >= len(source) else balanced_subset(source, count, seed=seed)
@@ -110,24 +111,29 @@ def balanced_numbers(source: Source, count: int, *, seed: int = 0) -> Int[Tensor
         seed: of the choice.
 
     Raises:
-        ValueError: if `count` is below 1, or a class has too few images.
+        ValueError: if `count` is below 1.
     """
     names = source.classes if is_labelled(source) else ("images",)
     if count < 1:
         raise ValueError(f"a subset needs at least one image; got count={count}. Ask for, say, {len(names)}.")
     labels = source.labels if is_labelled(source) else torch.zeros(len(source), dtype=torch.int64)
     generator = torch.Generator().manual_seed(seed)
-    share, rest = divmod(count, len(names))
-    chosen = []
-    for label, class_name in enumerate(names):
-        members = (labels == label).nonzero()[:, 0]
-        wanted = share + (label < rest)
-        if wanted > len(members):
-            of_class = f" of the class {class_name!r}" if is_labelled(source) else ""
-            largest = min(int((labels == one).sum()) for one in range(len(names))) * len(names)
-            way = f"Pass a count of at most {largest} (--limit)." if largest else "Add images of a class that has none."
-            raise ValueError(
-                f"a balanced subset of {count} images needs {wanted}{of_class}; {source.name} has {len(members)}. {way}"
-            )
-        chosen.append(members[torch.randperm(len(members), generator=generator)[:wanted]])
+    members = [(labels == label).nonzero()[:, 0] for label in range(len(names))]
+    chosen = [
+        one[torch.randperm(len(one), generator=generator)[:wanted]]
+        for one, wanted in zip(members, _shares([len(one) for one in members], count), strict=True)
+    ]
     return torch.cat(chosen).sort().values
+
+
+def _shares(sizes: Sequence[int], count: int) -> list[int]:
+    """How many of each class make up a number, or all that there are, as equally as can be."""
+    shares = [0] * len(sizes)
+    left = min(count, sum(sizes))
+    while left:
+        having = [number for number, size in enumerate(sizes) if shares[number] < size]
+        each = left // len(having)
+        for number in having if each else having[:left]:
+            shares[number] += (more := min(each or 1, sizes[number] - shares[number]))
+            left -= more
+    return shares

@@ -6,18 +6,31 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image, ImageOps
 
 from eqmodels.arguments import check_arguments
 from eqmodels.checks import check_count
 from eqmodels.data.image_files import list_folder
-from eqmodels.data.pictures import BadFile, read_pictures, sorted_out
+from eqmodels.data.pictures import (
+    BadFile,
+    Picture,
+    check_channels,
+    content_of,
+    picture_at,
+    read_pictures,
+    sorted_out,
+)
+from eqmodels.data.planes import Planes
 from eqmodels.data.registry import Split
+from eqmodels.storage import read_regular, reason_of
+from eqmodels.transforms import Pixels
 
 __all__ = ["FolderSummary", "contact_sheet", "summarise_folder"]
 
@@ -34,7 +47,9 @@ class FolderSummary:
         splits: number of images of each split.
         classes: number of images of each class, in all splits; empty if the images have none.
         sizes: number of images of each size, as ``"640 x 480"``, width first; the most frequent first.
-        modes: number of images of each mode of PIL, such as ``"RGB"`` and ``"I;16"``.
+        channels: number of images of each number of channels, an opacity not counted.
+        bits: number of images of each number of bits a channel, such as ``"16"`` and ``"32, floats"``.
+        modes: number of images of each mode of PIL, such as ``"RGB"`` and ``"I;16"``, or ``"array"`` of others.
         constant: paths of images whose pixels are all equal.
         empty: paths of images that are transparent nearly everywhere.
         bad: paths of files that cannot be read, and why.
@@ -45,6 +60,8 @@ class FolderSummary:
     splits: Mapping[str, int]
     classes: Mapping[str, int]
     sizes: Mapping[str, int]
+    channels: Mapping[str, int]
+    bits: Mapping[str, int]
     modes: Mapping[str, int]
     constant: Sequence[str]
     empty: Sequence[str]
@@ -81,7 +98,7 @@ class FolderSummary:
             lines.append("no classes: the images lie in no folders")
         sizes = "1 size" if len(self.sizes) == 1 else f"{len(self.sizes)} sizes"
         lines.append(f"{sizes} (width x height): {counted(self.sizes)}")
-        lines.append(f"modes: {counted(self.modes)}")
+        lines.append(f"channels: {counted(self.channels)}; bits: {counted(self.bits)}; modes: {counted(self.modes)}")
         bad = [f"{path}: {reason}" for path, reason in self.bad.items()]
         for name, paths in (("constant", self.constant), ("nearly transparent", self.empty), ("cannot be read", bad)):
             if paths:
@@ -96,36 +113,47 @@ class _Seen:
     """What is told of one picture."""
 
     size: str
+    channels: str
+    bits: str
     mode: str
     is_constant: bool
     is_empty: bool
 
 
-def summarise_folder(root: str | Path) -> FolderSummary:
+def summarise_folder(root: str | Path, *, channels: int | None = None) -> FolderSummary:
     """Looks at every file of a folder of images, as `load_data("image_folder")` lists them.
 
     Args:
         root: the folder.
+        channels: of the images that are to be read, see `open_picture`: of those that have others it is said; None for
+            any.
 
     Raises:
         TypeError: if an argument is of another type.
         FileNotFoundError: if the folder does not exist.
-        ValueError: if a link in it leads to a folder, or out of it.
+        ValueError: if a link in it leads to a folder, or out of it, or `channels` is below 1 or above 64.
+        ModuleNotFoundError: if a file needs a package that is not installed.
     """
     check_arguments(summarise_folder, locals())
+    check_channels(channels)
     base = Path(root).expanduser()
     whole = list_folder(base, None)
-    splits = {split: len(list_folder(base, split).files) for split in get_args(Split)}
     names = [str(path.relative_to(base)) for path, _ in whole.files]
-    found = read_pictures([path for path, _ in whole.files], _seen, workers=os.cpu_count() or 1)
+    paths = [path for path, _ in whole.files]
+    found = read_pictures(paths, _seen, opened=partial(_opened, channels=channels), workers=os.cpu_count() or 1)
     seen, numbers, bad = sorted_out(found)
     classes = Counter(whole.classes[label] for _, label in whole.files) if whole.classes else Counter[str]()
+    sizes, kinds, bits, modes = (
+        dict(Counter(getattr(one, name) for one in seen).most_common()) for name in ("size", "channels", "bits", "mode")
+    )
     return FolderSummary(
         str(base),
-        splits,
+        {split: whole.splits.count(split) for split in get_args(Split)},
         {name: classes[name] for name in whole.classes},
-        dict(Counter(one.size for one in seen).most_common()),
-        dict(Counter(one.mode for one in seen).most_common()),
+        sizes,
+        kinds,
+        bits,
+        modes,
         [names[number] for number, one in zip(numbers, seen, strict=True) if one.is_constant],
         [names[number] for number, one in zip(numbers, seen, strict=True) if one.is_empty],
         {str(one.path.relative_to(base)): one.reason for one in bad},
@@ -133,21 +161,57 @@ def summarise_folder(root: str | Path) -> FolderSummary:
     )
 
 
-def _seen(picture: Image.Image) -> _Seen:
+def _opened(path: Path, channels: int | None) -> Image.Image | Planes:
+    """The picture in a file as it is there.
+
+    Raises:
+        ValueError: if it cannot be read; gives the reason alone.
+    """
+    try:
+        return content_of(read_regular(path), channels)
+    except OSError as error:
+        raise ValueError(reason_of(error)) from error
+
+
+def _seen(picture: Image.Image | Planes) -> _Seen:
+    if isinstance(picture, Planes):
+        return _seen_planes(picture)
     upright = ImageOps.exif_transpose(picture)
+    if upright.mode in ("F", "I"):
+        Pixels(1)(picture)  # refuses what is in no known range
     pixels = np.asarray(upright)
     is_constant = bool((pixels == pixels[:1, :1]).all())
     is_empty = (
         upright.has_transparency_data and float(np.asarray(upright.convert("RGBA"))[..., 3].mean()) < 255 * OPAQUE
     )
-    return _Seen(f"{upright.width} x {upright.height}", upright.mode, is_constant, is_empty)
+    bands = 3 if upright.mode in ("P", "PA") else len([band for band in upright.getbands() if band not in "Aa"])
+    bits = {"1": "1", "F": "32, floats", "I": "16"}.get(upright.mode, "16" if ";16" in upright.mode else "8")
+    size = f"{upright.width} x {upright.height}"
+    return _Seen(size, str(bands), bits, upright.mode, is_constant, is_empty)
 
 
-def contact_sheet(root: str | Path, *, columns: int = 12, rows: int = 8, side: int = 80) -> Image.Image:
+def _seen_planes(planes: Planes) -> _Seen:
+    pixels = planes.pixels
+    if pixels.dtype.kind == "f":
+        Pixels(len(pixels))(torch.from_numpy(np.ascontiguousarray(pixels)))
+    bits = "32, floats" if pixels.dtype.kind == "f" else str(8 * pixels.dtype.itemsize)
+    largest = 1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max
+    is_empty = bool(planes.opacity) and float(pixels[-1].mean()) < largest * OPAQUE
+    count = len(pixels) - bool(planes.opacity)
+    size = f"{pixels.shape[2]} x {pixels.shape[1]}"
+    return _Seen(size, str(count), bits, "array", bool((pixels == pixels[:, :1, :1]).all()), is_empty)
+
+
+def contact_sheet(
+    root: str | Path, *, channels: int | None = None, columns: int = 12, rows: int = 8, side: int = 80
+) -> Image.Image:
     """A picture of pictures of a folder, evenly chosen from all of it, each whole, upright and on white.
+
+    Of many channels the first three are shown as red, green and blue, from the least pixel to the largest.
 
     Args:
         root: the folder.
+        channels: of the images that are shown, see `open_picture`; None for any.
         columns: pictures in a row.
         rows: of pictures, at most.
         side: of the square that a picture is fitted into, in pixels.
@@ -155,9 +219,11 @@ def contact_sheet(root: str | Path, *, columns: int = 12, rows: int = 8, side: i
     Raises:
         TypeError: if an argument is of another type.
         FileNotFoundError: if the folder does not exist, or has no image that can be read.
-        ValueError: if a number is below 1 or above 4,095, or a link in it leads to a folder, or out of it.
+        ValueError: if a number is below 1 or above 4,095, or `channels` above 64, or a link in it leads to a folder, or
+            out of it.
     """
     check_arguments(contact_sheet, locals())
+    check_channels(channels)
     for name, value in (("columns", columns), ("rows", rows), ("side", side)):
         check_count(name, value, bits=12)
     base = Path(root).expanduser()
@@ -165,7 +231,10 @@ def contact_sheet(root: str | Path, *, columns: int = 12, rows: int = 8, side: i
     count = min(len(files), columns * rows)
     chosen = [files[number * len(files) // count][0] for number in range(count)]
 
-    def small(picture: Image.Image) -> Image.Image:
+    def small(picture: Picture) -> Image.Image:
+        if isinstance(picture, torch.Tensor):
+            planes = picture.numpy()[:3] if len(picture) > 2 else picture.numpy()[:1]
+            picture = Image.fromarray(_levels(np.nan_to_num(np.moveaxis(planes, 0, -1), posinf=1, neginf=0)).squeeze())
         upright = ImageOps.exif_transpose(picture)
         if upright.mode.startswith("I") or upright.mode == "F":
             upright = Image.fromarray(_levels(np.asarray(upright, dtype=np.float64)))
@@ -173,7 +242,8 @@ def contact_sheet(root: str | Path, *, columns: int = 12, rows: int = 8, side: i
         laid.alpha_composite(upright.convert("RGBA"))
         return ImageOps.contain(laid.convert("RGB"), (side, side))
 
-    found = [one for one in read_pictures(chosen, small, workers=os.cpu_count() or 1) if not isinstance(one, BadFile)]
+    read = read_pictures(chosen, small, opened=partial(picture_at, channels=channels), workers=os.cpu_count() or 1)
+    found = [one for one in read if not isinstance(one, BadFile)]
     if not found:
         raise FileNotFoundError(f"{base} has no images that can be read. Name a folder of images.")
     height = -(-len(found) // columns)
@@ -187,5 +257,6 @@ def contact_sheet(root: str | Path, *, columns: int = 12, rows: int = 8, side: i
 
 def _levels(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     """Numbers of any range as 8 bits, the smallest black and the largest white."""
+    values = values.astype(np.float64)
     low, high = float(values.min()), float(values.max())
     return ((values - low) / max(high - low, 1e-12) * 255).round().astype(np.uint8)

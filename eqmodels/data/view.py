@@ -8,7 +8,7 @@ from torch import Tensor
 
 from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
-from eqmodels.data.source import Source
+from eqmodels.data.source import Source, background_of
 
 __all__ = ["View"]
 
@@ -56,6 +56,11 @@ class View:
     def classes(self) -> tuple[str, ...]:
         """The name of each class; empty where nobody labelled them."""
         return self.source.classes
+
+    @property
+    def background(self) -> str:
+        """The colour that transparent pictures were laid on."""
+        return background_of(self.source)
 
     def pixels(self, indices: Tensor | slice) -> Float[Tensor, "B C H W"]:
         """The images of such numbers, or of a slice, as float32 in [0, 1]."""

@@ -135,7 +135,8 @@ def embed(
 
     Pictures go through ``encoder.transform(size)``, so that a picture that was turned by quarters or mirrored, or that
     lies on its side as a camera noted it, has the features of the upright one, turned: invariant ones to 1e-5. What a
-    picture gets does not depend on the others in its batch.
+    picture gets does not depend on the others in its batch. Files are opened as `eqmodels.data.open_picture` has it:
+    those of many channels must have as many as the network takes.
 
     Args:
         encoder: without a classifier, in any mode; it is put into eval mode, and stays on its device.

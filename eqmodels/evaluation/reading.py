@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from eqmodels._shapes import Float
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.checks import check_count
-from eqmodels.data.pictures import BadFile, BadFilesError, read_pictures
+from eqmodels.data.pictures import BadFile, BadFilesError, Picture, picture_at, read_pictures
+from eqmodels.transforms.preprocessing import WHITE
 
-__all__ = ["input_of_picture", "outputs_of_pictures"]
+__all__ = ["input_of_picture", "opened_for", "outputs_of_pictures"]
 
 GREY = ("1", "L", "LA", "La", "F")
 """Modes of PIL that have no colours; so have those that begin with an I."""
@@ -62,7 +63,7 @@ def outputs_of_pictures(
     found: list[T] = []
     good: list[str] = []
     bad: list[BadFile] = []
-    for batch in _batches(files, read_pictures(files, made_of), batch_size):
+    for batch in _batches(files, read_pictures(files, made_of, opened=opened_for(network)), batch_size):
         images = [(path, one) for path, one in batch if isinstance(one, Tensor)]
         bad += [one for _, one in batch if isinstance(one, BadFile)]
         # Once a file is bad, the rest is read to list all of them, not to be asked about.
@@ -78,7 +79,7 @@ def outputs_of_pictures(
 
 def input_of_picture(
     network: StagedNetwork, size: tuple[int, int] | None, *, grey: bool
-) -> Callable[[Image.Image], Tensor]:
+) -> Callable[[Picture], Tensor]:
     """The way from a picture to the input ``(C, H, W)`` of a network, which is put into eval mode.
 
     Args:
@@ -93,16 +94,29 @@ def input_of_picture(
     network.eval()
     transform = network.transform(size)
 
-    def made_of(picture: Image.Image) -> Tensor:
-        if network.in_chans == 1 and not grey and picture.mode not in GREY and not picture.mode.startswith("I"):
+    def made_of(picture: Picture) -> Tensor:
+        if network.in_chans == 1 and not grey and (colours := _colours(picture)):
             raise ValueError(
-                f"it has colours (mode {picture.mode}) and the network takes one channel: load the network with "
+                f"it has colours ({colours}) and the network takes one channel: load the network with "
                 "in_chans=3 (--in-chans 3), or pass grey=True (--grey) to leave the colours out"
             )
         pixels: Tensor = transform(picture)
         return pixels
 
     return made_of
+
+
+def opened_for(network: StagedNetwork) -> Callable[[Path], Picture]:
+    """The way from a file to a picture of as many channels as a network takes, and on the background of its images."""
+    background = WHITE if network.preprocessing is None else network.preprocessing.background
+    return partial(picture_at, channels=network.in_chans, background=background, option="in_chans")
+
+
+def _colours(picture: Picture) -> str:
+    """What shows that a picture has colours; empty if it has none."""
+    if isinstance(picture, Tensor):
+        return f"{len(picture)} channels" if len(picture) > 1 else ""
+    return "" if picture.mode in GREY or picture.mode.startswith("I") else f"mode {picture.mode}"
 
 
 def _batches(

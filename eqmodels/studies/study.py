@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from eqmodels.arguments import check_arguments
-from eqmodels.data import at_most, balanced_subset, load_data
+from eqmodels.data import at_most, load_data
 from eqmodels.measures import Estimate
 from eqmodels.registry import without_imports
 from eqmodels.storage import StorageError, prepare_folder, printable, read_regular, reason_of, write_atomically
@@ -52,7 +52,7 @@ def load_study_data(plan: SynergyPlan, root: str | Path | None = None) -> StudyD
     """
     check_arguments(load_study_data, locals())
     train, test = (load_data(plan.data, split, root=root, **plan.data_options) for split in ("train", "test"))
-    train = train if plan.limit in (None, len(train)) else balanced_subset(train, plan.limit)
+    train = at_most(train, plan.limit)
     return StudyData(train, test, at_most(test, plan.test_limit))
 
 

@@ -8,10 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from eqmodels.arguments import check_arguments
-from eqmodels.data import Source, Split, balanced_subset, coloured, load_data, statistics, to_rgb
+from eqmodels.data import Source, Split, at_most, coloured, load_data, statistics, to_rgb
+from eqmodels.data.source import background_of
 from eqmodels.objectives import OBJECTIVES
 from eqmodels.training.config import PretrainConfig
 from eqmodels.transforms import Preprocessing
+from eqmodels.transforms.preprocessing import WHITE
 
 __all__ = ["differing_images", "label_marks", "marks_of", "prepared_images", "preprocessing_of", "training_images"]
 
@@ -25,15 +27,13 @@ def training_images(config: PretrainConfig, root: str | Path | None = None) -> S
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if the data set is unknown, or has fewer images than `limit`.
+        ValueError: if the data set is unknown, or `limit` is below 1.
         FileNotFoundError: if its files are nowhere.
     """
     check_arguments(training_images, locals())
     chosen = config.data
     data = load_data(chosen.name, "train", root=root, **chosen.options)
-    if chosen.limit is not None and chosen.limit != len(data):
-        data = balanced_subset(data, chosen.limit)
-    return prepared_images(config, data)
+    return prepared_images(config, at_most(data, chosen.limit))
 
 
 def prepared_images(config: PretrainConfig, data: Source, split: Split = "train") -> Source:
@@ -63,12 +63,16 @@ def preprocessing_of(config: PretrainConfig, data: Source) -> Preprocessing:
     """
     mean, deviation = statistics(data)
     objective = config.objective
-    return Preprocessing(mean, deviation, OBJECTIVES.find(objective.name).seen_size(objective.options, data.size))
+    size = OBJECTIVES.find(objective.name).seen_size(objective.options, data.size)
+    return Preprocessing(mean, deviation, size, background=background_of(data))
 
 
 def marks_of(number: int | None, preprocessing: Preprocessing) -> dict[str, object]:
     """What tells so many images of such a preprocessing from others."""
-    return {"number": number, **asdict(preprocessing)}
+    marks = {"number": number, **asdict(preprocessing)}
+    if preprocessing.background == WHITE:  # which earlier files do not name
+        del marks["background"]
+    return marks
 
 
 def label_marks(data: Source) -> dict[str, object]:
@@ -82,5 +86,6 @@ def differing_images(there: Mapping[str, object], here: Mapping[str, object]) ->
 
     The rule of resizing, which earlier files do not name, is left out: images that it changes have other statistics.
     """
-    compared = [name for name in here if name != "resize"]
-    return {f"images' {name}": (there.get(name), here[name]) for name in compared if there.get(name) != here[name]}
+    before, now = ({"background": WHITE, **marks} for marks in (there, here))
+    compared = [name for name in now if name != "resize"]
+    return {f"images' {name}": (before.get(name), now[name]) for name in compared if before.get(name) != now[name]}

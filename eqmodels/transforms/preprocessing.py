@@ -9,53 +9,99 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageColor, ImageOps
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from eqmodels._shapes import Float
 from eqmodels.checks import check_count
+from eqmodels.errors import shown
 from eqmodels.transforms.resizing import FORMER, RESIZING, Resize
 
-__all__ = ["Pixels", "Preprocessing"]
+__all__ = ["WHITE", "Pixels", "Preprocessing", "check_background", "laid_on"]
 
 DEEP = 2**16 - 1
 """The largest pixel of 16 bits."""
+
+WHITE = "white"
+"""What transparent pictures lie on, where nothing else is said."""
+
+
+def check_background(background: str) -> str:
+    """The background itself, if it is a colour.
+
+    Raises:
+        TypeError: if it is no string.
+        ValueError: if PIL knows no such colour, or it is transparent itself.
+    """
+    if not isinstance(background, str):
+        raise TypeError(f"background must be a string; got {shown(background)}. Use 'white', or '#808080'.")
+    try:
+        is_opaque = len(ImageColor.getrgb(background)) == 3
+    except ValueError:
+        is_opaque = False
+    if not is_opaque:
+        raise ValueError(
+            f"background must be a colour that hides what is below, by its name or as '#rrggbb'; got "
+            f"{shown(background)}. Use 'white', 'black' or '#808080'."
+        )
+    return background
+
+
+def laid_on(
+    background: str, colours: Float[Tensor, "C H W"], opacity: Float[Tensor, "1 H W"]
+) -> Float[Tensor, "C H W"]:
+    """Colours of one channel or three as they look on paper of a colour: ``opacity * colour + (1 - opacity) * paper``.
+
+    Args:
+        background: the colour of the paper, as PIL names it; grey on a paper of another colour gets three channels.
+        colours: in [0, 1].
+        opacity: in [0, 1].
+    """
+    paper = torch.tensor(ImageColor.getrgb(background)[:3], dtype=torch.float64)[:, None, None] / 255
+    if len(colours) == 1 and bool((paper != paper[0]).any()):
+        colours = colours.expand(3, -1, -1)
+    laid: Tensor = colours.double() * opacity.double() + (1 - opacity.double()) * paper[: len(colours)]
+    return laid.float()
 
 
 class Pixels(nn.Module):
     """The pixels ``(..., channels, H, W)`` of a picture, from whatever mode of PIL, or of a tensor.
 
     A photograph is turned upright as its camera noted it (EXIF), as viewers show it. Palettes and other colours become
-    RGB, what has no colours grey, and what is transparent lies on white, as the colours below it are arbitrary, mostly
-    black; then one channel is made of three, or three of one. Pictures of 8 bits stay uint8, unless they are
+    RGB, what has no colours grey, and what is transparent lies on a background, as the colours below it are arbitrary,
+    mostly black; then one channel is made of three, or three of one. Pictures of 8 bits stay uint8, unless they are
     transparent; of 16 bits they become floats in [0, 1].
 
     Args:
-        channels: 1 for grey, 3 for RGB; pictures for another number must have just so many.
+        channels: 1 for grey, 3 for RGB; pictures for another number must have just so many, of which none is taken for
+            an opacity.
+        background: the colour of what transparent pictures lie on, as PIL names it: ``"white"`` or ``"#808080"``.
 
     Raises:
-        TypeError: if `channels` is not an integer; in `forward`, if the picture is none, or its pixels are integers
-            other than uint8.
-        ValueError: if `channels` is below 1; in `forward`, if the picture has another number of channels, integers of
-            more than 16 bits, no pixels, or floats that are not in [0, 1].
+        TypeError: if `channels` is not an integer or `background` no string; in `forward`, if the picture is none, or
+            its pixels are integers other than uint8 and uint16.
+        ValueError: if `channels` is below 1 or `background` no colour; in `forward`, if the picture has another number
+            of channels, integers of more than 16 bits, no pixels, or floats that are not in [0, 1].
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, background: str = WHITE) -> None:
         super().__init__()
-        self.channels = check_count("channels", channels)
+        self.channels, self.background = check_count("channels", channels), check_background(background)
         self.colours = v2.Grayscale() if channels == 1 else v2.RGB() if channels == 3 else nn.Identity()
 
     def forward(self, picture: Any) -> Tensor:  # noqa: ANN401 (anything may be given)
         """The upright pixels ``(..., channels, H, W)`` of the picture: uint8, or floats in [0, 1]."""
         if isinstance(picture, Image.Image):
-            picture = self._of_plain_mode(ImageOps.exif_transpose(picture))
+            picture = self._of_plain_mode(ImageOps.exif_transpose(_of_known_range(picture)))
+        elif isinstance(picture, Tensor | np.ndarray) and picture.dtype in (torch.uint16, np.uint16):
+            picture = (picture.float() if isinstance(picture, Tensor) else picture.astype(np.float32)) / DEEP
         pixels = v2.functional.to_image(picture) if isinstance(picture, Tensor | Image.Image | np.ndarray) else None
         if pixels is None or not (pixels.dtype == torch.uint8 or pixels.is_floating_point()):
             kind = type(picture).__name__ if pixels is None else str(pixels.dtype)
             raise TypeError(
-                f"transform takes a PIL image, or pixels as uint8 or as floats in [0, 1]; got {kind}. Open files with "
-                "PIL.Image.open, and convert other integers, scaled to 255, with .to(torch.uint8)."
+                f"transform takes a PIL image, or pixels as uint8, uint16 or as floats in [0, 1]; got {kind}. Open "
+                "files with eqmodels.data.open_picture, and convert other integers to floats in [0, 1]."
             )
         allowed = (1, 3) if self.channels in (1, 3) else (self.channels,)
         if pixels.shape[-3] not in allowed:
@@ -104,23 +150,26 @@ class Pixels(nn.Module):
             return picture
         plain = "L" if picture.mode in ("1", "L", "LA") else "RGB"
         try:
-            return picture.convert(plain) if is_opaque else _on_white(picture.convert("RGBA"))
+            return picture.convert(plain) if is_opaque else self._laid(picture.convert("RGBA"))
         except ValueError as error:
             raise ValueError(
                 f"transform takes pictures that PIL can convert to RGB; got the mode {picture.mode!r} ({error}). "
                 "Convert it yourself, for instance with PIL.ImageCms."
             ) from error
 
+    def _laid(self, picture: Image.Image) -> Float[Tensor, "3 H W"]:
+        """A picture of PIL's mode RGBA as it looks on the background: floats in [0, 1], not rounded."""
+        colours, opacity = (torch.from_numpy(np.array(picture)).movedim(-1, 0).double() / 255).split([3, 1])
+        return laid_on(self.background, colours, opacity)
+
     def extra_repr(self) -> str:
         """The arguments, for `print(transform)`."""
-        return str(self.channels)
+        return str(self.channels) if self.background == WHITE else f"{self.channels}, {self.background!r}"
 
 
-def _on_white(picture: Image.Image) -> Float[Tensor, "3 H W"]:
-    """A picture of PIL's mode RGBA as it looks on white paper: floats in [0, 1], not rounded."""
-    colours, opacity = (torch.from_numpy(np.array(picture)).movedim(-1, 0).double() / 255).split([3, 1])
-    laid: Tensor = colours * opacity + (1 - opacity)
-    return laid.float()
+def _of_known_range(picture: Image.Image) -> Image.Image:
+    """The same; of a portable greymap of 16 bits, which PIL holds in 32, as one of 16."""
+    return picture.convert("I;16") if (picture.format, picture.mode) == ("PPM", "I") else picture
 
 
 @dataclass(frozen=True)
@@ -134,19 +183,22 @@ class Preprocessing:
         resize: the rule by which pictures of other sizes get this one, a name of `RESIZING`: ``"crop"``, the largest
             part in the middle that has its proportions; ``"squash"``, the whole; or ``"squash_8bit"``, of files that
             name none, the whole with pixels rounded to 8 bits after each axis.
+        background: the colour of what transparent pictures lie on, as PIL names it.
     """
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     size: tuple[int, int]
     resize: str = "crop"
+    background: str = WHITE
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Preprocessing:
         """What a file says, as `to_json` writes it.
 
         Raises:
-            ValueError: if there are not as many means as deviations, or the rule of resizing is unknown.
+            ValueError: if there are not as many means as deviations, or the rule of resizing or the colour of the
+                background is unknown.
         """
         mean, deviation = (tuple(map(float, content[key])) for key in ("mean", "deviation"))
         if len(mean) != len(deviation):
@@ -156,12 +208,14 @@ class Preprocessing:
         rule = content.get("resize", FORMER)
         RESIZING.find(rule, plugins=False)
         height, width = map(int, content["size"])
-        return cls(mean, deviation, (height, width), rule)
+        background = check_background(content.get("background", WHITE))
+        return cls(mean, deviation, (height, width), rule, background)
 
     def to_json(self) -> dict[str, Any]:
-        """For a file: the rule of resizing is left out where it is that of files that name none."""
+        """For a file: the rule of resizing and the background are left out where they are those of files without."""
         content: dict[str, Any] = {name: list(getattr(self, name)) for name in ("mean", "deviation", "size")}
-        return content if self.resize == FORMER else {**content, "resize": self.resize}
+        content |= {} if self.resize == FORMER else {"resize": self.resize}
+        return content if self.background == WHITE else {**content, "background": self.background}
 
     def normalise(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """``(x - mean) / deviation``, channel by channel, of pixels in [0, 1]."""
@@ -179,7 +233,7 @@ class Preprocessing:
         return replace(self, mean=mean, deviation=deviation)
 
     def transform(self, size: tuple[int, int] | None = None) -> v2.Compose:
-        """The whole way from a PIL image, or pixels ``(..., C, H, W)`` as uint8 or in [0, 1], to the network's input.
+        """The whole way from a PIL image, or pixels ``(..., C, H, W)`` as uint8, uint16 or in [0, 1], to the input.
 
         Upright, to as many channels as the network takes (see `Pixels`, and what it raises), resized by the rule
         `resize`, to float32 in [0, 1], normalised. With ``"crop"`` and ``"squash"`` it commutes with quarter turns and
@@ -190,7 +244,7 @@ class Preprocessing:
         """
         return v2.Compose(
             [
-                Pixels(len(self.mean)),
+                Pixels(len(self.mean), self.background),
                 Resize(self.size if size is None else size, self.resize),
                 v2.ToDtype(torch.float32, scale=True),
                 v2.Normalize(self.mean, self.deviation),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import hashlib
+import io
 import pickle
 import struct
+import tarfile
 from importlib import resources
 from pathlib import Path
 
@@ -121,3 +123,49 @@ def write_openclipart(folder: Path, classes: tuple[str, ...] = ("computer", "sha
         for one in [*testing, *(f"{name}/{number}.png" for number in range(3 if name == "logos" else 30))]:
             (folder / one).parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(generator.integers(0, 256, (4, 6, 4), dtype=np.uint8)).save(folder / one)
+
+
+def png(seed: int, size: tuple[int, int] = (6, 8)) -> tuple[np.ndarray, bytes]:
+    """Random pixels ``(3, H, W)``, and a file of them."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return np.moveaxis(pixels, -1, 0), file.getvalue()
+
+
+def write_tar(file: Path, members: dict[str, bytes]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(file, "w") as tar:
+        for name, content in members.items():
+            told = tarfile.TarInfo(name)
+            told.size = len(content)
+            tar.addfile(told, io.BytesIO(content))
+
+
+def write_shards(root: Path, *, labelled: bool = True) -> np.ndarray:
+    """Two shards of three images for training and one for testing; gives the nine images."""
+    images = [png(seed) for seed in range(9)]
+    for number, name in enumerate(("train-0.tar", "train-1.tar", "test-0.tar")):
+        members: dict[str, bytes] = {}
+        for place in range(3 * number, 3 * number + 3):
+            members[f"{place:04}.png"] = images[place][1]
+            if labelled:
+                members[f"{place:04}.cls"] = str(8 + place % 3).encode()
+        write_tar(root / name, members)
+    return np.stack([pixels for pixels, _ in images])
+
+
+def write_hf_disk(root: Path) -> np.ndarray:
+    """A data set of Hugging Face of six images for training and three for testing, of two classes; gives all images."""
+    import datasets as hugging_face
+
+    images = [png(seed) for seed in range(9)]
+    features = hugging_face.Features(
+        {"picture": hugging_face.Image(), "kind": hugging_face.ClassLabel(names=["bee", "ant"])}
+    )
+    parts = {}
+    for name, numbers in (("train", range(6)), ("validation", range(6, 9))):
+        rows = {"picture": [{"bytes": images[n][1], "path": None} for n in numbers], "kind": [n % 2 for n in numbers]}
+        parts[name] = hugging_face.Dataset.from_dict(rows, features=features)
+    hugging_face.DatasetDict(parts).save_to_disk(root)
+    return np.stack([pixels for pixels, _ in images])

@@ -243,7 +243,7 @@ def test_of_many_bad_files_some_are_shown(tmp_path):
     (tmp_path / "train").mkdir()
     for number in range(25):
         (tmp_path / f"train/{number}.png").write_text("no image")
-    with pytest.raises(BadFilesError, match=r"^25 of 25 files .* Name a folder of images\.\n(.*\n){20}  and 5 more$"):
+    with pytest.raises(BadFilesError, match=r"^25 of 25 .* Name images that can be read\.\n(.*\n){20}  and 5 more$"):
         load_data("image_folder", root=tmp_path, skip_bad=True)
 
 

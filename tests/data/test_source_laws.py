@@ -29,7 +29,16 @@ from eqmodels.data import (
     to_rgb,
 )
 from eqmodels.data.levels import to_levels
-from tests.data.files import write_array, write_cifar, write_idx, write_image_folder, write_openclipart, write_stl10
+from tests.data.files import (
+    write_array,
+    write_cifar,
+    write_hf_disk,
+    write_idx,
+    write_image_folder,
+    write_openclipart,
+    write_shards,
+    write_stl10,
+)
 
 
 @dataclass(frozen=True)
@@ -62,24 +71,31 @@ class Unkept:
 
 def written(name, folder, monkeypatch) -> dict[str, object]:
     """Small files of a registered data set, and the options that read them."""
+    options: dict[str, object] = {"root": folder, "download": False}
     if name.endswith("_mini"):
-        return {}
-    if name in ("mnist", "fashion_mnist"):
+        options = {}
+    elif name in ("mnist", "fashion_mnist"):
         write_idx(folder, "torchvision", name={"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}[name])
     elif name == "stl10":
         write_stl10(folder, monkeypatch)
     elif name == "image_folder":
         write_image_folder(folder)
-        return {"root": folder, "size": 5}
+        options = {"root": folder, "size": 5}
     elif name == "openclipart":
         write_openclipart(folder)
-        return {"root": folder, "size": 5}
-    elif name == "array":
-        write_array(folder)
-        return {"root": folder}
+        options = {"root": folder, "size": 5}
+    elif name == "table":
+        write_image_folder(folder)
+        rows = [(path.relative_to(folder), path.parent.name, path.parts[-3]) for path in folder.rglob("*.png")]
+        lines = [f"{path},{label},{split}\n" for path, label, split in rows]
+        (folder / "table.csv").write_text("".join(["path,label,split\n", *lines]))
+        options = {"root": folder / "table.csv"}
+    elif name in ("array", "shards", "hf_disk"):
+        {"array": write_array, "shards": write_shards, "hf_disk": write_hf_disk}[name](folder / name)
+        options = {"root": folder / name}
     else:
         write_cifar(folder, name, monkeypatch)
-    return {"root": folder, "download": False}
+    return options
 
 
 VIEWS = {
@@ -249,11 +265,30 @@ def test_a_subset_of_unlabelled_images_is_drawn_from_all():
     assert not torch.equal(first.numbers, other.numbers)
     assert first.numbers.unique().tolist() == first.numbers.tolist()
     assert len(first) == 25
-    with pytest.raises(
-        ValueError,
-        match=r"^a balanced subset of 61 images needs 61; made has 60\. Pass a count of at most 60 \(--limit\)\.$",
-    ):
-        balanced_subset(data, 61)
+    assert balanced_subset(data, 61).numbers.tolist() == list(range(60))
+
+
+@dataclass(frozen=True)
+class Uneven(Unkept):
+    """Images of which classes have 0, 1, 2, 57 and 0."""
+
+    classes: tuple[str, ...] = ("none", "one", "two", "many", "nor this")
+
+    @property
+    def labels(self) -> torch.Tensor:
+        return torch.tensor([1, 2, 2, *[3] * (self.count - 3)])
+
+
+@pytest.mark.parametrize(
+    ("count", "counts"),
+    [(1, (1, 0, 0)), (2, (1, 1, 0)), (4, (1, 2, 1)), (7, (1, 2, 4)), (60, (1, 2, 57)), (99, (1, 2, 57))],
+)
+def test_a_class_that_has_few_gives_all_and_the_others_make_up_for_it(count, counts):
+    chosen = balanced_subset(Uneven(), count, seed=1)
+    assert tuple(chosen.labels.bincount(minlength=5).tolist()) == (0, *counts, 0)
+    assert chosen.numbers.unique().tolist() == chosen.numbers.tolist()
+    assert len(at_most(Uneven(), count)) == min(count, 60)
+    assert balanced_subset(Unkept(classes=("alone",)), 7).labels.tolist() == [0] * 7
 
 
 # What is refused.

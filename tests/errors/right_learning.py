@@ -140,7 +140,7 @@ LEARNING: dict[str, Callable[[], Call]] = {
     ),
     "transforms.Compose": lambda: Call(several(transforms.Compose), {"names": transforms.NoAugmentation()}),
     "transforms.NoAugmentation": lambda: Call(transforms.NoAugmentation),
-    "transforms.Pixels": lambda: Call(transforms.Pixels, {"channels": 1}),
+    "transforms.Pixels": lambda: Call(transforms.Pixels, {"channels": 1, "background": "white"}),
     "transforms.Resize": lambda: Call(transforms.Resize, {"size": (6, 8), "rule": "crop"}),
     "transforms.RandomCrop": lambda: Call(transforms.RandomCrop, {"padding": 4}),
     "transforms.RandomResizedCrop": lambda: Call(

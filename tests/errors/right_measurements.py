@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from eqmodels import Backbone, create_model, data, evaluation, measures, neighbours, studies
+from eqmodels.data.pictures import BadFile
 from eqmodels.evaluation.collapse import Collapse
 from eqmodels.groups import PlanarGroup
 from eqmodels.hub.entries import read_results
@@ -84,7 +85,8 @@ MEASUREMENTS: dict[str, Callable[[], Call]] = {
     "data.ArrayFile": lambda: Call(data.ArrayFile, {"name": "few", "array": np.zeros((3, 1, 8, 8), np.uint8)}),
     "data.LabelledImages": lambda: Call(
         data.LabelledImages,
-        {"name": "few", "images": images().images, "labels": images().labels, "classes": ("a", "b", "c")},
+        {"name": "few", "images": images().images, "labels": images().labels, "classes": ("a", "b", "c")}
+        | {"background": "white", "skipped": (BadFile(Path("a.png"), "it is empty"),)},
     ),
     "data.Subset": lambda: Call(data.Subset, {"source": images()}, {"numbers": torch.arange(3)}),
     "data.View": lambda: Call(data.View, {"source": images()}),
@@ -92,15 +94,24 @@ MEASUREMENTS: dict[str, Callable[[], Call]] = {
     "data.balanced_subset": lambda: Call(data.balanced_subset, {"source": images(), "count": 6, "seed": 0}),
     "data.check_source": lambda: Call(data.check_source, {"source": images(), "name": "mine"}),
     "data.coloured": lambda: Call(data.coloured, {"source": images(), "seed": 0}),
+    "data.from_torch": lambda: Call(
+        data.from_torch,
+        {"dataset": [(maps(3, 8, 8), 0)] * 4, "name": "mine", "classes": ("a", "b"), "channels": 3, "size": (8, 8)}
+        | {"background": "black", "image": "image", "label": "label", "scale": 2.0},
+        values=8,
+    ),
     "data.has_colour": lambda: Call(data.has_colour, {"source": images()}),
     "data.in_memory": lambda: Call(data.in_memory, {"source": images()}),
     "data.in_parts": lambda: Call(lambda source: list(data.in_parts(source)), {"source": images()}),
     "data.is_labelled": lambda: Call(data.is_labelled, {"source": images()}),
     "data.list_data": lambda: Call(data.list_data, {"pattern": "*"}),
-    "data.contact_sheet": lambda: Call(
-        data.contact_sheet, {"root": pictures(), "columns": 2, "rows": 2, "side": 8}, values=8
+    "data.open_picture": lambda: Call(
+        data.open_picture, {"path": pictures() / "0.png", "channels": 3, "background": "black", "option": "channels"}
     ),
-    "data.summarise_folder": lambda: Call(data.summarise_folder, {"root": pictures()}, values=8),
+    "data.contact_sheet": lambda: Call(
+        data.contact_sheet, {"root": pictures(), "channels": 3, "columns": 2, "rows": 2, "side": 8}, values=8
+    ),
+    "data.summarise_folder": lambda: Call(data.summarise_folder, {"root": pictures(), "channels": 3}, values=8),
     "data.load_data": lambda: Call(data.load_data, {"name": "fashion_mnist_mini", "split": "test"}, values=8),
     "data.numbers_of": lambda: Call(data.numbers_of, {"indices": torch.tensor([0, 2])}, {"count": 12}),
     "data.register_source": lambda: Call(data.register_source, {"name": "my_source"}),

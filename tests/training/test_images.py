@@ -18,3 +18,13 @@ def test_the_same_images_are_those_of_an_earlier_checkpoint():
 def test_others_are_not():
     here = marks_of(41, Preprocessing((0.5,), (0.25,), (28, 30)))
     assert differing_images(FORMER, here) == {"images' number": (40, 41), "images' size": ((28, 28), (28, 30))}
+
+
+def test_another_background_makes_others():
+    white, black = (
+        marks_of(40, Preprocessing((0.5,), (0.25,), (28, 28), background=one)) for one in ("white", "black")
+    )
+    assert "background" not in white
+    assert differing_images(FORMER, black) == {"images' background": ("white", "black")}
+    assert differing_images(black, white) == {"images' background": ("black", "white")}
+    assert differing_images(black, black) == {}

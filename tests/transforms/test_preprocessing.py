@@ -95,6 +95,34 @@ def test_what_is_transparent_lies_on_white_whatever_colour_is_below(mode, channe
 
 
 @pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("background", "paper"), [("black", (0.0, 0.0, 0.0)), ("#ff8000", (1.0, 128 / 255, 0.0))])
+def test_what_is_transparent_lies_on_the_background_that_is_said(background, paper, channels):
+    pixels = np.zeros((*SIZE, 4), dtype=np.uint8)
+    pixels[:, :4], pixels[:, 4:6] = (0, 0, 255, 255), (0, 0, 255, 51)
+    made = Preprocessing((0.0,) * channels, (1.0,) * channels, SIZE, background=background)
+    assert Preprocessing.from_json(made.to_json()) == made
+    blue, ground = (torch.tensor(colour)[:, None, None].expand(-1, *SIZE) for colour in ((0.0, 0.0, 1.0), paper))
+    laid = torch.cat([blue[..., :4], (0.2 * blue + 0.8 * ground)[..., 4:6], ground[..., 6:]], -1)
+    transform = made.transform()
+    assert f"{channels}, {background!r}" in repr(transform)
+    for picture, colours in ((Image.fromarray(pixels), laid), (Image.new("LA", SIZE[::-1], (0, 0)), ground)):
+        expected = colours if channels == 3 else grey_of(colours)
+        torch.testing.assert_close(transform(picture), expected, rtol=0, atol=2e-4 if channels == 1 else 1e-6)
+
+
+def test_a_white_background_is_not_written():
+    assert preprocessing(3).to_json().keys() == {"mean", "deviation", "size", "resize"}
+    assert Preprocessing.from_json(preprocessing(3).to_json()).background == "white"
+
+
+@pytest.mark.parametrize("background", ["whitish", "#ffffff80", "", "9"])
+def test_what_is_no_colour_is_refused(background):
+    sentence = f"^background must be a colour that hides what is below, .*; got '{background}'"
+    with pytest.raises(ValueError, match=sentence):
+        Preprocessing.from_json({**preprocessing(3).to_json(), "background": background})
+
+
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("mode", "key"), [("L", 0), ("RGB", (0, 0, 0))])
 def test_one_transparent_colour_of_a_file_without_a_palette_is_white(mode, key, channels):
     file = io.BytesIO()
@@ -165,10 +193,10 @@ def test_networks_for_other_channels_get_the_bands(mode, channels):
         (
             torch.zeros(3, 6, 8, dtype=torch.int64),
             TypeError,
-            r"pixels as uint8 or as floats in \[0, 1\]; got torch.int64",
+            r"pixels as uint8, uint16 or as floats in \[0, 1\]; got torch.int64",
         ),
         (np.zeros((6, 8, 3), dtype=np.int32), TypeError, "got torch.int32"),
-        ("picture.png", TypeError, "got str. Open files with PIL.Image.open"),
+        ("picture.png", TypeError, "got str. Open files with eqmodels.data.open_picture"),
         (None, TypeError, "got NoneType"),
         (
             torch.linspace(0, 255, 144).view(3, 6, 8),

@@ -1,0 +1,218 @@
+"""Data sets of the library `datasets` of Hugging Face, as it saves them on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from torch import Tensor
+
+from eqmodels.data.classes import numbered
+from eqmodels.data.file_images import gathered, image_maker
+from eqmodels.data.image_files import split_of
+from eqmodels.data.memory import LabelledImages
+from eqmodels.data.pictures import BadFile, Picture, picture_at, picture_of
+from eqmodels.data.planes import optional
+from eqmodels.data.registry import SPLIT_NAMES, Split, register_source
+from eqmodels.errors import shown
+from eqmodels.storage import reason_of
+from eqmodels.transforms.preprocessing import WHITE
+
+__all__ = ["read_hf_disk"]
+
+LABELS = ("label", "labels", "class", "fine_label")
+"""What the column of the labels is called, if none says of itself that it has classes."""
+
+NONE = "-"
+"""What is said for a column to have no labels."""
+
+
+@register_source("hf_disk")
+def read_hf_disk(
+    split: Split,
+    *,
+    root: str | Path | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    size: int | None = None,
+    channels: int = 3,
+    background: str = WHITE,
+    skip_bad: bool = False,
+) -> LabelledImages:
+    """Images of a folder that ``save_to_disk`` of Hugging Face's `datasets` wrote, of one split or of several.
+
+    Of several, ``test``, ``val``, ``valid`` or ``validation`` is for testing, the first that is there; of one, a fifth
+    of the images, by a hash of their number. Pictures become images as those of `image_folder` do.
+
+    Args:
+        split: ``"train"`` or ``"test"``.
+        root: the folder.
+        image_column: the column of the images; left out, the first that holds images.
+        label_column: the column of the labels; left out, the first that has classes, or label, labels, class,
+            fine_label; - for none.
+        size: side in pixels of the squares that images become; None keeps the images, which must then have one size.
+        channels: of the images, up to 64: 3 makes pictures RGB and 1 grey, any other number must be in the files.
+        background: the colour of what transparent pictures lie on, such as ``black`` or ``#808080``.
+        skip_bad: whether to go on without images that cannot be read, and list them on stderr, instead of stopping.
+
+    Raises:
+        FileNotFoundError: if the folder does not exist or the split has no images.
+        BadFilesError: if images cannot be read, or have other channels; lists all of them.
+        ValueError: if no folder is named, it holds no such data set, it is not known which columns are meant, a label
+            is neither a number nor a word, or an option is out of its range.
+        ModuleNotFoundError: if datasets is not installed, or what an image needs.
+    """
+    if root is None:
+        raise ValueError("hf_disk needs the folder that save_to_disk wrote; got none. Name it by root= (--root).")
+    base = Path(root).expanduser()
+    made = image_maker(size, channels, background)
+    parts = _parts(base)
+    columns = next(iter(parts.values())).features
+    images = _image_column(columns, base, image_column)
+    chosen = [
+        (part, number)
+        for belongs, part in parts.items()
+        for number in range(len(part))
+        if (belongs or split_of(PurePosixPath(str(number)))) == split
+    ]
+    if not chosen:
+        raise FileNotFoundError(f"{base} has no images for split={split!r}. Save a DatasetDict that has this split.")
+    labels, classes = _labels(parts, base, _label_column(columns, base, images, label_column))
+    found = _made(base, chosen, images, partial(picture_in, channels=channels, background=background), made)
+    return gathered(
+        f"hf_disk:{base.resolve().name}",
+        found,
+        [labels[id(part)][number] for part, number in chosen] if classes else [-1] * len(chosen),
+        classes,
+        background=background,
+        skip_bad=skip_bad,
+        place=base,
+    )
+
+
+def _parts(base: Path) -> dict[Split | None, Any]:
+    """The data set of each split, or of all together, undecoded.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        ValueError: if it holds no data set, or none of a split.
+        ModuleNotFoundError: if datasets is not installed.
+    """
+    if not base.is_dir():
+        raise FileNotFoundError(
+            f"hf_disk reads a folder that save_to_disk wrote; {base} is none. Name it by root= (--root)."
+        )
+    library = optional("datasets", "a data set of Hugging Face")
+    try:
+        found = library.load_from_disk(str(base.resolve()))
+    except Exception as error:  # of many kinds
+        raise ValueError(
+            f"{base} cannot be read as a data set of Hugging Face on the disk ({reason_of(error)}). Write it anew with "
+            "save_to_disk."
+        ) from error
+    if not isinstance(found, library.DatasetDict):
+        return {None: found}
+    parts: dict[Split | None, Any] = {}
+    for split, names in SPLIT_NAMES.items():
+        if there := [name for name in names if name in found]:
+            parts[split] = found[there[0]]
+    if not parts:
+        raise ValueError(f"{base} has the splits {', '.join(found)}, and none of train and test. Rename them.")
+    return parts
+
+
+def _image_column(columns: Any, base: Path, named: str | None) -> str:  # noqa: ANN401 (no annotations)
+    """The name of the column of the images.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    kinds = {name: type(feature).__name__ for name, feature in columns.items()}
+    found = named or next((name for name, kind in kinds.items() if kind == "Image"), None)
+    if found is None or kinds.get(found) != "Image":
+        told = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
+        raise ValueError(
+            f"{base} must have a column of images{f' {named!r}' if named else ''}; it has {told}. Name one by "
+            "image_column= (--image-column), or cast it to datasets.Image."
+        )
+    return found
+
+
+def _label_column(columns: Any, base: Path, images: str, named: str | None) -> str | None:  # noqa: ANN401
+    """The name of the column of the labels; None if there are none.
+
+    Raises:
+        ValueError: if there is no column of the name.
+    """
+    if named is not None and named != NONE and named not in columns:
+        raise ValueError(
+            f"{base} has no column {named!r} among {', '.join(columns)}. Name another by label_column= "
+            f"(--label-column), or {NONE} for no labels."
+        )
+    if named is not None:
+        return None if named == NONE else named
+    marked = [name for name, feature in columns.items() if type(feature).__name__ == "ClassLabel"]
+    return next(iter([*marked, *(name for name in LABELS if name in columns and name != images)]), None)
+
+
+def _labels(
+    parts: dict[Split | None, Any], base: Path, column: str | None
+) -> tuple[dict[int, list[int]], tuple[str, ...]]:
+    """The number of the class of each image of each part, by the part's identity, and the classes of all parts.
+
+    Raises:
+        ValueError: if labels are neither numbers nor words.
+    """
+    if column is None:
+        return {}, ()
+    given = [value for part in parts.values() for value in part[column]]
+    wrong = [value for value in given if not isinstance(value, int | str)]
+    if wrong:
+        raise ValueError(
+            f"labels of {base} must be numbers or words; got {shown(wrong[0])} in the column {column!r}. Name another "
+            f"by label_column= (--label-column), or {NONE} for no labels."
+        )
+    if set(given) == {-1}:  # as Hugging Face marks those without
+        return {}, ()
+    named = getattr(next(iter(parts.values())).features[column], "names", None)
+    numbers, classes = numbered(given, named, str(base))
+    found, start = {}, 0
+    for part in parts.values():
+        found[id(part)] = numbers[start : start + len(part)]
+        start += len(part)
+    return found, classes
+
+
+def _made(
+    base: Path,
+    chosen: list[tuple[Any, int]],
+    column: str,
+    opened: Callable[[dict[str, Any]], Picture],
+    made: Callable[[Picture], Tensor],
+) -> Iterator[Tensor | BadFile]:
+    """The image of each row, or why it is none."""
+    image = optional("datasets", "a data set of Hugging Face").Image(decode=False)
+    undecoded: dict[int, Any] = {}
+    for part, number in chosen:
+        if id(part) not in undecoded:
+            undecoded[id(part)] = part.select_columns([column]).cast_column(column, image)
+        try:
+            yield made(opened(undecoded[id(part)][number][column]))
+        except ValueError as error:
+            yield BadFile(base / f"row {number}", str(error))
+
+
+def picture_in(cell: dict[str, Any] | None, channels: int, background: str) -> Picture:
+    """The picture of a cell, which holds the content of a file or its path.
+
+    Raises:
+        ValueError: if it is empty, or cannot be read; gives the reason alone.
+    """
+    content, path = (cell or {}).get("bytes"), (cell or {}).get("path")
+    if content is not None:
+        return picture_of(content, channels, background=background)
+    if path is None:
+        raise ValueError("it is empty")
+    return picture_at(path, channels, background=background)

@@ -1,0 +1,197 @@
+"""Shards by the convention of webdataset: files of tar in which what has one name before the point is one image."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from torch import Tensor
+
+from eqmodels.data.classes import numbered
+from eqmodels.data.file_images import gathered, image_maker
+from eqmodels.data.image_files import ARRAY, ENDINGS, SPLITS, check_link, split_of
+from eqmodels.data.memory import LabelledImages
+from eqmodels.data.pictures import BadFile, picture_of
+from eqmodels.data.planes import optional
+from eqmodels.data.registry import Split, register_source
+from eqmodels.storage import open_regular, reason_of
+from eqmodels.transforms.preprocessing import WHITE
+
+__all__ = ["read_shards"]
+
+IMAGES = tuple(ending.removeprefix(".") for ending in (*ENDINGS, ARRAY))
+"""Of a sample, what is an image."""
+
+LABEL = "cls"
+"""Of a sample, what is its label."""
+
+KEYS = ("label", "class")
+"""Of what a sample says in JSON, what is its label."""
+
+
+@register_source("shards")
+def read_shards(
+    split: Split,
+    *,
+    root: str | Path | None = None,
+    size: int | None = None,
+    channels: int = 3,
+    background: str = WHITE,
+    skip_bad: bool = False,
+) -> LabelledImages:
+    """Images of shards, ``root/*.tar``, ``root/train-*.tar`` and ``root/test-*.tar``, or such folders train and test.
+
+    By webdataset's convention: ``0001.jpg`` and ``0001.cls`` are one image and its label, a number or a word; a label
+    may also stand in ``0001.json``, as `label` or `class`. Shards whose names or folders begin with ``train``,
+    ``test``, ``val``, ``valid`` or ``validation`` are of this split; unless all are called so, a fifth of the images
+    are for testing, by a hash of the name before the point. All splits number the classes of all shards. Pictures
+    become images as those of `image_folder` do.
+
+    Args:
+        split: ``"train"`` or ``"test"``.
+        root: the folder of the shards, or one shard.
+        size: side in pixels of the squares that images become; None keeps the images, which must then have one size.
+        channels: of the images, up to 64: 3 makes pictures RGB and 1 grey, any other number must be in the files.
+        background: the colour of what transparent pictures lie on, such as ``black`` or ``#808080``.
+        skip_bad: whether to go on without files that cannot be read, and list them on stderr, instead of stopping.
+
+    Raises:
+        FileNotFoundError: if there are no shards, or the split has no images.
+        BadFilesError: if images cannot be read, or have other channels; lists all of them.
+        ValueError: if no folder is named, a shard is damaged or compressed, some images have labels and others none, or
+            an option is out of its range.
+        ModuleNotFoundError: if webdataset is not installed, or what an image needs.
+    """
+    if root is None:
+        raise ValueError("shards needs the folder of the files of tar; got none. Name it by root= (--root).")
+    base = Path(root).expanduser()
+    made = image_maker(size, channels, background)
+    found: list[Tensor | BadFile] = []
+    chosen: list[int] = []
+    labels: list[int | str | None] = []
+    for number, (shard, belongs, sample) in enumerate(_samples(base, _shards(base))):
+        labels.append(_label(sample))
+        if (belongs or split_of(PurePosixPath(sample["__key__"]))) != split:
+            continue
+        chosen.append(number)
+        ending = next(name for name in IMAGES if name in sample)
+        try:
+            found.append(made(picture_of(sample[ending], channels, background=background)))
+        except ValueError as error:
+            found.append(BadFile(shard / f"{sample['__key__']}.{ending}", str(error)))
+    if not found:
+        raise FileNotFoundError(
+            f"{base} has no images for split={split!r}. Add some, five or more, as 0001.jpg in a tar."
+        )
+    numbers, classes = _numbered(labels, base)
+    return gathered(
+        f"shards:{base.stem}",
+        found,
+        [numbers[number] for number in chosen],
+        classes,
+        background=background,
+        skip_bad=skip_bad,
+        place=base,
+    )
+
+
+def _numbered(labels: list[int | str | None], base: Path) -> tuple[list[int], tuple[str, ...]]:
+    """Labels as numbers, all -1 if there are none, and the classes.
+
+    Raises:
+        ValueError: if some images have labels and others none.
+    """
+    given = [label for label in labels if label is not None]
+    if not given:
+        return [-1] * len(labels), ()
+    if len(given) < len(labels):
+        raise ValueError(
+            f"all images of {base} must have a label, or none; {len(labels) - len(given):,} of {len(labels):,} have "
+            "none. Add them as 0001.cls, or leave the images out."
+        )
+    return numbered(given, None, str(base))
+
+
+def _shards(base: Path) -> list[tuple[Path, Split | None]]:
+    """The shards of a folder and the split of each; None for all if none is called like one.
+
+    Raises:
+        FileNotFoundError: if there are none.
+        ValueError: if a link leads out of the folder.
+    """
+    files = [base] if base.is_file() else sorted([*base.glob("*.tar"), *base.glob("*/*.tar")])
+    files = [file for file in files if not file.name.startswith(".")]
+    if not files:
+        raise FileNotFoundError(
+            f"shards reads files of tar; {base} has none. Name a folder of *.tar by root= (--root)."
+        )
+    splits: list[Split | None] = []
+    for file in files:
+        check_link(file, base)
+        words = (file.name, file.parent.name) if file.parent != base else (file.name,)
+        names = [
+            name for word in words for name in SPLITS if word.partition(".")[0].split("-")[0].split("_")[0] == name
+        ]
+        splits.append(SPLITS[names[0]] if names else None)
+    if None in splits:  # a name alone that begins so is none
+        splits = [None] * len(files)
+    return list(zip(files, splits, strict=True))
+
+
+def _samples(
+    base: Path, shards: list[tuple[Path, Split | None]]
+) -> Iterator[tuple[Path, Split | None, dict[str, Any]]]:
+    """Every sample of every shard that has an image, by webdataset, which is given files that were opened here.
+
+    Raises:
+        ValueError: if a shard is damaged, compressed, or claims to hold more than it has bytes.
+        ModuleNotFoundError: if webdataset is not installed.
+    """
+    library = optional("webdataset.tariterators", "a shard")
+    for file, split in shards:
+        try:
+            _check(file)
+            with open_regular(file) as stream:
+                members = library.tar_file_expander([{"url": str(file), "stream": stream}])
+                for sample in library.group_by_keys(members):
+                    if any(name in IMAGES for name in sample):
+                        yield file, split, sample
+        except (OSError, tarfile.TarError, ValueError) as error:
+            reason = reason_of(error)
+            raise ValueError(
+                f"{file} cannot be read as a shard, a tar that is not compressed ({reason}). Write it anew, or move it "
+                f"out of {base}."
+            ) from error
+
+
+def _check(file: Path) -> None:
+    """Refuses a tar that is compressed or damaged, and a member that would be larger than the whole of it.
+
+    Raises:
+        ValueError: if it has such a member.
+        OSError: if it is no regular file.
+        tarfile.TarError: if it is no tar.
+    """
+    with open_regular(file) as stream, tarfile.open(fileobj=stream, mode="r:") as members:
+        whole = file.stat().st_size
+        for member in members:
+            if member.size > whole:
+                raise ValueError(f"{member.name} claims {member.size:,} bytes, more than the {whole:,} of the file")
+
+
+def _label(sample: dict[str, Any]) -> int | str | None:
+    """The label of a sample; None if it has none.
+
+    Raises:
+        ValueError: if it is neither a number nor a word.
+    """
+    if LABEL in sample:
+        return str(sample[LABEL].decode("utf-8").strip())
+    said = json.loads(sample["json"]) if "json" in sample else None
+    value = next((said[key] for key in KEYS if key in said), None) if isinstance(said, dict) else None
+    if value is not None and not isinstance(value, int | str):
+        raise ValueError(f"the label of {sample['__key__']} must be a number or a word; got {value!r}. Correct it.")
+    return None if value is None else str(value)
