@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import warnings
 from pathlib import Path
 
 import torch
 from torch import nn
-from torchvision.transforms import v2
 
+from eqmodels.checks import check_count
+from eqmodels.data.decoding import Decoding
+from eqmodels.data.first_reading import check_one_size
 from eqmodels.data.image_files import list_folder
 from eqmodels.data.levels import from_levels
 from eqmodels.data.memory import LabelledImages
-from eqmodels.data.pictures import BadFilesError, LeftOutWarning, read_pictures, sorted_out
+from eqmodels.data.pictures import check_readable, sorted_out
 from eqmodels.data.registry import Split, register_source
+from eqmodels.data.source import Source
+from eqmodels.data.streamed import open_streamed
 from eqmodels.transforms import Pixels, Resize
 
 __all__ = ["read_image_folder"]
@@ -22,8 +24,15 @@ __all__ = ["read_image_folder"]
 
 @register_source("image_folder")
 def read_image_folder(
-    split: Split, *, root: str | Path | None = None, size: int | None = None, skip_bad: bool = False
-) -> LabelledImages:
+    split: Split,
+    *,
+    root: str | Path | None = None,
+    size: int | None = None,
+    skip_bad: bool = False,
+    stream: bool = False,
+    cache: str | Path | None = None,
+    workers: int = 0,
+) -> Source:
     """Images of a directory ``root/class/*.png``, ``root/*.png``, or such directories ``root/train`` and ``root/test``.
 
     Images become upright and RGB, as `Pixels` has it, and get one size as ``transform()`` of a network pretrained on
@@ -41,12 +50,17 @@ def read_image_folder(
         root: the directory.
         size: side in pixels of the squares that images become; None keeps the images, which must then have one size.
         skip_bad: whether to go on without files that cannot be read, and list them on stderr, instead of stopping.
+        stream: whether images are decoded when they are asked for, and not kept in memory; they are read once before.
+        cache: a folder that keeps the decoded images, unrounded, so that no later command decodes them; they are read
+            from there when they are asked for.
+        workers: processes that decode; 0 for threads of this process, one a processor.
 
     Raises:
         FileNotFoundError: if the directory does not exist or the split has no images.
         BadFilesError: if files are no images of `FORMATS` that can be read, or of unknown range; lists all of them.
-        ValueError: if no directory is named, `size` is below 1, a link leads to a folder or out of the directory, or
-            the sizes differ.
+        ValueError: if no directory is named, `size` is below 1, `workers` below 0, a link leads to a folder or out of
+            the directory, or the sizes differ.
+        StorageError: if the cache cannot be written, or is damaged.
     """
     if root is None:
         raise ValueError("image_folder needs the folder of images; got none. Name it by root= (--root).")
@@ -60,23 +74,16 @@ def read_image_folder(
             "or more, or folders train and test with such files."
         )
     steps: list[nn.Module] = [Pixels(3)] if size is None else [Pixels(3), Resize((size, size), "crop")]
+    check_count("workers", workers, 0)
+    name, decoded = f"image_folder:{base.name}", nn.Sequential(*steps)
+    if stream or cache is not None:
+        place = None if cache is None else Path(cache)
+        return open_streamed(name, listing, decoded, skip_bad=skip_bad, cache=place, workers=workers)
     paths = [path for path, _ in listing.files]
-    found = read_pictures(paths, v2.Compose(steps), workers=os.cpu_count() or 1)
-    images, numbers, bad = sorted_out(found)
-    if bad:
-        way_out = "Remove or replace them, or pass skip_bad=True (--skip-bad) to go on without them."
-        way_out = way_out if images else "Name a folder of images."
-        is_left_out = skip_bad and bool(images)
-        error = BadFilesError(bad, len(paths), "They are left out." if is_left_out else way_out)
-        if not is_left_out:
-            raise error
-        warnings.warn(f"{error}", LeftOutWarning, stacklevel=2)
-    if len(shapes := {tuple(image.shape) for image in images}) > 1:
-        raise ValueError(
-            f"images of {base} must have one size; got {len(shapes)}, such as {sorted(shapes)[:2]}. "
-            "Pass size=, for instance 64 (--size 64)."
-        )
+    images, numbers, bad = sorted_out(Decoding(decoded, workers)(paths))
+    check_readable(bad, len(paths), skip_bad=skip_bad)
+    check_one_size(base, list({tuple(image.shape): None for image in images}))
     if any(image.is_floating_point() for image in images):
         images = [from_levels(image) if image.dtype == torch.uint8 else image for image in images]
     labels = torch.tensor([listing.files[number][1] for number in numbers])
-    return LabelledImages(f"image_folder:{base.name}", torch.stack(images), labels, listing.classes)
+    return LabelledImages(name, torch.stack(images), labels, listing.classes)

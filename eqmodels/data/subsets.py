@@ -11,11 +11,15 @@ from torch import Tensor
 
 from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
+from eqmodels.data.permutation import KeyedPermutation
 from eqmodels.data.source import Source, is_labelled, numbers_of
 from eqmodels.data.view import View
 from eqmodels.errors import shown
 
 __all__ = ["Subset", "at_most", "balanced_numbers", "balanced_subset", "subset"]
+
+LARGE = 2**24
+"""Images from which on a random choice is made without a list of all of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,22 +116,35 @@ def balanced_numbers(source: Source, count: int, *, seed: int = 0) -> Int[Tensor
     Raises:
         ValueError: if `count` is below 1, or a class has too few images.
     """
-    names = source.classes if is_labelled(source) else ("images",)
+    names = source.classes or ("images",)
     if count < 1:
         raise ValueError(f"a subset needs at least one image; got count={count}. Ask for, say, {len(names)}.")
-    labels = source.labels if is_labelled(source) else torch.zeros(len(source), dtype=torch.int64)
     generator = torch.Generator().manual_seed(seed)
+    if not is_labelled(source):  # of very many images no list is made
+        if count > len(source):
+            raise ValueError(_too_few(source, count, count, len(source), "", len(source)))
+        return _drawn(len(source), count, generator).sort().values
+    labels = source.labels
     share, rest = divmod(count, len(names))
     chosen = []
     for label, class_name in enumerate(names):
         members = (labels == label).nonzero()[:, 0]
         wanted = share + (label < rest)
         if wanted > len(members):
-            of_class = f" of the class {class_name!r}" if is_labelled(source) else ""
             largest = min(int((labels == one).sum()) for one in range(len(names))) * len(names)
-            way = f"Pass a count of at most {largest} (--limit)." if largest else "Add images of a class that has none."
-            raise ValueError(
-                f"a balanced subset of {count} images needs {wanted}{of_class}; {source.name} has {len(members)}. {way}"
-            )
-        chosen.append(members[torch.randperm(len(members), generator=generator)[:wanted]])
+            raise ValueError(_too_few(source, count, wanted, len(members), f" of the class {class_name!r}", largest))
+        chosen.append(members[_drawn(len(members), wanted, generator)])
     return torch.cat(chosen).sort().values
+
+
+def _drawn(number: int, count: int, generator: torch.Generator) -> Int[Tensor, " N"]:
+    """So many of so many numbers, in random order."""
+    if number > LARGE:
+        return KeyedPermutation(number, generator)(torch.arange(count))
+    # Numbers of 32 bits are the same, in half the memory.
+    return torch.randperm(number, generator=generator, dtype=torch.int32)[:count].long()
+
+
+def _too_few(source: Source, count: int, wanted: int, there: int, of_class: str, largest: int) -> str:
+    way = f"Pass a count of at most {largest} (--limit)." if largest else "Add images of a class that has none."
+    return f"a balanced subset of {count} images needs {wanted}{of_class}; {source.name} has {there}. {way}"

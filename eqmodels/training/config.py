@@ -41,6 +41,10 @@ PART_TYPES: dict[str, type] = {
     "run": RunConfig,
 }
 
+LATER = {("optimisation", "order"): "auto"}
+"""Fields that the format got later, by part and name, with their defaults: at these they are not written, so that files
+and the names of folders stay what they were."""
+
 
 @dataclass(frozen=True)
 class PretrainConfig:
@@ -116,7 +120,9 @@ class PretrainConfig:
         for part in PART_TYPES:
             values = {one.name: getattr(getattr(self, part), one.name) for one in fields(getattr(self, part))}
             content[part] = {
-                name: value.to_dict() if isinstance(value, Options) else value for name, value in values.items()
+                name: value.to_dict() if isinstance(value, Options) else value
+                for name, value in values.items()
+                if LATER.get((part, name), ...) != value
             }
         return content
 

@@ -73,8 +73,10 @@ def marks_of(number: int | None, preprocessing: Preprocessing) -> dict[str, obje
 
 def label_marks(data: Source) -> dict[str, object]:
     """What tells the labels of images from others."""
-    digest = hashlib.sha256(data.labels.long().contiguous().numpy().tobytes()).hexdigest()
-    return {"classes": len(data.classes), "labels": digest[:16]}
+    digest = hashlib.sha256()
+    for part in data.labels.split(2**20):  # a copy of all may be larger than what the machine has left
+        digest.update(part.long().contiguous().numpy().tobytes())
+    return {"classes": len(data.classes), "labels": digest.hexdigest()[:16]}
 
 
 def differing_images(there: Mapping[str, object], here: Mapping[str, object]) -> dict[str, tuple[object, object]]:

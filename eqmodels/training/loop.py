@@ -149,6 +149,7 @@ def _train(run: Pretraining, folder: Path, checkpoint_seconds: float, *, tensorb
         rows = tensorboard_rows(folder, run.progress.epoch + 1) if tensorboard and world.is_writer else None
         add_row = stack.enter_context(rows) if rows else None
         interrupt = stack.enter_context(Interrupt())
+        stack.callback(run.close)
         saved = time.monotonic()
         while run.progress.epoch < epochs:
             started = time.monotonic()
@@ -156,10 +157,12 @@ def _train(run: Pretraining, folder: Path, checkpoint_seconds: float, *, tensorb
             now = time.monotonic()
             run.progress.seconds += now - started
             bar.update()
-            # All processes stop or save at the same step: whichever wants to, says so to all.
-            wishes = torch.tensor([interrupt.requested, now - saved >= checkpoint_seconds], dtype=torch.int64)
-            stop, due = world.sum(wishes).tolist()
-            done = run.progress.step == steps
+            done, stop, due = run.progress.step == steps, False, False
+            if done or run.progress.step % run.read_every == 0:
+                # All processes stop or save at the same step: whichever wants to, says so to all. That waits for the
+                # device, as reading the losses does, and so happens when that does.
+                wishes = torch.tensor([interrupt.requested, now - saved >= checkpoint_seconds], dtype=torch.int64)
+                stop, due = map(bool, world.sum(wishes).tolist())
             if done:
                 row = run.end_epoch()
                 bar.set_postfix(loss=f"{row['loss']:.3f}")
