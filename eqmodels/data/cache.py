@@ -160,7 +160,7 @@ def _write(place: Path, about: dict[str, Any], listing: FolderListing, decoding:
             reading = read_once([path for path, _ in listing.files], decoding, writer.add)
         if len(reading.shapes) == 1:
             dtype = "uint8" if writer.are_levels else "float32"
-            content = {"of": about, "dtype": dtype, "shape": reading.shapes[0]}
+            content: dict[str, Any] = {"of": about, "dtype": dtype, "shape": reading.shapes[0]}
             content |= {"statistics": reading.statistics, "bad": reading.bad}
             with (part / ABOUT).open("w") as stream:
                 json.dump(content, stream, indent=1)

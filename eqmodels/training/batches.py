@@ -6,6 +6,7 @@ run that is resumed, or shared by several processes, has the same batches to the
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -46,6 +47,9 @@ class Batches:
         config: gives the seed, the order, the size of a batch and the number of epochs.
         data: the training images.
         world: the processes that share every batch.
+
+    Attributes:
+        waited: seconds that steps waited for their images so far.
     """
 
     def __init__(self, config: PretrainConfig, data: Source, world: World) -> None:
@@ -53,6 +57,7 @@ class Batches:
         self.seed, self.size = config.run.seed, config.optimisation.batch_size
         self.epochs, self.steps = config.optimisation.epochs, len(data) // config.optimisation.batch_size
         self.order = order_of(config, data)
+        self.waited = 0.0
         self._drawn: tuple[int, Callable[[slice], Int[Tensor, " B"]]] | None = None
         self._ahead: tuple[Position, Future[Tensor]] | None = None
         self._reader: ThreadPoolExecutor | None = None
@@ -77,12 +82,14 @@ class Batches:
         Raises:
             Exception: what the source raises of these images.
         """
+        asked = time.perf_counter()
         ahead, self._ahead = self._ahead, None
         # What was read of another step, when a run goes back, is waited for and left: one at a time reads a source.
         pixels = None if ahead is None else ahead[1].result()
         numbers = self.numbers(epoch, step)
         if ahead is None or pixels is None or ahead[0] != (epoch, step):
             pixels = self._pixels(numbers)
+        self.waited += time.perf_counter() - asked
         # What is pinned is copied while the device computes.
         return numbers, pixels.to(self.world.device, non_blocking=True)
 

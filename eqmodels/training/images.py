@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from eqmodels.arguments import check_arguments
-from eqmodels.data import Source, Split, balanced_subset, coloured, load_data, statistics, to_rgb
+from eqmodels.data import READING, Source, Split, balanced_subset, coloured, load_data, statistics, to_rgb
 from eqmodels.objectives import OBJECTIVES
 from eqmodels.training.config import PretrainConfig
 from eqmodels.transforms import Preprocessing
@@ -16,21 +17,31 @@ from eqmodels.transforms import Preprocessing
 __all__ = ["differing_images", "label_marks", "marks_of", "prepared_images", "preprocessing_of", "training_images"]
 
 
-def training_images(config: PretrainConfig, root: str | Path | None = None) -> Source:
+def training_images(
+    config: PretrainConfig, root: str | Path | None = None, reading: Mapping[str, Any] | None = None
+) -> Source:
     """The training images of a config.
 
     Args:
         config: names the data set, and says how many of its images there are and how they are coloured.
         root: the folder of the data, see `load_data`.
+        reading: options of the data set that say how images are read and not which, such as the `cache` of
+            ``"image_folder"``; they are no part of a config.
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if the data set is unknown, or has fewer images than `limit`.
+        ValueError: if the data set is unknown, or has fewer images than `limit`; or if an option says which images
+            there are, and so belongs into the config.
         FileNotFoundError: if its files are nowhere.
     """
     check_arguments(training_images, locals())
     chosen = config.data
-    data = load_data(chosen.name, "train", root=root, **chosen.options)
+    if odd := sorted(set(reading or {}) - set(READING)):
+        raise ValueError(
+            f"reading takes {', '.join(READING[2:])}; got {odd[0]!r}. Pass it to the config, which says which images "
+            "there are."
+        )
+    data = load_data(chosen.name, "train", root=root, **chosen.options, **(reading or {}))
     if chosen.limit is not None and chosen.limit != len(data):
         data = balanced_subset(data, chosen.limit)
     return prepared_images(config, data)

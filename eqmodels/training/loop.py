@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -31,6 +33,7 @@ def pretrain(
     *,
     root: str | Path | None = None,
     data: Source | None = None,
+    reading: Mapping[str, Any] | None = None,
     device: str | torch.device | None = None,
     checkpoint_seconds: float = 60.0,
     tensorboard: bool = False,
@@ -52,6 +55,7 @@ def pretrain(
         folder: of the run.
         root: the folder of the data, see `load_data`.
         data: the training images, instead of those that the config names.
+        reading: how the images that the config names are read, such as ``{"cache": folder}``, see `training_images`.
         device: where to compute; None for a GPU if there is one.
         checkpoint_seconds: time between checkpoints within an epoch; there is one after every epoch.
         tensorboard: whether to write TensorBoard files too.
@@ -74,6 +78,7 @@ def pretrain(
             "folder": folder,
             "root": root,
             "data": data,
+            "reading": reading,
             "checkpoint_seconds": checkpoint_seconds,
             "tensorboard": tensorboard,
             "quiet": quiet,
@@ -87,12 +92,12 @@ def pretrain(
         torch.random.fork_rng(devices=[]),
         contextlib.ExitStack() as claim,
     ):
-        finished = world.from_writer(lambda: _finished_run(config, folder, data, root))
+        finished = world.from_writer(lambda: _finished_run(config, folder, data, root, reading))
         if finished is not None:
             return finished
         world.from_writer(lambda: claim.enter_context(claimed_folder(folder)))
         with world.one_first():
-            images = training_images(config, root) if data is None else data
+            images = training_images(config, root, reading) if data is None else data
         run = Pretraining(config, images, world)
         run.check_views()
         world.from_writer(lambda: check_savable(snapshot(run)))
@@ -111,7 +116,13 @@ def _remove_previous(folder: Path) -> None:
         (folder / PREVIOUS_CHECKPOINT).unlink()
 
 
-def _finished_run(config: PretrainConfig, folder: Path, data: Source | None, root: str | Path | None) -> Run | None:
+def _finished_run(
+    config: PretrainConfig,
+    folder: Path,
+    data: Source | None,
+    root: str | Path | None,
+    reading: Mapping[str, Any] | None,
+) -> Run | None:
     """The run that a folder holds, if it is done.
 
     Raises:
@@ -124,7 +135,7 @@ def _finished_run(config: PretrainConfig, folder: Path, data: Source | None, roo
     run = load_run(folder)
     differences = run.config.differences(config)
     if data is None and root is not None and not differences:  # other images may be there
-        data = training_images(config, root)
+        data = training_images(config, root, reading)
     if data is not None:
         differences |= differing_images(run.image_marks(), marks_of(len(data), preprocessing_of(config, data)))
     if differences:
