@@ -28,7 +28,7 @@ MANY = 2**22
 class StreamedFolder:
     """Images of files, decoded anew whenever they are asked for: a `Source`.
 
-    Of the images those that are asked for lie in memory, and of all files their paths: about 300 bytes each.
+    Of the images those that are asked for lie in memory, and of all files their paths: about half a kilobyte each.
 
     Args:
         name: what the data set is called.

@@ -48,7 +48,8 @@ def pretrain(
     damaged, a warning says so, and the run goes on from the one before. Images of one's own (`data`, ``"image_folder"``
     or ``"array"``) are compared with those of the run; what is published under a name is not read for that.
 
-    Started by ``torchrun`` on several processes, each computes its share of every batch, and the first one writes.
+    Started by ``torchrun`` on several processes, each computes its share of every batch, and the first one writes. If
+    one is killed, all end, and the same command goes on.
 
     Args:
         config: what to do.
@@ -89,6 +90,7 @@ def pretrain(
         check_tensorboard()
     with (
         joined_world(device) as world,
+        world.together(),
         torch.random.fork_rng(devices=[]),
         contextlib.ExitStack() as claim,
     ):
