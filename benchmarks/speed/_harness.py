@@ -66,11 +66,12 @@ class Table:
         command = shlex.join(["python", "-m", module, *sys.argv[1:]])
         return cls(title, unit, reference, command, _machine(), rounds, tuple(rows))
 
-    def save(self, name: str) -> None:
-        """Writes ``<name>.json`` and ``<name>.md`` to `RESULTS`, and prints the latter."""
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        (RESULTS / f"{name}.json").write_text(json.dumps(asdict(self), indent=1) + "\n")
-        (RESULTS / f"{name}.md").write_text(self.markdown())
+    def save(self, name: str, folder: Path | None = None) -> None:
+        """Writes ``<name>.json`` and ``<name>.md`` to a folder, by default `RESULTS`, and prints the latter."""
+        folder = folder or RESULTS
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.json").write_text(json.dumps(asdict(self), indent=1) + "\n")
+        (folder / f"{name}.md").write_text(self.markdown())
         print(self.markdown())
 
     def markdown(self) -> str:
@@ -94,9 +95,9 @@ class Table:
         return "\n".join([*head, "", table, ""])
 
 
-def rows_of(table: str) -> dict[tuple[str, str], Row]:
+def rows_of(table: str, folder: Path | None = None) -> dict[tuple[str, str], Row]:
     """The rows of a saved table by setting and contender."""
-    rows = [Row(**row) for row in json.loads((RESULTS / f"{table}.json").read_text())["rows"]]
+    rows = [Row(**row) for row in json.loads(((folder or RESULTS) / f"{table}.json").read_text())["rows"]]
     return {(row.setting, row.contender): row for row in rows}
 
 

@@ -17,7 +17,9 @@ from typing import Any
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.cli.flags import add_flag, in_flags
 from eqmodels.cli.terminal import say
+from eqmodels.data import READING, SOURCES
 from eqmodels.errors import EqmodelsError
+from eqmodels.options import Option, options_of
 from eqmodels.registry import without_imports
 from eqmodels.remote import locate
 from eqmodels.storage import CONFIG, LARGEST, read_regular
@@ -43,6 +45,7 @@ examples:
   eqmodels pretrain --data image_folder --root my_images --size 64 --folder runs/mine
   eqmodels pretrain --init c4_resnet18s_w16.rot_fmnist_simclr --data image_folder --root my_images --size 64
   eqmodels pretrain --extend runs/mine --epochs 10
+  eqmodels pretrain --data image_folder --root my_images --size 64 --cache my_cache --workers 2
   eqmodels pretrain --objective relative --help
   eqmodels pretrain --objective distil --model c4_resnet18_w32 --data array --root my/bank
   torchrun --nproc-per-node 2 -m eqmodels pretrain --model c4_resnet18s_w16 --norm layer
@@ -56,6 +59,9 @@ TITLES = {
     "run": "the run",
 }
 """What the groups of options are called."""
+
+PREFIX = "reading_"
+"""Of parsed values that are no part of the config."""
 
 NAMED = ("model", "backend", "data", "objective", "optimiser")
 """What further options depend on."""
@@ -78,6 +84,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 add_flag(group, name, option)
         for name, option in options.get(part, {}).items():
             add_flag(group, name, option)
+    how = parser.add_argument_group("how images are read (of image_folder)")
+    for name, option in _reading_options().items():
+        add_flag(how, name, option, dest=f"{PREFIX}{name}")
     parser.add_argument("--recipe", type=Path, metavar="FILE", help="take values from a recipe (JSON); options win")
     parser.add_argument(
         "--extend",
@@ -95,6 +104,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(goes_on=True, names=(*flat_fields(), *(name for part in options.values() for name in part)))
+
+
+def _reading_options() -> dict[str, Option]:
+    """The options that say how images of folders are read, and not which: no part of a config."""
+    options = options_of(SOURCES.find("image_folder"), without=("split", "root"))
+    return {name: option for name, option in options.items() if name in READING}
 
 
 def _imports_of(typed: Mapping[str, Any], *, recipe: bool) -> AbstractContextManager[None]:
@@ -131,14 +146,16 @@ def run(arguments: argparse.Namespace) -> int:
         TrainingError: if the training cannot go on.
     """
     config = config_of(arguments)
+    how = {name: getattr(arguments, f"{PREFIX}{name}") for name in _reading_options()}
     folder = arguments.folder or Path("runs") / run_name(config)
     with _imports_of(_given(arguments), recipe=arguments.recipe is not None):
         result: Run = in_flags(
-            arguments.names,
+            (*arguments.names, *how),
             lambda: pretrain(
                 config,
                 folder,
                 root=arguments.root,
+                reading={name: value for name, value in how.items() if value is not None},
                 device=arguments.device,
                 tensorboard=arguments.tensorboard,
                 quiet=arguments.quiet or arguments.json,
@@ -251,7 +268,10 @@ def _sentence(result: Run, folder: Path, arguments: argparse.Namespace) -> str:
     ]
     epochs = "1 epoch" if last["epoch"] == 1 else f"{last['epoch']:.0f} epochs"
     imports = [word for place in arguments.imports or () for word in ("--import", place)]
-    command = ["eqmodels", "evaluate", *imports, str(folder), *(["--root", arguments.root] if arguments.root else [])]
+    cache = getattr(arguments, f"{PREFIX}cache")
+    named = {"--root": arguments.root, "--cache": cache}
+    places = [word for flag, place in named.items() if place for word in (flag, place)]
+    command = ["eqmodels", "evaluate", *imports, str(folder), *map(str, places)]
     return (
         f"{result.name}: {', '.join(told)} on the augmented training images after "
         f"{epochs} ({result.provenance['seconds']:.0f} s).\nWeights: {folder}\n"

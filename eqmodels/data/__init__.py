@@ -5,9 +5,10 @@ from eqmodels.data.channels import has_colour, to_grey, to_rgb
 from eqmodels.data.colours import coloured
 from eqmodels.data.loading import list_data, load_data
 from eqmodels.data.memory import LabelledImages, in_memory
+from eqmodels.data.permutation import KeyedPermutation
 from eqmodels.data.pictures import open_picture
 from eqmodels.data.pixel_statistics import statistics
-from eqmodels.data.registry import SOURCES, Split, register_source
+from eqmodels.data.registry import READING, SOURCES, Split, register_source
 from eqmodels.data.source import Source, check_source, in_parts, is_labelled, numbers_of
 from eqmodels.data.subsets import Subset, at_most, balanced_subset, subset
 from eqmodels.data.summary import FolderSummary, contact_sheet, summarise_folder
@@ -16,9 +17,11 @@ from eqmodels.data.torchvision_sets import search_folders
 from eqmodels.data.view import View
 
 __all__ = [
+    "READING",
     "SOURCES",
     "ArrayFile",
     "FolderSummary",
+    "KeyedPermutation",
     "LabelledImages",
     "Source",
     "Split",

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torchvision.transforms import v2
 
+from eqmodels.checks import check_count
+from eqmodels.data.decoding import Decoding
+from eqmodels.data.first_reading import check_one_size
 from eqmodels.data.levels import from_levels
 from eqmodels.data.memory import LabelledImages
-from eqmodels.data.pictures import (
-    BadFile,
-    BadFilesError,
-    LeftOutWarning,
-    Picture,
-    check_channels,
-    picture_at,
-    read_pictures,
-    sorted_out,
-)
+from eqmodels.data.pictures import BadFile, check_channels, check_readable, picture_at, sorted_out
 from eqmodels.transforms import Pixels, Resize
 from eqmodels.transforms.preprocessing import WHITE
 
-__all__ = ["gathered", "image_maker", "read_images"]
+__all__ = ["decoding_of", "gathered", "image_maker", "read_images"]
 
 
-def image_maker(size: int | None, channels: int, background: str) -> Callable[[Picture], Tensor]:
+def image_maker(size: int | None, channels: int, background: str) -> nn.Sequential:
     """What makes an image ``(C, H, W)`` of a picture, as ``transform()`` of a network trained on them does.
 
     Args:
@@ -45,7 +36,23 @@ def image_maker(size: int | None, channels: int, background: str) -> Callable[[P
         raise ValueError(f"size must be at least one pixel; got {size}. Pass, for instance, 64 (--size 64).")
     check_channels(channels)
     steps: list[nn.Module] = [Pixels(channels, background)]
-    return v2.Compose(steps if size is None else [*steps, Resize((size, size), "crop")])
+    return nn.Sequential(*(steps if size is None else [*steps, Resize((size, size), "crop")]))
+
+
+def decoding_of(size: int | None, channels: int, background: str, *, workers: int = 0) -> Decoding:
+    """From paths to images, as `image_maker` makes them.
+
+    Args:
+        size: side in pixels of the squares that images become; None keeps the images.
+        channels: of the images.
+        background: the colour of what transparent pictures lie on.
+        workers: processes that decode; 0 for threads of this process, one a processor.
+
+    Raises:
+        ValueError: as `image_maker`, or if `workers` is below 0.
+    """
+    opened = partial(picture_at, channels=channels, background=background)
+    return Decoding(image_maker(size, channels, background), opened, workers=check_count("workers", workers, 0))
 
 
 def read_images(
@@ -57,6 +64,7 @@ def read_images(
     channels: int = 3,
     background: str = WHITE,
     skip_bad: bool = False,
+    workers: int = 0,
     place: Path,
 ) -> LabelledImages:
     """The pictures in files, with the labels of those that can be read.
@@ -69,16 +77,15 @@ def read_images(
         channels: of the images.
         background: the colour of what transparent pictures lie on.
         skip_bad: whether to go on without files that cannot be read, and list them on stderr, instead of stopping.
+        workers: processes that decode; 0 for threads of this process, one a processor.
         place: where the images are, for sentences.
 
     Raises:
         BadFilesError: if files cannot be read, or have other channels; lists all of them.
-        ValueError: as `image_maker`, or if the sizes differ.
+        ValueError: as `decoding_of`, or if the sizes differ.
         ModuleNotFoundError: if a file needs a package that is not installed.
     """
-    made = image_maker(size, channels, background)
-    opened = partial(picture_at, channels=channels, background=background)
-    found = read_pictures([path for path, _ in files], made, opened=opened, workers=os.cpu_count() or 1)
+    found = decoding_of(size, channels, background, workers=workers)([path for path, _ in files])
     labels = [label for _, label in files]
     return gathered(name, found, labels, classes, background=background, skip_bad=skip_bad, place=place)
 
@@ -109,19 +116,8 @@ def gathered(
         ValueError: if the sizes differ.
     """
     images, numbers, bad = sorted_out(found)
-    if bad:
-        way_out = "Remove or replace them, or pass skip_bad=True (--skip-bad) to go on without them."
-        way_out = way_out if images else "Name images that can be read."
-        is_left_out = skip_bad and bool(images)
-        error = BadFilesError(bad, len(labels), "They are left out." if is_left_out else way_out)
-        if not is_left_out:
-            raise error
-        warnings.warn(f"{error}", LeftOutWarning, stacklevel=2)
-    if len(shapes := {tuple(image.shape) for image in images}) > 1:
-        raise ValueError(
-            f"images of {place} must have one size; got {len(shapes)}, such as {sorted(shapes)[:2]}. "
-            "Pass size=, for instance 64 (--size 64)."
-        )
+    check_readable(bad, len(labels), skip_bad=skip_bad)
+    check_one_size(place, list({tuple(image.shape): None for image in images}))
     if any(image.is_floating_point() for image in images):
         images = [from_levels(image) if image.dtype == torch.uint8 else image.float() for image in images]
     kept = torch.tensor([labels[number] for number in numbers])

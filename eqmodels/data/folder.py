@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eqmodels.data.file_images import read_images
+from eqmodels.data.file_images import decoding_of, read_images
 from eqmodels.data.image_files import list_folder
-from eqmodels.data.memory import LabelledImages
 from eqmodels.data.registry import Split, register_source
+from eqmodels.data.source import Source
+from eqmodels.data.streamed import open_streamed
 from eqmodels.transforms.preprocessing import WHITE
 
 __all__ = ["read_image_folder"]
@@ -22,7 +23,10 @@ def read_image_folder(
     channels: int = 3,
     background: str = WHITE,
     skip_bad: bool = False,
-) -> LabelledImages:
+    stream: bool = False,
+    cache: str | Path | None = None,
+    workers: int = 0,
+) -> Source:
     """Images of a directory ``root/class/*.png``, ``root/*.png``, or such directories ``root/train`` and ``root/test``.
 
     Images become upright and RGB, as `Pixels` has it, and get one size as ``transform()`` of a network pretrained on
@@ -43,13 +47,18 @@ def read_image_folder(
         channels: of the images, up to 64: 3 makes pictures RGB and 1 grey, any other number must be in the files.
         background: the colour of what transparent pictures lie on, such as ``black`` or ``#808080``.
         skip_bad: whether to go on without files that cannot be read, and list them on stderr, instead of stopping.
+        stream: whether images are decoded when they are asked for, and not kept in memory; they are read once before.
+        cache: a folder that keeps the decoded images, unrounded, so that no later command decodes them; they are read
+            from there when they are asked for.
+        workers: processes that decode; 0 for threads of this process, one a processor.
 
     Raises:
         FileNotFoundError: if the directory does not exist or the split has no images.
         BadFilesError: if files are no images of `FORMATS` that can be read, of unknown range, or have other channels;
             lists all of them.
         ValueError: if no directory is named, `size` is below 1, `channels` below 1 or above 64, `background` no colour,
-            a link leads to a folder or out of the directory, or the sizes differ.
+            `workers` below 0, a link leads to a folder or out of the directory, or the sizes differ.
+        StorageError: if the cache cannot be written, or is damaged.
         ModuleNotFoundError: if a file needs a package that is not installed.
     """
     if root is None:
@@ -61,13 +70,19 @@ def read_image_folder(
             f"{base} has no images for split={split!r}. Add some as class/name.png, or name.png without classes, five "
             "or more, or folders train and test with such files."
         )
+    name = f"image_folder:{base.name}"
+    if stream or cache is not None:
+        decoding = decoding_of(size, channels, background, workers=workers)
+        place = None if cache is None else Path(cache)
+        return open_streamed(name, listing, decoding, background=background, skip_bad=skip_bad, cache=place)
     return read_images(
-        f"image_folder:{base.name}",
+        name,
         listing.files,
         listing.classes,
         size=size,
         channels=channels,
         background=background,
         skip_bad=skip_bad,
+        workers=workers,
         place=base,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ __all__ = [
     "LeftOutWarning",
     "Picture",
     "check_channels",
+    "check_readable",
     "content_of",
     "open_picture",
     "picture_at",
@@ -287,3 +289,25 @@ def sorted_out(found: Iterable[Any]) -> tuple[list[Any], list[int], list[BadFile
             good.append(one)
             numbers.append(number)
     return good, numbers, bad
+
+
+def check_readable(bad: Sequence[BadFile], total: int, *, skip_bad: bool) -> None:
+    """Refuses files that cannot be read, all of them at once; or warns of them, if they are to be left out.
+
+    Args:
+        bad: the files.
+        total: how many were tried.
+        skip_bad: whether to go on without them, if there are others.
+
+    Raises:
+        BadFilesError: if they are not to be left out, or nothing would be left.
+    """
+    if not bad:
+        return
+    way_out = "Remove or replace them, or pass skip_bad=True (--skip-bad) to go on without them."
+    way_out = way_out if len(bad) < total else "Name a folder of images."
+    is_left_out = skip_bad and len(bad) < total
+    error = BadFilesError(bad, total, "They are left out." if is_left_out else way_out)
+    if not is_left_out:
+        raise error
+    warnings.warn(f"{error}", LeftOutWarning, stacklevel=3)

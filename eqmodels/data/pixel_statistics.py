@@ -12,25 +12,51 @@ from eqmodels.arguments import check_arguments
 from eqmodels.data.levels import from_levels, to_levels
 from eqmodels.data.source import Source, in_parts
 
-__all__ = ["statistics"]
+__all__ = ["ChannelSums", "Statistics", "statistics"]
+
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and standard deviation of each channel."""
 
 
-def statistics(source: Source) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def statistics(source: Source) -> Statistics:
     """Mean and standard deviation of each channel, of all pixels in [0, 1]; a deviation of 0 becomes 1.
 
     Images are read once, in parts. Sums of images of 8 bits are exact, whatever the parts and the number of pixels;
-    those of others are of 64 bits.
+    those of others are of 64 bits. A source that read all of its images already, such as a cache of decoded ones, says
+    what it found (its attribute `known_statistics`), and nothing is read.
 
     Raises:
         TypeError: if an argument is of another type.
     """
     check_arguments(statistics, locals())
-    channels = [_Sums() for _ in range(source.channels)]
+    known: Statistics | None = getattr(source, "known_statistics", None)
+    if known is not None:
+        return known
+    sums = ChannelSums(source.channels)
     for _, part in in_parts(source):
-        for sums, values in zip(channels, part.unbind(1), strict=True):
+        sums.add(part)
+    return sums.moments()
+
+
+class ChannelSums:
+    """What is summed up of images for the statistics of their channels, part by part.
+
+    Args:
+        channels: of the images.
+    """
+
+    def __init__(self, channels: int) -> None:
+        self._channels = [_Sums() for _ in range(channels)]
+
+    def add(self, part: Float[Tensor, "B C H W"]) -> None:
+        """Counts images in; the parts are to be those of `in_parts` where sums are to agree to the last bit."""
+        for sums, values in zip(self._channels, part.unbind(1), strict=True):
             sums.add(values)
-    means, deviations = zip(*(sums.moments() for sums in channels), strict=True)
-    return means, deviations
+
+    def moments(self) -> Statistics:
+        """Mean and standard deviation of each channel."""
+        means, deviations = zip(*(sums.moments() for sums in self._channels), strict=True)
+        return means, deviations
 
 
 class _Sums:

@@ -9,12 +9,15 @@ from eqmodels.arguments import check_arguments
 from eqmodels.data.source import Source
 from eqmodels.registry import Registry
 
-__all__ = ["SOURCES", "SPLIT_NAMES", "Split", "register_source"]
+__all__ = ["READING", "SOURCES", "SPLIT_NAMES", "Split", "register_source"]
 
 Split = Literal["train", "test"]
 
 SPLIT_NAMES: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("test", "val", "valid", "validation")}
 """What people call each split; of several names that are there, the first is meant."""
+
+READING = ("split", "root", "stream", "cache", "workers")
+"""Options of a source that say where and how its images are read, and not which they are: no part of a run's config."""
 
 SOURCES = Registry[Callable[..., Source]]("source", option="data")
 """Functions ``(split, *, root=None, <own options>) -> Source``, by name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
@@ -12,7 +13,16 @@ from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
 from eqmodels.transforms.preprocessing import WHITE
 
-__all__ = ["Source", "background_of", "check_labels", "check_source", "in_parts", "is_labelled", "numbers_of"]
+__all__ = [
+    "Source",
+    "background_of",
+    "check_labels",
+    "check_source",
+    "images_of_a_part",
+    "in_parts",
+    "is_labelled",
+    "numbers_of",
+]
 
 PART = 2**20
 """Pixels, of all channels, that are read at once: 4 MB, which stay in the processor's cache."""
@@ -25,6 +35,10 @@ class Source(Protocol):
     Whether they lie in memory, in files or nowhere until they are asked for is the source's own affair. Where nobody
     labelled them there are labels nevertheless, all -1, and no classes: so that subsets and columns of labels need not
     ask, while who needs classes does (`is_labelled`).
+
+    A source may have two attributes more. One of very many images asks for an order of an epoch that takes no memory by
+    `order`, ``"keyed"``, see `OptimisationConfig`. One that read all of its images already gives what it found as
+    `known_statistics`, see `statistics`.
 
     Attributes:
         name: what the data set is called.
@@ -116,11 +130,15 @@ def in_parts(source: Source) -> Iterator[tuple[slice, Float[Tensor, "B C H W"]]]
         TypeError: if an argument is of another type.
     """
     check_arguments(in_parts, locals())
-    height, width = source.size
-    count = max(1, PART // (source.channels * height * width))
+    count = images_of_a_part((source.channels, *source.size))
     for start in range(0, len(source), count):
         part = slice(start, min(start + count, len(source)))
         yield part, source.pixels(part)
+
+
+def images_of_a_part(shape: tuple[int, ...]) -> int:
+    """How many images of a shape are read at once; at least one."""
+    return max(1, PART // math.prod(shape))
 
 
 def check_source(source: object, name: str = "the source") -> Source:

@@ -11,11 +11,15 @@ from torch import Tensor
 
 from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
+from eqmodels.data.permutation import KeyedPermutation
 from eqmodels.data.source import Source, is_labelled, numbers_of
 from eqmodels.data.view import View
 from eqmodels.errors import shown
 
 __all__ = ["Subset", "at_most", "balanced_numbers", "balanced_subset", "subset"]
+
+LARGE = 2**24
+"""Images from which on a random choice is made without a list of all of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,17 +117,27 @@ def balanced_numbers(source: Source, count: int, *, seed: int = 0) -> Int[Tensor
     Raises:
         ValueError: if `count` is below 1.
     """
-    names = source.classes if is_labelled(source) else ("images",)
+    names = source.classes or ("images",)
     if count < 1:
         raise ValueError(f"a subset needs at least one image; got count={count}. Ask for, say, {len(names)}.")
-    labels = source.labels if is_labelled(source) else torch.zeros(len(source), dtype=torch.int64)
     generator = torch.Generator().manual_seed(seed)
+    if not is_labelled(source):  # of very many images no list is made
+        return _drawn(len(source), min(count, len(source)), generator).sort().values
+    labels = source.labels
     members = [(labels == label).nonzero()[:, 0] for label in range(len(names))]
     chosen = [
-        one[torch.randperm(len(one), generator=generator)[:wanted]]
+        one[_drawn(len(one), wanted, generator)]
         for one, wanted in zip(members, _shares([len(one) for one in members], count), strict=True)
     ]
     return torch.cat(chosen).sort().values
+
+
+def _drawn(number: int, count: int, generator: torch.Generator) -> Int[Tensor, " N"]:
+    """So many of so many numbers, in random order."""
+    if number > LARGE:
+        return KeyedPermutation(number, generator)(torch.arange(count))
+    # Numbers of 32 bits are the same, in half the memory.
+    return torch.randperm(number, generator=generator, dtype=torch.int32)[:count].long()
 
 
 def _shares(sizes: Sequence[int], count: int) -> list[int]:

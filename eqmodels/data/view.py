@@ -38,6 +38,11 @@ class View:
         return self.source.name
 
     @property
+    def order(self) -> str:
+        """The order of an epoch that the other source asks for, see `Source`."""
+        return str(getattr(self.source, "order", "shuffled"))
+
+    @property
     def channels(self) -> int:
         """Channels of the images."""
         return self.source.channels

@@ -44,6 +44,10 @@ PART_TYPES: dict[str, type] = {
     "run": RunConfig,
 }
 
+LATER = {("optimisation", "order"): "auto"}
+"""Fields that the format got later, by part and name, with their defaults: at these they are not written, so that files
+and the names of folders stay what they were."""
+
 
 @dataclass(frozen=True)
 class PretrainConfig:
@@ -121,7 +125,9 @@ class PretrainConfig:
             # Configs that begin with random weights are written as they always were.
             values = {name: value for name, value in values.items() if value is not None or name not in BEGINNING}
             content[part] = {
-                name: value.to_dict() if isinstance(value, Options) else value for name, value in values.items()
+                name: value.to_dict() if isinstance(value, Options) else value
+                for name, value in values.items()
+                if LATER.get((part, name), ...) != value
             }
         return content
 

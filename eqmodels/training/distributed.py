@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,11 +15,16 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from eqmodels.arguments import check_arguments
+from eqmodels.errors import EqmodelsError
 from eqmodels.storage import printable
+from eqmodels.training.errors import TrainingError
 
 __all__ = ["World", "joined_world", "usable_device", "usable_precision"]
 
 T = TypeVar("T")
+
+_LOST = re.compile("by peer|[Bb]roken pipe|[Tt]imed out waiting|[Cc]onnection (was )?(closed|refused|reset)|gloo")
+"""What gloo, which has no type of error of its own, says where another process is gone."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,25 @@ class World:
         finally:
             if not self.local_rank:
                 self.barrier()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Its body ends with a sentence on every process when one of them is killed: the others wait for it in vain.
+
+        Raises:
+            TrainingError: if the connection to another process was lost.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            is_lost = isinstance(error, distributed.DistError) or _LOST.search(str(error))
+            if self.size == 1 or isinstance(error, EqmodelsError) or not is_lost:
+                raise
+            raise TrainingError(
+                f"another of the {self.size} processes that share this run ended before it was done, as if it was "
+                "killed or memory ran out, if it says nothing else; so this one ends too. The last checkpoint is "
+                "intact: start the same command again, and the run goes on from there."
+            ) from error
 
     def replicate(self, model: nn.Module) -> nn.Module:
         """The model as it is called in training: gradients are averaged over the processes.

@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from eqmodels.arguments import check_arguments
-from eqmodels.data import Source, Split, at_most, coloured, load_data, statistics, to_rgb
+from eqmodels.data import READING, Source, Split, at_most, coloured, load_data, statistics, to_rgb
 from eqmodels.data.source import background_of
 from eqmodels.objectives import OBJECTIVES
 from eqmodels.training.config import PretrainConfig
@@ -18,21 +19,31 @@ from eqmodels.transforms.preprocessing import WHITE
 __all__ = ["differing_images", "label_marks", "marks_of", "prepared_images", "preprocessing_of", "training_images"]
 
 
-def training_images(config: PretrainConfig, root: str | Path | None = None) -> Source:
+def training_images(
+    config: PretrainConfig, root: str | Path | None = None, reading: Mapping[str, Any] | None = None
+) -> Source:
     """The training images of a config.
 
     Args:
         config: names the data set, and says how many of its images there are and how they are coloured.
         root: the folder of the data, see `load_data`.
+        reading: options of the data set that say how images are read and not which, such as the `cache` of
+            ``"image_folder"``; they are no part of a config.
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if the data set is unknown, or `limit` is below 1.
+        ValueError: if the data set is unknown, `limit` is below 1, or an option says which images there are, and so
+            belongs into the config.
         FileNotFoundError: if its files are nowhere.
     """
     check_arguments(training_images, locals())
     chosen = config.data
-    data = load_data(chosen.name, "train", root=root, **chosen.options)
+    if odd := sorted(set(reading or {}) - set(READING)):
+        raise ValueError(
+            f"reading takes {', '.join(READING[2:])}; got {odd[0]!r}. Pass it to the config, which says which images "
+            "there are."
+        )
+    data = load_data(chosen.name, "train", root=root, **chosen.options, **(reading or {}))
     return prepared_images(config, at_most(data, chosen.limit))
 
 
@@ -77,8 +88,10 @@ def marks_of(number: int | None, preprocessing: Preprocessing) -> dict[str, obje
 
 def label_marks(data: Source) -> dict[str, object]:
     """What tells the labels of images from others."""
-    digest = hashlib.sha256(data.labels.long().contiguous().numpy().tobytes()).hexdigest()
-    return {"classes": len(data.classes), "labels": digest[:16]}
+    digest = hashlib.sha256()
+    for part in data.labels.split(2**20):  # a copy of all may be larger than what the machine has left
+        digest.update(part.long().contiguous().numpy().tobytes())
+    return {"classes": len(data.classes), "labels": digest.hexdigest()[:16]}
 
 
 def differing_images(there: Mapping[str, object], here: Mapping[str, object]) -> dict[str, tuple[object, object]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -34,6 +35,7 @@ def pretrain(
     *,
     root: str | Path | None = None,
     data: Source | None = None,
+    reading: Mapping[str, Any] | None = None,
     device: str | torch.device | None = None,
     checkpoint_seconds: float = 60.0,
     tensorboard: bool = False,
@@ -49,13 +51,15 @@ def pretrain(
     damaged, a warning says so, and the run goes on from the one before. Images of one's own (`data`, ``"image_folder"``
     or ``"array"``) are compared with those of the run; what is published under a name is not read for that.
 
-    Started by ``torchrun`` on several processes, each computes its share of every batch, and the first one writes.
+    Started by ``torchrun`` on several processes, each computes its share of every batch, and the first one writes. If
+    one is killed, all end, and the same command goes on.
 
     Args:
         config: what to do.
         folder: of the run.
         root: the folder of the data, see `load_data`.
         data: the training images, instead of those that the config names.
+        reading: how the images that the config names are read, such as ``{"cache": folder}``, see `training_images`.
         device: where to compute; None for a GPU if there is one.
         checkpoint_seconds: time between checkpoints within an epoch; there is one after every epoch.
         tensorboard: whether to write TensorBoard files too.
@@ -79,6 +83,7 @@ def pretrain(
             "folder": folder,
             "root": root,
             "data": data,
+            "reading": reading,
             "checkpoint_seconds": checkpoint_seconds,
             "tensorboard": tensorboard,
             "quiet": quiet,
@@ -90,16 +95,17 @@ def pretrain(
         check_tensorboard()
     with (
         joined_world(device) as world,
+        world.together(),
         torch.random.fork_rng(devices=[]),
         contextlib.ExitStack() as claim,
     ):
         config = pinned(config, folder)
-        finished = world.from_writer(lambda: _finished_run(config, folder, data, root))
+        finished = world.from_writer(lambda: _finished_run(config, folder, data, root, reading))
         if finished is not None:
             return finished
         world.from_writer(lambda: claim.enter_context(claimed_folder(folder)))
         with world.one_first():
-            images = training_images(config, root) if data is None else data
+            images = training_images(config, root, reading) if data is None else data
         run = Pretraining(config, images, world, begins=not has_checkpoint(folder))
         run.check_views()
         world.from_writer(lambda: check_savable(snapshot(run)))
@@ -122,7 +128,13 @@ def _remove_previous(folder: Path) -> None:
         (folder / PREVIOUS_CHECKPOINT).unlink()
 
 
-def _finished_run(config: PretrainConfig, folder: Path, data: Source | None, root: str | Path | None) -> Run | None:
+def _finished_run(
+    config: PretrainConfig,
+    folder: Path,
+    data: Source | None,
+    root: str | Path | None,
+    reading: Mapping[str, Any] | None,
+) -> Run | None:
     """The run that a folder holds, if it is done.
 
     Raises:
@@ -135,7 +147,7 @@ def _finished_run(config: PretrainConfig, folder: Path, data: Source | None, roo
     run = load_run(folder)
     differences = run.config.differences(config)
     if data is None and root is not None and not differences:  # other images may be there
-        data = training_images(config, root)
+        data = training_images(config, root, reading)
     if data is not None:
         differences |= differing_images(run.image_marks(), marks_of(len(data), preprocessing_of(config, data)))
     if differences.keys() == {"epochs"} and config.optimisation.epochs > (done := run.config.optimisation.epochs):
@@ -167,6 +179,7 @@ def _train(run: Pretraining, folder: Path, checkpoint_seconds: float, *, tensorb
         rows = tensorboard_rows(folder, run.progress.epoch + 1) if tensorboard and world.is_writer else None
         add_row = stack.enter_context(rows) if rows else None
         interrupt = stack.enter_context(Interrupt())
+        stack.callback(run.close)
         saved = time.monotonic()
         while run.progress.epoch < epochs:
             started = time.monotonic()
@@ -174,10 +187,12 @@ def _train(run: Pretraining, folder: Path, checkpoint_seconds: float, *, tensorb
             now = time.monotonic()
             run.progress.seconds += now - started
             bar.update()
-            # All processes stop or save at the same step: whichever wants to, says so to all.
-            wishes = torch.tensor([interrupt.requested, now - saved >= checkpoint_seconds], dtype=torch.int64)
-            stop, due = world.sum(wishes).tolist()
-            done = run.progress.step == steps
+            done, stop, due = run.progress.step == steps, False, False
+            if done or run.progress.step % run.read_every == 0:
+                # All processes stop or save at the same step: whichever wants to, says so to all. That waits for the
+                # device, as reading the losses does, and so happens when that does.
+                wishes = torch.tensor([interrupt.requested, now - saved >= checkpoint_seconds], dtype=torch.int64)
+                stop, due = map(bool, world.sum(wishes).tolist())
             if done:
                 row = run.end_epoch()
                 bar.set_postfix(loss=f"{row['loss']:.3f}")

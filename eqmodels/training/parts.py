@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from eqmodels.arguments import check_arguments
 from eqmodels.checks import check_count
-from eqmodels.data import SOURCES
+from eqmodels.data import READING, SOURCES
 from eqmodels.errors import shown
 from eqmodels.objectives import OBJECTIVES, objective_options
 from eqmodels.options import Option, Suggested, check_options, options_of
@@ -181,6 +181,9 @@ class OptimisationConfig:
         warmup_epochs: epochs of linear growth of the learning rate from 0, at the start, at most all of them.
         weight_decay: L2 penalty of ``"sgd"``, decoupled decay of ``"adamw"``.
         clip_norm: largest norm of the gradient; None for no clipping.
+        order: of the images of an epoch: ``"shuffled"`` is drawn at its start, and takes 8 bytes an image; ``"keyed"``
+            is computed where it is asked for, and takes none; ``"auto"`` is what the images ask for (`Source`), such as
+            a streamed folder of more than four million, else shuffled.
         options: of the optimiser, beside its learning rate and decay.
 
     Raises:
@@ -198,6 +201,7 @@ class OptimisationConfig:
     warmup_epochs: float = 1.0
     weight_decay: float = 5e-4
     clip_norm: float | None = None
+    order: Literal["auto", "shuffled", "keyed"] = "auto"
     options: Mapping[str, Any] = field(default_factory=Options)
 
     def __post_init__(self) -> None:
@@ -272,7 +276,7 @@ class RunConfig:
 
 def data_options(name: str) -> dict[str, Option]:
     """The options of a data set, by name; none of images of one's own, which have a name that is not registered."""
-    return options_of(SOURCES.find(name), without=("split", "root")) if name in SOURCES else {}
+    return options_of(SOURCES.find(name), without=READING) if name in SOURCES else {}
 
 
 def _check_options(part: ModelConfig | DataConfig | ObjectiveConfig | OptimisationConfig) -> None:

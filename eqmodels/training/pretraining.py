@@ -5,26 +5,29 @@ from __future__ import annotations
 import contextlib
 import math
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from eqmodels._shapes import Int
 from eqmodels.backbones.memory import within_memory
 from eqmodels.data import Source
-from eqmodels.objectives import Batch, Objective, Purpose, Randomness, Term, generator_for, seed_dropout
+from eqmodels.objectives import Batch, Objective, Randomness, Term, seed_dropout
+from eqmodels.training.batches import Batches
 from eqmodels.training.checkpoint import Progress, read_checkpoint, restore, save_checkpoint
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.distributed import World, usable_precision
-from eqmodels.training.errors import TrainingError
 from eqmodels.training.images import label_marks, marks_of, preprocessing_of
 from eqmodels.training.initial import initial_weights
 from eqmodels.training.learner import Learner, build_learner
 from eqmodels.training.log import Row, write_log
 from eqmodels.training.optimisation import create_optimiser, learning_rate_at
 from eqmodels.training.pitfalls import check_batches, check_norms, check_statistics
-from eqmodels.training.terms import Counts, measured, parts_of, total_loss
+from eqmodels.training.terms import Counts, parts_of, total_loss
+from eqmodels.training.unread import Unread, read_every
 
 __all__ = ["Pretraining"]
 
@@ -42,7 +45,9 @@ class Pretraining:
 
     Attributes:
         model: network and objective; `network` is the same as it is called in training, compiled or replicated.
-        progress: how far the run has come.
+        progress: how far the run has come; its counts are of the steps that were read back from the device.
+        batches: the images of every step.
+        read_every: after how many steps their losses are read back: 1 on the CPU, 16 elsewhere.
 
     Raises:
         ValueError: if the objective does not fit the backbone or the images, layer normalisation would have a single
@@ -75,6 +80,8 @@ class Pretraining:
         groups = self.objective.param_groups(self.model.network)
         self.optimiser = create_optimiser(config.optimisation, groups)
         self.progress = Progress(precision=usable_precision(config.run.precision, self.world.device))
+        self.batches = Batches(config, data, self.world)
+        self.read_every, self._unread = read_every(self.world.device), Unread()
 
     @property
     def objective(self) -> Objective:
@@ -87,18 +94,13 @@ class Pretraining:
         return len(self.data) // self.config.optimisation.batch_size
 
     def views(self, epoch: int, step: int) -> Any:  # noqa: ANN401 (each objective has its own)
-        """What the objective makes of the images of one step, on this process.
-
-        The order of the images is drawn for the global batch, so that a run does not depend on the number of its
-        processes.
-        """
-        seed, size = self.config.run.seed, self.config.optimisation.batch_size
-        order = torch.randperm(len(self.data), generator=generator_for(seed, Purpose.ORDER, epoch))
-        rows = self.world.rows(size)
-        chosen = order[step * size : (step + 1) * size][rows]
-        images = self.data.pixels(chosen).to(self.world.device)
-        labels = self.data.labels[chosen] if self.objective.uses_labels else None
-        return self.objective.views(Batch(images, labels, size, rows), Randomness(seed, (epoch, step), self.world.rank))
+        """What the objective makes of the images of one step, on this process."""
+        numbers, images = self.batches.read(epoch, step)
+        size, labels = self.config.optimisation.batch_size, None
+        if self.objective.uses_labels:
+            labels = self._labels[numbers]
+        batch = Batch(images, labels, size, self.world.rows(size))
+        return self.objective.views(batch, Randomness(self.config.run.seed, (epoch, step), self.world.rank))
 
     def check_views(self) -> None:
         """Makes the views of the first step, so that images that the objective cannot take are refused before it.
@@ -119,10 +121,12 @@ class Pretraining:
         return terms
 
     def step(self) -> None:
-        """One step of the optimiser.
+        """One step of the optimiser; the images of the next one are read meanwhile.
 
         Raises:
-            TrainingError: if the loss or its gradient is no finite number; the parameters are then those of before.
+            TrainingError: if the loss or its gradient is no finite number; the parameters are then those of before the
+                step, if every step is read back, see `read_every`. If not, it may have been a step before, and the
+                parameters are of no use; no checkpoint has them.
         """
         config, progress, accumulate = self.config, self.progress, self.config.optimisation.accumulate
         number = progress.epoch * self.steps_per_epoch + progress.step
@@ -130,6 +134,7 @@ class Pretraining:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         views = self.views(progress.epoch, progress.step)
+        self.batches.read_ahead(progress.epoch, progress.step)
         self.optimiser.zero_grad(set_to_none=True)
         seed_dropout(config.run.seed, progress.epoch, progress.step, self.world.rank)
         found: list[dict[str, Term]] = []
@@ -143,28 +148,18 @@ class Pretraining:
         # Without a bound this only measures.
         bound = config.optimisation.clip_norm or math.inf
         norms = [nn.utils.clip_grad_norm_(group["params"], bound) for group in self.optimiser.param_groups]
-        self._count(found, norms, rate)
+        self._unread.add(progress.epoch, progress.step, rate, found, norms)
+        if (progress.step + 1) % self.read_every == 0 or progress.step + 1 == self.steps_per_epoch:
+            self._read_back()
         self.optimiser.step()
         self.objective.after_step(self.model.network)
         progress.step += 1
 
-    def _count(self, found: list[dict[str, Term]], norms: list[Tensor], rate: float) -> None:
-        """Counts the terms of all parts of a step, and refuses what is no finite number; one read from the device."""
-        progress, optimisation = self.progress, self.config.optimisation
-        numbers = [measured(terms) for terms in found]
-        read = torch.cat([*numbers, torch.stack([norm.to(numbers[0]) for norm in norms])]).tolist()
+    def _read_back(self) -> None:
+        """Counts the steps that were not read yet, and refuses what is no finite number."""
+        optimisation = self.config.optimisation
         images = optimisation.batch_size // self.world.size // optimisation.accumulate
-        for terms, own in zip(found, numbers, strict=True):
-            progress.counts.add(terms, read[: len(own)], images)
-            read = read[len(own) :]
-        loss, norm = sum(progress.counts.losses.values()), math.hypot(*read)
-        if not math.isfinite(loss) or not math.isfinite(norm):
-            raise TrainingError(
-                f"in epoch {progress.epoch + 1}, step {progress.step + 1}, at the learning rate {rate:g}, the loss "
-                f"({loss:g} over the epoch) or its gradient (norm {norm:g}) became no finite number; the last "
-                "checkpoint is from before. Start again in another folder with a lower learning_rate, with clip_norm=1 "
-                "or with precision='float32'."
-            )
+        self._unread.count_into(self.progress.counts, images)
 
     def epoch(self) -> Row:
         """The steps that are left of an epoch, and its end; the row of the log.
@@ -178,7 +173,11 @@ class Pretraining:
         return self.end_epoch()
 
     def end_epoch(self) -> Row:
-        """Turns the counts of an epoch into a row of the log, begins the next epoch, and returns the row."""
+        """Turns the counts of an epoch into a row of the log, begins the next epoch, and returns the row.
+
+        Raises:
+            TrainingError: if the loss or its gradient was no finite number.
+        """
         progress, counts = self.progress, self._totals()
         losses, accuracies = counts.row()
         row: Row = {"epoch": progress.epoch + 1, **losses, "learning_rate": self.optimiser.param_groups[0]["lr"]}
@@ -193,16 +192,20 @@ class Pretraining:
         """Writes a checkpoint and the log; all processes must call it.
 
         Raises:
-            TrainingError: if weights are no finite numbers or a file cannot be written; the last checkpoint is then
-                intact.
+            TrainingError: if the loss or weights are no finite numbers or a file cannot be written; the last checkpoint
+                is then intact.
         """
         whole = replace(self.progress, counts=self._totals())
 
         def write() -> None:
-            save_checkpoint(folder, self.config, self._images(), whole, self.model, self.optimiser)
+            save_checkpoint(folder, self.config, self._images, whole, self.model, self.optimiser)
             write_log(folder, whole.log)
 
         self.world.from_writer(write)
+
+    def close(self) -> None:
+        """Ends the thread that reads ahead; a further step starts it again."""
+        self.batches.close()
 
     def resume(self, folder: Path) -> bool:
         """Goes on from the checkpoint of a folder; whether there is one. All processes must call it.
@@ -210,7 +213,7 @@ class Pretraining:
         Raises:
             TrainingError: if it cannot be read, belongs to another run, or the log cannot be written.
         """
-        content = self.world.from_writer(lambda: read_checkpoint(folder, self.config, self._images()))
+        content = self.world.from_writer(lambda: read_checkpoint(folder, self.config, self._images))
         if content is None:
             return False
         self.progress = restore(content, self.model, self.optimiser)
@@ -222,6 +225,12 @@ class Pretraining:
             self.progress = replace(self.progress, counts=counts.of_numbers([0.0] * len(counts.numbers())))
         return True
 
+    @cached_property
+    def _labels(self) -> Int[Tensor, " N"]:
+        """The labels of all images: a source may make them each time that they are asked for."""
+        return self.data.labels
+
+    @cached_property
     def _images(self) -> dict[str, object]:
         """What tells these images from others, in a checkpoint; their labels too, if they are used."""
         images = marks_of(len(self.data), self.preprocessing)
@@ -229,6 +238,7 @@ class Pretraining:
 
     def _totals(self) -> Counts:
         """The counts of the epoch so far, over all processes."""
+        self._read_back()
         counts = self.progress.counts
         numbers = torch.tensor(counts.numbers(), dtype=torch.float64)
         return counts.of_numbers(self.world.sum(numbers).tolist())

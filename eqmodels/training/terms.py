@@ -57,15 +57,17 @@ class Counts:
     losses: dict[str, float] = field(default_factory=dict)
     correct: dict[str, int] = field(default_factory=dict)
 
-    def add(self, names: Mapping[str, Term], numbers: list[float], images: int) -> None:
-        """Counts images, of whose terms `measured` gave the numbers."""
+    def add(self, names: Mapping[str, Term], numbers: list[float], images: int) -> int:
+        """Counts images, of whose terms `measured` gave the first of the numbers; gives how many these were."""
         self.seen += images
+        columns = _columns(names)
         rest = iter(numbers)
-        for column in _columns(names):
+        for column in columns:
             self.losses[column] = self.losses.get(column, 0.0) + next(rest) * images
         for name, term in names.items():
             if term.correct is not None:
                 self.correct[name] = self.correct.get(name, 0) + int(next(rest))
+        return len(columns) + sum(term.correct is not None for term in names.values())
 
     def row(self) -> tuple[Row, Row]:
         """Mean losses by column, and accuracies by column."""

@@ -93,11 +93,17 @@ def folder_of_images(root, numbers):
 
 def test_the_next_step_finds_the_same_data(capsys, tmp_path):
     root = tmp_path / "my images"
-    options = [*folder_of_images(root, range(80)), "--folder", str(tmp_path / "run")]
+    cache = ["--cache", str(tmp_path / "cache")]
+    options = [*folder_of_images(root, range(80)), *cache, "--folder", str(tmp_path / "run")]
     assert main(["pretrain", *SMALL, *options]) == 0
     (line,) = re.findall("^Next: eqmodels (.*)$", capsys.readouterr().out, re.MULTILINE)
-    assert line == f"evaluate {tmp_path}/run --root '{root}'"
+    assert line == f"evaluate {tmp_path}/run --root '{root}' --cache {tmp_path}/cache"
     assert build_parser().parse_args(shlex.split(line)).root == str(root)
+    assert len(list((tmp_path / "cache").glob("*/pixels.bin"))) == 1
+    assert load_run(tmp_path / "run").config.data.options == {}  # how images are read is not what a run is
+    # Which images there are may not be said beside the config, nor how others are read.
+    assert main(["pretrain", *SMALL, "--cache", "elsewhere", "--folder", str(tmp_path / "other")]) == 2
+    assert "--cache is for image_folder only; got 'elsewhere' for fashion_mnist_mini" in capsys.readouterr().err
 
 
 def test_images_of_a_folder_have_a_size_and_other_data_keep_theirs(capsys, tmp_path, few_images):

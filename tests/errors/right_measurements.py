@@ -83,6 +83,9 @@ def folder_of_study() -> Path:
 MEASUREMENTS: dict[str, Callable[[], Call]] = {
     # data
     "data.ArrayFile": lambda: Call(data.ArrayFile, {"name": "few", "array": np.zeros((3, 1, 8, 8), np.uint8)}),
+    "data.KeyedPermutation": lambda: Call(
+        data.KeyedPermutation, {"count": 12, "generator": torch.Generator().manual_seed(0)}
+    ),
     "data.LabelledImages": lambda: Call(
         data.LabelledImages,
         {"name": "few", "images": images().images, "labels": images().labels, "classes": ("a", "b", "c")}

@@ -49,6 +49,7 @@ CHANGED = PretrainConfig.of(
     warmup_epochs=0.5,
     weight_decay=0.05,
     clip_norm=1.0,
+    order="keyed",
     precision="float32",
     channels_last=False,
     compile=True,

@@ -78,16 +78,17 @@ def test_two_processes_give_the_weights_of_one(tmp_path, changes):
         assert ours == pytest.approx(theirs, abs=1e-5)
 
 
-def test_two_processes_go_on_where_they_were_killed(tmp_path):
+def test_a_process_that_is_killed_ends_both_and_they_go_on(tmp_path):
     # Dropout, so that each process draws numbers of its own.
     config = tiny(**{**CONFIG, "epochs": 6, "head": "mlp", "head_dropout": 0.2})
     assert [finish(process) for process in start_several(tmp_path / "whole", config, 2)] == [0, 0]
     processes = start_several(tmp_path / "cut", config, 2, checkpoint_seconds=0.0)
     while not (tmp_path / "cut" / "log.csv").exists():  # within the second epoch
         time.sleep(0.005)
-    for process in processes:
-        os.kill(process.pid, signal.SIGKILL)
-    assert [finish(process) for process in processes] == [-signal.SIGKILL] * 2
+    os.kill(processes[1].pid, signal.SIGKILL)
+    assert [finish(process) for process in processes] == [3, -signal.SIGKILL]
+    sentence = "another of the 2 processes that share this run ended before it was done, as if it was killed or memory"
+    assert (tmp_path / "error0").read_text().startswith(sentence)
     assert not (tmp_path / "cut" / "config.json").exists()
     assert [finish(process) for process in start_several(tmp_path / "cut", config, 2)] == [0, 0]
     assert_same_weights(tmp_path / "cut", tmp_path / "whole", 0)
