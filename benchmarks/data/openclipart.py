@@ -12,6 +12,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from scipy.sparse import coo_array
@@ -47,13 +48,14 @@ def thumbnails(paths: list[Path]) -> dict[int, torch.Tensor]:
     return {number: one for number, one in found if one is not None and not isinstance(one, BadFile)}
 
 
-def groups(rows: torch.Tensor) -> np.ndarray:
+def groups(rows: torch.Tensor) -> npt.NDArray[np.int32]:
     """The number of the group of near-duplicates of each picture."""
     directions = F.normalize(rows - rows.mean(0), dim=1)
     pairs = [((part @ directions.T) > ALIKE).nonzero() for part in directions.split(1000)]
     first, second = torch.cat([torch.cat([pair[:, :1] + 1000 * i, pair[:, 1:]], 1) for i, pair in enumerate(pairs)]).T
     alike = coo_array((np.ones(len(first)), (first.numpy(), second.numpy())), shape=(len(rows), len(rows)))
-    return connected_components(alike, directed=False)[1]
+    found: npt.NDArray[np.int32] = connected_components(alike, directed=False)[1]
+    return found
 
 
 def main() -> None:

@@ -82,7 +82,7 @@ class Painter:
         canvas = self.background(BACKGROUNDS[view])
         if view % 2 == 1:
             for _ in range(int(self.numbers.integers(0, 3))):
-                side, other = int(self.numbers.integers(40, 90)), self.numbers.integers(len(self.clipart))
+                side, other = int(self.numbers.integers(40, 90)), int(self.numbers.integers(len(self.clipart)))
                 top, left = (int(self.numbers.integers(-20, SIDE - 40)) for _ in range(2))
                 self.paste(canvas, other, side, top, left)
         side = int(self.numbers.integers(100, 150))

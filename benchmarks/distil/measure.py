@@ -160,7 +160,8 @@ def measured(run: Run, name: str) -> dict[str, Row]:
             name, torch.cat([train.images, test.images]), torch.cat([train.labels, test.labels]), train.classes
         )
     )
-    parts, rows = splits(train, test), {}
+    parts = splits(train, test)
+    rows: dict[str, Row] = {}
     for network, features, has_angles in encoders(run):
         angles = (ANGLES if name == "stamps" else (IN_A_CIRCLE, DIAGONAL)) if has_angles else ()
         # Training pictures are needed upright, whole and in a circle; of a set with a test split the rest is not.
@@ -179,8 +180,8 @@ def measured(run: Run, name: str) -> dict[str, Row]:
                     row = rows.setdefault(f"{network}{', ' if kind else ''}{kind}", Row())
                     for seed, (training, testing) in enumerate(parts):
                         if view == whole:
-                            chosen_parts = [(values[place[part]], data.labels[part]) for part in (training, testing)]
-                            probes[kind, seed] = _fit(row, *chosen_parts, view, seed)
+                            known, asked = ((values[place[part]], data.labels[part]) for part in (training, testing))
+                            probes[kind, seed] = _fit(row, known, asked, view, seed)
                         predicted = probes[kind, seed].predict(values[place[testing]])
                         right = torch.full((len(data),), torch.nan)
                         right[testing] = (predicted == data.labels[testing]).float()

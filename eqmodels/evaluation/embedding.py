@@ -18,7 +18,7 @@ from torch import Tensor
 from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones.network import StagedNetwork
-from eqmodels.data.pictures import BadFile
+from eqmodels.data.pictures import BadFile, Picture
 from eqmodels.errors import shown
 from eqmodels.evaluation.reading import input_of_picture, outputs_of_pictures
 from eqmodels.storage import write_atomically
@@ -183,7 +183,7 @@ def embed(
 
 def input_of(
     encoder: StagedNetwork, size: tuple[int, int] | None = None, *, grey: bool = False
-) -> Callable[[Image.Image], Tensor]:
+) -> Callable[[Picture], Tensor]:
     """The way from a picture to the input ``(C, H, W)`` of a network, which is put into eval mode.
 
     Args:
