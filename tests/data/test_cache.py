@@ -30,15 +30,15 @@ def spare_imports():
 
 @pytest.fixture
 def decodes(monkeypatch) -> list:
-    """The paths of all pictures that this process decodes."""
+    """What this process decodes, the content of a file each time."""
     found = []
 
-    def counted(path):
-        found.append(path)
-        return open_picture(path)
+    def counted(content, *arguments, **options):
+        found.append(content)
+        return picture_of(content, *arguments, **options)
 
-    open_picture = pictures.open_picture
-    monkeypatch.setattr(pictures, "open_picture", counted)
+    picture_of = pictures.picture_of
+    monkeypatch.setattr(pictures, "picture_of", counted)
     return found
 
 
@@ -218,14 +218,14 @@ def build(root, cache, dies_at):
     """Writes a cache in a process of its own, which dies at an image."""
     seen = []
 
-    def deadly(path):
-        seen.append(path)
+    def deadly(content, *arguments, **options):
+        seen.append(content)
         if len(seen) == dies_at:
             os._exit(9)
         time.sleep(0.01)
-        return open_picture(path)
+        return picture_of(content, *arguments, **options)
 
-    open_picture, pictures.open_picture = pictures.open_picture, deadly
+    picture_of, pictures.picture_of = pictures.picture_of, deadly
     opened(root, size=5, cache=cache)
 
 
