@@ -40,7 +40,7 @@ def write(data: LabelledImages, file: Path) -> None:
     sheet = torch.full((rows * COLUMNS, *data.images.shape[1:]), 255, dtype=torch.uint8)
     sheet[: len(data)] = data.images
     pixels = sheet.view(rows, COLUMNS, 3, SIDE, SIDE).permute(0, 3, 1, 4, 2).reshape(rows * SIDE, COLUMNS * SIDE, 3)
-    Image.fromarray(pixels.numpy()).save(file, lossless=True, quality=100, method=6, exact=True)
+    Image.fromarray(pixels.numpy()).save(file, lossless=True, quality=60, method=4, exact=True)
 
 
 def main() -> None:
