@@ -119,9 +119,11 @@ format: venv ## rewrite the code in the project's style
 	$(PY) -m ruff check --fix-only .
 	$(PY) -m ruff format .
 
-bench: venv ## run the benchmarks of speed and rewrite README's section of them
+bench: venv ## run the benchmarks of speed and of reading, and rewrite README's section and docs/scale.md
 	@set -e; for script in build train_step inference pretraining_step state_size readme; do \
 		echo "== benchmarks.speed.$$script"; $(PY) -m benchmarks.speed.$$script; done
+	$(PY) -m benchmarks.data.throughput
+	$(PY) -m benchmarks.data.scale
 
 clean: ## remove the environments, caches and builds
 	rm -rf .venv .venv-oldest build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
