@@ -43,6 +43,7 @@ class Pretraining:
     Attributes:
         model: network and objective; `network` is the same as it is called in training, compiled or replicated.
         progress: how far the run has come.
+        begun: what it begins with instead of random weights, in words; empty for nothing.
 
     Raises:
         ValueError: if the objective does not fit the backbone or the images, layer normalisation would have a single
@@ -61,6 +62,7 @@ class Pretraining:
         torch.manual_seed(config.run.seed)
         with within_memory(config.model.name):
             model = build_learner(config, self.preprocessing, len(data.classes), initial)
+        self.begun = f"{initial.name}: {', '.join(('backbone', *initial.taken))}" if initial else ""
         model.objective.check(data)
         check_norms(config.model.name, model)
         check_statistics(config.model.name, model.backbone, data, config.optimisation, self.world)
