@@ -117,8 +117,9 @@ def finetune(
         own = _prepared(network, train, target)
         tuning = Tuning(own, train, fit, held_out, config, marks)
         if tuning.resume(folder):
-            progress = tuning.progress
-            report(f"goes on from epoch {progress.epoch + 1}, step {progress.step + 1}")
+            epoch, step = tuning.progress.epoch, tuning.progress.step
+            place = "after its last epoch" if tuning.is_done else f"from epoch {epoch + 1}, step {step + 1}"
+            report(f"goes on {place}")
         else:
             report("linear probe of frozen features")
             own.reset_classifier(0)

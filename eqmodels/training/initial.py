@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -37,12 +37,14 @@ class InitialWeights:
         encoder: the network whose they are.
         others: the other tensors of a run's file, such as ``heads.0...``, by name.
         objective: what the run was pretrained for; None of a network alone.
+        taken: the modules beside the backbone that have got weights so far, such as ``"heads.0"``.
     """
 
     name: str
     encoder: StagedNetwork
     others: Mapping[str, Tensor]
     objective: ObjectiveConfig | None
+    taken: list[str] = field(default_factory=list)
 
     def put_into(self, backbone: Backbone) -> None:
         """Gives a backbone these weights, its lifting filters adapted to the channels of its images.
@@ -67,32 +69,27 @@ class InitialWeights:
             backbone.state_dict() | {name: value for name, value in adapted.items() if name.startswith(stages)}
         )
 
-    def put_into_heads(self, objective: Objective, config: ObjectiveConfig) -> tuple[str, ...]:
+    def put_into_heads(self, objective: Objective, config: ObjectiveConfig) -> None:
         """Gives the modules of an objective the weights of the run's, where these are of the same task and shape.
 
         Args:
             objective: whose modules learn beside the backbone.
             config: of it.
-
-        Returns:
-            The names of the modules that got weights, such as ``"heads.0"``.
         """
         if self.objective is None or _meaning(self.objective) != _meaning(config):
-            return ()
+            return
         own: dict[str, Tensor] = objective.state_dict()
         parts: dict[str, dict[str, Tensor]] = {}
         for name, value in own.items():
             first, second, *_ = (*name.split("."), "")
             # Heads are a list: each fits or does not.
             parts.setdefault(f"{first}.{second}" if second.isdecimal() else first, {})[name] = value
-        taken = []
         for part, tensors in parts.items():
             if all(name in self.others and self.others[name].shape == value.shape for name, value in tensors.items()):
                 with torch.no_grad():
                     for name, value in tensors.items():
                         value.copy_(self.others[name])
-                taken.append(part)
-        return tuple(taken)
+                self.taken.append(part)
 
 
 def _meaning(config: ObjectiveConfig) -> tuple[object, ...]:

@@ -64,7 +64,7 @@ def pretrain(
         checkpoint_seconds: time between checkpoints within an epoch; there is one after every epoch.
         tensorboard: whether to write TensorBoard files too.
         quiet: whether to leave the progress bar out.
-        report: called with a sentence where a run goes on.
+        report: called with a sentence where a run goes on, or begins with the weights of another network.
 
     Raises:
         TypeError: if an argument is of another type.
@@ -109,11 +109,15 @@ def pretrain(
         run = Pretraining(config, images, world, begins=not has_checkpoint(folder))
         run.check_views()
         world.from_writer(lambda: check_savable(snapshot(run)))
+        said = f"begins with {run.begun}" if run.begun else ""
         if run.resume(folder):
-            if world.is_writer:
-                report(f"goes on from epoch {run.progress.epoch + 1}, step {run.progress.step + 1}")
+            epoch, step = run.progress.epoch, run.progress.step
+            is_trained = epoch == config.optimisation.epochs
+            said = "goes on after its last epoch" if is_trained else f"goes on from epoch {epoch + 1}, step {step + 1}"
         else:
             run.save(folder)
+        if said and world.is_writer:
+            report(said)
         _train(run, folder, checkpoint_seconds, tensorboard=tensorboard, quiet=quiet)
         finished = snapshot(run)
         finished.sha256 = world.from_writer(lambda: save_run(folder, finished))

@@ -48,6 +48,7 @@ class Pretraining:
         progress: how far the run has come; its counts are of the steps that were read back from the device.
         batches: the images of every step.
         read_every: after how many steps their losses are read back: 1 on the CPU, 16 elsewhere.
+        begun: what it begins with instead of random weights, in words; empty for nothing.
 
     Raises:
         ValueError: if the objective does not fit the backbone or the images, layer normalisation would have a single
@@ -66,6 +67,7 @@ class Pretraining:
         torch.manual_seed(config.run.seed)
         with within_memory(config.model.name):
             model = build_learner(config, self.preprocessing, len(data.classes), initial)
+        self.begun = f"{initial.name}: {', '.join(('backbone', *initial.taken))}" if initial else ""
         model.objective.check(data)
         check_norms(config.model.name, model)
         check_statistics(config.model.name, model.backbone, data, config.optimisation, self.world)
