@@ -186,8 +186,8 @@ class _Features:
         return self._encoder
 
     def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_encoder"}  # type: ignore[union-attr]
+        state: Any = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_encoder"}
 
     def __sklearn_tags__(self) -> Any:  # noqa: ANN401
         tags = super().__sklearn_tags__()  # type: ignore[misc]  # of the base class of scikit-learn

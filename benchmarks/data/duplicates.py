@@ -79,7 +79,7 @@ def copied(picture: Image.Image, element: int, file: Path, draw: random.Random) 
         picture = picture.resize((round(picture.width * scale), round(picture.height * scale)), draw.choice(filters))
     ending = draw.choice((".png", ".jpg", ".jpg", ".webp"))
     file = file.with_suffix(ending)
-    picture.save(file, **({} if ending == ".png" else {"quality": draw.randint(50, 95)}))
+    picture.save(file, quality=draw.randint(50, 95))  # which PNG has no use for
     return file
 
 
@@ -154,14 +154,12 @@ def scores(found: Duplicates, made: dict[str, Made], originals: list[Path]) -> d
     wrong = Counter[str]()
     between = []
     for first, second in pairs.keys() - true:
-        one, other = (made[path].family % len(originals) for path in (first, second))
-        if one == other:
+        numbers = {made[path].family % len(originals) for path in (first, second)}
+        if len(numbers) == 1:
             kinds = {made[first].kind, made[second].kind} & set(MISSES)
             wrong[" and ".join(sorted(kinds))] += 1
         else:
-            between.append(
-                sorted(f"{originals[number].parent.name}/{originals[number].name}" for number in (one, other))
-            )
+            between.append(sorted("/".join(originals[number].parts[-2:]) for number in numbers))
 
     def share(part: int, whole: int) -> dict[str, Any]:
         interval = proportion_interval(part, whole)

@@ -76,7 +76,8 @@ def compare(first: Miniature, second: Miniature) -> Comparison:
     squares = gaps.square().mean((1, 2, 3))
     # Of a symmetric picture several elements do: the first, unless another one is clearly better.
     element = int((squares <= squares.min() + 1e-6).nonzero()[0])
-    sides = (first.height, first.width)[:: -1 if MOVES.degrees(element) % 180 else 1]
+    lies = MOVES.degrees(element) % 180 != 0
+    sides = (first.width, first.height) if lies else (first.height, first.width)
     return Comparison(
         element,
         float(squares[element].sqrt()),

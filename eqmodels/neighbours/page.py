@@ -86,20 +86,26 @@ def moved(picture: Image.Image, element: int) -> Image.Image:
 
 
 class Thumbnails:
-    """Small pictures as addresses that hold them; each file is read once."""
+    """Small pictures in a style sheet, where each stands once however often the page shows it."""
 
     def __init__(self) -> None:
-        self.found: dict[tuple[str, int], str] = {}
+        self.names: dict[tuple[str, int], str] = {}
+        self.addresses: dict[str, str] = {}
 
     def of(self, path: str, element: int = 0) -> str:
-        """A ``data:`` address of the picture in a file, moved; empty if it cannot be read or shown."""
+        """The class of the picture in a file, moved; ``"none"`` if it cannot be read or shown."""
         key = (path, element)
-        if key not in self.found:
+        if key not in self.names:
+            self.names[key] = f"p{len(self.names)}"
             try:
-                self.found[key] = _address(moved(_small(path), element))
+                self.addresses[self.names[key]] = _address(moved(_small(path), element))
             except (TypeError, ValueError):
-                self.found[key] = ""
-        return self.found[key]
+                self.names[key] = "none"
+        return self.names[key]
+
+    def style(self) -> str:
+        """The rules that show them."""
+        return "".join(f".{name}{{background-image:url({found})}}\n" for name, found in self.addresses.items())
 
 
 def _small(path: str) -> Image.Image:
@@ -132,7 +138,7 @@ def neighbours_page(index: NeighbourIndex, queries: Sequence[Query]) -> str:
         }
         for query in queries
     ]
-    return _rendered("neighbours.html.j2", network=index.network, count=len(index.paths), queries=rows)
+    return _rendered("neighbours.html.j2", small, network=index.network, count=len(index.paths), queries=rows)
 
 
 def duplicates_page(found: Duplicates) -> str:
@@ -148,11 +154,11 @@ def duplicates_page(found: Duplicates) -> str:
         [(small.of(path), path, words(group[0], path) if path != group[0] else "") for path in group]
         for group in found.groups[:MOST_GROUPS]
     ]
-    return _rendered("duplicates.html.j2", found=found, groups=groups, left=len(found.groups) - len(groups))
+    return _rendered("duplicates.html.j2", small, found=found, groups=groups, left=len(found.groups) - len(groups))
 
 
-def _rendered(template: str, **values: Any) -> str:  # noqa: ANN401
+def _rendered(template: str, small: Thumbnails, **values: Any) -> str:  # noqa: ANN401
     folder = resources.files("eqmodels.neighbours")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    style = (folder / "page.css").read_text("utf-8")
+    style = (folder / "page.css").read_text("utf-8") + small.style()
     return environment.from_string((folder / template).read_text("utf-8")).render(style=style, **values) + "\n"

@@ -17,7 +17,8 @@ __all__ = ["CosineSearch", "directions"]
 def directions(features: Float[Tensor, "N F"], centre: Float[Tensor, " F"]) -> Float[Tensor, "N F"]:
     """Where features lie, seen from a centre: vectors of length 1, whose inner product is a cosine; 0 at the centre."""
     moved = features.double() - centre.double()
-    return (moved / moved.norm(dim=1, keepdim=True).clamp_min(1e-12)).float()
+    of_length_1: Tensor = moved / moved.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    return of_length_1.float()
 
 
 class CosineSearch:

@@ -13,6 +13,7 @@ from eqmodels import list_models
 from eqmodels.cli import main
 from eqmodels.cli.parser import COMMANDS
 from eqmodels.cli.user_code import import_user_code
+from eqmodels.transforms import Preprocessing
 
 
 def test_models_lists_every_name(capsys):
@@ -32,6 +33,21 @@ def test_models_come_in_widths(capsys):
 def test_report_is_a_table(capsys):
     assert main(["report", "c4_resnet18s_w4", "--size", "16x20"]) == 0
     assert capsys.readouterr().out.startswith("Equivariance of c4_resnet18s_w4 under C4: 2 images of 16x20 pixels")
+
+
+def test_report_takes_a_network_of_the_zoo_and_a_folder(capsys, tmp_path):
+    """At the size of their images; one with a classifier too."""
+    network = eqmodels.create_model("c4_resnet18s_w4", in_chans=1, num_classes=3).eval()
+    network.preprocessing = Preprocessing((0.5,), (0.5,), (10, 10))
+    network.save_pretrained(tmp_path / "mine")
+    assert main(["report", str(tmp_path / "mine"), "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert (content["model"], content["size"], content["group"]) == (str(tmp_path / "mine"), [10, 10], "c4")
+    assert content["layers"][0]["error"] < 1e-10
+    assert main(["report", "c4_resnet18s_w16.rot_fmnist_simclr", "--size", "12"]) == 0
+    assert capsys.readouterr().out.startswith(
+        "Equivariance of c4_resnet18s_w16.rot_fmnist_simclr under C4: 2 images of 12"
+    )
 
 
 def test_report_is_json(capsys):

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +17,7 @@ from eqmodels.cli import main
 from eqmodels.hub import entry_of
 from tests.hub.networks import (
     NAME,
+    PUBLISHING,
     REPOSITORY,
     TOKEN,
     TOKENS,
@@ -94,6 +99,28 @@ def test_a_dry_run_of_publish_sends_nothing(capsys, server, folder):
     assert "dry run, nothing was sent: org/new would get these files in one commit, tag" in capsys.readouterr().out
     assert main(["publish", str(folder), "--repo", "org/new", "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["entry"]["commit"] is None
+    assert server.requests == []
+
+
+def test_a_dry_run_shows_the_card_as_it_will_be_under_another_licence(capsys, server, folder, monkeypatch):
+    monkeypatch.setattr(PUBLISHING, "verify", lambda _: SimpleNamespace(passed=True))
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    command = ["publish", str(folder), "--repo", "org/new", "--dry-run"]
+    assert main([*command, "--open", "--licence", "CC-BY-4.0"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("licence of the weights: cc-by-4.0\n")
+    page = Path(captured.err.removeprefix("the card, as it will be: ").rstrip("\n"))
+    text = page.read_text(encoding="utf-8")
+    shutil.rmtree(page.parent)
+    assert opened == [page.as_uri()]
+    assert f"<h1>{NAME}</h1>" in text
+    assert "<code>cc-by-4.0</code>" in text
+    assert 'src="data:image/png;base64,' in text
+    assert re.search(r'src="(?!data:)', text) is None
+    assert json.loads((folder / "config.json").read_text())["pretrained_cfg"]["license"] == "mit"
+    assert "Add --dry-run." in fails(capsys, 2, *command[:-1], "--open")
+    assert "--licence must be an SPDX identifier; got 'my own'" in fails(capsys, 2, *command, "--licence", "my own")
     assert server.requests == []
 
 
