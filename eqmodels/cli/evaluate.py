@@ -8,10 +8,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
 from eqmodels.backbones import Backbone
 from eqmodels.backbones.describe import name_of
 from eqmodels.cli.chosen_data import add_data_flags, chosen_data, loaded
 from eqmodels.cli.images import with_channels
+from eqmodels.cli.kept_results import keep_results, place_of_results
+from eqmodels.cli.probed_images import with_probed_classes
 from eqmodels.cli.table import percent, table
 from eqmodels.cli.terminal import say
 from eqmodels.data import Split, at_most, list_data
@@ -27,8 +31,9 @@ __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
 DESCRIPTION = (
     "Trains linear probes on frozen features of upright training images and measures them on held-out images, upright "
-    "and turned, for every way to pool the features; and how well the head predicts its task. Takes minutes: with "
-    "--limit and --quick less."
+    "and turned, for every way to pool the features; and how well the head predicts its task. What is measured of a "
+    "finished run is written into its folder, as results.json, for its card. Takes minutes: with --limit and --quick "
+    "less."
 )
 SPLITS: tuple[Split, Split] = ("train", "test")
 EPILOG = """\
@@ -78,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="also write everything as JSON into a file")
     parser.add_argument("--json", action="store_true", help="print everything as JSON instead of a table")
+    parser.add_argument("--quiet", action="store_true", help="do not say what is being measured, and show no bar")
     add_data_flags(parser)
 
 
@@ -101,7 +107,12 @@ def run(arguments: argparse.Namespace) -> int:
         if isinstance(network, Run):
             _report_unfinished(name, network)
         (network.model if isinstance(network, Run) else network).to(device)
-    results = [_measured(network, arguments) for network in networks]
+    results = []
+    for name, network in zip(arguments.names, networks, strict=True):
+        results.append(_measured(network, arguments))
+        # At once: the next network may take minutes, or be stopped.
+        if (file := place_of_results(name, network)) is not None and file != arguments.output:
+            say(keep_results(file, results[-1]), file=sys.stderr, flush=True)
     content = results[0].to_dict()
     text = "\n\n".join(map(evaluation_text, results))
     if len(results) > 1:
@@ -155,22 +166,53 @@ def _measured(network: Run | Backbone, arguments: argparse.Namespace) -> Encoder
     name, options = chosen_data(arguments, config)
     model = network.name if isinstance(network, Run) else str(name_of(network))
     train, test = (loaded(name, split, options, root=arguments.root) for split in SPLITS)
+    train, test, left_out = with_probed_classes(train, test)
     if limit is not None and limit < (classes := len(train.classes)):
         raise ValueError(f"--limit must be at least {classes}, one image a class of {name}; got {limit}.")
     curve_images = CURVE_IMAGES if limit is None else min(CURVE_IMAGES, limit)
     quick: bool = arguments.quick
-    return evaluate(
-        network,
-        with_channels(network, at_most(train, limit), "train"),
-        with_channels(network, test, "test"),
-        kinds=arguments.kind,
-        seed=arguments.seed,
-        name=model,
-        report=lambda what: say(f"measuring {model}: {what}", file=sys.stderr, flush=True),
-        knn=not quick,
-        fractions=() if quick else FRACTIONS,
-        curve_images=0 if quick else curve_images,
-    )
+    # A bar is for people who look; a log has a line for each thing that is measured.
+    quiet, looks = arguments.quiet, sys.stderr.isatty()
+    for what in [*left_out, *_left_out(arguments, len(train), len(test), curve_images)]:
+        say(f"left out: {what}", file=sys.stderr, flush=True)
+    with tqdm(unit="step", disable=quiet or not looks, leave=False) as bar:
+
+        def report(what: str) -> None:
+            bar.set_description_str(f"{model}: {what}")
+            if not (quiet or looks):
+                say(f"measuring {model}: {what}", file=sys.stderr, flush=True)
+
+        def progress(done: int, steps: int) -> None:
+            bar.total = steps
+            bar.update(done - bar.n)
+
+        return evaluate(
+            network,
+            with_channels(network, at_most(train, limit), "train"),
+            with_channels(network, test, "test"),
+            kinds=arguments.kind,
+            seed=arguments.seed,
+            name=model,
+            report=report,
+            progress=progress,
+            knn=not quick,
+            fractions=() if quick else FRACTIONS,
+            curve_images=0 if quick else curve_images,
+        )
+
+
+def _left_out(arguments: argparse.Namespace, train: int, test: int, curve_images: int) -> list[str]:
+    """What the options leave out of so many training and held-out images, and the curve if it has fewer."""
+    told = []
+    if arguments.limit is not None and arguments.limit < train:
+        told.append(f"{train - arguments.limit:,} of {train:,} training images (--limit)")
+    if arguments.kind:
+        told.append("features of other kinds (--kind)")
+    if arguments.quick:
+        told.append("nearest neighbours, few labels and the curve over the angles (--quick)")
+    elif curve_images < test:
+        told.append(f"{test - curve_images:,} of {test:,} held-out images, of the curve over the angles")
+    return told
 
 
 def evaluation_text(result: EncoderEvaluation) -> str:

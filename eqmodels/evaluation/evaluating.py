@@ -36,6 +36,7 @@ def evaluate(
     seed: int = 0,
     name: str | None = None,
     report: Callable[[str], None] = lambda _: None,
+    progress: Callable[[int, int], None] = lambda *_: None,
 ) -> EncoderEvaluation:
     """Measures any encoder, as `EncoderEvaluation` says.
 
@@ -65,6 +66,8 @@ def evaluate(
             images of the curve are the same for all seeds.
         name: what to call the encoder; None for the name of the run, the function or the class.
         report: called with a word on what is being measured.
+        progress: called after each view of the images and each fit of a probe, with the number of those that are done
+            and of all.
 
     Raises:
         TypeError: if a number is of a wrong type, or the encoder does not give one tensor of floating-point numbers.
@@ -84,6 +87,7 @@ def evaluate(
             "seed": seed,
             "name": name,
             "report": report,
+            "progress": progress,
         },
     )
     subject = Subject.of(encoder)
@@ -98,7 +102,8 @@ def evaluate(
             f"kinds of features of this network are {', '.join(possible)}; got {unknown[0]!r}. Name these alone."
         )
     options = ProbeOptions(knn, tuple(fractions), curve_images, tuple(strengths), seed)
-    examination = Examination(subject, [feature_kind(subject, kind) for kind in wanted], train, test, options, report)
+    features = [feature_kind(subject, kind) for kind in wanted]
+    examination = Examination(subject, features, train, test, options, report, progress)
     scores = examination.run()
     result = EncoderEvaluation(
         model=subject.name if name is None else name,

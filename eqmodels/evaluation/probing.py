@@ -74,6 +74,7 @@ class Examination:
         test: held-out images with labels.
         options: how features are scored.
         report: called with a word on what is being measured.
+        progress: called after each view and each fit with the number of those that are done, and of all.
 
     Attributes:
         errors: the equivariance error of the encoder's features by view, once `run` is done.
@@ -87,14 +88,16 @@ class Examination:
         test: Source,
         options: ProbeOptions,
         report: Callable[[str], None],
+        progress: Callable[[int, int], None],
     ) -> None:
         self.subject, self.train, self.test = subject, train, test
-        self.options, self.report = options, report
+        self.options, self.report, self.progress = options, report, progress
         self.found = [_Found(kind) for kind in kinds]
         self.needs_quarters = any(kind.needs_quarters for kind in kinds)
         self.orbits = Orbits.of(subject.group)
         self.curve = Orbits.curve(CURVE_STEP) if options.curve_images else ()
         self.errors: dict[View, float] = {}
+        self.done, self.steps = 0, self._steps()
 
     def run(self) -> tuple[FeatureScores, ...]:
         """Measures everything: whole images first, then what is seen through a circle."""
@@ -156,8 +159,23 @@ class Examination:
 
     def _encoded(self, data: Source, view: View, chosen: Int[Tensor, " K"] | None = None) -> Float[Tensor, "N F"]:
         if chosen is None:
-            return encode(self.subject, data.pixels, len(data), view=view)
-        return encode(self.subject, lambda part: data.pixels(chosen[part]), len(chosen), view=view)
+            features = encode(self.subject, data.pixels, len(data), view=view)
+        else:
+            features = encode(self.subject, lambda part: data.pixels(chosen[part]), len(chosen), view=view)
+        self._step()
+        return features
+
+    def _steps(self) -> int:
+        """The views that will be encoded, of test and training images, and the fits of all kinds."""
+        views = (self.orbits.whole, self.orbits.circular, self.curve)
+        orbits = [orbit for some in views for orbit in quarter_orbits(some)]
+        encoded = sum(4 if self.needs_quarters else len(orbit) for orbit in orbits)
+        trainings = 2 if self.orbits.circular or self.curve else 1
+        return encoded + trainings * ((4 if self.needs_quarters else 1) + len(self.found))
+
+    def _step(self) -> None:
+        self.done += 1
+        self.progress(self.done, self.steps)
 
     def _training_copies(self, upright: View) -> dict[View, Tensor]:
         quarters = map(upright.turned, range(4)) if self.needs_quarters else (upright,)
@@ -197,6 +215,7 @@ class Examination:
                     seed=options.seed,
                 )
                 found.labels = {f"{entry.fraction:g}": entry.accuracy for entry in efficiency}
+            self._step()
 
     def _needs_few_labels(self, kind: FeatureKind) -> bool:
         is_all_there_is = kind.name in poolings_of(self.subject) and not self.subject.has_fibres
@@ -214,6 +233,7 @@ class Examination:
                 copies=found.kind.copies,
                 seed=self.options.seed,
             )
+            self._step()
 
     def _scores(self, found: _Found) -> FeatureScores:
         assert found.probe is not None

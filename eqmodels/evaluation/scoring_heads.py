@@ -10,7 +10,7 @@ from torch import Tensor
 
 from eqmodels.arguments import check_arguments
 from eqmodels.data import Source
-from eqmodels.evaluation.encoding import Subject, normalised
+from eqmodels.evaluation.encoding import Subject, features_of
 from eqmodels.evaluation.pretrained import Pretrained
 from eqmodels.objectives import Purpose, generator_for, predicted, prediction_loss
 from eqmodels.transforms import create_augmentation
@@ -147,7 +147,7 @@ def _answers(pretrained: Pretrained, test: Source, setting: str, seed: int) -> l
             labels = torch.full_like(drawn, repeat) if repeats > 1 else drawn
             images = augment(images, generator_for(seed, Purpose.AUGMENTATION, *position))
             images = task.apply(images, labels, generator_for(seed, Purpose.NUISANCE, *position))
-            features = subject.encode(normalised(images, subject.preprocessing, subject.device))
+            features = features_of(subject, images)
             for collected, head in zip(logits_of, heads, strict=True):
                 collected.append(head(features).double().cpu())
             labels_of.append(labels.reshape(len(labels), -1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,9 +13,13 @@ import torch
 from eqmodels import load
 from eqmodels.cli import evaluate as command
 from eqmodels.cli import main
+from eqmodels.cli.kept_results import keep_results, place_of_results
+from eqmodels.cli.probed_images import with_probed_classes
 from eqmodels.cli.table import percent, table
-from eqmodels.data import load_data
+from eqmodels.data import LabelledImages, load_data
+from eqmodels.evaluation import EncoderEvaluation
 from eqmodels.hub import load_pretrained
+from eqmodels.hub.entries import read_results
 from tests.cli.conftest import TEST_IMAGES, TINY, few
 
 FEW = ["--limit", "100", "--quick"]
@@ -29,7 +34,16 @@ def test_it_prints_every_kind_of_features_and_the_task(capsys, tiny_run, few_ima
 
 
 @pytest.fixture(scope="module")
-def measured(tiny_run, tmp_path_factory):
+def own_run(tiny_run, tmp_path_factory):
+    """The folder of a finished run that nothing was measured of before."""
+    folder = tmp_path_factory.mktemp("run")
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).write_bytes((tiny_run / name).read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def measured(own_run, tmp_path_factory):
     """What a measurement printed on standard output and on standard error, and wrote into a file."""
     file = tmp_path_factory.mktemp("results") / "results.json"
     with (
@@ -38,7 +52,7 @@ def measured(tiny_run, tmp_path_factory):
         contextlib.redirect_stderr(io.StringIO()) as err,
     ):
         patch.setattr(command, "loaded", few)
-        assert main(["evaluate", str(tiny_run), *ONE, "--json", "--output", str(file)]) == 0
+        assert main(["evaluate", str(own_run), *ONE, "--json", "--output", str(file)]) == 0
     return out.getvalue(), err.getvalue(), file.read_text()
 
 
@@ -49,7 +63,57 @@ def test_json_and_the_file_are_the_same(measured):
 
 
 def test_it_says_what_it_is_doing_on_standard_error(measured):
-    assert measured[1].splitlines()[:2] == [f"measuring c4_resnet18s_w4: {what}" for what in ("features", "regular")]
+    told = [line for line in measured[1].splitlines() if line.startswith("measuring")]
+    assert told[:2] == [f"measuring c4_resnet18s_w4: {what}" for what in ("features", "regular")]
+
+
+def test_it_says_what_it_leaves_out_and_no_bar_is_in_a_log(measured):
+    assert [line for line in measured[1].splitlines() if line.startswith("left out")] == [
+        "left out: 5,900 of 6,000 training images (--limit)",
+        "left out: features of other kinds (--kind)",
+        "left out: nearest neighbours, few labels and the curve over the angles (--quick)",
+    ]
+    assert "step" not in measured[1]
+    assert "\r" not in measured[1]
+
+
+def test_what_was_measured_is_in_the_run_and_fuller_results_stay(measured, own_run, capsys):
+    """The card and `verify` read it there; a checkpoint, an encoder alone and a name of the zoo have no such place."""
+    run, result = load_pretrained(own_run), EncoderEvaluation.from_dict(json.loads(measured[0]))
+    file = own_run / "results.json"
+    assert place_of_results(str(own_run), run) == file
+    assert place_of_results(str(own_run / "checkpoint.pt"), run) is None
+    assert place_of_results("c4_resnet18s_w16.rot_fmnist_simclr", run) is None
+    assert place_of_results(str(own_run), run.backbone) is None
+    assert f"Results: {file}" in measured[1].splitlines()
+    assert read_results(own_run) == result
+    assert main(["verify", str(own_run)]) == 0
+    assert f"of these weights, on {TEST_IMAGES} images" in capsys.readouterr().out
+    fewer = replace(result, train=(result.train[0], 50))
+    assert "stays as it is: it was measured with more images, 100 and 200. Name another" in keep_results(file, fewer)
+    none = replace(result, kinds=())
+    assert "it has features that were not measured now, regular" in keep_results(file, none)
+    assert read_results(own_run) == result
+    more = replace(result, train=(result.train[0], 101))
+    assert keep_results(file, more) == f"Results: {file}"
+    assert read_results(own_run) == more
+    file.write_text(json.dumps({"evaluation": more.to_dict(), "name": "mine"}))
+    assert "it tells more than evaluate writes" in keep_results(file, more)
+
+
+def test_classes_without_training_images_are_left_out_by_name():
+    labels = torch.tensor([0, 0, 2, 2, 1, 3])
+    data = LabelledImages("four", torch.zeros(6, 1, 4, 4, dtype=torch.uint8), labels, ("a", "b", "c", "d"))
+    train, test = data.subset([0, 1, 2, 3]), data.subset([0, 3, 4, 4, 5])
+    few_train, few_test, told = with_probed_classes(train, test)
+    assert told == ["classes 'b', 'd': no training images (of the held-out ones 3 are left out)"]
+    assert few_train.classes == few_test.classes == ("a", "c")
+    assert few_train.labels.tolist() == [0, 0, 1, 1]
+    assert few_test.labels.tolist() == [0, 1]
+    assert few_test.pixels(slice(0, 2)).shape == (2, 1, 4, 4)
+    same_train, same_test, told = with_probed_classes(data, test.subset([0, 1, 2]))
+    assert (len(same_train), len(same_test)) == (6, 3)
+    assert told == ["class 'd': no held-out images, so the accuracies do not tell of it"]
 
 
 def test_an_encoder_alone_is_measured_on_images_that_are_named(capsys, tiny_run, tmp_path, few_images):
@@ -130,7 +194,8 @@ def asked(monkeypatch):
 def test_a_limit_bounds_the_images_of_the_probes_and_of_the_curve(asked, capsys, tiny_run, arguments, train, curve):
     assert main(["evaluate", str(tiny_run), *arguments]) == 130
     assert (asked[0]["train"], asked[0]["test"], asked[0]["curve_images"]) == (train, 2000, curve)
-    assert capsys.readouterr().err == "eqmodels: stopped\n"  # no checkpoint from which it would go on
+    stopped = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("left out: ")]
+    assert stopped == ["eqmodels: stopped"]  # no checkpoint from which it would go on
 
 
 def test_a_limit_beyond_the_images_takes_them_all_though_classes_are_unequal(asked, tiny_run, monkeypatch):

@@ -75,6 +75,20 @@ def test_a_function_sees_pixels_as_they_are_and_an_encoder_normalised_ones():
     torch.testing.assert_close(seen[1], (seen[0] - 0.5) / 0.25)
 
 
+def test_a_processor_sees_few_large_images_at_a_time():
+    """Its cache does not hold the activations of more; what comes out is the same."""
+    seen, images = [], torch.rand(50, 1, 64, 64)
+
+    def means(batch):
+        seen.append(len(batch))
+        return batch.mean((2, 3))
+
+    torch.testing.assert_close(encode(means, lambda part: images[part], 50), images.mean((2, 3)))
+    assert seen == [24, 24, 2]
+    encode(means, lambda part: images[part][..., :20, :20], 50)
+    assert seen[3:] == [50]
+
+
 def test_a_torchvision_network_is_scored_once_it_is_wrapped():
     network = torchvision.models.resnet18(num_classes=8)
     network.train()

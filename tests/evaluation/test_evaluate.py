@@ -60,7 +60,12 @@ def test_invariant_and_canonical_features_do_not_care_how_the_image_is_turned(mo
 
 
 def test_regular_features_do_care():
-    scores = evaluate(untrained("c4_resnet18s_w8", "equivariant"), striped(60), striped(40, seed=1), **QUICK)
+    told = []
+    quick = {**QUICK, "progress": lambda done, steps: told.append((done, steps))}
+    scores = evaluate(untrained("c4_resnet18s_w8", "equivariant"), striped(60), striped(40, seed=1), **quick)
+    # Four views of the test images, one of the training images, and a fit of each kind.
+    steps = 4 + 1 + len(scores.kinds)
+    assert told == [(done, steps) for done in range(1, steps + 1)]
     assert scores.of("regular").accuracy > 0.9
     assert scores.of("regular").turned < scores.of("regular").accuracy
 
