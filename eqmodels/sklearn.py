@@ -16,9 +16,9 @@ from torch import Tensor
 
 from eqmodels.backbones import Backbone
 from eqmodels.checks import check_count
-from eqmodels.data.pictures import open_picture
 from eqmodels.errors import shown
 from eqmodels.evaluation.embedding import input_of, outputs_of
+from eqmodels.evaluation.reading import opened_for
 from eqmodels.hub import load
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.storage import pack_weights
@@ -151,7 +151,7 @@ class _Features:
         """
         if isinstance(picture, str | Path):
             try:
-                return made_of(open_picture(picture))  # type: ignore[no-any-return]
+                return made_of(opened_for(self._encoder)(Path(picture)))  # type: ignore[no-any-return]
             except ValueError as error:
                 raise ValueError(f"{picture} cannot be read as an image: {error}") from error
         if isinstance(picture, np.ndarray):

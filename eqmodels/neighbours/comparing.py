@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float, Shaped
+from eqmodels.data.pictures import Picture
 from eqmodels.groups import PlanarGroup
 from eqmodels.transforms.preprocessing import Pixels
 from eqmodels.transforms.resizing import Resize
@@ -57,14 +57,15 @@ class Comparison:
     same_shape: bool
 
 
-def miniature(picture: Image.Image) -> Miniature:
+def miniature(picture: Picture) -> Miniature:
     """A picture of PIL, in small; a picture that was turned by quarters or mirrored has the same one, moved.
 
     Raises:
         ValueError: if it cannot be made RGB.
     """
-    pixels = Resize((SIDE, SIDE), "squash")(Pixels(3)(picture))
-    width, height = ImageOps.exif_transpose(picture).size
+    upright = Pixels(3)(picture)
+    pixels = Resize((SIDE, SIDE), "squash")(upright)
+    height, width = upright.shape[-2:]
     return Miniature((pixels * 255).round().to(torch.uint8), height, width)
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.checks import check_count
-from eqmodels.data.pictures import BadFile, BadFilesError, read_pictures
+from eqmodels.data.pictures import BadFile, BadFilesError, Picture, read_pictures
 from eqmodels.evaluation.embedding import input_of, outputs_of
+from eqmodels.evaluation.reading import opened_for
 from eqmodels.fields import Scalars
 from eqmodels.neighbours.comparing import MOVES, Comparison, Miniature, compare, miniature
 from eqmodels.neighbours.search import CosineSearch, directions
@@ -104,12 +104,18 @@ def find_duplicates(
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if the network has a classifier or knows nothing of its images, or there are fewer than two files.
+        ValueError: if the network has a classifier, knows nothing of its images or takes neither 1 channel nor 3, or
+            there are fewer than two files.
         BadFilesError: if files cannot be read, or have colours and the network takes none.
         ModuleNotFoundError: if faiss is not installed.
     """
     check_arguments(find_duplicates, {"encoder": encoder, "paths": paths, "size": size, "grey": grey})
     check_arguments(find_duplicates, {"skip_bad": skip_bad})
+    if encoder.in_chans not in (1, 3):
+        raise ValueError(
+            f"encoder must take 1 channel or 3, as duplicates are compared as they are seen; got {encoder.in_chans}. "
+            "Use a network of pictures."
+        )
     check_count("candidates", candidates)
     check_count("batch_size", batch_size)
     files = [Path(path) for path in paths]
@@ -161,13 +167,13 @@ class _LookedAt:
 def _looked_at(
     encoder: StagedNetwork,
     files: Sequence[Path],
-    made_of: Callable[[Image.Image], Tensor],
+    made_of: Callable[[Picture], Tensor],
     batch_size: int,
     progress: Callable[[int], object] | None,
 ) -> _LookedAt:
     """All pictures, each read once; moved as tensors, since preprocessing commutes with the moves."""
     moves = _unseen_moves(encoder)
-    pictures = read_pictures(files, lambda picture: (made_of(picture), miniature(picture)))
+    pictures = read_pictures(files, lambda one: (made_of(one), miniature(one)), opened=opened_for(encoder))
     found = _LookedAt([], [], [], [])
     batch: list[Tensor] = []
     rows: list[list[Tensor]] = []

@@ -12,7 +12,6 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -20,7 +19,7 @@ from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.checks import check_count
-from eqmodels.data.pictures import BadFile
+from eqmodels.data.pictures import BadFile, Picture
 from eqmodels.errors import shown
 from eqmodels.evaluation.embedding import Embedding, embed, input_of, outputs_of
 from eqmodels.neighbours.search import CosineSearch, directions
@@ -121,14 +120,12 @@ class NeighbourIndex:
         paths = tuple(os.path.abspath(path) for path in found.paths)
         return cls(paths, directions(found.features, centre), centre, network, found.skipped)
 
-    def neighbours(
-        self, encoder: StagedNetwork, pictures: Sequence[Image.Image], count: int = 5
-    ) -> list[list[Neighbour]]:
+    def neighbours(self, encoder: StagedNetwork, pictures: Sequence[Picture], count: int = 5) -> list[list[Neighbour]]:
         """The pictures of the index that are most like some others, of each the nearest first.
 
         Args:
             encoder: the network that made the index.
-            pictures: as PIL opens them.
+            pictures: as PIL opens them, or their pixels.
             count: how many neighbours; fewer if the index has fewer.
 
         Raises:

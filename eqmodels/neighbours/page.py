@@ -12,10 +12,12 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from PIL import Image, ImageOps
+from torch import Tensor
 from torchvision.transforms.v2 import functional as v2
 
 from eqmodels.backbones.network import StagedNetwork
-from eqmodels.data.pictures import open_picture
+from eqmodels.data.pictures import Picture, open_picture
+from eqmodels.evaluation.reading import opened_for
 from eqmodels.neighbours.comparing import MOVES
 from eqmodels.neighbours.duplicates import Duplicates
 from eqmodels.neighbours.index import Neighbour, NeighbourIndex
@@ -66,7 +68,7 @@ def asked(index: NeighbourIndex, encoder: StagedNetwork, paths: Sequence[str], c
     queries = []
     for path in paths:
         try:
-            picture = open_picture(path)
+            picture = opened_for(encoder)(Path(path))
             ways = [moved(picture, element) for element in WAYS.values()]
             found = index.neighbours(encoder, ways, min(count + 1, len(index.paths)))
         except ValueError as error:
@@ -77,10 +79,13 @@ def asked(index: NeighbourIndex, encoder: StagedNetwork, paths: Sequence[str], c
     return queries
 
 
-def moved(picture: Image.Image, element: int) -> Image.Image:
+def moved(picture: Picture, element: int) -> Picture:
     """A picture whose pixels were moved by an element of D4, as it would lie on the disk."""
     if element == MOVES.identity:
         return picture
+    if isinstance(picture, Tensor):
+        turned: Tensor = MOVES.act(element, picture[None])[0]
+        return turned
     turns = {TURN: Image.Transpose.ROTATE_90, MIRROR: Image.Transpose.FLIP_LEFT_RIGHT}
     return ImageOps.exif_transpose(picture).transpose(turns[element])
 
