@@ -81,11 +81,15 @@ def asked(index: NeighbourIndex, encoder: StagedNetwork, paths: Sequence[str], c
 
 def moved(picture: Picture, element: int) -> Picture:
     """A picture whose pixels were moved by an element of D4, as it would lie on the disk."""
-    if element == MOVES.identity:
-        return picture
     if isinstance(picture, Tensor):
         turned: Tensor = MOVES.act(element, picture[None])[0]
         return turned
+    return _moved(picture, element)
+
+
+def _moved(picture: Image.Image, element: int) -> Image.Image:
+    if element == MOVES.identity:
+        return picture
     turns = {TURN: Image.Transpose.ROTATE_90, MIRROR: Image.Transpose.FLIP_LEFT_RIGHT}
     return ImageOps.exif_transpose(picture).transpose(turns[element])
 
@@ -103,7 +107,7 @@ class Thumbnails:
         if key not in self.names:
             self.names[key] = f"p{len(self.names)}"
             try:
-                self.addresses[self.names[key]] = _address(moved(_small(path), element))
+                self.addresses[self.names[key]] = _address(_moved(_small(path), element))
             except (TypeError, ValueError):
                 self.names[key] = "none"
         return self.names[key]
