@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torchvision.transforms import v2
 
 from eqmodels.data.levels import from_levels
 from eqmodels.data.memory import LabelledImages
@@ -44,8 +43,9 @@ def image_maker(size: int | None, channels: int, background: str) -> Callable[[P
     if size is not None and size < 1:
         raise ValueError(f"size must be at least one pixel; got {size}. Pass, for instance, 64 (--size 64).")
     check_channels(channels)
-    steps: list[nn.Module] = [Pixels(channels, background)]
-    return v2.Compose(steps if size is None else [*steps, Resize((size, size), "crop")])
+    pixels = Pixels(channels, background)
+    made: Callable[[Picture], Tensor] = pixels if size is None else nn.Sequential(pixels, Resize((size, size), "crop"))
+    return made
 
 
 def read_images(
