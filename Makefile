@@ -25,8 +25,8 @@ SHAPE_CHECKS := --jaxtyping-packages=eqmodels,beartype.beartype
 # Neighbours share what their file sets up.
 SPREAD := -n $(WORKERS) --dist worksteal
 
-# What calls layers, heads and functions of images: with all tests of whole networks, shapes would be checked for half an
-# hour.
+# What calls layers, heads and functions of images, which `make test` runs once, with the shapes checked: with all tests of
+# whole networks, shapes would be checked for half an hour.
 SHAPE_TESTS := tests/data tests/heads tests/layers tests/objectives tests/tasks tests/transforms tests/test_fields.py \
 	tests/test_groups.py
 
@@ -46,7 +46,8 @@ OLDEST_LEAVES_OUT := tests/laws/test_equivariance.py::test_at_every_size \
 ESCNN_REQUIRES := autograd joblib lie_learn pymanopt "numpy<2"
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-oldest demo test test-newest test-shapes test-oldest test-slow coverage lint format bench clean
+.PHONY: help venv venv-oldest demo test test-newest test-shapes test-oldest test-slow coverage lint style types format bench \
+	clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,20 +79,24 @@ $(STAMP_OLDEST): pyproject.toml .ci/oldest.txt
 demo: venv ## set up, then run the main job on data that is in the package
 	$(PY) -m eqmodels demo
 
-test: lint test-newest test-shapes test-oldest ## set up, then every check that must pass
+# What mypy finds comes a minute late, but it takes one core, and the tests leave one idle where they wait.
+test: style ## set up, then every check that must pass
+	@$(MAKE) --no-print-directory --jobs=2 types test-newest
+	@$(MAKE) --no-print-directory test-shapes
+	@$(MAKE) --no-print-directory test-oldest
 
-test-newest: venv ## every test but those of escnn, with the newest releases
-	$(PARALLEL) $(PY) -m pytest $(SPREAD) -m "not (slow or escnn)"
+test-newest: venv ## every test but those of escnn and of test-shapes, with the newest releases
+	$(PARALLEL) $(PY) -m pytest $(SPREAD) -m "not (slow or escnn)" $(addprefix --shapes-checked-elsewhere=,$(SHAPE_TESTS))
 
 # Half as long again: what traces lines asks at every call of a function, PyTorch's own too.
-coverage: venv ## the same tests, and the lines of the package that they reach: at least 95 in 100
+coverage: venv ## the tests of both, and the lines of the package that they reach: at least 95 in 100
 	$(PY) -m coverage erase
 	$(PARALLEL) $(PY) -m pytest $(SPREAD) --cov --cov-report= -m "not (slow or escnn)"
 	$(PY) -m coverage report
 
 # Checks at run time take several times as long as what they check, and FX and torch.compile cannot see through them.
-test-shapes: venv ## the tests of single functions and layers once more, every shape in a signature checked
-	$(PARALLEL) $(PY) -m pytest $(SPREAD) $(SHAPE_CHECKS) -m "not (slow or tracing or escnn)" $(SHAPE_TESTS)
+test-shapes: venv ## the tests of single functions and layers, with every shape in a signature checked
+	$(PARALLEL) $(PY) -m pytest $(SPREAD) $(SHAPE_CHECKS) -m "not (slow or escnn)" $(SHAPE_TESTS)
 
 test-oldest: venv-oldest ## the tests of escnn, and those that show that the oldest releases will do
 	$(PARALLEL) $(OLD) -m pytest $(SPREAD) -m "not slow" $(sort $(OLDEST_TESTS)) $(addprefix --deselect=,$(OLDEST_LEAVES_OUT))
@@ -100,11 +105,15 @@ test-slow: venv venv-oldest ## the long checks that `make test` leaves out
 	$(PARALLEL) $(PY) -m pytest $(SPREAD) -m "slow and not escnn" tests
 	$(PARALLEL) $(OLD) -m pytest $(SPREAD) -m "slow and escnn" tests
 
-lint: venv ## style, types and the import contracts
+lint: style types ## style, the import contracts and types
+
+style: venv ## what is checked in seconds: ruff's rules, its format, the import contracts
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
+
+types: venv ## mypy, strict
+	$(PY) -m mypy
 
 format: venv ## rewrite the code in the project's style
 	$(PY) -m ruff check --fix-only .

@@ -54,12 +54,41 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """An option for what runs beside a run with the shapes checked."""
+    parser.addoption(
+        "--shapes-checked-elsewhere",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="leave out the tests of this file or folder that a run with --jaxtyping-packages has too",
+    )
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where shapes are checked, leaves out the tests that turn the checks off: they are those of every other run."""
+    """Splits the tests between the run where shapes are checked and the one beside it: each is in one of them.
+
+    Where shapes are checked, the tests that trace and those that turn the checks off are left out. The other run has
+    these of the folders that are checked, and everything of the rest.
+    """
+    elsewhere = tuple(config.rootpath / path for path in config.getoption("--shapes-checked-elsewhere"))
     if config.getoption("jaxtyping_packages", None):
-        without = [item for item in items if "no_shape_checks" in getattr(item, "fixturenames", ())]
-        items[:] = [item for item in items if item not in without]
+        without = [item for item in items if _cannot_be_checked(item)]
+    else:
+        without = [
+            item
+            for item in items
+            if any(item.path.is_relative_to(path) for path in elsewhere) and not _cannot_be_checked(item)
+        ]
+    if without:
+        there = set(without)
+        items[:] = [item for item in items if item not in there]
         config.hook.pytest_deselected(items=without)
+
+
+def _cannot_be_checked(item: pytest.Item) -> bool:
+    """Whether a test traces, which the checks would break, or turns the checks off."""
+    return item.get_closest_marker("tracing") is not None or "no_shape_checks" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(autouse=True)
