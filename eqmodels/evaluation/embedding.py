@@ -138,19 +138,7 @@ def embed(
             "num_classes=0."
         )
     encoder.eval()
-    transform = encoder.transform(size)
-    background = WHITE if encoder.preprocessing is None else encoder.preprocessing.background
-    opened = partial(picture_at, channels=encoder.in_chans, background=background, option="in_chans")
-
-    def made_of(picture: Picture) -> Tensor:
-        if encoder.in_chans == 1 and not grey and (colours := _colours(picture)):
-            raise ValueError(
-                f"it has colours ({colours}) and the network takes one channel: load the network with "
-                "in_chans=3 (--in-chans 3), or pass grey=True (--grey) to leave the colours out"
-            )
-        pixels: Tensor = transform(picture)
-        return pixels
-
+    opened, made_of = _readers(encoder, size, grey)
     found: list[tuple[Tensor, Tensor | None]] = []
     good: list[str] = []
     bad: list[BadFile] = []
@@ -175,6 +163,25 @@ def embed(
         None if chosen is None else chosen.values,
         tuple(bad),
     )
+
+
+def _readers(
+    encoder: StagedNetwork, size: tuple[int, int] | None, grey: bool
+) -> tuple[Callable[[Path], Picture], Callable[[Picture], Tensor]]:
+    """What opens a file for a network, and what makes its input of the picture; both say why one is bad."""
+    transform = encoder.transform(size)
+    background = WHITE if encoder.preprocessing is None else encoder.preprocessing.background
+
+    def made_of(picture: Picture) -> Tensor:
+        if encoder.in_chans == 1 and not grey and (colours := _colours(picture)):
+            raise ValueError(
+                f"it has colours ({colours}) and the network takes one channel: load the network with "
+                "in_chans=3 (--in-chans 3), or pass grey=True (--grey) to leave the colours out"
+            )
+        pixels: Tensor = transform(picture)
+        return pixels
+
+    return partial(picture_at, channels=encoder.in_chans, background=background, option="in_chans"), made_of
 
 
 def _colours(picture: Picture) -> str:
