@@ -195,7 +195,7 @@ def content_of(content: bytes, channels: int | None = 3, *, option: str = "chann
         raise ValueError(f"it has {count} channels, and at most {MOST_CHANNELS} are read: choose some of them")
     if allowed and shown not in allowed:
         raise ValueError(
-            f"it has {count} channels where {channels} are read: pass {option}={count} "
+            f"it has {count} channels where {channels} are read: pass {option}=, here {count} "
             f"(--{option.replace('_', '-')} {count}), or choose channels of it"
         )
     return found

@@ -81,7 +81,7 @@ class FolderSummary:
 
         def counted(counts: Mapping[str, int]) -> str:
             shown = ", ".join(f"{name} ({count:,})" for name, count in list(counts.items())[:rows])
-            return shown + (f" and {len(counts) - rows} more" if len(counts) > rows else "")
+            return (shown or "none") + (f" and {len(counts) - rows} more" if len(counts) > rows else "")
 
         def listed(paths: Sequence[str]) -> str:
             shown = "".join(f"\n  {path}" for path in paths[:rows])

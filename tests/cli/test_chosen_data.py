@@ -74,7 +74,10 @@ def test_the_images_of_a_run_have_its_options_but_for_those_that_are_given(run, 
 @pytest.mark.parametrize("command", ["evaluate", "synergy"])
 def test_an_option_that_the_images_do_not_have_is_one_sentence(run, seen, capsys, command):
     assert main([command, run, "--size", "9"]) == 2
-    assert "--size is for image_folder, openclipart only; got 9 for noise5. Leave it out" in capsys.readouterr().err
+    assert (
+        "--size is for hf_disk, image_folder, openclipart, shards, table only; got 9 for noise5. Leave it out"
+        in capsys.readouterr().err
+    )
     assert main([command, run, "--data", "fashion_mnist_mini", "--every", "2"]) == 2
     assert "--every is for noise5 only; got 2 for fashion_mnist_mini. Leave it out" in capsys.readouterr().err
     assert seen == []

@@ -114,7 +114,10 @@ def test_images_of_a_folder_have_a_size_and_other_data_keep_theirs(capsys, tmp_p
     assert main([*evaluation, "--data", "fashion_mnist_mini"]) == 0
     assert json.loads(capsys.readouterr().out)["train"][0] == "fashion_mnist_mini"
     assert main([*evaluation, "--data", "fashion_mnist_mini", "--size", "16"]) == 2
-    assert "size is for image_folder, openclipart only; got 16 for fashion_mnist_mini" in capsys.readouterr().err
+    assert (
+        "size is for hf_disk, image_folder, openclipart, shards, table only; got 16 for fashion_mnist_mini"
+        in capsys.readouterr().err
+    )
 
 
 def test_the_run_on_one_folder_of_images_is_not_that_on_another(capsys, tmp_path, monkeypatch):

@@ -8,20 +8,10 @@ import pytest
 import torch
 
 from eqmodels.data import SOURCES, LabelledImages, list_data, load_data, register_source
-from eqmodels.options import options_of
+from eqmodels.options import REQUIRED, options_of
 
-NAMES = [
-    "array",
-    "cifar10",
-    "cifar100",
-    "fashion_mnist",
-    "fashion_mnist_mini",
-    "image_folder",
-    "mnist",
-    "openclipart",
-    "openclipart_mini",
-    "stl10",
-]
+NAMES = ["array", "cifar10", "cifar100", "fashion_mnist", "fashion_mnist_mini", "hf_disk", "image_folder", "mnist"]
+NAMES += ["openclipart", "openclipart_mini", "shards", "stl10", "table"]
 
 
 def test_the_names():
@@ -33,7 +23,7 @@ def test_every_option_has_a_default_and_a_help():
     for name in NAMES:
         options = options_of(SOURCES.find(name), without=("split",))
         assert "root" in options
-        assert all((option.help and option.optional) or option.kinds == (bool,) for option in options.values())
+        assert all(option.help and option.default is not REQUIRED for option in options.values())
 
 
 def test_a_function_of_ones_own_is_loaded_with_its_options():
@@ -88,9 +78,13 @@ def test_an_unknown_split_is_refused(name):
         (
             "fashion_mnist_mini",
             {"size": 32},
-            "size is for image_folder, openclipart only; got 32 for fashion_mnist_mini.",
+            "size is for hf_disk, image_folder, openclipart, shards, table only; got 32 for fashion_mnist_mini. Leave it",
         ),
-        ("mnist", {"size": 32}, "size is for image_folder, openclipart only; got 32 for mnist. Leave it out (--size)."),
+        (
+            "mnist",
+            {"size": 32},
+            "size is for hf_disk, image_folder, openclipart, shards, table only; got 32 for mnist. Leave it out (--size).",
+        ),
         (
             "image_folder",
             {"download": False},
