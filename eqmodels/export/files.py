@@ -90,13 +90,19 @@ def export_network(
 
     Raises:
         TypeError: if an argument is of another type.
+        FileNotFoundError: if the folder does not exist.
         ValueError: if the format is unknown or the ending is, or the size is refused.
         ModuleNotFoundError: if the packages of the extra ``export`` are missing, of ONNX alone.
         EqmodelsError: if the file computes something else than the network; it is not written then.
         StorageError: if it cannot be written; a file that was there is then what it was.
     """
     check_arguments(export_network, {"model": model, "file": file, "classes": classes})
-    place, kind = Path(file), _format_of(Path(file), format)
+    place = Path(file)
+    if not place.name or not place.parent.is_dir():
+        raise FileNotFoundError(
+            f"file must be a name in a folder that exists; got {shown(str(file))}. Create {place.parent} first."
+        )
+    kind = _format_of(place, format)
     own = copy.deepcopy(model).cpu().eval()
     pixels = fixed_size(own, size)
     if pixels is None and kind in ("torch.export", "torchscript"):

@@ -38,8 +38,8 @@ FILES: dict[str, Callable[[], Call]] = {
     "hub.locate": lambda: Call(hub.locate, {"source": ZOO}),
     "hub.publish": lambda: Call(
         hub.publish,
-        {"folder": "nowhere", "repository": "me/mine", "private": False, "license_name": "mit", "preview": "card.html"},
-        {"dry_run": True},
+        {"folder": "nowhere", "repository": "me/mine", "private": False},
+        {"dry_run": True, "license_name": "mit", "preview": "card.html"},
     ),
     "hub.read_index": lambda: Call(hub.read_index),
     "hub.verify": lambda: Call(hub.verify, {"source": "nowhere"}),
