@@ -14,8 +14,6 @@ from eqmodels.export import Parity, export_network
 from eqmodels.export.files import ENDINGS, ExportFormat
 from eqmodels.hub import load
 from eqmodels.layers.pool import GlobalPoolMode
-from eqmodels.remote import locate
-from eqmodels.storage import CONFIG, read_config
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
@@ -70,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     num_classes = None if arguments.features is None else 0
     model = load(arguments.name, num_classes=num_classes, in_chans=arguments.in_chans, global_pool=arguments.features)
     options = {"format": arguments.format, "size": arguments.size}
-    classes = _classes(arguments.name, model.num_classes)
+    classes = list(model.classes)
     result: Parity = in_flags(options, lambda: export_network(model, arguments.out, classes=classes, **options))
     if arguments.json:
         say(json.dumps(asdict(result), indent=2))
@@ -85,12 +83,3 @@ def run(arguments: argparse.Namespace) -> int:
         f"{result.scale:.3g})"
     )
     return 0
-
-
-def _classes(name: str, count: int) -> list[str]:
-    """The names of a network's classes, if its config says as many as it has."""
-    if not count:
-        return []
-    data = read_config(locate(name).folder / CONFIG).get("provenance", {}).get("data", {})
-    classes = data.get("classes", []) if isinstance(data, dict) else []
-    return [str(one) for one in classes] if isinstance(classes, list) and len(classes) == count else []

@@ -78,12 +78,12 @@ def test_an_unknown_split_is_refused(name):
         (
             "fashion_mnist_mini",
             {"size": 32},
-            "size is for hf_disk, image_folder, openclipart, shards, table only; got 32 for fashion_mnist_mini. Leave it",
+            "size is for hf_disk, image_folder, openclipart, shards, table only; got 32 for fashion_mnist_mini.",
         ),
         (
             "mnist",
             {"size": 32},
-            "size is for hf_disk, image_folder, openclipart, shards, table only; got 32 for mnist. Leave it out (--size).",
+            "size is for hf_disk, image_folder, openclipart, shards, table only; got 32 for mnist. Leave it out",
         ),
         (
             "image_folder",
