@@ -95,14 +95,8 @@ def evaluate(
     if isinstance(encoder, Pretrained):
         encoder.task.check(test.pixels(slice(0, 1)))
     _check_options(fractions, curve_images, strengths, seed)
-    possible = kinds_of(subject)
-    wanted = possible if kinds is None else tuple(kinds)
-    if unknown := [kind for kind in wanted if kind not in possible]:
-        raise ValueError(
-            f"kinds of features of this network are {', '.join(possible)}; got {unknown[0]!r}. Name these alone."
-        )
     options = ProbeOptions(knn, tuple(fractions), curve_images, tuple(strengths), seed)
-    features = [feature_kind(subject, kind) for kind in wanted]
+    features = [feature_kind(subject, kind) for kind in _wanted(subject, kinds)]
     examination = Examination(subject, features, train, test, options, report, progress)
     scores = examination.run()
     result = EncoderEvaluation(
@@ -122,6 +116,17 @@ def evaluate(
         report("task")
         return _with_heads(result, encoder, test, seed)
     return result
+
+
+def _wanted(subject: Subject, kinds: Sequence[str] | None) -> tuple[str, ...]:
+    """The kinds of features that are asked for, all for None; a `ValueError` if the encoder has no such kind."""
+    possible = kinds_of(subject)
+    wanted = possible if kinds is None else tuple(kinds)
+    if unknown := [kind for kind in wanted if kind not in possible]:
+        raise ValueError(
+            f"kinds of features of this network are {', '.join(possible)}; got {unknown[0]!r}. Name these alone."
+        )
+    return wanted
 
 
 def _with_heads(result: EncoderEvaluation, pretrained: Pretrained, test: Source, seed: int) -> EncoderEvaluation:

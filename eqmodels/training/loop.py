@@ -109,13 +109,7 @@ def pretrain(
         run = Pretraining(config, images, world, begins=not has_checkpoint(folder))
         run.check_views()
         world.from_writer(lambda: check_savable(snapshot(run)))
-        said = f"begins with {run.begun}" if run.begun else ""
-        if run.resume(folder):
-            epoch, step = run.progress.epoch, run.progress.step
-            is_trained = epoch == config.optimisation.epochs
-            said = "goes on after its last epoch" if is_trained else f"goes on from epoch {epoch + 1}, step {step + 1}"
-        else:
-            run.save(folder)
+        said = _gone_on(run, folder)
         if said and world.is_writer:
             report(said)
         _train(run, folder, checkpoint_seconds, tensorboard=tensorboard, quiet=quiet)
@@ -124,6 +118,16 @@ def pretrain(
         without_scaffold(finished.model)  # as whoever loads it has it
         world.from_writer(lambda: _remove_previous(folder))
         return finished
+
+
+def _gone_on(run: Pretraining, folder: Path) -> str:
+    """Goes on from the checkpoint of a folder, or writes the first; says which, if there is something to say."""
+    if not run.resume(folder):
+        run.save(folder)
+        return f"begins with {run.begun}" if run.begun else ""
+    epoch, step = run.progress.epoch, run.progress.step
+    is_trained = epoch == run.config.optimisation.epochs
+    return "goes on after its last epoch" if is_trained else f"goes on from epoch {epoch + 1}, step {step + 1}"
 
 
 def _remove_previous(folder: Path) -> None:
