@@ -255,7 +255,7 @@ def contact_sheet(
     return sheet
 
 
-def _levels(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+def _levels(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Numbers of any range as 8 bits, the smallest black and the largest white."""
     values = values.astype(np.float64)
     low, high = float(values.min()), float(values.max())

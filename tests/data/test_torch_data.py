@@ -85,8 +85,8 @@ DEEP = (levels(2, 4, 5).to(torch.int64) * 257).numpy().astype(np.uint16)
         (DEEP, {"channels": 2}, torch.from_numpy(DEEP.astype(np.float32)) / 65535),
         (torch.from_numpy(DEEP), {}, torch.from_numpy(DEEP.astype(np.float32)) / 65535),
         (torch.rand(13, 4, 5, dtype=torch.float64), {}, None),
-        (torch.full((13, 4, 5), 2500.0), {"scale": 10000}, torch.full((13, 4, 5), 0.25)),
-        (np.full((4, 5), 2500, dtype=np.int32), {"scale": 10000}, torch.full((1, 4, 5), 0.25)),
+        (torch.full((13, 4, 5), 2500.0), {"scale": 10000.0}, torch.full((13, 4, 5), 0.25)),
+        (np.full((4, 5), 2500, dtype=np.int32), {"scale": 10000.0}, torch.full((1, 4, 5), 0.25)),
         (Image.new("RGBA", (5, 4)), {"background": "black"}, torch.zeros(3, 4, 5)),
     ],
 )
