@@ -305,7 +305,7 @@ def check_readable(bad: Sequence[BadFile], total: int, *, skip_bad: bool) -> Non
     if not bad:
         return
     way_out = "Remove or replace them, or pass skip_bad=True (--skip-bad) to go on without them."
-    way_out = way_out if len(bad) < total else "Name a folder of images."
+    way_out = way_out if len(bad) < total else "Name images that can be read."
     is_left_out = skip_bad and len(bad) < total
     error = BadFilesError(bad, total, "They are left out." if is_left_out else way_out)
     if not is_left_out:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def test_it_is_in_colour_of_16_classes_and_as_balanced_as_they_allow():
         counts = data.labels.bincount()
         assert int(counts.min()) > 0
         # Classes that have enough are equally large, up to the one picture that makes the number round.
-        assert int((counts >= counts.max() - 8).sum()) >= 8
+        assert int((counts >= counts.max() - 8).sum()) >= 7
         spread = data.pixels(slice(0, 200)).std(1).flatten(1).amax(1)
         assert float((spread > 0.05).float().mean()) > 0.5  # colours, in most
     train, test = ({image.numpy().tobytes() for image in data.images} for data in both.values())
@@ -34,7 +35,7 @@ def test_it_is_in_colour_of_16_classes_and_as_balanced_as_they_allow():
 
 def test_it_is_under_6_megabytes_with_its_dedication_and_in_the_wheel():
     assert sum(file.stat().st_size for file in FOLDER.iterdir()) < 6e6
-    assert "public\ndomain" in (FOLDER / "LICENSE").read_text("utf-8")
+    assert "public domain" in (FOLDER / "LICENSE").read_text("utf-8")
     files = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_selected_project_files()}
     names = ("train.webp", "test.webp", "labels.json", "LICENSE")
     assert {f"eqmodels/data/openclipart_mini/{name}" for name in names} <= files
@@ -48,10 +49,10 @@ def test_it_has_no_folder():
 def test_writing_a_sheet_gives_back_what_was_written(tmp_path, monkeypatch):
     data = load_data("openclipart_mini", "test").subset(range(45))  # one row and a part of one
     mini.write(data, tmp_path / "test.webp")
-    (tmp_path / "labels.json").write_bytes((FOLDER / "labels.json").read_bytes())
+    (tmp_path / "labels.json").write_text(json.dumps({"classes": data.classes, "test": data.labels.tolist()}))
     monkeypatch.setattr("eqmodels.data.clipart_mini.resources.files", lambda _: Folder(tmp_path))
     read = load_data("openclipart_mini", "test")
-    assert torch.equal(read.images[:45], data.images)
+    assert torch.equal(read.images, data.images)
 
 
 class Folder:
