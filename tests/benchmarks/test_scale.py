@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,7 +69,8 @@ def test_the_script_asks_to_be_started_again_before_its_time_is_over(cluster):
     folder, environment = cluster
     process = subprocess.Popen(["bash", str(SCRIPT)], cwd=folder, env={**environment, "SLEEP": "0.6"})
     while not (folder / "srun.txt").exists():
-        pass
+        assert process.poll() is None
+        time.sleep(0.01)
     subprocess.run(shlex.split(f"kill -USR1 {process.pid}"), check=True)
     assert process.wait() == 0
     assert (folder / "scontrol.txt").read_text() == "requeue 12\n"
