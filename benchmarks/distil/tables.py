@@ -60,13 +60,16 @@ def _difference(values: list[float] | None) -> str:
     return f"{mean:+.1f} ({low:+.1f} .. {high:+.1f})"
 
 
+def section() -> str:
+    """The tables of all networks that were measured."""
+    files = sorted(RESULTS.glob("*.json"))
+    return "\n".join(line for file in files for line in tables(file.stem, json.loads(file.read_text()))).strip()
+
+
 def main() -> None:
     """Writes the section."""
     argparse.ArgumentParser(description=__doc__).parse_args()
-    lines = [
-        line for file in sorted(RESULTS.glob("*.json")) for line in tables(file.stem, json.loads(file.read_text()))
-    ]
-    write_section(DOCUMENT, "distil", "\n".join(lines))
+    write_section(DOCUMENT, "distil", section())
 
 
 if __name__ == "__main__":

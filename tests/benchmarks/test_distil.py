@@ -1,0 +1,57 @@
+"""The tables of distilled networks are those of the committed results, and the recipe is that of the zoo."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import torch
+
+from benchmarks._sections import read_section
+from benchmarks.distil import tables
+from benchmarks.distil.bank import SIDE, Painter
+from benchmarks.distil.measure import RESULTS, splits
+from benchmarks.distil.runs import RUNS
+from eqmodels.data import LabelledImages
+from eqmodels.remote.locating import FOLDERS
+from eqmodels.training import PretrainConfig
+
+
+def test_the_section_of_the_document_is_that_of_the_committed_results():
+    assert read_section(tables.DOCUMENT, "distil") == tables.section()
+
+
+def test_results_and_recipe_are_those_of_the_weights_in_the_zoo():
+    trained = [name for name in RUNS if (FOLDERS[0] / name).is_dir()]
+    assert "c4_resnet18_w32.distil_lite0" in trained
+    for name in trained:
+        folder = FOLDERS[0] / name
+        sha256 = json.loads((folder / "config.json").read_text())["sha256"]
+        assert json.loads((RESULTS / f"{name}.json").read_text())["sha256"] == sha256
+        assert PretrainConfig.from_dict(json.loads((folder / "recipe.json").read_text())) == RUNS[name]
+        assert re.search(r"GPL-2\+", (folder / "NOTES.md").read_text())
+
+
+def test_splits_are_stratified_and_share_no_picture():
+    labels = torch.tensor([0] * 9 + [1] * 6)
+    data = LabelledImages("x", torch.zeros(15, 1, 1, 1, dtype=torch.uint8), labels, ("a", "b"))
+    for training, testing in splits(data, None):
+        assert sorted([*training.tolist(), *testing.tolist()]) == list(range(15))
+        assert labels[training].bincount().tolist() == [6, 4]
+    for training, testing in splits(data, data):
+        assert set(testing.tolist()) == set(range(15, 30))
+        assert len(set(training.tolist())) == 15
+
+
+def test_a_picture_of_the_bank_is_clip_art_on_a_background():
+    square = np.zeros((160, 160, 4), np.uint8)
+    square[40:120, 40:120] = (200, 0, 0, 255)
+    photograph = np.full((200, 300, 3), 90, np.uint8)
+    painter = Painter(square[None], [photograph], np.random.default_rng(0))
+    white, photo = painter.painted(0, 0), painter.painted(0, 3)
+    assert white.shape == (3, SIDE, SIDE)
+    assert white[:, 0, 0].tolist() == [255, 255, 255]
+    assert photo[:, 0, 0].tolist() == [90, 90, 90]
+    for picture in (white, photo):
+        assert ((picture[0] == 200) & (picture[1] == 0)).sum() > 2000
