@@ -39,8 +39,8 @@ from eqmodels.training import Run, load_run
 RESULTS = Path(__file__).parents[1] / "results" / "distil"
 SEEDS = range(5)
 TRAINING = 2 / 3
-MOST = 1500
-"""Training pictures of a draw."""
+MOST, POOL, TESTED = 1000, 1500, 600
+"""Where there is a test split: training pictures of a draw, those that are drawn from, and test pictures."""
 STRENGTHS = (1.0, 0.1, 0.01, 1e-3, 1e-4)
 FEW = (5, 20)
 """Labels of a class."""
@@ -62,23 +62,24 @@ class Row:
     scalars: dict[str, list[float]] = field(default_factory=dict)
 
 
-def encoders(run: Run) -> Iterator[tuple[str, Encode, bool]]:
-    """The networks that are compared: name, function, and whether all angles are measured."""
-    yield (
-        "raw 16x16 pixels",
-        lambda data, view: {"": F.adaptive_avg_pool2d(view.of(data.pixels(ALL)), 16).flatten(1)},
-        True,
-    )
-    yield "random", _of(Subject.of(_untrained(run)), ("regular", "invariant-3")), True
-    yield "student", _of(Subject.of(run), ("regular", "invariant-3", "canonical")), True
+def encoders(run: Run) -> Iterator[tuple[str, Encode, tuple[View, ...]]]:
+    """The networks that are compared: name, function, and the views in a circle that are measured."""
+    few = (IN_A_CIRCLE, DIAGONAL)
+    yield "raw 16x16 pixels", _raw, few
+    yield "random", _of(Subject.of(_untrained(run)), ("regular", "invariant-3")), few
+    yield "student", _of(Subject.of(run), ("regular", "invariant-3", "canonical")), ANGLES
     encoder = eqmodels.load(GREY_ZOO, in_chans=3, global_pool="canonical")
-    yield "rotation, grey clothes", lambda data, view: {"canonical": _encoded(encoder, data, view)}, True
+    yield "rotation, grey clothes", lambda data, view: {"canonical": _encoded(encoder, data, view)}, few
     teacher = create_teacher("lite0")
-    yield "teacher", lambda data, view: _of_teacher(teacher, data, view), True
-    yield "teacher at 224", lambda data, view: {"": _encoded(_large(teacher), data, view)}, False
+    yield "teacher", lambda data, view: _of_teacher(teacher, data, view), ANGLES
+    yield "teacher at 224", lambda data, view: {"": _encoded(_large(teacher), data, view)}, ()
 
 
 ALL = slice(None)
+
+
+def _raw(data: LabelledImages, view: View) -> dict[str, Tensor]:
+    return {"": F.adaptive_avg_pool2d(view.of(data.pixels(ALL)), 16).flatten(1)}
 
 
 def _untrained(run: Run) -> Backbone:
@@ -114,11 +115,9 @@ def _of_teacher(teacher: torch.nn.Module, data: LabelledImages, view: View) -> d
         return torch.stack([features(images.rot90(quarters, (-2, -1))) for quarters in range(4)]).mean(0)
 
     found = {"": _encoded(features, data, view)}
-    return (
-        found
-        if view.circular and view not in (IN_A_CIRCLE, DIAGONAL)
-        else found | {"orbit mean": _encoded(turned, data, view)}
-    )
+    if view in (*QUARTERS, IN_A_CIRCLE, DIAGONAL):
+        found["orbit mean"] = _encoded(turned, data, view)
+    return found
 
 
 def _large(teacher: torch.nn.Module) -> Callable[[Tensor], Tensor]:
@@ -136,8 +135,9 @@ def splits(train: LabelledImages, test: LabelledImages | None) -> list[tuple[Ten
     for seed in SEEDS:
         generator = torch.Generator().manual_seed(seed)
         if test is not None:
-            chosen = torch.randperm(len(train), generator=generator)[:MOST]
-            found.append((chosen, len(train) + torch.arange(len(test))))
+            pool, tested = (_some(len(data), count) for data, count in ((train, POOL), (test, TESTED)))
+            chosen = pool[torch.randperm(len(pool), generator=generator)[:MOST]]
+            found.append((chosen, len(train) + tested))
             continue
         parts: list[list[Tensor]] = [[], []]
         for label in range(len(train.classes)):
@@ -148,6 +148,11 @@ def splits(train: LabelledImages, test: LabelledImages | None) -> list[tuple[Ten
             parts[1].append(own[cut:])
         found.append((torch.cat(parts[0]), torch.cat(parts[1])))
     return found
+
+
+def _some(number: int, count: int) -> Tensor:
+    """So many of so many numbers, the same for every seed."""
+    return torch.randperm(number, generator=torch.Generator().manual_seed(0))[:count]
 
 
 def measured(run: Run, name: str) -> dict[str, Row]:
@@ -162,8 +167,8 @@ def measured(run: Run, name: str) -> dict[str, Row]:
     )
     parts = splits(train, test)
     rows: dict[str, Row] = {}
-    for network, features, has_angles in encoders(run):
-        angles = (ANGLES if name == "stamps" else (IN_A_CIRCLE, DIAGONAL)) if has_angles else ()
+    for network, features, angles in encoders(run):
+        angles = angles if name == "stamps" or not angles else (IN_A_CIRCLE, DIAGONAL)
         # Training pictures are needed upright, whole and in a circle; of a set with a test split the rest is not.
         needed = torch.cat([torch.cat(pair) for pair in parts]).unique()
         held_out = torch.cat([pair[1] for pair in parts]).unique()

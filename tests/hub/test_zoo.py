@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from eqmodels.data import load_data
-from eqmodels.evaluation import assert_equivariant
+from eqmodels.evaluation import assert_equivariant, fit_linear_probe
 from eqmodels.hub import list_pretrained, load_pretrained
 from eqmodels.remote.locating import FOLDERS
 from eqmodels.training import PretrainConfig
@@ -28,7 +28,7 @@ def test_weights_are_small_and_have_their_recipe_log_and_results(name):
     assert (folder / "model.safetensors").stat().st_size < 12e6
     assert PretrainConfig.from_dict(json.loads((folder / "recipe.json").read_text())) == run.config
     results = json.loads((folder / "results.json").read_text())
-    assert results["evaluation"]["sha256"] == run.sha256
+    assert results.get("evaluation", results)["sha256"] == run.sha256
     assert len((folder / "log.csv").read_text().splitlines()) == 1 + run.config.optimisation.epochs == 1 + len(run.log)
 
 
@@ -50,7 +50,7 @@ def test_features_of_real_images_do_not_change_when_they_are_turned(name, poolin
             torch.testing.assert_close(encoder(encoder.group.act(g, images)), features, atol=1e-10, rtol=1e-10)
 
 
-@pytest.mark.parametrize("name", EQUIVARIANT)
+@pytest.mark.parametrize("name", [name for name in EQUIVARIANT if "fmnist" in name])
 def test_the_head_finds_upright(name):
     run = load_pretrained(name)
     images = run.preprocessing.normalise(load_data("fashion_mnist_mini", "test").pixels(slice(0, 500)))
@@ -58,6 +58,21 @@ def test_the_head_finds_upright(name):
         (head,) = run.heads
         logits = head(run.backbone.regular_features(images))
     assert (logits.argmax(1) == 0).float().mean() > 0.9
+
+
+def test_the_network_of_photographs_knows_classes_that_nobody_taught_it():
+    run = load_pretrained("c4_resnet18_w32.distil_lite0")
+    assert run.objective.features is run.objective.logits is None  # what only predicts the teacher is not in the file
+    encoder, transform = run.encoder("canonical"), run.preprocessing.transform()
+    train, test = (load_data("openclipart_mini", split) for split in ("train", "test"))
+    train, test = (data.subset(range(0, len(data), 4)) for data in (train, test))
+    with torch.no_grad():
+        features, turned = encoder(transform(train.images)), encoder(transform(test.images.rot90(1, (2, 3))))
+    probe = fit_linear_probe(features, train.labels, num_classes=16, strengths=(0.1,))
+    pixels = train.pixels().unflatten(3, (16, 4)).mean(4).unflatten(2, (16, 4)).mean(3).flatten(1)
+    raw = fit_linear_probe(pixels, train.labels, num_classes=16, strengths=(0.1,))
+    upright = test.pixels().unflatten(3, (16, 4)).mean(4).unflatten(2, (16, 4)).mean(3).flatten(1)
+    assert probe.accuracy(turned, test.labels) > raw.accuracy(upright, test.labels) + 0.05
 
 
 def test_unknown_names_get_the_nearest_ones():
