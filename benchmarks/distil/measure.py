@@ -167,8 +167,8 @@ def measured(run: Run, name: str) -> dict[str, Row]:
     )
     parts = splits(train, test)
     rows: dict[str, Row] = {}
-    for network, features, angles in encoders(run):
-        angles = angles if name == "stamps" or not angles else (IN_A_CIRCLE, DIAGONAL)
+    for network, features, circular in encoders(run):
+        angles = circular if name == "stamps" or not circular else (IN_A_CIRCLE, DIAGONAL)
         # Training pictures are needed upright, whole and in a circle; of a set with a test split the rest is not.
         needed = torch.cat([torch.cat(pair) for pair in parts]).unique()
         held_out = torch.cat([pair[1] for pair in parts]).unique()
