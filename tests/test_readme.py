@@ -30,7 +30,7 @@ def test_the_ten_lines_run_as_printed():
 
 
 def test_the_zoo_is_used_as_printed(tmp_path, monkeypatch, capsys):
-    """Every block of code in turn, on a third of the images, then every command, with a Hub of our own."""
+    """Every block of code in turn, on an eighth of the images, then every command, with a Hub of our own."""
     section = README.split("## Use the zoo")[1].split("\n## ")[0]
     blocks = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     commands = re.findall(r"^eqmodels (.*)$", section, re.MULTILINE)
@@ -38,7 +38,7 @@ def test_the_zoo_is_used_as_printed(tmp_path, monkeypatch, capsys):
     assert [command.split()[0] for command in commands] == ["publish", "verify", "verify", "download"]
     monkeypatch.chdir(tmp_path)
     whole = data.load_data
-    monkeypatch.setattr(data, "load_data", lambda *chosen: (found := whole(*chosen)).balanced_subset(len(found) // 3))
+    monkeypatch.setattr(data, "load_data", lambda *chosen: (found := whole(*chosen)).balanced_subset(len(found) // 8))
     (tmp_path / "zoo").symlink_to(ROOT / "zoo")
     tokens = {"hf_writer": User("organisation", write=True)}
     with HubServer(tokens) as server, server.client(tmp_path / "cache", token="hf_writer"):
@@ -47,7 +47,7 @@ def test_the_zoo_is_used_as_printed(tmp_path, monkeypatch, capsys):
             assert sum(map(bool, block.splitlines())) <= 5
             exec(compile(block, "README.md", "exec"), names)
         accuracy = float(capsys.readouterr().out.split()[-1])
-        assert accuracy > 0.8
+        assert accuracy > 0.75
         for command in commands:
             assert main(shlex.split(command)) == 0
 
