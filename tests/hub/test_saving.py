@@ -302,6 +302,6 @@ def test_a_size_that_a_config_names_does_not_cost_a_huge_report(encoder, tmp_pat
 
 
 def test_the_committed_networks_have_no_more_than_features():
-    """The optional part of the format: they load without it."""
-    for config in Path("zoo").glob("*/config.json"):
+    """The optional part of the format: those that are older than it load without it."""
+    for config in Path("zoo").glob("*fmnist*/config.json"):
         assert set(json.loads(config.read_text())["golden"]) == {"size", "features"}

@@ -406,7 +406,14 @@ def test_a_finished_run_of_another_config_or_other_images_is_refused(tmp_path):
     before = weights(tmp_path)
     for rest in ("checkpoint.pt", "log.csv"):  # even if nothing else is left of it
         (tmp_path / rest).unlink()
-        fails(tiny(epochs=2), tmp_path, r"belongs to another run: epochs=1 there and 2 here. Nothing was changed; ")
+        fails(
+            tiny(epochs=2),
+            tmp_path,
+            r"is done after epochs=1, .* nothing was changed. Train its network for 1 more in ",
+        )
+        fails(
+            tiny(epochs=1, seed=1), tmp_path, r"belongs to another run: seed=0 there and 1 here. Nothing was changed; "
+        )
         fails(tiny(epochs=1), tmp_path, r"belongs to another run: images' number=40 there and 44 here", data=photos(44))
     assert weights(tmp_path) == before
 
