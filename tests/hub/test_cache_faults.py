@@ -166,6 +166,7 @@ def damage_cache(home: Path) -> None:
         path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
 
 
+@pytest.mark.slow  # the undamaged cache, and the damaged one of one process, are tried each time
 def test_two_processes_on_a_damaged_cache_both_have_the_network(server, tmp_path):
     server.publish(REPOSITORY, network())
     with server.client(tmp_path):
