@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections import Counter
 from pathlib import Path
 
-from tqdm import tqdm
-
-from eqmodels.cli.flags import pixels
 from eqmodels.cli.terminal import say
-from eqmodels.data.image_files import image_paths
+from eqmodels.cli.with_network import add_reading_options, files_of, progress, reading, say_skipped
 from eqmodels.evaluation.predicting import check_table, predict
 from eqmodels.hub import load
 from eqmodels.training import usable_device
@@ -40,13 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=int, default=1, metavar="N", help="how many of the likeliest classes (default: 1)"
     )
-    parser.add_argument("--size", type=pixels, help="of what the network sees, 64 or 48x64 (default: as in training)")
-    parser.add_argument("--grey", action="store_true", help="give a network of one channel pictures without colours")
-    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="pictures at a time (default: 64)")
-    parser.add_argument("--skip-bad", action="store_true", help="go on without files that cannot be read")
-    parser.add_argument("--device", help="where to compute, such as cpu or cuda:0 (default: a GPU if there is one)")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_reading_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -57,23 +47,12 @@ def run(arguments: argparse.Namespace) -> int:
         StorageError: if the network cannot be had or the file not be written.
     """
     file = check_table(arguments.out)
-    paths = [path for place in arguments.images for path in (image_paths(place) if place.is_dir() else [place])]
+    paths = files_of(arguments.images)
     network = load(arguments.name).to(usable_device(arguments.device))
-    # A bar is for people who look.
-    with tqdm(total=len(paths), unit="image", disable=arguments.quiet or not sys.stderr.isatty()) as bar:
-        found = predict(
-            network,
-            paths,
-            top=arguments.top,
-            size=arguments.size,
-            batch_size=arguments.batch_size,
-            grey=arguments.grey,
-            skip_bad=arguments.skip_bad,
-            progress=bar.update,
-        )
+    with progress(arguments, len(paths)) as advance:
+        found = predict(network, paths, top=arguments.top, **reading(arguments), progress=advance)
     found.save(file)
-    for one in found.skipped:
-        say(f"left out: {one.path}: {one.reason}", file=sys.stderr)
+    say_skipped(found.skipped)
     counts = Counter(found.classes[label] for label in found.labels[:, 0].tolist())
     if arguments.json:
         told = {"file": str(file), "images": len(found.paths), "classes": dict(counts.most_common())}

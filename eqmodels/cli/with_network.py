@@ -20,7 +20,16 @@ from eqmodels.hub import load
 from eqmodels.layers.pool import GlobalPoolMode
 from eqmodels.training import usable_device
 
-__all__ = ["add_network", "add_options", "files_of", "loaded", "progress", "reading", "say_skipped"]
+__all__ = [
+    "add_network",
+    "add_options",
+    "add_reading_options",
+    "files_of",
+    "loaded",
+    "progress",
+    "reading",
+    "say_skipped",
+]
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +52,13 @@ def add_options(parser: argparse.ArgumentParser, *, features: GlobalPoolMode | N
         default=features,
         help=f"one of {', '.join(get_args(GlobalPoolMode))} (default: {usual})",
     )
-    parser.add_argument("--size", type=pixels, help="of what the network sees, 64 or 48x64 (default: as in training)")
     parser.add_argument("--in-chans", type=int, metavar="N", help="channels, if they are not those of the training")
+    add_reading_options(parser)
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options by which pictures are read, computed and told of, whatever the network is asked for."""
+    parser.add_argument("--size", type=pixels, help="of what the network sees, 64 or 48x64 (default: as in training)")
     parser.add_argument("--grey", action="store_true", help="give a network of one channel pictures without colours")
     parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="pictures at a time (default: 64)")
     parser.add_argument("--skip-bad", action="store_true", help="go on without files that cannot be read")

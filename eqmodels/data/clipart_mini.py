@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from eqmodels.data.memory import LabelledImages
+from eqmodels.data.mini import check_no_root
 from eqmodels.data.registry import Split, register_source
 
 __all__ = ["read_openclipart_mini"]
@@ -36,11 +37,7 @@ def read_openclipart_mini(split: Split, *, root: str | Path | None = None) -> La
     Raises:
         ValueError: if `root` is given.
     """
-    if root is not None:
-        raise ValueError(
-            f"openclipart_mini is part of the package and has no folder; got root={str(root)!r}. Leave it out "
-            "(--root), or name the data that lies there (--data openclipart, --data image_folder)."
-        )
+    check_no_root("openclipart", root)
     folder = resources.files("eqmodels.data") / "openclipart_mini"
     content = json.loads((folder / "labels.json").read_text("utf-8"))
     labels = torch.tensor(content[split])

@@ -14,7 +14,7 @@ import torch
 from eqmodels.data.memory import LabelledImages
 from eqmodels.data.registry import Split, register_source
 
-__all__ = ["read_fashion_mnist_mini"]
+__all__ = ["check_no_root", "read_fashion_mnist_mini"]
 
 
 @register_source("fashion_mnist_mini")
@@ -30,11 +30,7 @@ def read_fashion_mnist_mini(split: Split, *, root: str | Path | None = None) -> 
     Raises:
         ValueError: if `root` is given.
     """
-    if root is not None:
-        raise ValueError(
-            f"fashion_mnist_mini is part of the package and has no folder; got root={str(root)!r}. Leave it out "
-            "(--root), or name the data that lies there (--data fashion_mnist, --data image_folder)."
-        )
+    check_no_root("fashion_mnist", root)
     file = resources.files("eqmodels.data") / "fashion_mnist_mini" / f"{split}.npz"
     with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
         images, labels, classes = arrays["images"], arrays["labels"], arrays["classes"]
@@ -43,4 +39,21 @@ def read_fashion_mnist_mini(split: Split, *, root: str | Path | None = None) -> 
             torch.from_numpy(images)[:, None],
             torch.from_numpy(labels).long(),
             tuple(str(name) for name in classes),
+        )
+
+
+def check_no_root(whole: str, root: str | Path | None) -> None:
+    """Refuses a folder for the embedded subset of a data set.
+
+    Args:
+        whole: the name of the data set that the subset is of.
+        root: the folder; None for none.
+
+    Raises:
+        ValueError: if there is one.
+    """
+    if root is not None:
+        raise ValueError(
+            f"{whole}_mini is part of the package and has no folder; got root={str(root)!r}. Leave it out "
+            f"(--root), or name the data that lies there (--data {whole}, --data image_folder)."
         )

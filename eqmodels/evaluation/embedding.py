@@ -19,8 +19,7 @@ from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.data.pictures import BadFile, Picture
-from eqmodels.errors import shown
-from eqmodels.evaluation.reading import input_of_picture, outputs_of_pictures
+from eqmodels.evaluation.reading import files_of, input_of_picture, outputs_of_pictures
 from eqmodels.storage import write_atomically
 
 __all__ = ["Embedding", "check_ending", "embed", "input_of", "outputs_of"]
@@ -153,14 +152,13 @@ def embed(
             colours and the network takes none.
         BadFilesError: if files cannot be read; lists all of them, and nothing is embedded.
     """
-    if isinstance(paths, str):
-        raise TypeError(f"paths must be a list of files; got {shown(paths)}. Pass [path], or the files of a folder.")
+    files = files_of(paths)
     given = {"encoder": encoder, "paths": paths, "size": size, "grey": grey, "skip_bad": skip_bad}
     check_arguments(embed, given)
     _check_has_no_classifier(encoder)
     good, found, bad = outputs_of_pictures(
         encoder,
-        paths,
+        files,
         partial(outputs_of, encoder),
         caller="embed",
         size=size,

@@ -19,8 +19,7 @@ from eqmodels.arguments import check_arguments
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.checks import check_count
 from eqmodels.data.pictures import BadFile
-from eqmodels.errors import shown
-from eqmodels.evaluation.reading import outputs_of_pictures
+from eqmodels.evaluation.reading import files_of, outputs_of_pictures
 from eqmodels.storage import write_atomically
 
 __all__ = ["Predictions", "check_table", "predict"]
@@ -131,8 +130,7 @@ def predict(
             has colours and the network takes none.
         BadFilesError: if files cannot be read; lists all of them, and nothing is predicted.
     """
-    if isinstance(paths, str):
-        raise TypeError(f"paths must be a list of files; got {shown(paths)}. Pass [path], or the files of a folder.")
+    files = files_of(paths)
     given = {"network": network, "paths": paths, "size": size, "grey": grey, "skip_bad": skip_bad}
     check_arguments(predict, given)
     check_count("top", top)
@@ -143,7 +141,7 @@ def predict(
         )
     good, found, bad = outputs_of_pictures(
         network,
-        paths,
+        files,
         partial(_likeliest, network, min(top, network.num_classes)),
         caller="predict",
         size=size,

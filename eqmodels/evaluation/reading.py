@@ -14,9 +14,10 @@ from eqmodels._shapes import Float
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.checks import check_count
 from eqmodels.data.pictures import BadFile, BadFilesError, Picture, picture_at, read_pictures
+from eqmodels.errors import shown
 from eqmodels.transforms.preprocessing import WHITE
 
-__all__ = ["input_of_picture", "opened_for", "outputs_of_pictures"]
+__all__ = ["files_of", "input_of_picture", "opened_for", "outputs_of_pictures", "refuse_bad"]
 
 GREY = ("1", "L", "LA", "La", "F")
 """Modes of PIL that have no colours; so have those that begin with an I."""
@@ -56,7 +57,7 @@ def outputs_of_pictures(
         BadFilesError: if files cannot be read; lists all of them.
     """
     check_count("batch_size", batch_size)
-    files = [Path(path) for path in paths]
+    files = files_of(paths)
     if not files:
         raise ValueError(f"{caller} needs images; got no file. Name images, or a folder of them.")
     made_of = input_of_picture(network, size, grey=grey)
@@ -72,9 +73,29 @@ def outputs_of_pictures(
             found.append(outputs(torch.stack([one for _, one in images])))
         if progress is not None:
             progress(len(batch))
-    if bad and (not skip_bad or not good):
-        raise BadFilesError(bad, len(files), "Remove them, or pass skip_bad=True (--skip-bad) to go on without them.")
+    refuse_bad(bad, len(files), skip_bad=skip_bad)
     return tuple(good), found, tuple(bad)
+
+
+def files_of(paths: Sequence[str | Path]) -> list[Path]:
+    """The paths of several files.
+
+    Raises:
+        TypeError: if one word is given, whose letters would be taken for files.
+    """
+    if isinstance(paths, str):
+        raise TypeError(f"paths must be a list of files; got {shown(paths)}. Pass [path], or the files of a folder.")
+    return [Path(path) for path in paths]
+
+
+def refuse_bad(bad: Sequence[BadFile], total: int, *, skip_bad: bool) -> None:
+    """Refuses files that cannot be read, unless they are to be left out and others are there.
+
+    Raises:
+        BadFilesError: lists all of them.
+    """
+    if bad and (not skip_bad or len(bad) == total):
+        raise BadFilesError(bad, total, "Remove them, or pass skip_bad=True (--skip-bad) to go on without them.")
 
 
 def input_of_picture(

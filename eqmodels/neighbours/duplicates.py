@@ -14,9 +14,9 @@ from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.checks import check_count
-from eqmodels.data.pictures import BadFile, BadFilesError, Picture, read_pictures
+from eqmodels.data.pictures import BadFile, Picture, read_pictures
 from eqmodels.evaluation.embedding import input_of, outputs_of
-from eqmodels.evaluation.reading import opened_for
+from eqmodels.evaluation.reading import files_of, opened_for, refuse_bad
 from eqmodels.fields import Scalars
 from eqmodels.neighbours.comparing import MOVES, Comparison, Miniature, compare, miniature
 from eqmodels.neighbours.search import CosineSearch, directions
@@ -118,14 +118,11 @@ def find_duplicates(
         )
     check_count("candidates", candidates)
     check_count("batch_size", batch_size)
-    files = [Path(path) for path in paths]
+    files = files_of(paths)
     if len(files) < 2:
         raise ValueError(f"duplicates are sought among at least two files; got {len(files)}. Name a folder of images.")
     found = _looked_at(encoder, files, input_of(encoder, size, grey=grey), batch_size, progress)
-    if found.bad and not (skip_bad and found.paths):
-        raise BadFilesError(
-            found.bad, len(files), "Remove them, or pass skip_bad=True (--skip-bad) to go on without them."
-        )
+    refuse_bad(found.bad, len(files), skip_bad=skip_bad)
     chosen = _candidates(found.features, candidates)
     pairs = [
         DuplicatePair(
