@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from eqmodels.cli.flags import in_flags, pixels
 from eqmodels.cli.terminal import say
+from eqmodels.cli.with_network import add_network
 from eqmodels.export import Parity, export_network
 from eqmodels.export.files import ENDINGS, ExportFormat
 from eqmodels.hub import load
@@ -35,7 +36,7 @@ In Python: eqmodels.export.export_network(eqmodels.load(NAME), file); to_plain a
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the network, the file and the options."""
-    parser.add_argument("name", metavar="NAME", help="a name of the zoo, a folder, or hub:organisation/name[@revision]")
+    add_network(parser)
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help=f"where to: {', '.join(ENDINGS)}, ...")
     formats = get_args(ExportFormat)
     parser.add_argument(

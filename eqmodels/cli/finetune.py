@@ -16,6 +16,7 @@ from eqmodels.cli.chosen_data import add_data_flags, flags_given, loaded
 from eqmodels.cli.flags import add_flag, in_flags
 from eqmodels.cli.table import percent, table
 from eqmodels.cli.terminal import say
+from eqmodels.cli.with_network import add_network
 from eqmodels.data import Source, list_data, to_grey
 from eqmodels.finetuning import FinetuneConfig, Finetuned, finetune
 from eqmodels.finetuning.finetuning import PAGE
@@ -47,7 +48,7 @@ In Python: eqmodels.finetuning.finetune(eqmodels.load(NAME, num_classes=0), trai
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the network, the images and the options."""
-    parser.add_argument("name", metavar="NAME", help="a name of the zoo, a folder, or hub:organisation/name[@revision]")
+    add_network(parser)
     parser.add_argument("images", nargs="?", metavar="IMAGES", help="a folder with one folder of images a class")
     parser.add_argument("--data", metavar="NAME", help=f"other images than of a folder: {', '.join(list_data())}")
     parser.add_argument("--root", metavar="FOLDER", help="the folder that has the data")

@@ -6,6 +6,7 @@ import argparse
 import json
 
 from eqmodels.cli.terminal import say
+from eqmodels.cli.with_network import add_network
 from eqmodels.hub import verify
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
@@ -27,7 +28,7 @@ WORDS = {True: "ok", False: "FAILED", None: "-"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the network and the options."""
-    parser.add_argument("name", metavar="NAME", help="a name of the zoo, a folder, or hub:organisation/name[@revision]")
+    add_network(parser)
     parser.add_argument("--json", action="store_true", help="print everything as JSON instead of lines")
 
 

@@ -50,16 +50,30 @@ def clipart_files(root: Path, split: Split) -> list[Path]:
         FileNotFoundError: if the folder has no such pictures.
     """
     check_arguments(clipart_files, locals())
+    return _files(root)[split]
+
+
+def _files(root: Path) -> dict[Split, list[Path]]:
+    """The pictures of both splits.
+
+    Raises:
+        FileNotFoundError: if a split has none.
+    """
     lines = (resources.files("eqmodels.data") / TABLE).read_text("utf-8").splitlines()
     table = {path: use for use, path in (line.split("\t") for line in lines)}
-    every = (path for path in root.rglob("*.png") if path.is_file() and not path.is_symlink())
-    found = sorted(path for path in every if table.get(path.relative_to(root).as_posix(), "train") == split)
-    if not found:
-        raise FileNotFoundError(
-            f"openclipart reads the PNG pictures of the Open Clip Art Library; {root} has none of split={split!r}. "
-            "Install Debian's package openclipart-png, or name the folder that has animals/, food/, ... by root= "
-            "(--root)."
-        )
+    found: dict[Split, list[Path]] = {"train": [], "test": []}
+    for path in sorted(path for path in root.rglob("*.png") if path.is_file() and not path.is_symlink()):
+        use = table.get(path.relative_to(root).as_posix(), "train")
+        for split, paths in found.items():
+            if use == split:
+                paths.append(path)
+    for split, paths in found.items():
+        if not paths:
+            raise FileNotFoundError(
+                f"openclipart reads the PNG pictures of the Open Clip Art Library; {root} has none of split={split!r}. "
+                "Install Debian's package openclipart-png, or name the folder that has animals/, food/, ... by root= "
+                "(--root)."
+            )
     return found
 
 
@@ -121,7 +135,7 @@ def read_openclipart(split: Split, *, root: str | Path | None = None, size: int 
     """
     side = 96 if size is None else check_count("size", size)
     base = PLACE if root is None else Path(root).expanduser()
-    files = {name: clipart_files(base, name) for name in ("train", "test")}  # type: dict[Split, list[Path]]
+    files = _files(base)
     counts = Counter(_folder(path, base) for paths in files.values() for path in paths)
     classes = tuple(sorted(name for name, count in counts.items() if count >= SMALLEST_CLASS))
     chosen = [path for path in files[split] if _folder(path, base) in classes]
