@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -81,11 +81,16 @@ def files_of(paths: Sequence[str | Path]) -> list[Path]:
     """The paths of several files.
 
     Raises:
-        TypeError: if one word is given, whose letters would be taken for files.
+        TypeError: if they are no sequence of paths: one word, whose letters would be taken for files, among others.
     """
-    if isinstance(paths, str):
+    if not _are_paths(paths):
         raise TypeError(f"paths must be a list of files; got {shown(paths)}. Pass [path], or the files of a folder.")
     return [Path(path) for path in paths]
+
+
+def _are_paths(paths: object) -> bool:
+    words = isinstance(paths, Sequence) and not isinstance(paths, (str, bytes))
+    return words and all(isinstance(path, (str, Path)) for path in cast("Sequence[object]", paths))
 
 
 def refuse_bad(bad: Sequence[BadFile], total: int, *, skip_bad: bool) -> None:
