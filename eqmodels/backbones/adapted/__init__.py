@@ -1,0 +1,8 @@
+"""Somebody else's network made equivariant: by the orbit of its images."""
+
+from eqmodels.backbones.adapted.orbit import Orbit
+from eqmodels.backbones.adapted.origins import ORIGINS, create_original, images_of, takes_one_size
+from eqmodels.backbones.adapted.probing import answer_of
+from eqmodels.backbones.adapted.symmetrised import Symmetrised
+
+__all__ = ["ORIGINS", "Orbit", "Symmetrised", "answer_of", "create_original", "images_of", "takes_one_size"]
