@@ -12,6 +12,7 @@ from eqmodels.arguments import check_arguments
 from eqmodels.backbones.adapted import create_original
 from eqmodels.backbones.overwritten import to_be_overwritten
 from eqmodels.checks import check_count
+from eqmodels.errors import shown
 from eqmodels.objectives import TEACHERS, create_teacher
 from eqmodels.storage import StorageError, check_layout, printable, read_layout, read_weights, sha256_of
 
@@ -65,6 +66,11 @@ def original(source: str, weights: str | Path = PRETRAINED, *, in_chans: int = 3
     if str(weights) == RANDOM:
         return Original(source, create_original(source, in_chans).eval(), None, RANDOM)
     file = Path(weights)
+    if not file.is_file():
+        raise StorageError(
+            f"weights must be 'pretrained', 'random' or a safetensors file; got {shown(str(weights))}, which is no "
+            "file. Name one."
+        )
     with to_be_overwritten():
         network = create_original(source, in_chans)
     own = network.state_dict()

@@ -65,7 +65,7 @@ def test_every_command_of_the_page_runs_as_printed(tmp_path, monkeypatch, capsys
         (["timm:test_resnet", "--at-a-time", "9"], "--at-a-time must be at most 8"),
         (["timm:test_resnet", "--in-chans", "0"], "--in-chans must be at least 1"),
         (["torchvision:resnet18", "--weights", "pretrained"], "--weights pretrained are fetched for networks of timm"),
-        (["timm:test_resnet", "--weights", "nothing.safetensors"], "nothing.safetensors is no whole safetensors file"),
+        (["timm:test_resnet", "--weights", "nothing.safetensors"], "got 'nothing.safetensors', which is no file"),
     ],
 )
 def test_what_cannot_be_adapted_is_one_sentence_and_writes_nothing(options, words, tmp_path, monkeypatch, capsys):

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from eqmodels._shapes import Float
 from eqmodels.backbones.adapted.outputs import maps_of
 from eqmodels.backbones.checkpointing import recomputed
-from eqmodels.checks import check_count
+from eqmodels.checks import check_count, check_maps
 from eqmodels.errors import shown
 from eqmodels.fields import Field, Regular
 from eqmodels.groups import PlanarGroup
@@ -19,6 +19,9 @@ from eqmodels.layers.open_sizes import has_open_size
 from eqmodels.layers.scripting import NotScriptable
 
 __all__ = ["Orbit", "check_exact", "resized"]
+
+
+torch.fx.wrap("check_maps")
 
 
 class Orbit(NotScriptable):
@@ -81,13 +84,14 @@ class Orbit(NotScriptable):
         """The regular maps of the orbit.
 
         Raises:
-            TypeError: if the network returns something else than a tensor.
-            ValueError: if it returns another number of channels than `fields`, or maps that do not fit together.
+            TypeError: if the images are not floating point, or the network returns something else than a tensor.
+            ValueError: if they have another rank, or the network returns another number of channels than `fields`, or
+                maps that do not fit together.
         """
         chosen = list(self.group.elements)
         if self.drawn is not None and self.training:
             chosen = sorted(torch.randperm(self.group.order)[: self.drawn].tolist())
-        images = resized(images, self.size)
+        images = resized(check_maps(images), self.size)
         found: dict[int, Tensor] = {}
         for part in self._batches(chosen, square=_is_square(images)):
             found |= zip(part, self._answers(part, images), strict=True)

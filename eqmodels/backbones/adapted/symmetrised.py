@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.backbones.adapted.orbit import Orbit, check_exact
@@ -12,7 +12,7 @@ from eqmodels.backbones.adapted.origins import create_original, images_of, takes
 from eqmodels.backbones.adapted.probing import answer_of
 from eqmodels.backbones.backbone import Backbone
 from eqmodels.backbones.registry import register_backbone
-from eqmodels.checks import check_count, check_images
+from eqmodels.checks import check_count, check_images, check_placed, is_open
 from eqmodels.errors import shown
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import GlobalPoolMode, GroupPoolMode
@@ -80,10 +80,15 @@ class Symmetrised(Backbone):
         """The regular maps of the orbit; vectors are maps of one pixel.
 
         Raises:
-            TypeError: if the images are not floating point.
+            TypeError: if the images are not floating point, or of another type than the network's filters.
             ValueError: if they do not have the shape ``(batch, in_chans, height, width)``.
         """
-        maps: Tensor = self.orbit(check_images(images, self.in_chans))
+        images = check_images(images, self.in_chans)
+        filters = next(self.orbit.parameters(), None)
+        # What shards, offloads or quantises puts other things in the place of parameters, until a layer is called.
+        if type(filters) is nn.Parameter and filters.dim() == 4 and filters.is_floating_point() and not is_open():
+            images = images if filters.is_meta else check_placed(images, filters, "images")
+        maps: Tensor = self.orbit(images)
         return maps
 
     def describe_output(self) -> str:
