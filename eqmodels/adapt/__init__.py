@@ -1,6 +1,8 @@
 """Pretrained networks of others made exactly equivariant: encoders like those of this package, in one line."""
 
 from eqmodels.adapt.by_orbit import symmetrise
+from eqmodels.adapt.by_pose import canonicalise
+from eqmodels.adapt.maps import CanonicalisedMaps, SymmetrisedMaps
 from eqmodels.adapt.weights import Original, original
 
-__all__ = ["Original", "original", "symmetrise"]
+__all__ = ["CanonicalisedMaps", "Original", "SymmetrisedMaps", "canonicalise", "original", "symmetrise"]

@@ -8,9 +8,9 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor
 
-from eqmodels.adapt.described import check_named, described
+from eqmodels.adapt.described import described, resolved
 from eqmodels.adapt.maps import SymmetrisedMaps
-from eqmodels.adapt.weights import PRETRAINED, original
+from eqmodels.adapt.weights import PRETRAINED
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Symmetrised
 from eqmodels.errors import is_one_of, shown
@@ -76,16 +76,7 @@ def symmetrise(
     check_arguments(symmetrise, {name: value for name, value in locals().items() if name not in ("network", "group")})
     if not is_one_of(output, get_args(Output)):
         raise ValueError(f"output must be one of {', '.join(get_args(Output))}; got {shown(output)}. Use 'mean'.")
-    license_name: str | None = None
-    if isinstance(network, str):
-        if source is not None:
-            raise ValueError(f"source names the network of a module; got it of {shown(network)} too. Leave it out.")
-        known = original(network, weights, in_chans=3 if in_chans is None else in_chans)
-        network, source, license_name = known.network, known.source, known.license
-    elif weights != PRETRAINED:
-        raise ValueError(f"weights are for a network that is named; got {shown(weights)} for a module. Leave them out.")
-    elif source is not None:
-        check_named(network, source)
+    network, source, license_name = resolved(network, source, weights, in_chans)
     channels, images = described(network, in_chans=in_chans, size=size, mean=mean, std=std)
     options: dict[str, Any] = {"in_chans": channels, "at_a_time": at_a_time, "drawn": drawn}
     options["size"] = (size, size) if isinstance(size, int) else size

@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from eqmodels.adapt.weights import PRETRAINED, original
 from eqmodels.backbones import as_encoder
 from eqmodels.backbones.adapted import create_original, images_of
 from eqmodels.checks import check_count
 from eqmodels.errors import shown
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["check_named", "described"]
+__all__ = ["described", "resolved"]
+
+
+def resolved(
+    network: Callable[[Tensor], object] | str, source: str | None, weights: str | Path, in_chans: int | None
+) -> tuple[Callable[[Tensor], object], str | None, str | None]:
+    """A network that is given or named, its source as files hold it, and the licence of its weights.
+
+    Args:
+        network: a module or a function, or its source.
+        source: of a module; None for none.
+        weights: of a network that is named.
+        in_chans: channels of the images of a network that is named; None for 3.
+
+    Raises:
+        TypeError: if a source is given of what is no module.
+        ValueError: if source and weights do not fit to the network.
+        ModuleNotFoundError: if the package that has the network is not installed.
+        StorageError: if its weights cannot be had, or are not the network's.
+    """
+    if isinstance(network, str):
+        if source is not None:
+            raise ValueError(f"source names the network of a module; got it of {shown(network)} too. Leave it out.")
+        known = original(network, weights, in_chans=3 if in_chans is None else in_chans)
+        return known.network, known.source, known.license
+    if weights != PRETRAINED:
+        raise ValueError(f"weights are for a network that is named; got {shown(weights)} for a module. Leave them out.")
+    if source is not None:
+        check_named(network, source)
+    return network, source, None
 
 
 def described(

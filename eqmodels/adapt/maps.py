@@ -1,4 +1,4 @@
-"""A dense network whose maps turn with the image: the mean over the orbit, its pixels turned back."""
+"""A dense network whose maps turn with the image: pixels are turned back, of all copies or of the upright one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from eqmodels._shapes import Float
-from eqmodels.backbones.adapted import Orbit, answer_of, images_of, takes_one_size
+from eqmodels.backbones.adapted import Canonicalised, Orbit, answer_of, images_of, takes_one_size
 from eqmodels.checks import check_count, check_images
 from eqmodels.fields import Scalars
 from eqmodels.groups import PlanarGroup
@@ -15,7 +15,7 @@ from eqmodels.layers import GroupPool
 from eqmodels.layers.scripting import NotScriptable
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["SymmetrisedMaps"]
+__all__ = ["CanonicalisedMaps", "SymmetrisedMaps"]
 
 
 class SymmetrisedMaps(NotScriptable):
@@ -73,3 +73,32 @@ class SymmetrisedMaps(NotScriptable):
         """
         maps: Tensor = self.pool(self.orbit(check_images(images, self.in_chans)))
         return maps
+
+
+class CanonicalisedMaps(NotScriptable):
+    """A segmentation, or whatever puts out maps, that sees images upright: ``m(g x) = g m(x)``, for one pass.
+
+    ``(B, C, H, W) -> (B, F, h, w)``.
+
+    Args:
+        encoder: the network and its pose.
+
+    Attributes:
+        group: of the maps.
+        out_field: of the maps, scalars: elements move their pixels and leave their channels.
+    """
+
+    def __init__(self, encoder: Canonicalised) -> None:
+        super().__init__()
+        self.encoder, self.group, self.out_field = encoder, encoder.group, encoder.map_field
+        self.in_chans, self.preprocessing = encoder.in_chans, encoder.preprocessing
+        self.train(encoder.training)
+
+    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F h w"]:
+        """The maps of the upright images, turned back.
+
+        Raises:
+            TypeError: if the images are not floating point.
+            ValueError: if they have another shape, or the maps do not fit together.
+        """
+        return self.encoder.forward_features(images)

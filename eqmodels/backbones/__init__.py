@@ -1,6 +1,6 @@
 """Backbones: the protocol, the base class, the registry, and one file or folder a family, which registers itself."""
 
-from eqmodels.backbones.adapted import ORIGINS, Orbit, Symmetrised
+from eqmodels.backbones.adapted import ORIGINS, Canonical, Canonicalised, Orbit, Symmetrised
 from eqmodels.backbones.backbone import Backbone, create_model
 from eqmodels.backbones.convert import ConvertedLayer, RedetReport, from_redet, from_torchvision
 from eqmodels.backbones.encoder import Encoder
@@ -18,6 +18,8 @@ __all__ = [
     "BACKBONES",
     "ORIGINS",
     "Backbone",
+    "Canonical",
+    "Canonicalised",
     "ConvertedLayer",
     "Encoder",
     "EscnnResNet",

@@ -1,8 +1,21 @@
-"""Somebody else's network made equivariant: by the orbit of its images."""
+"""Somebody else's network made equivariant: by the orbit of its images, or by turning them upright."""
 
+from eqmodels.backbones.adapted.canonical import Canonical, CanonicalMode
+from eqmodels.backbones.adapted.canonicalised import Canonicalised
 from eqmodels.backbones.adapted.orbit import Orbit
 from eqmodels.backbones.adapted.origins import ORIGINS, create_original, images_of, takes_one_size
 from eqmodels.backbones.adapted.probing import answer_of
 from eqmodels.backbones.adapted.symmetrised import Symmetrised
 
-__all__ = ["ORIGINS", "Orbit", "Symmetrised", "answer_of", "create_original", "images_of", "takes_one_size"]
+__all__ = [
+    "ORIGINS",
+    "Canonical",
+    "CanonicalMode",
+    "Canonicalised",
+    "Orbit",
+    "Symmetrised",
+    "answer_of",
+    "create_original",
+    "images_of",
+    "takes_one_size",
+]

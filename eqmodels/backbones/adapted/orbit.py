@@ -18,7 +18,7 @@ from eqmodels.groups import PlanarGroup
 from eqmodels.layers.open_sizes import has_open_size
 from eqmodels.layers.scripting import NotScriptable
 
-__all__ = ["Orbit", "check_exact", "resized"]
+__all__ = ["Orbit", "check_exact", "is_square", "resized"]
 
 
 torch.fx.wrap("check_maps")
@@ -93,13 +93,35 @@ class Orbit(NotScriptable):
             chosen = sorted(torch.randperm(self.group.order)[: self.drawn].tolist())
         images = resized(check_maps(images), self.size)
         found: dict[int, Tensor] = {}
-        for part in self._batches(chosen, square=_is_square(images)):
+        for part in self._batches(chosen, square=is_square(images)):
             found |= zip(part, self._answers(part, images), strict=True)
         self._check_fitting([found[h] for h in chosen])
         if len(chosen) < self.group.order:
             mean = torch.stack(list(found.values())).mean(0)
             found = {h: found.get(h, mean) for h in self.group.elements}
         return torch.cat([found[h] for h in self.group.elements], dim=1)
+
+    def weighted(self, images: Float[Tensor, "B C H W"], weights: Float[Tensor, "B G"]) -> Float[Tensor, "B F h w"]:
+        """The weighted mean of the answers, of which those that count for nothing are not asked for.
+
+        Args:
+            images: as in `forward`.
+            weights: of every image and element, not negative.
+        """
+        images = resized(images, self.size)
+        counting = weights > 0
+        total: Tensor | None = None
+        for part in self._batches([h for h in self.group.elements if counting[:, h].any()], square=is_square(images)):
+            rows = [counting[:, h].nonzero()[:, 0] for h in part]
+            moved = [self.group.act(self.group.inverse(h), images[row]) for h, row in zip(part, rows, strict=True)]
+            answers = maps_of(self.network(torch.cat(moved)), sum(map(len, rows))).split([len(row) for row in rows])
+            for h, row, maps in zip(part, rows, answers, strict=True):
+                back = maps if maps.shape[-2:] == (1, 1) else self.group.act(h, maps)
+                total = back.new_zeros(len(images), *back.shape[1:]) if total is None else total
+                self._check_fitting([total, back])
+                total = total.index_add(0, row, back * weights[row, h, None, None, None].to(back.dtype))
+        assert total is not None
+        return total
 
     def _batches(self, chosen: list[int], *, square: bool) -> list[list[int]]:
         """Elements whose copies are one batch: of one shape, and not more than at a time."""
@@ -138,7 +160,7 @@ class Orbit(NotScriptable):
         return f"{self.group}, {self.fields}"
 
 
-def _is_square(images: Tensor) -> bool:
+def is_square(images: Tensor) -> bool:
     """Whether all copies have one shape; a graph for every size has two batches."""
     return not has_open_size(images) and images.shape[-1] == images.shape[-2]
 

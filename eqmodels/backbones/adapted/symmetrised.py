@@ -17,7 +17,7 @@ from eqmodels.errors import shown
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import GlobalPoolMode, GroupPoolMode
 
-__all__ = ["Symmetrised", "named_source"]
+__all__ = ["Symmetrised", "check_filters", "checked_size", "named_source"]
 
 
 @register_backbone("symmetrised")
@@ -51,6 +51,8 @@ class Symmetrised(Backbone):
         ModuleNotFoundError: if the package that has the network is not installed.
     """
 
+    orbit: Orbit
+
     def __init__(
         self,
         group: PlanarGroup | str = "d4",
@@ -83,12 +85,7 @@ class Symmetrised(Backbone):
             TypeError: if the images are not floating point, or of another type than the network's filters.
             ValueError: if they do not have the shape ``(batch, in_chans, height, width)``.
         """
-        images = check_images(images, self.in_chans)
-        filters = next(self.orbit.parameters(), None)
-        # What shards, offloads or quantises puts other things in the place of parameters, until a layer is called.
-        if type(filters) is nn.Parameter and filters.dim() == 4 and filters.is_floating_point() and not is_open():
-            images = images if filters.is_meta else check_placed(images, filters, "images")
-        maps: Tensor = self.orbit(images)
+        maps: Tensor = self.orbit(check_filters(check_images(images, self.in_chans), self.orbit))
         return maps
 
     def describe_output(self) -> str:
@@ -119,6 +116,20 @@ def named_source(source: object) -> str | None:
     if not isinstance(source, str) and not callable(source):
         raise TypeError(f"source must be a network, or a word such as 'timm:resnet18'; got {shown(source)}. Pass one.")
     return source if isinstance(source, str) else None
+
+
+def check_filters(images: Float[Tensor, "B C H W"], network: nn.Module) -> Float[Tensor, "B C H W"]:
+    """The images themselves, if they are of the type and on the device of a network's first filters.
+
+    Raises:
+        TypeError: if the type is another.
+        ValueError: if the device is another.
+    """
+    filters = next(network.parameters(), None)
+    # What shards, offloads or quantises puts other things in the place of parameters, until a layer is called.
+    if type(filters) is nn.Parameter and filters.dim() == 4 and filters.is_floating_point() and not is_open():
+        return images if filters.is_meta else check_placed(images, filters, "images")
+    return images
 
 
 def checked_size(size: tuple[int, int]) -> tuple[int, int]:
