@@ -14,13 +14,13 @@ from eqmodels.adapt.maps import CanonicalisedMaps
 from eqmodels.adapt.weights import PRETRAINED
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Backbone, Canonicalised, create_model
-from eqmodels.backbones.adapted import CanonicalMode
+from eqmodels.backbones.adapted import ENERGY, CanonicalMode
 from eqmodels.errors import is_one_of, shown
 from eqmodels.groups import PlanarGroup
 from eqmodels.hub import load
 from eqmodels.remote import HUB, is_pretrained
 
-__all__ = ["canonicalise", "posing"]
+__all__ = ["canonicalise", "is_model", "posing"]
 
 
 def canonicalise(
@@ -49,11 +49,12 @@ def canonicalise(
         by: what predicts the pose: a pretrained encoder whose head does, by a name of the zoo, a folder or a
             repository of the Hub; the name of a model, such as ``"c4_resnet18s_w16"``, with random weights, which
             `fit_pose` trains; an encoder with a canonical pooling; or a module or a function from the same images to
-            logits ``(B, |G|)`` that permute as a regular field.
+            logits ``(B, |G|)`` that permute as a regular field; or ``"energy"``, for a network whose outputs are class
+            scores: the pose in which it is surest, for ``|G|`` passes.
         mode: ``"hard"``, ``"straight-through"``, ``"soft"`` or ``"frames"``.
         output: ``"features"``, vectors of an encoder like all others; or ``"maps"``, for segmentation, which turn with
             the image.
-        group: of a `by` that is a function; None for that of the encoder.
+        group: of a `by` that is a function or ``"energy"``; None for that of the encoder.
         source: of a module, the word by which files name it, see `symmetrise`.
         weights: of a network that is named, see `original`.
         in_chans: channels of the images; None for what the network says.
@@ -83,7 +84,7 @@ def canonicalise(
         raise ValueError(f"output must be 'features' or 'maps'; got {shown(output)}. Use 'features'.")
     network, source, license_name = resolved(network, source, weights, in_chans)
     channels, images = described(network, in_chans=in_chans, size=size, mean=mean, std=std)
-    predicted = posing(by) if isinstance(by, str | Path) else by
+    predicted = posing(by) if isinstance(by, str | Path) and by != ENERGY else by
     own = predicted.group if isinstance(predicted, Backbone) else None
     if group is None and own is None:
         raise ValueError(f"group must be given, as {shown(by)} does not say of which its logits are. Pass, say, 'c4'.")
@@ -107,6 +108,11 @@ def posing(name: str | Path, **options: Any) -> Backbone:  # noqa: ANN401 (of th
         ValueError: if there is none of this name, or it predicts no pose.
         StorageError: if its files cannot be had.
     """
-    if isinstance(name, Path) or is_pretrained(name) or name.startswith(HUB) or os.path.isdir(name):
+    if not is_model(name):
         return load(name, num_classes=0)
-    return create_model(name, **{"num_classes": 0, "global_pool": "canonical", **options}).eval()
+    return create_model(str(name), **{"num_classes": 0, "global_pool": "canonical", **options}).eval()
+
+
+def is_model(name: str | Path) -> bool:
+    """Whether a name is that of a model with random weights, and of nothing that is pretrained."""
+    return not (isinstance(name, Path) or is_pretrained(name) or name.startswith(HUB) or os.path.isdir(name))

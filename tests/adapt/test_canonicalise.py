@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from eqmodels import EqmodelsError, create_model, load
-from eqmodels.adapt import canonicalise, symmetrise
+from eqmodels.adapt import canonicalise, fit_pose, symmetrise
+from eqmodels.adapt.by_pose import posing
 from eqmodels.backbones import Canonical, Canonicalised, with_channels
+from eqmodels.data import LabelledImages
 from eqmodels.evaluation import assert_equivariant, equivariance_report
 from eqmodels.transforms import Preprocessing
 from tests.adapt.test_symmetrise import Counting, images, network
@@ -20,14 +22,14 @@ MODES = ["hard", "straight-through", "soft", "frames"]
 ZOO = "c4_resnet18s_w16.rot_fmnist_simclr"
 
 
-def pose(group="c4", **options):
-    """A small encoder with random weights that tells poses apart."""
+def pose(group="c4", scale=30):
+    """A small encoder with random weights; with this scale it tells poses apart."""
     torch.manual_seed(0)
     encoder = create_model(
-        f"{group}_resnet18s_w8", in_chans=3, num_classes=0, global_pool="canonical", pose_hidden=64, **options
+        f"{group}_resnet18s_w8", in_chans=3, num_classes=0, global_pool="canonical", pose_hidden=64
     ).eval()
     with torch.no_grad():
-        encoder.global_pool.pose.logits.weight.mul_(30)
+        encoder.global_pool.pose.logits.weight.mul_(scale)
     return encoder
 
 
@@ -95,7 +97,7 @@ def test_frames_are_continuous_where_a_choice_jumps():
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("size", [(13, 13), (12, 17)], ids=str)
 def test_the_pose_learns_where_the_mode_says_so(mode, size):
-    encoder, inner = pose(), network()
+    encoder, inner = pose(scale=1), network()
     model = canonicalise(inner, encoder, mode=mode).train()
     model(images(*size).float()).square().sum().backward()
     gradient = encoder.global_pool.pose.logits.weight.grad
@@ -207,3 +209,64 @@ def test_another_pooling_is_refused_as_there_is_no_fibre():
     model = Canonicalised("c4", source=network(), by="c4_resnet18s_w8")
     with pytest.raises(ValueError, match="takes regular fields of the whole group C4"):
         model.reset_classifier(0, "invariant")
+
+
+@pytest.mark.parametrize("output", ["features", "maps"])
+@pytest.mark.parametrize("mode", MODES)
+def test_the_energy_of_the_network_itself_chooses(mode, output):
+    inner, upright = network().double(), images(12, 17)
+    model = canonicalise(inner, "energy", group="d4", mode=mode, output=output).double()
+    original = model(upright)
+    for g in model.group.elements:
+        expected = model.out_field.act(model.group, g, original)
+        torch.testing.assert_close(model(model.group.act(g, upright)), expected, rtol=0, atol=1e-10)
+    if (mode, output) == ("hard", "features"):
+        answers = symmetrise(inner, "d4", output="regular").double()(upright).unflatten(1, (8, -1))
+        best = answers.logsumexp(2).argmax(1)
+        torch.testing.assert_close(original, answers[torch.arange(2), best])
+
+
+def test_the_energy_needs_no_second_network_in_a_file(tmp_path):
+    model = canonicalise("timm:test_resnet", "energy", weights="random", group="c2", size=24)
+    model.save_pretrained(tmp_path)
+    again, upright = load(tmp_path), torch.randn(2, 3, 24, 24)
+    assert torch.equal(again(upright), model(upright))
+    assert again.structure["by"] == "energy"
+
+
+def test_a_pose_is_learned_from_upright_images_and_turned_ones_are_turned_back():
+    """Images that are bright above: after a few steps, unseen ones are told apart however they are turned."""
+
+    def pictures(count, seed):
+        pixels = torch.rand(count, 3, 12, 12, generator=torch.Generator().manual_seed(seed)) / 2
+        pixels[:, :, :6] += 0.5
+        return LabelledImages("skies", (pixels * 255).to(torch.uint8), torch.zeros(count, dtype=torch.int64), ("sky",))
+
+    encoder = posing("c4_resnet18s_w4", pose_hidden=16)
+    seen = []
+    found = fit_pose(
+        encoder, pictures(64, 0), pictures(32, 1), epochs=4, batch_size=16, learning_rate=3e-3, progress=seen.append
+    )
+    assert sum(seen) == 4 * 64
+    assert len(found.losses) == 4
+    assert found.losses[-1] < found.losses[0] < 1.6
+    assert found.upright == 1
+    assert not encoder.training
+    model = canonicalise(network(), encoder)
+    lying = encoder.preprocessing.normalise(pictures(4, 2).pixels(slice(None))).rot90(3, (-2, -1))
+    torch.testing.assert_close(model(lying), network()(lying.rot90(1, (-2, -1))).mean((-2, -1)))
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"learning_rate": -1.0}, "learning_rate must be above 0"),
+        ({"encoder": create_model("c4_resnet18s_w4")}, "encoder must predict the pose, and has invariant features"),
+        ({"encoder": posing("c4_resnet18s_w4", in_chans=1)}, "of 1 channels as the encoder takes; got 4 of 3"),
+    ],
+)
+def test_what_no_pose_can_be_learned_of_is_refused(changed, words):
+    few = LabelledImages("few", torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64), ("a",))
+    with pytest.raises(ValueError, match=words):
+        fit_pose(**{"encoder": posing("c4_resnet18s_w4"), "images": few, **changed})

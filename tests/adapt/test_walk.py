@@ -20,7 +20,7 @@ from tests.test_your_images import write
 
 PAGE = (Path(__file__).parents[2] / "docs" / "adapt.md").read_text()
 SMALL = {
-    "adapt": ["--weights", "random", "--size", "32", "--group", "c4"],
+    "adapt": ["--weights", "random", "--size", "32"],
     "report": ["--size", "16"],
     "finetune": ["--epochs", "1", "--size", "32", "--batch-size", "12"],
     "evaluate": ["--size", "32", "--kind", "invariant"],
@@ -28,11 +28,16 @@ SMALL = {
 }
 """What makes commands short: the last word of an option counts."""
 
+CANONICALISE = ["timm:test_resnet", "--method", "canonicalise"]
+
+INSTEAD = {"timm:resnet18": "timm:test_resnet", "c4_resnet18s_w16": "c4_resnet18s_w4", "d4": "c4"}
+"""What makes networks small."""
+
 
 def test_every_command_of_the_page_runs_as_printed(tmp_path, monkeypatch, capsys):
     commands = [shlex.split(line) for line in re.findall(r"^eqmodels (.*)$", PAGE, re.MULTILINE)]
     assert [command[0] for command in commands] == [
-        "adapt", "report", "embed", "finetune", "predict", "evaluate", "export",
+        "adapt", "report", "embed", "finetune", "predict", "evaluate", "export", "adapt", "adapt",
     ]  # fmt: skip
     monkeypatch.chdir(tmp_path)
     pictures = load_data("openclipart_mini", "train")
@@ -43,10 +48,14 @@ def test_every_command_of_the_page_runs_as_printed(tmp_path, monkeypatch, capsys
     write(Path("more_images/upright.png"), upright)
     write(Path("more_images/turned.png"), upright.transpose(2))
     for command in commands:
-        words = ["timm:test_resnet" if word == "timm:resnet18" else word for word in command]
-        assert main([*words, *SMALL.get(command[0], [])]) == 0, command
+        words = [INSTEAD.get(word, word) for word in command]
+        few = ["--epochs", "1"] if "--images" in command else []
+        assert main([*words, *SMALL.get(command[0], []), *few]) == 0, command
     said = capsys.readouterr().out
     assert "adapted: timm:test_resnet (random), asked about 4 copies" in said
+    assert "upright: timm:test_resnet (random), turned upright by c4_resnet18_w32.distil_lite0" in said
+    assert re.search(r"held-out pictures that are seen as upright: [0-9.]+%", said)
+    assert load("upright").canonical.pose.encoder.group.name == "c4"
     with np.load("features.npz") as content:
         assert content["features"].shape[1] == 96
     with Path("predictions.csv").open() as file:
@@ -64,6 +73,11 @@ def test_every_command_of_the_page_runs_as_printed(tmp_path, monkeypatch, capsys
         (["timm:test_resnet", "--group", "c8"], "--group must be one whose elements permute pixels"),
         (["timm:test_resnet", "--at-a-time", "9"], "--at-a-time must be at most 8"),
         (["timm:test_resnet", "--in-chans", "0"], "--in-chans must be at least 1"),
+        (["timm:test_resnet", "--by", "c4_resnet18s_w4"], "--by is for --method canonicalise"),
+        ([*CANONICALISE, "--group", "c4"], "--group is for --method symmetrise"),
+        ([*CANONICALISE, "--by", "c4_resnet18s_w4"], "has random weights: name upright pictures by --images FOLDER"),
+        ([*CANONICALISE, "--images", "nowhere"], "c4_resnet18_w32.distil_lite0 knows it"),
+        ([*CANONICALISE, "--by", "c8_resnet18s_w8", "--images", "nowhere"], "nowhere"),
         (["torchvision:resnet18", "--weights", "pretrained"], "--weights pretrained are fetched for networks of timm"),
         (["timm:test_resnet", "--weights", "nothing.safetensors"], "got 'nothing.safetensors', which is no file"),
     ],

@@ -49,7 +49,9 @@ class Canonical(NotScriptable):
     Args:
         network: from images to vectors or maps, see `maps_of`; a module or a function.
         pose: from images ``(B, C, H, W)`` to logits ``(B, |G|)`` that permute as a regular field; a module or a
-            function.
+            function. None for the network's own: that of g is the logarithm of the sum of the exponentials of its
+            answer about ``g^-1 x``, the negative energy of a classifier's scores, for ``|G|`` passes in every mode (the
+            choice by a loss of equizero, Basu et al. 2023, arXiv 2305.09900).
         group: whose elements permute pixels, or its name.
         fields: F.
         mode: see above.
@@ -64,7 +66,7 @@ class Canonical(NotScriptable):
     def __init__(
         self,
         network: Callable[[Tensor], object],
-        pose: Callable[[Tensor], Tensor],
+        pose: Callable[[Tensor], Tensor] | None,
         group: PlanarGroup | str,
         fields: int,
         *,
@@ -77,7 +79,7 @@ class Canonical(NotScriptable):
             raise ValueError(
                 f"mode must be one of {', '.join(get_args(CanonicalMode))}; got {shown(mode)}. Use 'hard'."
             )
-        if not callable(pose):
+        if pose is not None and not callable(pose):
             raise TypeError(f"pose must be a module or a function from images to logits; got {shown(pose)}. Pass one.")
         self.orbit = Orbit(network, group, fields, size=size, at_a_time=at_a_time)
         self.group, self.fields, self.mode, self.pose = self.orbit.group, fields, mode, pose
@@ -104,6 +106,9 @@ class Canonical(NotScriptable):
                 together.
         """
         images = check_maps(images)
+        if self.pose is None:
+            answers = self.orbit(images).unflatten(1, (self.group.order, -1))
+            return torch.einsum("bg,bgfhw->bfhw", self.weights(answers.mean((-2, -1)).logsumexp(2)), answers)
         weights = self.weights(check_logits(self.pose(images), self.group.order, images)).to(images.dtype)
         if self.mode in ("hard", "straight-through") and is_square(images):
             return self._of_one(images, weights)

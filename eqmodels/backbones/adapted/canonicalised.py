@@ -25,7 +25,10 @@ from eqmodels.groups import PlanarGroup
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["Canonicalised"]
+__all__ = ["ENERGY", "Canonicalised"]
+
+ENERGY = "energy"
+"""The word for a pose that the network itself chooses."""
 
 
 @register_backbone("canonicalised")
@@ -42,9 +45,9 @@ class Canonicalised(Backbone):
         group: that of the pose, whose elements permute pixels, or its name.
         source: ``timm:<name>``, ``torchvision:<name>`` or a name in `ORIGINS`, with random weights; or a module or a
             function from images to vectors or maps, of which no file can be written.
-        by: what predicts the pose: the name of a model, with random weights; an encoder with a canonical pooling; or a
-            module or a function from images to logits ``(B, |G|)`` that permute as a regular field, of which no file
-            can be written.
+        by: what predicts the pose: ``"energy"``, the network itself; the name of a model, with random weights; an
+            encoder with a canonical pooling; or a module or a function from images to logits ``(B, |G|)`` that permute
+            as a regular field, of which no file can be written.
         by_args: of a model that is named, further options.
         by_images: of a model that is named, the preprocessing of its images.
         mode: how the pose is chosen, see `Canonical`.
@@ -107,8 +110,8 @@ class Canonicalised(Backbone):
 
     def _pose(
         self, by: object, arguments: Mapping[str, Any] | None, images: Mapping[str, Any] | None
-    ) -> Callable[[Tensor], Tensor]:
-        """What predicts the pose; noted in `structure` as a file can hold it.
+    ) -> Callable[[Tensor], Tensor] | None:
+        """What predicts the pose, None for the network itself; noted in `structure` as a file can hold it.
 
         Raises:
             TypeError: if it cannot be called.
@@ -119,6 +122,8 @@ class Canonicalised(Backbone):
                 "by must be what predicts the pose; got None, as of a function of one's own, of which no file can be "
                 "written. Pass an encoder with a canonical pooling, or the name of a model."
             )
+        if by == ENERGY:
+            return None
         if isinstance(by, str):
             by = _built(by, arguments, images)
         self.structure |= {"by": None, "by_args": None, "by_images": None}
@@ -156,9 +161,10 @@ class Canonicalised(Backbone):
         """What the network was made of, and how maps, features and scores change when the image is turned."""
         made_of = self.structure["source"] or "A network of one's own"
         by = self.structure["by"] or "a function of one's own"
+        by = "its own energy chooses" if by == ENERGY else f"{by} predicts"
         scores = f" fc: {self.num_classes} scores, invariant too." if self.num_classes else ""
         return (
-            f"{made_of}, which sees images turned upright by the pose that {by} predicts ({self.canonical.mode}). "
+            f"{made_of}, which sees images turned upright by the pose that {by} ({self.canonical.mode}). "
             f"forward_features: {self.num_features} channels that the elements of {self.group} leave, and whose pixels "
             f"they move, exactly where the pose is decided. global_pool: {self.num_features} features that do not "
             f"change when the image moves.{scores}"
