@@ -10,7 +10,7 @@ from typing import Any
 
 from eqmodels.cli.parser import UsageError, build_parser
 from eqmodels.cli.terminal import say
-from eqmodels.errors import EqmodelsError
+from eqmodels.errors import EqmodelsError, is_told_by_first
 
 __all__ = ["build_parser", "main"]
 
@@ -37,16 +37,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             warnings.showwarning = partial(_say_warning, warnings.showwarning)
             status: int = arguments.run(arguments)
     except (UsageError, ValueError, ModuleNotFoundError) as error:
-        say(f"eqmodels: {error}", file=sys.stderr)
+        _say_error(error)
         return 2
     except (EqmodelsError, OSError) as error:
-        say(f"eqmodels: {error}", file=sys.stderr)
+        _say_error(error)
         return 1
     except KeyboardInterrupt:
         way_on = "; the same command goes on from the last checkpoint, if it wrote one" if goes_on else ""
         say(f"eqmodels: stopped{way_on}", file=sys.stderr)
         return 130
     return status
+
+
+def _say_error(error: Exception) -> None:
+    """What one process alone met it says itself; what all end with the first says, as it does what all were asked."""
+    is_told = isinstance(error, UsageError) or is_told_by_first(error)
+    say(f"eqmodels: {error}", file=sys.stderr, everywhere=not is_told)
 
 
 def _say_warning(

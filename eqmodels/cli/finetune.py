@@ -15,7 +15,7 @@ from eqmodels.backbones import Backbone
 from eqmodels.cli.chosen_data import add_data_flags, flags_given, loaded
 from eqmodels.cli.flags import add_flag, in_flags
 from eqmodels.cli.table import percent, table
-from eqmodels.cli.terminal import say
+from eqmodels.cli.terminal import has_watchers, say
 from eqmodels.cli.with_network import add_network
 from eqmodels.data import Source, list_data, to_grey
 from eqmodels.finetuning import FinetuneConfig, Finetuned, finetune
@@ -108,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
             config,
             name=arguments.name,
             device=arguments.device,
-            quiet=arguments.quiet or not sys.stderr.isatty(),
+            quiet=arguments.quiet or not has_watchers(),
             report=report,
         ),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
@@ -162,8 +161,7 @@ def run(arguments: argparse.Namespace) -> int:
                 report=(lambda _: None) if arguments.quiet else partial(_told, folder),
             ),
         )
-    if int(os.environ.get("RANK", "0")) == 0:
-        say(json.dumps(summary(result, folder), indent=2) if arguments.json else _sentence(result, folder, arguments))
+    say(json.dumps(summary(result, folder), indent=2) if arguments.json else _sentence(result, folder, arguments))
     return 0
 
 
