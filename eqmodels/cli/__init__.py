@@ -25,14 +25,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, also without arguments, where the help is printed; 2 after bad input and 1 after a failure,
         explained in one sentence on standard error; 130 after Ctrl-C.
     """
-    goes_on = False
+    goes_on = ""
     try:
         parser = build_parser()
         if not (sys.argv[1:] if argv is None else argv):
             say(parser.format_help(), end="")
             return 0
         arguments = parser.parse_args(argv)
-        goes_on = getattr(arguments, "goes_on", False)
+        goes_on = getattr(arguments, "goes_on", "")
         with warnings.catch_warnings():
             warnings.showwarning = partial(_say_warning, warnings.showwarning)
             status: int = arguments.run(arguments)
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say_error(error)
         return 1
     except KeyboardInterrupt:
-        way_on = "; the same command goes on from the last checkpoint, if it wrote one" if goes_on else ""
+        way_on = f"; the same command goes on {goes_on}" if goes_on else ""
         say(f"eqmodels: stopped{way_on}", file=sys.stderr)
         return 130
     return status

@@ -6,7 +6,10 @@ import os
 import sys
 from typing import TextIO
 
-__all__ = ["for_terminal", "has_watchers", "is_first_process", "say"]
+__all__ = ["FROM_CHECKPOINT", "for_terminal", "has_watchers", "is_first_process", "say"]
+
+FROM_CHECKPOINT = "from the last checkpoint, if it wrote one"
+"""Where a training that was stopped goes on."""
 
 
 def is_first_process() -> bool:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from eqmodels.arguments import check_arguments
 from eqmodels.data import Source
-from eqmodels.processes import joined_world
+from eqmodels.processes.world import joined_world
 from eqmodels.storage import CONFIG, PREVIOUS_CHECKPOINT, claimed_folder
 from eqmodels.training.beginning import has_checkpoint, pinned
 from eqmodels.training.config import PretrainConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from eqmodels.processes import usable_precision
+from eqmodels.processes.devices import usable_precision
 from eqmodels.training import Learner, load_run, pretrain
 from tests.training.runs import photos, tiny
 
