@@ -17,7 +17,7 @@ from torch import Tensor
 from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
 from eqmodels.data.pictures import BadFile
-from eqmodels.storage import write_atomically
+from eqmodels.storage import printable, write_atomically
 
 __all__ = ["ENDINGS", "Embedding", "check_ending", "check_header", "write_features"]
 
@@ -82,7 +82,8 @@ def check_ending(file: Path) -> Path:
     """
     if file.suffix not in ENDINGS:
         raise ValueError(
-            f"features are written as {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}; got {file.name}. Name such a file."
+            f"features are written as {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}; got {printable(file.name)}. Name such a "
+            "file."
         )
     if file.suffix == ".parquet":
         _pyarrow()
