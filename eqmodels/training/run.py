@@ -21,6 +21,7 @@ from eqmodels.backbones.golden import check_golden, golden_features
 from eqmodels.backbones.overwritten import to_be_overwritten
 from eqmodels.backbones.registry import resolve
 from eqmodels.data import Source
+from eqmodels.data.source import skipped_of
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.objectives import ClassInformation, Objective, Prediction
 from eqmodels.registry import UnknownNameError, without_imports
@@ -373,8 +374,16 @@ def provenance(data: Source, seconds: float, processes: int, precision: str) -> 
         TypeError: if an argument is of another type.
     """
     check_arguments(provenance, locals())
+    of_data: dict[str, Any] = {
+        "name": data.name,
+        "images": len(data),
+        "channels": data.channels,
+        "classes": list(data.classes),
+    }
+    if skipped := skipped_of(data):
+        of_data["skipped"] = len(skipped)
     return {
-        "data": {"name": data.name, "images": len(data), "channels": data.channels, "classes": list(data.classes)},
+        "data": of_data,
         "seconds": round(seconds, 1),
         "processes": processes,
         "precision": precision,
