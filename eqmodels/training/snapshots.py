@@ -7,8 +7,9 @@ import torch
 from eqmodels.arguments import check_arguments
 from eqmodels.data import Source
 from eqmodels.training.config import PretrainConfig
+from eqmodels.training.origin import provenance
 from eqmodels.training.pretraining import Pretraining
-from eqmodels.training.run import Run, provenance
+from eqmodels.training.run import Run
 
 __all__ = ["snapshot", "untrained"]
 
