@@ -201,7 +201,9 @@ def content_of(content: bytes, channels: int | None = 3, *, option: str = "chann
     except Exception as error:  # damaged files make PIL and others stumble in many ways
         is_foreign = isinstance(error, UnidentifiedImageError)
         reason = f"it is of none of the formats {', '.join(FORMATS)}" if is_foreign else reason_of(error)
-        raise ValueError(reason) from error
+        # What readers stumble over, where they did not see it coming, is told in their own terms.
+        is_damage = not isinstance(error, (OSError, ValueError, SyntaxError, Image.DecompressionBombError))
+        raise ValueError(f"it is damaged ({reason})" if is_damage else reason) from error
     if isinstance(found, Image.Image) and channels in (None, 1, 3):  # PIL makes colours grey, and grey colours
         return found
     count = len(found.pixels) if isinstance(found, Planes) else len(found.getbands())
