@@ -15,7 +15,7 @@ from eqmodels.backbones import Backbone
 from eqmodels.cli.chosen_data import add_data_flags, flags_given, loaded
 from eqmodels.cli.flags import add_flag, in_flags
 from eqmodels.cli.table import percent, table
-from eqmodels.cli.terminal import say
+from eqmodels.cli.terminal import FROM_CHECKPOINT, has_watchers, say
 from eqmodels.cli.with_network import add_network
 from eqmodels.data import READING, SOURCES, Source, list_data, to_grey
 from eqmodels.finetuning import FinetuneConfig, Finetuned, finetune
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="where to compute, such as cpu or cuda:0 (default: a GPU if there is one)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar, and no word on what is being done")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(goes_on=True)
+    parser.set_defaults(goes_on=FROM_CHECKPOINT)
     add_data_flags(parser)
 
 
@@ -108,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
             config,
             name=arguments.name,
             device=arguments.device,
-            quiet=arguments.quiet or not sys.stderr.isatty(),
+            quiet=arguments.quiet or not has_watchers(),
             report=report,
         ),
     )

@@ -11,7 +11,7 @@ from eqmodels.cli.terminal import say
 from eqmodels.cli.with_network import add_reading_options, files_of, progress, reading, say_skipped
 from eqmodels.evaluation.predicting import check_table, predict
 from eqmodels.hub import load
-from eqmodels.training import usable_device
+from eqmodels.processes import usable_device
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 

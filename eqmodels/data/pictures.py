@@ -98,11 +98,14 @@ class BadFilesError(ValueError):
     """
 
     def __init__(self, bad: Sequence[BadFile], total: int, way_out: str) -> None:
-        self.bad = tuple(bad)
+        self.bad, self.total, self.way_out = tuple(bad), total, way_out
         rows = [f"  {one.path}: {one.reason}" for one in self.bad[:SHOWN]]
         more = [f"  and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []
         head = f"{len(bad)} of {total} files cannot be read as images. {way_out}"
         super().__init__("\n".join([head, *rows, *more]))
+
+    def __reduce__(self) -> tuple[type[BadFilesError], tuple[tuple[BadFile, ...], int, str]]:
+        return type(self), (self.bad, self.total, self.way_out)  # what Python packs is the sentence alone
 
 
 def open_picture(

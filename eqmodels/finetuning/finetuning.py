@@ -30,6 +30,7 @@ from eqmodels.finetuning.probe import fitted_classifier
 from eqmodels.finetuning.result import Finetuned, scored
 from eqmodels.finetuning.splitting import check_classes, image_digests, validation_split
 from eqmodels.finetuning.tuning import CHECKPOINT, ROWS, Tuning, differing
+from eqmodels.processes import usable_device
 from eqmodels.storage import (
     CONFIG,
     LARGEST,
@@ -39,7 +40,6 @@ from eqmodels.storage import (
     read_regular,
     reason_of,
 )
-from eqmodels.training import usable_device
 from eqmodels.training.errors import foreign_run
 from eqmodels.training.interrupt import Interrupt
 from eqmodels.transforms import Preprocessing

@@ -21,7 +21,8 @@ from eqmodels.backbones.network import StagedNetwork
 from eqmodels.checks import check_count
 from eqmodels.data.pictures import BadFile, Picture
 from eqmodels.errors import shown
-from eqmodels.evaluation.embedding import Embedding, embed, input_of, outputs_of
+from eqmodels.evaluation.embedding import embed, input_of, outputs_of
+from eqmodels.evaluation.feature_table import Embedding
 from eqmodels.neighbours.search import CosineSearch, directions
 from eqmodels.storage import StorageError, pack_weights, read_regular, reason_of, write_atomically
 

@@ -1,8 +1,8 @@
 """Equivariant self-supervised pretraining."""
 
+from eqmodels.processes import usable_device
 from eqmodels.training.checkpoint import CHECKPOINT
 from eqmodels.training.config import PretrainConfig
-from eqmodels.training.distributed import usable_device
 from eqmodels.training.errors import TrainingError
 from eqmodels.training.images import prepared_images, training_images
 from eqmodels.training.learner import Learner, build_learner

@@ -13,10 +13,10 @@ from tqdm import tqdm
 
 from eqmodels.arguments import check_arguments
 from eqmodels.data import Source
+from eqmodels.processes.world import joined_world
 from eqmodels.storage import CONFIG, PREVIOUS_CHECKPOINT, claimed_folder
 from eqmodels.training.beginning import has_checkpoint, pinned
 from eqmodels.training.config import PretrainConfig
-from eqmodels.training.distributed import joined_world
 from eqmodels.training.errors import TrainingError, foreign_run
 from eqmodels.training.images import differing_images, marks_of, preprocessing_of, training_images
 from eqmodels.training.interrupt import Interrupt
@@ -97,7 +97,7 @@ def pretrain(
         check_tensorboard()
     with (
         joined_world(device) as world,
-        world.together(),
+        world.together(error=TrainingError),
         torch.random.fork_rng(devices=[]),
         contextlib.ExitStack() as claim,
     ):
@@ -106,8 +106,7 @@ def pretrain(
         if finished is not None:
             return finished
         world.from_writer(lambda: claim.enter_context(claimed_folder(folder)))
-        with world.one_first():
-            images = training_images(config, root, reading) if data is None else data
+        images = world.each_after_first(lambda: training_images(config, root, reading)) if data is None else data
         run = Pretraining(config, images, world, begins=not has_checkpoint(folder))
         run.check_views()
         world.from_writer(lambda: check_savable(snapshot(run)))

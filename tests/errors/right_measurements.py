@@ -130,6 +130,12 @@ MEASUREMENTS: dict[str, Callable[[], Call]] = {
         | {"grey": False, "skip_bad": False},
         values=8,
     ),
+    "evaluation.embed_to_file": lambda: Call(
+        evaluation.embed_to_file,
+        {"encoder": described(), "paths": sorted(pictures().iterdir()), "file": Path("features.npz"), "size": (8, 8)}
+        | {"batch_size": 2, "grey": False, "skip_bad": False},
+        values=5,
+    ),
     "evaluation.predict": lambda: Call(
         evaluation.predict,
         {"network": classifier(), "paths": sorted(pictures().iterdir()), "top": 2, "size": (8, 8), "batch_size": 2}
