@@ -17,7 +17,7 @@ from eqmodels.cli.flags import add_flag, in_flags
 from eqmodels.cli.table import percent, table
 from eqmodels.cli.terminal import FROM_CHECKPOINT, has_watchers, say
 from eqmodels.cli.with_network import add_network
-from eqmodels.data import Source, list_data, to_grey
+from eqmodels.data import READING, SOURCES, Source, list_data, to_grey
 from eqmodels.finetuning import FinetuneConfig, Finetuned, finetune
 from eqmodels.finetuning.finetuning import PAGE
 from eqmodels.hub import load
@@ -147,6 +147,9 @@ def _images(arguments: argparse.Namespace, network: Backbone) -> tuple[Source, S
         name, root = "image_folder", arguments.images
     if name == "image_folder" and network.preprocessing is not None:
         options = {"size": min(network.preprocessing.size), **options}
+    if network.in_chans not in (1, 3) and name in SOURCES:  # pictures become grey or RGB, and others what is in them
+        known = options_of(SOURCES.find(name), without=READING)
+        options = {"channels": network.in_chans, **options} if "channels" in known else options
     train, test = (loaded(name, split, options, root=root) for split in ("train", "test"))
     if arguments.grey:
         train, test = to_grey(train), to_grey(test)

@@ -9,13 +9,13 @@ from eqmodels.training.learner import Learner, build_learner
 from eqmodels.training.log import LOG
 from eqmodels.training.loop import pretrain
 from eqmodels.training.optimisers import OPTIMISERS, register_optimiser
+from eqmodels.training.origin import provenance
 from eqmodels.training.parts import DataConfig, ModelConfig, ObjectiveConfig, OptimisationConfig, Options, RunConfig
 from eqmodels.training.pretraining import Pretraining
 from eqmodels.training.run import (
     Run,
     load_run,
     load_unfinished,
-    provenance,
     save_run,
 )
 from eqmodels.training.snapshots import snapshot, untrained

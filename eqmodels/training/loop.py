@@ -24,6 +24,7 @@ from eqmodels.training.learner import without_scaffold
 from eqmodels.training.log import check_tensorboard, tensorboard_rows
 from eqmodels.training.pretraining import Pretraining
 from eqmodels.training.run import Run, check_savable, load_run, save_run
+from eqmodels.training.skipped import write_skipped
 from eqmodels.training.snapshots import snapshot
 
 __all__ = ["pretrain"]
@@ -45,11 +46,12 @@ def pretrain(
     """Runs a pretraining to its end, or goes on with one that was stopped.
 
     The folder gets ``checkpoint.pt`` (everything that is needed to go on) and, until the run is done, the one before,
-    ``checkpoint.previous.pt``; ``log.csv`` (one row an epoch); and, at the end, ``model.safetensors`` and
-    ``config.json``. Called again with the same config and folder, it goes on from the last checkpoint, to weights that
-    are the same bit for bit on the same machine's CPU; or returns at once, if it was done. If the last checkpoint is
-    damaged, a warning says so, and the run goes on from the one before. Images of one's own (`data`, ``"image_folder"``
-    or ``"array"``) are compared with those of the run; what is published under a name is not read for that.
+    ``checkpoint.previous.pt``; ``log.csv`` (one row an epoch); ``skipped.csv``, if files were left out that cannot be
+    read; and, at the end, ``model.safetensors`` and ``config.json``. Called again with the same config and folder, it
+    goes on from the last checkpoint, to weights that are the same bit for bit on the same machine's CPU; or returns at
+    once, if it was done. If the last checkpoint is damaged, a warning says so, and the run goes on from the one before.
+    Images of one's own (`data`, ``"image_folder"`` or ``"array"``) are compared with those of the run; what is
+    published under a name is not read for that.
 
     Started by ``torchrun`` on several processes, each computes its share of every batch, and the first one writes. If
     one is killed, all end, and the same command goes on.
@@ -111,6 +113,7 @@ def pretrain(
         said = _gone_on(run, folder)
         if said and world.is_writer:
             report(said)
+        world.from_writer(lambda: write_skipped(folder, images))
         _train(run, folder, checkpoint_seconds, tensorboard=tensorboard, quiet=quiet)
         finished = snapshot(run)
         finished.sha256 = world.from_writer(lambda: save_run(folder, finished))
