@@ -97,7 +97,8 @@ class World:
             return function()
         outcome: list[Any] = [_outcome(function) if self.is_writer else None]
         distributed.broadcast_object_list(outcome, src=0, device=self.device)
-        return self._values(outcome)[0]
+        value: T = self._values(outcome)[0]
+        return value
 
     def from_each(self, function: Callable[[], T]) -> list[T]:
         """What the function gives on each process, in their order, on all of them.
@@ -166,10 +167,9 @@ class World:
         """
         if self.size == 1:
             return function()
-        outcome = _outcome(function) if not self.local_rank else None
+        first: tuple[Any, Exception | None] | None = _outcome(function) if not self.local_rank else None
         self.barrier()
-        outcome = _outcome(function) if outcome is None else outcome
-        value, failure = outcome
+        value, failure = _outcome(function) if first is None else first
 
         def told() -> None:
             if failure is not None:
