@@ -138,10 +138,14 @@ def in_parts(source: Source) -> Iterator[tuple[slice, Float[Tensor, "B C H W"]]]
         TypeError: if an argument is of another type.
     """
     check_arguments(in_parts, locals())
-    count = images_of_a_part((source.channels, *source.size))
-    for start in range(0, len(source), count):
-        part = slice(start, min(start + count, len(source)))
+    for part in parts_of(source):
         yield part, source.pixels(part)
+
+
+def parts_of(source: Source) -> list[slice]:
+    """Slices of the numbers of all images, each of as many as take 4 MB."""
+    count = images_of_a_part((source.channels, *source.size))
+    return [slice(start, min(start + count, len(source))) for start in range(0, len(source), count)]
 
 
 def images_of_a_part(shape: tuple[int, ...]) -> int:

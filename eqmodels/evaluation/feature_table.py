@@ -82,8 +82,8 @@ def check_ending(file: Path) -> Path:
     """
     if file.suffix not in ENDINGS:
         raise ValueError(
-            f"features are written as {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}; got {printable(file.name)}. Name such a "
-            "file."
+            f"features are written as {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}; got {printable(file.name)}. Name "
+            "such a file."
         )
     if file.suffix == ".parquet":
         _pyarrow()

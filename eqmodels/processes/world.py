@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ __all__ = ["World", "joined_world"]
 
 T = TypeVar("T")
 Item = TypeVar("Item")
+E = TypeVar("E", bound=Exception)
 
 GO_ON = "The last checkpoint is intact: start the same command again, and the run goes on from there."
 """What can be done after a training was lost."""
@@ -56,10 +57,9 @@ class World:
         """The rows of a global batch that this process computes; all processes together have each row once.
 
         Args:
-            size: images of the global batch, a multiple of the number of processes.
+            size: images of the global batch; if it is no multiple of the number of processes, some have one more.
         """
-        own = size // self.size
-        return slice(self.rank * own, (self.rank + 1) * own)
+        return slice(self.rank * size // self.size, (self.rank + 1) * size // self.size)
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum over all processes, on each of them; of one process, the values themselves, where they are."""
@@ -67,6 +67,19 @@ class World:
             values = values.to(self.device)
             distributed.all_reduce(values)
         return values
+
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Puts the sum over all processes into the place of every gradient.
+
+        Args:
+            parameters: the same ones on every process; those without a gradient have none on any.
+        """
+        gradients = [one.grad for one in parameters if one.grad is not None]
+        if self.size == 1 or not gradients:
+            return
+        summed = self.sum(torch.cat([one.reshape(-1) for one in gradients]))
+        for gradient, values in zip(gradients, summed.split([one.numel() for one in gradients]), strict=True):
+            gradient.copy_(values.view_as(gradient))
 
     def barrier(self) -> None:
         """Waits for all processes."""
@@ -84,7 +97,8 @@ class World:
             return function()
         outcome: list[Any] = [_outcome(function) if self.is_writer else None]
         distributed.broadcast_object_list(outcome, src=0, device=self.device)
-        return self._values(outcome)[0]
+        value: T = self._values(outcome)[0]
+        return value
 
     def from_each(self, function: Callable[[], T]) -> list[T]:
         """What the function gives on each process, in their order, on all of them.
@@ -136,8 +150,12 @@ class World:
         """
         failure = next((failure for _, failure in outcomes if failure is not None), None)
         if failure is not None:
-            raise failure if self.is_writer else told_by_first(failure)
+            raise self.told(failure)
         return [value for value, _ in outcomes]
+
+    def told(self, error: E) -> E:
+        """An error that every process meets at the same place; the first alone says it."""
+        return error if self.is_writer else told_by_first(error)
 
     def each_after_first(self, function: Callable[[], T]) -> T:
         """What the function gives on this process, where it is called after the first of its machine is done.
@@ -149,10 +167,9 @@ class World:
         """
         if self.size == 1:
             return function()
-        outcome = _outcome(function) if not self.local_rank else None
+        first: tuple[Any, Exception | None] | None = _outcome(function) if not self.local_rank else None
         self.barrier()
-        outcome = _outcome(function) if outcome is None else outcome
-        value, failure = outcome
+        value, failure = _outcome(function) if first is None else first
 
         def told() -> None:
             if failure is not None:
