@@ -272,6 +272,9 @@ def _sentence(result: Run, folder: Path, arguments: argparse.Namespace) -> str:
     named = {"--root": arguments.root, "--cache": cache}
     places = [word for flag, place in named.items() if place for word in (flag, place)]
     command = ["eqmodels", "evaluate", *imports, str(folder), *map(str, places)]
+    is_labelled = bool(result.provenance["data"]["classes"])
+    if result.config.data.name == "image_folder" and not is_labelled:  # of which no probe can be trained
+        command = ["eqmodels", "embed", *imports, str(folder), str(arguments.root), "--out", "features.npz"]
     return (
         f"{result.name}: {', '.join(told)} on the augmented training images after "
         f"{epochs} ({result.provenance['seconds']:.0f} s).\nWeights: {folder}\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -63,6 +64,8 @@ class Decoding:
             ways = multiprocessing.get_all_start_methods()
             context = multiprocessing.get_context("forkserver" if "forkserver" in ways else "spawn")
             self._pool = ProcessPoolExecutor(self.workers, context, _start)
+            # Also where Python ends first: a pool that is left to it stumbles over modules that are gone.
+            weakref.finalize(self, self._pool.shutdown)
         share = max(1, AHEAD // (2 * self.workers))
         try:
             for start in range(0, len(places), AHEAD):

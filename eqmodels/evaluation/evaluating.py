@@ -14,7 +14,8 @@ from eqmodels.evaluation.kinds import feature_kind, kinds_of
 from eqmodels.evaluation.pretrained import Pretrained
 from eqmodels.evaluation.probing import Examination, ProbeOptions
 from eqmodels.evaluation.scores import EncoderEvaluation
-from eqmodels.evaluation.scoring_heads import head_scores
+from eqmodels.evaluation.scoring_heads import scores_of_heads
+from eqmodels.evaluation.settled import remembering, settled
 from eqmodels.measures.linear_probe import STRENGTHS, check_strengths
 
 __all__ = ["CURVE_IMAGES", "FRACTIONS", "evaluate"]
@@ -97,7 +98,10 @@ def evaluate(
     _check_options(fractions, curve_images, strengths, seed)
     options = ProbeOptions(knn, tuple(fractions), curve_images, tuple(strengths), seed)
     features = [feature_kind(subject, kind) for kind in _wanted(subject, kinds)]
-    examination = Examination(subject, features, train, test, options, report, progress)
+    quicker = settled(subject)
+    # Heads are asked about turned images too, whose features are computed once.
+    whole = remembering(quicker) if isinstance(encoder, Pretrained) else quicker
+    examination = Examination(quicker, features, train, test, options, report, progress, whole=whole)
     scores = examination.run()
     result = EncoderEvaluation(
         model=subject.name if name is None else name,
@@ -114,7 +118,7 @@ def evaluate(
     )
     if isinstance(encoder, Pretrained):
         report("task")
-        return _with_heads(result, encoder, test, seed)
+        return _with_heads(result, encoder, whole, test, seed)
     return result
 
 
@@ -129,9 +133,11 @@ def _wanted(subject: Subject, kinds: Sequence[str] | None) -> tuple[str, ...]:
     return wanted
 
 
-def _with_heads(result: EncoderEvaluation, pretrained: Pretrained, test: Source, seed: int) -> EncoderEvaluation:
+def _with_heads(
+    result: EncoderEvaluation, pretrained: Pretrained, subject: Subject, test: Source, seed: int
+) -> EncoderEvaluation:
     """The result with what is known of a run, and of its heads."""
-    tasks, class_scores = head_scores(pretrained, test, seed)
+    tasks, class_scores = scores_of_heads(pretrained, subject, test, seed)
     return replace(
         result,
         sha256=pretrained.sha256,

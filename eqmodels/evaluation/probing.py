@@ -75,6 +75,7 @@ class Examination:
         options: how features are scored.
         report: called with a word on what is being measured.
         progress: called after each view and each fit with the number of those that are done, and of all.
+        whole: the encoder as it is asked about whole test images; None for as about others.
 
     Attributes:
         errors: the equivariance error of the encoder's features by view, once `run` is done.
@@ -89,7 +90,10 @@ class Examination:
         options: ProbeOptions,
         report: Callable[[str], None],
         progress: Callable[[int, int], None],
+        *,
+        whole: Subject | None = None,
     ) -> None:
+        self.whole = subject if whole is None else whole
         self.subject, self.train, self.test = subject, train, test
         self.options, self.report, self.progress = options, report, progress
         self.found = [_Found(kind) for kind in kinds]
@@ -159,7 +163,8 @@ class Examination:
 
     def _encoded(self, data: Source, view: View, chosen: Int[Tensor, " K"] | None = None) -> Float[Tensor, "N F"]:
         if chosen is None:
-            features = encode(self.subject, data.pixels, len(data), view=view)
+            subject = self.whole if data is self.test and not view.circular else self.subject
+            features = encode(subject, data.pixels, len(data), view=view)
         else:
             features = encode(self.subject, lambda part: data.pixels(chosen[part]), len(chosen), view=view)
         self._step()

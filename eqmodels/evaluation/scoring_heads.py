@@ -15,7 +15,7 @@ from eqmodels.evaluation.pretrained import Pretrained
 from eqmodels.objectives import Purpose, generator_for, predicted, prediction_loss
 from eqmodels.transforms import create_augmentation
 
-__all__ = ["ClassScores", "TaskScores", "head_scores", "task_scores"]
+__all__ = ["ClassScores", "TaskScores", "head_scores", "scores_of_heads", "task_scores"]
 
 ALL_LABELS = 8
 """Tasks of at most so many labels are asked with every label of every image, others with one random label an image."""
@@ -99,11 +99,25 @@ def head_scores(
         TypeError: if an argument is of another type.
     """
     check_arguments(head_scores, locals())
+    return scores_of_heads(pretrained, Subject.of(pretrained), test, seed)
+
+
+def scores_of_heads(
+    pretrained: Pretrained, subject: Subject, test: Source, seed: int
+) -> tuple[tuple[TaskScores, ...], ClassScores | None]:
+    """What `head_scores` gives, of features that a subject computes in its way.
+
+    Args:
+        pretrained: the network, its heads and their task.
+        subject: the network as it is asked for features.
+        test: held-out images.
+        seed: of labels and augmentation.
+    """
     if not list(pretrained.heads) and pretrained.class_information is None:
         return (), None
     # Twice the same of a training without augmentation, so once.
     answers = {
-        setting: _answers(pretrained, test, setting, seed)
+        setting: _answers(pretrained, subject, test, setting, seed)
         for setting in dict.fromkeys(("none", pretrained.augmentation))
     }
 
@@ -131,10 +145,12 @@ def head_scores(
 
 
 @torch.no_grad()
-def _answers(pretrained: Pretrained, test: Source, setting: str, seed: int) -> list[tuple[Tensor, Tensor]]:
+def _answers(
+    pretrained: Pretrained, subject: Subject, test: Source, setting: str, seed: int
+) -> list[tuple[Tensor, Tensor]]:
     """Logits and labels of every head, the class head last, on images under an augmentation."""
     task, augment = pretrained.task, create_augmentation(setting)
-    subject, class_information = Subject.of(pretrained), pretrained.class_information
+    class_information = pretrained.class_information
     heads = [*pretrained.heads, *([] if class_information is None else [class_information.eval()])]
     repeats = task.num_labels if task.num_labels <= ALL_LABELS and len(task.components) == 1 else 1
     logits_of: list[list[Tensor]] = [[] for _ in heads]

@@ -109,6 +109,18 @@ def test_the_next_step_finds_the_same_data(capsys, tmp_path):
     )
 
 
+def test_of_images_without_labels_the_next_step_is_their_features(capsys, tmp_path):
+    images = load_data("fashion_mnist_mini").images[:40]
+    (tmp_path / "mine").mkdir()
+    for number, image in enumerate(images):
+        to_pil_image(image).save(tmp_path / f"mine/{number}.png")
+    options = ["--data", "image_folder", "--root", str(tmp_path / "mine"), "--folder", str(tmp_path / "run")]
+    assert main(["pretrain", *SMALL, "--batch-size", "8", *options]) == 0
+    (line,) = re.findall("^Next: eqmodels (.*)$", capsys.readouterr().out, re.MULTILINE)
+    assert line == f"embed {tmp_path}/run {tmp_path}/mine --out features.npz"
+    assert build_parser().parse_args(shlex.split(line)).images == [tmp_path / "mine"]
+
+
 def test_images_of_a_folder_have_a_size_and_other_data_keep_theirs(capsys, tmp_path, few_images):
     options = [*folder_of_images(tmp_path / "mine", range(80)), "--size", "16", "--folder", str(tmp_path / "run")]
     assert main(["pretrain", *SMALL, *options]) == 0
