@@ -127,8 +127,13 @@ def embed_to_file(
             files = world.from_writer(lambda: files)
             run = _Run(encoder, files, folder, size=size, batch_size=batch_size, grey=grey, skip_bad=skip_bad)
             done = _all_parts(run, world, place, progress, report)
-        world.from_writer(lambda: _remove(folder))
+        world.from_writer(lambda: _remove_empty(folder))
         return done
+
+
+def _remove_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # another process may have begun to fill it
+        folder.rmdir()
 
 
 def _all_parts(
@@ -145,7 +150,7 @@ def _all_parts(
     resumed = sum(len(run.files_of(number)) for number, known in enumerate(bad) if known is not None)
     if resumed and world.is_writer:
         report(f"resumed with {resumed:,} of {total:,} images, which are in {run.folder}")
-    own = [number for number in world.share(range(run.count)) if bad[number] is None]
+    own = world.share([number for number, known in enumerate(bad) if known is None])
     tell = _told(progress if world.is_writer else None, resumed, sum(len(run.files_of(n)) for n in own), total)
     is_refused = not run.skip_bad and any(bad)
     for made in world.from_each(lambda: run.make(own, names, tell, is_refused=is_refused)):
@@ -158,8 +163,8 @@ def _all_parts(
         parts = _Parts([run.folder / name for name in names])
         write_features(place, parts)
         part = next(part for part in parts if part.paths)
-        for name in names:
-            (run.folder / name).unlink(missing_ok=True)
+        for made in run.folder.glob("*.safetensors"):  # whatever parts of other calls are there too
+            made.unlink(missing_ok=True)
         return total - len(skipped), part.features.shape[1], part.field
 
     return EmbeddedFile(place, *world.from_writer(write), tuple(skipped), resumed)
@@ -186,14 +191,6 @@ def _told(progress: Callable[[int], object] | None, resumed: int, own: int, tota
 
     tell(0)
     return tell
-
-
-def _remove(folder: Path) -> None:
-    """Removes the folder of parts that have become a file, and whatever parts of other calls are in it."""
-    with contextlib.suppress(OSError):
-        for part in folder.glob("*.safetensors"):
-            part.unlink(missing_ok=True)
-        folder.rmdir()
 
 
 class _Run:
