@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGES", help="a folder of images, or images")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help=f"where to: {', '.join(ENDINGS)}")
     add_options(parser)
-    parser.set_defaults(goes_on="from there")
+    parser.set_defaults(goes_on="from where it was")
 
 
 def run(arguments: argparse.Namespace) -> int:
