@@ -19,12 +19,8 @@ from pyarrow import parquet
 from eqmodels import create_model
 from eqmodels.data.pictures import BadFilesError
 from eqmodels.evaluation import embed, embed_to_file
-<<<<<<< HEAD
 from eqmodels.evaluation.embedding import outputs_of
-from eqmodels.evaluation.feature_table import check_header
-=======
 from eqmodels.evaluation.feature_table import Embedding, check_header, write_features
->>>>>>> many
 from eqmodels.storage import StorageError, claimed_folder
 from eqmodels.transforms import Preprocessing
 from tests.data.test_folder import save
