@@ -17,6 +17,8 @@ from eqmodels.processes.world import World
 
 __all__ = ["SharedBatchNorm", "shared_statistics"]
 
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
 
 @contextmanager
 def shared_statistics(model: nn.Module, world: World) -> Iterator[None]:
@@ -33,7 +35,7 @@ def shared_statistics(model: nn.Module, world: World) -> Iterator[None]:
         (parent, name, child)
         for parent in model.modules()
         for name, child in parent.named_children()
-        if type(child) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d) and world.size > 1
+        if isinstance(child, _BatchNorm) and type(child) in NORMS and world.size > 1
     ]
     for parent, name, norm in places:
         setattr(parent, name, SharedBatchNorm(norm))
@@ -80,7 +82,7 @@ class SharedBatchNorm(_BatchNorm):
         variance = (squared / count - mean.square()).clamp_min(0)
         self._follow(mean.detach(), variance.detach() * (count / (count - 1).clamp_min(1)))
         scale = torch.rsqrt(variance + self.eps)
-        scaled = (input - mean.to(input).view(shape)) * scale.to(input).view(shape)
+        scaled: Tensor = (input - mean.to(input).view(shape)) * scale.to(input).view(shape)
         if self.affine:
             scaled = scaled * self.weight.view(shape) + self.bias.view(shape)
         return scaled

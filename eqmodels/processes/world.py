@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, distributed, nn
@@ -181,8 +181,7 @@ class World:
                 raise failure
 
         self.from_each(told)
-        result: T = value
-        return result
+        return cast("T", value)
 
     @contextmanager
     def together(self, go_on: str = GO_ON, error: type[EqmodelsError] = ProcessError) -> Iterator[None]:

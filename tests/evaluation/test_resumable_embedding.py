@@ -19,12 +19,13 @@ from pyarrow import parquet
 from eqmodels import create_model
 from eqmodels.data.pictures import BadFilesError
 from eqmodels.evaluation import embed, embed_to_file
+from eqmodels.evaluation.embedding import outputs_of
 from eqmodels.evaluation.feature_table import Embedding, check_header, write_features
 from eqmodels.storage import StorageError, claimed_folder
 from eqmodels.transforms import Preprocessing
 from tests.data.test_folder import save
 
-embedding = import_module("eqmodels.evaluation.resumable_embedding")
+in_parts = import_module("eqmodels.evaluation.in_parts")
 table = import_module("eqmodels.evaluation.feature_table")
 
 
@@ -225,9 +226,9 @@ def test_what_cannot_be_written_is_refused_at_once(network, paths, tmp_path, mon
 
 
 def test_parts_are_of_whole_batches_and_their_number_is_bounded(network, tmp_path):
-    lengths = {}
+    lengths, making = {}, in_parts.Making(network(), outputs_of)
     for count in (10, 64_000, 64_001, 10**6, 10**7):
-        run = embedding._Run(network(), range(count), tmp_path, size=None, batch_size=64, grey=False, skip_bad=False)
+        run = in_parts._Run(making, range(count), tmp_path)
         lengths[count] = (run.length, run.count)
         assert run.count == -(-count // run.length)
     assert lengths[10] == (64, 1)

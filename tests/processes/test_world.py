@@ -15,7 +15,7 @@ from eqmodels.cli import _say_error
 from eqmodels.cli.terminal import say
 from eqmodels.data.pictures import BadFile, BadFilesError
 from eqmodels.errors import is_told_by_first, told_by_first
-from eqmodels.evaluation.resumable_embedding import _told
+from eqmodels.evaluation.in_parts import _told
 from eqmodels.processes import ProcessError, World
 from eqmodels.processes.failures import portable
 from eqmodels.processes.statistics import SharedBatchNorm, shared_statistics
