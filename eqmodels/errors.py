@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
+from typing import TypeVar
 
-__all__ = ["EqmodelsError", "UnknownNameError", "is_one_of", "nearest_names", "shown"]
+__all__ = [
+    "EqmodelsError",
+    "UnknownNameError",
+    "is_one_of",
+    "is_told_by_first",
+    "nearest_names",
+    "shown",
+    "told_by_first",
+]
+
+E = TypeVar("E", bound=Exception)
 
 LONGEST = 80
 """Letters of a value in a sentence."""
@@ -53,3 +64,14 @@ def shown(value: object) -> str:
     except ValueError:  # Python refuses to write integers of more than 4300 digits
         return "an integer of more digits than Python prints"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def told_by_first(error: E) -> E:
+    """The error itself, marked as one that all processes of a run end with, so that the first alone says it."""
+    error.is_told_by_first = True  # type: ignore[attr-defined]
+    return error
+
+
+def is_told_by_first(error: Exception) -> bool:
+    """Whether the first of several processes ends with the same error, and says it for all."""
+    return getattr(error, "is_told_by_first", False)

@@ -21,8 +21,8 @@ from eqmodels.evaluation.embedding import input_of, outputs_of
 from eqmodels.evaluation.reading import opened_for
 from eqmodels.hub import load
 from eqmodels.layers import GlobalPoolMode
+from eqmodels.processes import usable_device
 from eqmodels.storage import pack_weights
-from eqmodels.training import usable_device
 
 __all__ = ["EquivariantFeatures"]
 

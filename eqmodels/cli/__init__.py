@@ -10,7 +10,7 @@ from typing import Any
 
 from eqmodels.cli.parser import UsageError, build_parser
 from eqmodels.cli.terminal import say
-from eqmodels.errors import EqmodelsError
+from eqmodels.errors import EqmodelsError, is_told_by_first
 
 __all__ = ["build_parser", "main"]
 
@@ -25,28 +25,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, also without arguments, where the help is printed; 2 after bad input and 1 after a failure,
         explained in one sentence on standard error; 130 after Ctrl-C.
     """
-    goes_on = False
+    goes_on = ""
     try:
         parser = build_parser()
         if not (sys.argv[1:] if argv is None else argv):
             say(parser.format_help(), end="")
             return 0
         arguments = parser.parse_args(argv)
-        goes_on = getattr(arguments, "goes_on", False)
+        goes_on = getattr(arguments, "goes_on", "")
         with warnings.catch_warnings():
             warnings.showwarning = partial(_say_warning, warnings.showwarning)
             status: int = arguments.run(arguments)
     except (UsageError, ValueError, ModuleNotFoundError) as error:
-        say(f"eqmodels: {error}", file=sys.stderr)
+        _say_error(error)
         return 2
     except (EqmodelsError, OSError) as error:
-        say(f"eqmodels: {error}", file=sys.stderr)
+        _say_error(error)
         return 1
     except KeyboardInterrupt:
-        way_on = "; the same command goes on from the last checkpoint, if it wrote one" if goes_on else ""
+        way_on = f"; the same command goes on {goes_on}" if goes_on else ""
         say(f"eqmodels: stopped{way_on}", file=sys.stderr)
         return 130
     return status
+
+
+def _say_error(error: Exception) -> None:
+    """What one process alone met it says itself; what all end with the first says, as it does what all were asked."""
+    is_told = isinstance(error, UsageError) or is_told_by_first(error)
+    say(f"eqmodels: {error}", file=sys.stderr, everywhere=not is_told)
 
 
 def _say_warning(

@@ -89,7 +89,9 @@ def _as_csv(found: Duplicates) -> str:
 
 def _as_text(found: Duplicates) -> str:
     files = sum(map(len, found.groups))
-    head = f"{found.images:,} images: {files:,} files hold {len(found.groups):,} pictures that are there several times"
+    count = len(found.groups)
+    several = "one picture that is there" if count == 1 else f"{count:,} pictures that are there"
+    head = f"{found.images:,} images: {files:,} files hold {several} several times"
     if not found.pairs:
         return f"{found.images:,} images, and none is there twice"
     rows = [[pair.first, pair.second, pair.move, f"{pair.difference:.4f}"] for pair in found.pairs[:SHOWN]]

@@ -7,23 +7,35 @@ import json
 from pathlib import Path
 
 from eqmodels.cli.terminal import say
-from eqmodels.cli.with_network import add_network, add_options, files_of, loaded, progress, reading, say_skipped
-from eqmodels.evaluation.embedding import ENDINGS, check_ending, embed
+from eqmodels.cli.with_network import (
+    add_network,
+    add_options,
+    files_of,
+    loaded,
+    progress,
+    reading,
+    say_skipped,
+    teller,
+)
+from eqmodels.evaluation import embed_to_file
+from eqmodels.evaluation.feature_table import ENDINGS, check_ending
+from eqmodels.processes.world import joined_world
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
 DESCRIPTION = (
     "Writes the features of pictures into one file: of a folder, all in it and in the folders inside, or of files that "
     "are named. A picture that was turned by quarters or mirrored has the same features, as far as the network's are "
-    "invariant."
+    "invariant. Ctrl-C stops; the same command goes on from there, and torchrun starts it on several processes."
 )
 EPILOG = """\
 examples:
   eqmodels embed c4_resnet18s_w16.rot_fmnist_simclr my_images --in-chans 3 --out features.npz
   eqmodels embed runs/mine my_images --features regular --out features.safetensors
   eqmodels embed hub:organisation/name a.png b.png --out features.parquet
+  torchrun --nproc-per-node 2 -m eqmodels embed runs/mine my_images --out features.parquet
 
-In Python: eqmodels.evaluation.embed(eqmodels.load(NAME), paths)
+In Python: eqmodels.evaluation.embed(eqmodels.load(NAME, num_classes=0), paths), and embed_to_file of any number.
 """
 
 
@@ -33,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGES", help="a folder of images, or images")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help=f"where to: {', '.join(ENDINGS)}")
     add_options(parser)
+    parser.set_defaults(goes_on="from where it was")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,20 +53,24 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises:
         ValueError: if there is no such network or kind of features, or pictures cannot be read or do not suit it.
-        StorageError: if the network cannot be had or the file not be written.
+        StorageError: if the network cannot be had or the file not be written, or another process writes it.
+        ProcessError: if another of several processes was killed.
         ModuleNotFoundError: if the file is of Parquet, and pyarrow is not installed.
     """
     file = check_ending(arguments.out)
-    paths = files_of(arguments.images)
-    encoder = loaded(arguments)
-    with progress(arguments, len(paths)) as advance:
-        found = embed(encoder, paths, **reading(arguments), progress=advance)
-    found.save(file)
+    with joined_world(arguments.device) as world, world.together():
+        # Listed and downloaded once, not by every process.
+        paths = world.from_writer(lambda: files_of(arguments.images))
+        encoder = world.each_after_first(lambda: loaded(arguments)).to(world.device)
+        with progress(arguments, len(paths)) as advance:
+            found = embed_to_file(
+                encoder, paths, file, **reading(arguments), progress=advance, report=teller(arguments)
+            )
     say_skipped(found.skipped)
-    count, width = found.features.shape
     if arguments.json:
-        told = {"file": str(file), "images": count, "features": width, "field": found.field}
-        say(json.dumps(told | {"skipped": {str(one.path): one.reason for one in found.skipped}}, indent=2))
+        told = {"file": str(file), "images": found.images, "features": found.features, "field": found.field}
+        skipped = {str(one.path): one.reason for one in found.skipped}
+        say(json.dumps(told | {"resumed": found.resumed, "skipped": skipped}, indent=2))
     else:
-        say(f"{file}: {count:,} images, {width} features each ({found.field})")
+        say(f"{file}: {found.images:,} images, {found.features} features each ({found.field})")
     return 0

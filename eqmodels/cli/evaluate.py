@@ -6,7 +6,9 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -17,14 +19,16 @@ from eqmodels.cli.images import with_channels
 from eqmodels.cli.kept_results import keep_results, place_of_results
 from eqmodels.cli.probed_images import with_probed_classes
 from eqmodels.cli.table import percent, table
-from eqmodels.cli.terminal import say
+from eqmodels.cli.terminal import has_watchers, say
 from eqmodels.data import Split, at_most, list_data
 from eqmodels.evaluation import EncoderEvaluation, SeedSummary, evaluate, over_seeds
-from eqmodels.evaluation.evaluating import CURVE_IMAGES, FRACTIONS
+from eqmodels.evaluation.evaluating import ANEW, CURVE_IMAGES, FRACTIONS
 from eqmodels.evaluation.seeds import check_seeds
 from eqmodels.hub import load, load_pretrained
+from eqmodels.processes import World
+from eqmodels.processes.world import joined_world
 from eqmodels.storage import prepare_folder, write_atomically
-from eqmodels.training import Run, usable_device
+from eqmodels.training import Run
 from eqmodels.training.errors import NoRunError
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
@@ -33,7 +37,7 @@ DESCRIPTION = (
     "Trains linear probes on frozen features of upright training images and measures them on held-out images, upright "
     "and turned, for every way to pool the features; and how well the head predicts its task. What is measured of a "
     "finished run is written into its folder, as results.json, for its card. Takes minutes: with --limit and --quick "
-    "less."
+    "less, and on several processes that torchrun starts."
 )
 SPLITS: tuple[Split, Split] = ("train", "test")
 EPILOG = """\
@@ -45,6 +49,7 @@ examples:
   eqmodels evaluate runs/my_run --limit 1000 --kind canonical --json
   eqmodels evaluate folder_of_save_pretrained --data fashion_mnist_mini
   eqmodels evaluate runs/seed0 runs/seed1 runs/seed2 --quick
+  torchrun --nproc-per-node 2 -m eqmodels evaluate runs/my_run
 """
 
 
@@ -94,36 +99,49 @@ def run(arguments: argparse.Namespace) -> int:
         ValueError: if there is no such network or data set, they do not fit, or several networks do not differ in the
             seed alone.
         StorageError: if the network's files are damaged, or the result cannot be written.
+        ProcessError: if another of several processes was killed.
     """
     if arguments.output and arguments.output.is_dir():
         raise ValueError(f"--output must name a file; {arguments.output} is a folder. Name a file in it.")
-    device = usable_device(arguments.device)
-    networks = [_network(name) for name in arguments.names]
-    # Before anything is measured: it takes minutes a network.
-    _check_together(arguments, networks)
-    if arguments.output:
-        prepare_folder(arguments.output.parent, option="--output")
-    for name, network in zip(arguments.names, networks, strict=True):
-        if isinstance(network, Run):
-            _report_unfinished(name, network)
-        (network.model if isinstance(network, Run) else network).to(device)
-    results = []
-    for name, network in zip(arguments.names, networks, strict=True):
-        results.append(_measured(network, arguments))
-        # At once: the next network may take minutes, or be stopped.
-        if (file := place_of_results(name, network)) is not None and file != arguments.output:
-            say(keep_results(file, results[-1]), file=sys.stderr, flush=True)
-    content = results[0].to_dict()
-    text = "\n\n".join(map(evaluation_text, results))
-    if len(results) > 1:
-        summary = over_seeds(results)
-        content = {"summary": summary.to_dict(), "evaluations": [result.to_dict() for result in results]}
-        text = f"{text}\n\n{summary_text(summary)}"
-    encoded = json.dumps(content, indent=2)
-    say(encoded if arguments.json else text, flush=True)
-    if arguments.output:
-        write_atomically(arguments.output, encoded + "\n")
+    with joined_world(arguments.device) as world, world.together(ANEW):
+        # Before anything is measured: it takes minutes a network.
+        networks = world.each_after_first(lambda: _networks(arguments))
+        if arguments.output:
+            folder = arguments.output.parent
+            world.from_writer(lambda: prepare_folder(folder, option="--output"))
+        for name, network in zip(arguments.names, networks, strict=True):
+            if isinstance(network, Run):
+                _report_unfinished(name, network)
+            (network.model if isinstance(network, Run) else network).to(world.device)
+        results = []
+        for name, network in zip(arguments.names, networks, strict=True):
+            results.append(_measured(network, arguments, world))
+            # At once: the next network may take minutes, or be stopped.
+            world.from_writer(partial(_keep, arguments, name, network, results[-1]))
+        content = results[0].to_dict()
+        text = "\n\n".join(map(evaluation_text, results))
+        if len(results) > 1:
+            summary = world.from_each(lambda: over_seeds(results))[0]
+            content = {"summary": summary.to_dict(), "evaluations": [result.to_dict() for result in results]}
+            text = f"{text}\n\n{summary_text(summary)}"
+        encoded = json.dumps(content, indent=2)
+        say(encoded if arguments.json else text, flush=True)
+        if arguments.output:
+            world.from_writer(lambda: write_atomically(arguments.output, encoded + "\n"))
     return 0
+
+
+def _networks(arguments: argparse.Namespace) -> list[Run | Backbone]:
+    """The networks that are named, if they can be measured together; a `ValueError` otherwise."""
+    networks = [_network(name) for name in arguments.names]
+    _check_together(arguments, networks)
+    return networks
+
+
+def _keep(arguments: argparse.Namespace, name: str, network: Run | Backbone, result: EncoderEvaluation) -> None:
+    """Writes what was measured into the folder of the run, if it has one, and says so."""
+    if (file := place_of_results(name, network)) is not None and file != arguments.output:
+        say(keep_results(file, result), file=sys.stderr, flush=True)
 
 
 def _network(name: str) -> Run | Backbone:
@@ -161,19 +179,27 @@ def _report_unfinished(name: str, run: Run) -> None:
         say(f"{name} is not done: measuring its checkpoint, after {done} of {epochs} epochs", file=sys.stderr)
 
 
-def _measured(network: Run | Backbone, arguments: argparse.Namespace) -> EncoderEvaluation:
-    config, limit = network.config if isinstance(network, Run) else None, arguments.limit
-    name, options = chosen_data(arguments, config)
-    model = network.name if isinstance(network, Run) else str(name_of(network))
+def _images(
+    arguments: argparse.Namespace, network: Run | Backbone, name: str, options: dict[str, Any]
+) -> tuple[Source, Source, list[str]]:
+    """Training and test images, and what is left out of them."""
     train, test = (loaded(name, split, options, root=arguments.root) for split in SPLITS)
     train, test, left_out = with_probed_classes(train, test)
-    if limit is not None and limit < (classes := len(train.classes)):
-        raise ValueError(f"--limit must be at least {classes}, one image a class of {name}; got {limit}.")
-    curve_images = CURVE_IMAGES if limit is None else min(CURVE_IMAGES, limit)
+    if arguments.limit is not None and arguments.limit < (classes := len(train.classes)):
+        raise ValueError(f"--limit must be at least {classes}, one image a class of {name}; got {arguments.limit}.")
+    told = _left_out(arguments, len(train), len(test))
+    train, test = with_channels(network, at_most(train, arguments.limit), "train"), with_channels(network, test, "test")
+    return train, test, [*left_out, *told]
+
+
+def _measured(network: Run | Backbone, arguments: argparse.Namespace, world: World) -> EncoderEvaluation:
+    name, options = chosen_data(arguments, network.config if isinstance(network, Run) else None)
+    model = network.name if isinstance(network, Run) else str(name_of(network))
+    train, test, left_out = world.each_after_first(lambda: _images(arguments, network, name, options))
     quick: bool = arguments.quick
     # A bar is for people who look; a log has a line for each thing that is measured.
-    quiet, looks = arguments.quiet, sys.stderr.isatty()
-    for what in [*left_out, *_left_out(arguments, len(train), len(test), curve_images)]:
+    quiet, looks = arguments.quiet, has_watchers()
+    for what in left_out:
         say(f"left out: {what}", file=sys.stderr, flush=True)
     with tqdm(unit="step", disable=quiet or not looks, leave=False) as bar:
 
@@ -188,8 +214,8 @@ def _measured(network: Run | Backbone, arguments: argparse.Namespace) -> Encoder
 
         return evaluate(
             network,
-            with_channels(network, at_most(train, limit), "train"),
-            with_channels(network, test, "test"),
+            train,
+            test,
             kinds=arguments.kind,
             seed=arguments.seed,
             name=model,
@@ -197,13 +223,18 @@ def _measured(network: Run | Backbone, arguments: argparse.Namespace) -> Encoder
             progress=progress,
             knn=not quick,
             fractions=() if quick else FRACTIONS,
-            curve_images=0 if quick else curve_images,
+            curve_images=0 if quick else _curve_images(arguments),
         )
 
 
-def _left_out(arguments: argparse.Namespace, train: int, test: int, curve_images: int) -> list[str]:
+def _curve_images(arguments: argparse.Namespace) -> int:
+    """Test images for the curve over the angles, at most."""
+    return CURVE_IMAGES if arguments.limit is None else min(CURVE_IMAGES, arguments.limit)
+
+
+def _left_out(arguments: argparse.Namespace, train: int, test: int) -> list[str]:
     """What the options leave out of so many training and held-out images, and the curve if it has fewer."""
-    told = []
+    told, curve_images = [], _curve_images(arguments)
     if arguments.limit is not None and arguments.limit < train:
         told.append(f"{train - arguments.limit:,} of {train:,} training images (--limit)")
     if arguments.kind:

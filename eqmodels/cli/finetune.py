@@ -15,14 +15,15 @@ from eqmodels.backbones import Backbone
 from eqmodels.cli.chosen_data import add_data_flags, flags_given, loaded
 from eqmodels.cli.flags import add_flag, in_flags
 from eqmodels.cli.table import percent, table
-from eqmodels.cli.terminal import say
+from eqmodels.cli.terminal import FROM_CHECKPOINT, has_watchers, say
 from eqmodels.cli.with_network import add_network
-from eqmodels.data import Source, list_data, to_grey
+from eqmodels.data import READING, SOURCES, Source, list_data, to_grey
 from eqmodels.finetuning import FinetuneConfig, Finetuned, finetune
 from eqmodels.finetuning.finetuning import PAGE
 from eqmodels.hub import load
 from eqmodels.layers.pool import GlobalPoolMode
 from eqmodels.options import options_of
+from eqmodels.processes.world import joined_world
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
@@ -40,6 +41,7 @@ examples:
   eqmodels finetune c4_resnet18s_w16.rot_fmnist_simclr my_images --size 64
   eqmodels finetune runs/mine my_images --folder runs/my_classifier --epochs 50
   eqmodels finetune c4_resnet18s_w16.rot_fmnist_simclr --data fashion_mnist_mini --epochs 0
+  torchrun --nproc-per-node 2 -m eqmodels finetune runs/mine my_images --folder runs/my_classifier
   eqmodels predict runs/my_classifier more_images --out predictions.csv
 
 In Python: eqmodels.finetuning.finetune(eqmodels.load(NAME, num_classes=0), train, test, folder)
@@ -67,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="where to compute, such as cpu or cuda:0 (default: a GPU if there is one)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar, and no word on what is being done")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(goes_on=True)
+    parser.set_defaults(goes_on=FROM_CHECKPOINT)
     add_data_flags(parser)
 
 
@@ -83,6 +85,40 @@ def run(arguments: argparse.Namespace) -> int:
     names = tuple(options_of(FinetuneConfig))
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     config: FinetuneConfig = in_flags(names, lambda: FinetuneConfig(**given))
+    with joined_world(arguments.device) as world, world.together():
+        network, train, test = world.each_after_first(lambda: _network_and_images(arguments))
+        folder = arguments.folder or Path("runs") / _folder_name(arguments, network, train, config)
+
+        def report(sentence: str) -> None:
+            if not arguments.quiet:
+                say(sentence, file=sys.stderr, flush=True)
+
+        result: Finetuned = in_flags(
+            names,
+            lambda: finetune(
+                network,
+                train,
+                test,
+                folder,
+                config,
+                name=arguments.name,
+                device=arguments.device,
+                quiet=arguments.quiet or not has_watchers(),
+                report=report,
+            ),
+        )
+    content = {"folder": str(folder), "page": str(folder / PAGE), **result.to_dict()}
+    say(json.dumps(content, indent=2) if arguments.json else _text(result, folder))
+    return 0
+
+
+def _network_and_images(arguments: argparse.Namespace) -> tuple[Backbone, Source, Source]:
+    """The network, with as many channels as the images have, and training and test images.
+
+    Raises:
+        ValueError: if there is no such network, or images cannot be read; see also `_images`.
+        StorageError: if the network cannot be had.
+    """
     network = load(arguments.name, num_classes=0, global_pool=arguments.features)
     train, test = _images(arguments, network)
     if train.channels != network.in_chans:
@@ -92,29 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
         grey = "; with --grey the colours are left out instead" if (network.in_chans, train.channels) == (1, 3) else ""
         say(f"{train.name} has {told}{grey}", file=sys.stderr)
         network = load(arguments.name, num_classes=0, global_pool=arguments.features, in_chans=train.channels)
-    folder = arguments.folder or Path("runs") / _folder_name(arguments, network, train, config)
-
-    def report(sentence: str) -> None:
-        if not arguments.quiet:
-            say(sentence, file=sys.stderr, flush=True)
-
-    result: Finetuned = in_flags(
-        names,
-        lambda: finetune(
-            network,
-            train,
-            test,
-            folder,
-            config,
-            name=arguments.name,
-            device=arguments.device,
-            quiet=arguments.quiet or not sys.stderr.isatty(),
-            report=report,
-        ),
-    )
-    content = {"folder": str(folder), "page": str(folder / PAGE), **result.to_dict()}
-    say(json.dumps(content, indent=2) if arguments.json else _text(result, folder))
-    return 0
+    return network, train, test
 
 
 def _images(arguments: argparse.Namespace, network: Backbone) -> tuple[Source, Source]:
@@ -133,6 +147,9 @@ def _images(arguments: argparse.Namespace, network: Backbone) -> tuple[Source, S
         name, root = "image_folder", arguments.images
     if name == "image_folder" and network.preprocessing is not None:
         options = {"size": min(network.preprocessing.size), **options}
+    if network.in_chans not in (1, 3) and name in SOURCES:  # pictures become grey or RGB, and others what is in them
+        known = options_of(SOURCES.find(name), without=READING)
+        options = {"channels": network.in_chans, **options} if "channels" in known else options
     train, test = (loaded(name, split, options, root=root) for split in ("train", "test"))
     if arguments.grey:
         train, test = to_grey(train), to_grey(test)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from eqmodels.errors import is_told_by_first, told_by_first
 from eqmodels.options import REQUIRED, Option
 
 __all__ = ["add_flag", "in_flags", "pixels"]
@@ -70,7 +71,8 @@ def in_flags(names: Iterable[str], function: Callable[[], Any]) -> Any:  # noqa:
     try:
         return function()
     except (TypeError, ValueError) as error:
-        raise ValueError(in_options(str(error), names)) from error
+        translated = ValueError(in_options(str(error), names))
+        raise (told_by_first(translated) if is_told_by_first(error) else translated) from error
 
 
 def in_options(sentence: str, names: Iterable[str]) -> str:

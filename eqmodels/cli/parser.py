@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -68,7 +69,7 @@ class _CommandParser(_Parser):
     def parse_known_args(  # type: ignore[override]  # argparse overloads it
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Asks the command for its arguments, and parses them."""
+        """Asks the command for its arguments, and parses them; refuses what it does not know."""
         first = _Parser(prog=self.prog, add_help=False, allow_abbrev=False)
         _add_import(first)
         imports = first.parse_known_args(args)[0].imports
@@ -83,6 +84,13 @@ class _CommandParser(_Parser):
         parsed, rest = super().parse_known_args(args, namespace)
         if parsed.imports != imports:
             self.error("--import must be written in full")
+        if rest:
+            odd = next((word for word in rest if word.startswith("-")), "").partition("=")[0]
+            nearest = difflib.get_close_matches(
+                odd, [name for name in self._option_string_actions if name != odd], 1, 0.75
+            )
+            hint = f" (did you mean {nearest[0]}?)" if nearest else ""
+            self.error(f"unrecognized arguments: {' '.join(rest)}{hint}")
         return parsed, rest
 
 

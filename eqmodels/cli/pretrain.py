@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
@@ -16,7 +15,7 @@ from typing import Any
 
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.cli.flags import add_flag, in_flags
-from eqmodels.cli.terminal import say
+from eqmodels.cli.terminal import FROM_CHECKPOINT, say
 from eqmodels.data import READING, SOURCES
 from eqmodels.errors import EqmodelsError
 from eqmodels.options import Option, options_of
@@ -103,7 +102,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tensorboard", action="store_true", help="write TensorBoard files too")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(goes_on=True, names=(*flat_fields(), *(name for part in options.values() for name in part)))
+    parser.set_defaults(
+        goes_on=FROM_CHECKPOINT, names=(*flat_fields(), *(name for part in options.values() for name in part))
+    )
 
 
 def _reading_options() -> dict[str, Option]:
@@ -162,8 +163,7 @@ def run(arguments: argparse.Namespace) -> int:
                 report=(lambda _: None) if arguments.quiet else partial(_told, folder),
             ),
         )
-    if int(os.environ.get("RANK", "0")) == 0:
-        say(json.dumps(summary(result, folder), indent=2) if arguments.json else _sentence(result, folder, arguments))
+    say(json.dumps(summary(result, folder), indent=2) if arguments.json else _sentence(result, folder, arguments))
     return 0
 
 
@@ -272,6 +272,9 @@ def _sentence(result: Run, folder: Path, arguments: argparse.Namespace) -> str:
     named = {"--root": arguments.root, "--cache": cache}
     places = [word for flag, place in named.items() if place for word in (flag, place)]
     command = ["eqmodels", "evaluate", *imports, str(folder), *map(str, places)]
+    is_labelled = bool(result.provenance["data"]["classes"])
+    if result.config.data.name == "image_folder" and not is_labelled:  # of which no probe can be trained
+        command = ["eqmodels", "embed", *imports, str(folder), str(arguments.root), "--out", "features.npz"]
     return (
         f"{result.name}: {', '.join(told)} on the augmented training images after "
         f"{epochs} ({result.provenance['seconds']:.0f} s).\nWeights: {folder}\n"

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TextIO
 
-__all__ = ["for_terminal", "say"]
+__all__ = ["FROM_CHECKPOINT", "for_terminal", "has_watchers", "is_first_process", "say"]
+
+FROM_CHECKPOINT = "from the last checkpoint, if it wrote one"
+"""Where a training that was stopped goes on."""
 
 
-def say(text: object, *, file: TextIO | None = None, flush: bool = False, end: str = "\n") -> None:
-    """Prints a text, whose signs do nothing to a terminal.
+def is_first_process() -> bool:
+    """Whether this process speaks: the only one, or the first of those that torchrun started."""
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
+
+
+def has_watchers() -> bool:
+    """Whether bars are of use: people look at the standard error, and it is this process that speaks."""
+    return sys.stderr.isatty() and is_first_process()
+
+
+def say(
+    text: object, *, file: TextIO | None = None, flush: bool = False, end: str = "\n", everywhere: bool = False
+) -> None:
+    """Prints a text, whose signs do nothing to a terminal; of several processes of one run the first alone does.
 
     Args:
         text: whatever can be printed.
         file: where to; None for the standard output.
         flush: whether to wait until it is there.
         end: what is printed after it.
+        everywhere: whether every process prints it.
     """
+    if not everywhere and not is_first_process():
+        return
     print(for_terminal(str(text)), file=sys.stdout if file is None else file, flush=flush, end=end)
 
 

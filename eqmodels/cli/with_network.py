@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
@@ -13,12 +13,12 @@ from tqdm import tqdm
 
 from eqmodels.backbones import Backbone
 from eqmodels.cli.flags import pixels
-from eqmodels.cli.terminal import say
+from eqmodels.cli.terminal import has_watchers, say
 from eqmodels.data.image_files import image_paths
 from eqmodels.data.pictures import BadFile
 from eqmodels.hub import load
 from eqmodels.layers.pool import GlobalPoolMode
-from eqmodels.training import usable_device
+from eqmodels.processes import usable_device
 
 __all__ = [
     "add_network",
@@ -93,10 +93,20 @@ def reading(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(arguments, name) for name in ("size", "batch_size", "grey", "skip_bad")}
 
 
+def teller(arguments: argparse.Namespace) -> Callable[[str], None]:
+    """What says a sentence on standard error, unless nothing is to be said."""
+
+    def tell(sentence: str) -> None:
+        if not arguments.quiet:
+            say(sentence, file=sys.stderr, flush=True)
+
+    return tell
+
+
 @contextmanager
 def progress(arguments: argparse.Namespace, total: int) -> Iterator[Any]:
     """A bar over images, for people who look: where the standard error is a terminal."""
-    with tqdm(total=total, unit="image", disable=arguments.quiet or not sys.stderr.isatty()) as bar:
+    with tqdm(total=total, unit="image", disable=arguments.quiet or not has_watchers()) as bar:
         yield bar.update
 
 

@@ -1,9 +1,9 @@
 """Decoded images on the disk: what was decoded once is mapped into memory by every later command.
 
-A cache belongs to the files (path in the folder, size in bytes and time of the last change of each) and to what is made
-of them (every value of the preprocessing, and the versions of the libraries that decode). Digests of the contents would
-also notice a file that changed without its time; but taking them reads every byte, which costs as much as decoding does
-where images are small. Another key is another folder: nothing is ever changed in place.
+A cache belongs to the pictures (path in the folder, size in bytes and time of the last change of each file) and to what
+is made of them (every value of the preprocessing, and the versions of the libraries that decode). Digests of the
+contents would also notice a file that changed without its time; but taking them reads every byte, which costs as much
+as decoding does where images are small. Another key is another folder: nothing is ever changed in place.
 
 Pixels are bytes if all are multiples of 1/255 to the last bit, and else float32: nothing is rounded, so a network
 trained from a cache is the same to the last bit.
@@ -32,9 +32,10 @@ from torch import Tensor, nn
 from eqmodels._shapes import Float, Int
 from eqmodels.data.decoding import Decoding
 from eqmodels.data.first_reading import FirstReading, read_once
-from eqmodels.data.image_files import FolderListing
 from eqmodels.data.levels import are_levels, from_levels, to_levels
+from eqmodels.data.pictures import BadFile
 from eqmodels.data.pixel_statistics import Statistics
+from eqmodels.data.places import Listed
 from eqmodels.data.source import numbers_of
 from eqmodels.storage import StorageError, read_regular, reason_of
 from eqmodels.transforms.preprocessing import WHITE
@@ -60,6 +61,7 @@ class CachedImages:
         classes: the name of each class; empty where nobody labelled them.
         known_statistics: mean and deviation of each channel.
         background: the colour that transparent pictures were laid on.
+        skipped: files that could not be read and were left out, as was asked for.
     """
 
     name: str
@@ -68,6 +70,7 @@ class CachedImages:
     classes: tuple[str, ...]
     known_statistics: Statistics
     background: str = WHITE
+    skipped: tuple[BadFile, ...] = ()
 
     def __len__(self) -> int:
         return len(self.array)
@@ -89,16 +92,16 @@ class CachedImages:
         return from_levels(found) if found.dtype == torch.uint8 else found
 
 
-def cached_images(cache: Path, listing: FolderListing, decoding: Decoding) -> tuple[Array | None, FirstReading]:
-    """The decoded images of a folder from its cache, which is written first if there is none yet.
+def cached_images(cache: Path, listed: Listed, decoding: Decoding) -> tuple[Array | None, FirstReading]:
+    """The decoded images of a data set from its cache, which is written first if there is none yet.
 
     It is written whole or not at all: beside its place, and then moved there. Of several processes that want it one
     writes, and the others wait.
 
     Args:
         cache: the folder that has a folder for every cache.
-        listing: of the folder of images.
-        decoding: from paths to pixels.
+        listed: the pictures.
+        decoding: from places to pixels.
 
     Returns:
         The images of all files that can be read, and what the reading of them found; no images if there are none, or
@@ -107,7 +110,7 @@ def cached_images(cache: Path, listing: FolderListing, decoding: Decoding) -> tu
     Raises:
         StorageError: if the cache cannot be written, or is damaged.
     """
-    about = _key_of(listing, decoding.steps)
+    about = _key_of(listed, decoding.steps)
     name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
     place = cache.expanduser() / name
     if not (place / ABOUT).exists():
@@ -115,7 +118,7 @@ def cached_images(cache: Path, listing: FolderListing, decoding: Decoding) -> tu
             place.parent.mkdir(parents=True, exist_ok=True)
             with _alone(place.with_name(f".{name}.lock")):
                 if not (place / ABOUT).exists():
-                    reading = _write(place, about, listing, decoding)
+                    reading = _write(place, about, listed, decoding)
                     if len(reading.shapes) != 1:
                         return None, reading
         except OSError as error:
@@ -126,16 +129,14 @@ def cached_images(cache: Path, listing: FolderListing, decoding: Decoding) -> tu
     return _open(place)
 
 
-def _key_of(listing: FolderListing, steps: nn.Module) -> dict[str, Any]:
+def _key_of(listed: Listed, steps: nn.Module) -> dict[str, Any]:
     """What decoded images depend on, in JSON."""
     digest = hashlib.sha256()
-    for path, _ in listing.files:
-        status = path.stat()
-        within = path.relative_to(listing.root).as_posix().encode("utf-8", "surrogateescape")
-        digest.update(within + f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    for place in listed.places:
+        digest.update(place.mark(listed.root).encode("utf-8", "surrogateescape") + b"\n")
     return {
         "format": FORMAT,
-        "files": len(listing.files),
+        "files": len(listed.places),
         "digest": digest.hexdigest(),
         "steps": [
             [type(step).__name__, {name: repr(value) for name, value in sorted(vars(step).items()) if _tells(name)}]
@@ -150,8 +151,8 @@ def _tells(name: str) -> bool:
     return name[0] != "_" and name not in ("training", "resize")
 
 
-def _write(place: Path, about: dict[str, Any], listing: FolderListing, decoding: Decoding) -> FirstReading:
-    """Decodes all files into a folder beside the place, and moves it there if there are images of one size."""
+def _write(place: Path, about: dict[str, Any], listed: Listed, decoding: Decoding) -> FirstReading:
+    """Decodes all pictures into a folder beside the place, and moves it there if there are images of one size."""
     for left in place.parent.glob(f".{place.name}.*.part"):  # by a process that was killed: nobody else writes now
         shutil.rmtree(left, ignore_errors=True)
     if place.exists():  # without its last file: somebody removed it
@@ -160,7 +161,7 @@ def _write(place: Path, about: dict[str, Any], listing: FolderListing, decoding:
     part.mkdir()
     try:
         with contextlib.closing(_Writer(part / PIXELS)) as writer:
-            reading = read_once([path for path, _ in listing.files], decoding, writer.add)
+            reading = read_once(listed.places, decoding, writer.add)
         if len(reading.shapes) == 1:
             dtype = "uint8" if writer.are_levels else "float32"
             content: dict[str, Any] = {"of": about, "dtype": dtype, "shape": reading.shapes[0]}

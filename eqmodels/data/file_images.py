@@ -1,24 +1,25 @@
-"""Pictures of files as images of one size and so many channels, all in memory: what every source of such files does."""
+"""Listed pictures as images of one size and so many channels: in memory, streamed, or from a cache."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from eqmodels.checks import check_count
 from eqmodels.data.decoding import Decoding
 from eqmodels.data.first_reading import check_one_size
 from eqmodels.data.levels import from_levels
 from eqmodels.data.memory import LabelledImages
-from eqmodels.data.pictures import BadFile, check_channels, check_readable, picture_at, sorted_out
+from eqmodels.data.pictures import check_channels, check_readable, sorted_out
+from eqmodels.data.places import Listed
+from eqmodels.data.source import Source
+from eqmodels.data.streamed import open_streamed
 from eqmodels.transforms import Pixels, Resize
 from eqmodels.transforms.preprocessing import WHITE
 
-__all__ = ["decoding_of", "gathered", "image_maker", "read_images"]
+__all__ = ["decoding_of", "image_maker", "read_listed"]
 
 
 def image_maker(size: int | None, channels: int, background: str) -> nn.Sequential:
@@ -40,7 +41,7 @@ def image_maker(size: int | None, channels: int, background: str) -> nn.Sequenti
 
 
 def decoding_of(size: int | None, channels: int, background: str, *, workers: int = 0) -> Decoding:
-    """From paths to images, as `image_maker` makes them.
+    """From places to images, as `image_maker` makes them.
 
     Args:
         size: side in pixels of the squares that images become; None keeps the images.
@@ -51,74 +52,46 @@ def decoding_of(size: int | None, channels: int, background: str, *, workers: in
     Raises:
         ValueError: as `image_maker`, or if `workers` is below 0.
     """
-    opened = partial(picture_at, channels=channels, background=background)
-    return Decoding(image_maker(size, channels, background), opened, workers=check_count("workers", workers, 0))
+    made = image_maker(size, channels, background)
+    return Decoding(made, channels, background, workers=check_count("workers", workers, 0))
 
 
-def read_images(
-    name: str,
-    files: Sequence[tuple[Path, int]],
-    classes: tuple[str, ...],
+def read_listed(
+    listed: Listed,
     *,
     size: int | None,
     channels: int = 3,
     background: str = WHITE,
     skip_bad: bool = False,
+    stream: bool = False,
+    cache: str | Path | None = None,
     workers: int = 0,
-    place: Path,
-) -> LabelledImages:
-    """The pictures in files, with the labels of those that can be read.
+) -> Source:
+    """The pictures that are listed, with the labels of those that can be read.
 
     Args:
-        name: of the data set.
-        files: the path of each, and the number of its class.
-        classes: the name of each class.
+        listed: the pictures, at least one.
         size: side in pixels of the squares that images become; None keeps the images, which must then have one size.
         channels: of the images.
         background: the colour of what transparent pictures lie on.
         skip_bad: whether to go on without files that cannot be read, and list them on stderr, instead of stopping.
+        stream: whether images are decoded when they are asked for, and not kept in memory; they are read once before.
+        cache: a folder that keeps the decoded images, unrounded; they are read from there when they are asked for.
         workers: processes that decode; 0 for threads of this process, one a processor.
-        place: where the images are, for sentences.
 
     Raises:
         BadFilesError: if files cannot be read, or have other channels; lists all of them.
         ValueError: as `decoding_of`, or if the sizes differ.
+        StorageError: if the cache cannot be written, or is damaged.
         ModuleNotFoundError: if a file needs a package that is not installed.
     """
-    found = decoding_of(size, channels, background, workers=workers)([path for path, _ in files])
-    labels = [label for _, label in files]
-    return gathered(name, found, labels, classes, background=background, skip_bad=skip_bad, place=place)
-
-
-def gathered(
-    name: str,
-    found: Iterable[Tensor | BadFile],
-    labels: Sequence[int],
-    classes: tuple[str, ...],
-    *,
-    background: str,
-    skip_bad: bool,
-    place: Path,
-) -> LabelledImages:
-    """Images of one size in memory, without those that could not be read.
-
-    Args:
-        name: of the data set.
-        found: each image ``(C, H, W)``, uint8 or floats in [0, 1], or the file that is none.
-        labels: of each.
-        classes: the name of each class.
-        background: the colour that transparent pictures were laid on.
-        skip_bad: whether to go on without files that cannot be read, and list them on stderr, instead of stopping.
-        place: where the images are, for sentences.
-
-    Raises:
-        BadFilesError: if files cannot be read; lists all of them.
-        ValueError: if the sizes differ.
-    """
-    images, numbers, bad = sorted_out(found)
-    check_readable(bad, len(labels), skip_bad=skip_bad)
-    check_one_size(place, list({tuple(image.shape): None for image in images}))
+    decoding = decoding_of(size, channels, background, workers=workers)
+    if stream or cache is not None:
+        return open_streamed(listed, decoding, skip_bad=skip_bad, cache=None if cache is None else Path(cache))
+    images, numbers, bad = sorted_out(decoding(listed.places))
+    check_readable(bad, len(listed.places), skip_bad=skip_bad)
+    check_one_size(listed.root, list({tuple(image.shape): None for image in images}))
     if any(image.is_floating_point() for image in images):
         images = [from_levels(image) if image.dtype == torch.uint8 else image.float() for image in images]
-    kept = torch.tensor([labels[number] for number in numbers])
-    return LabelledImages(name, torch.stack(images), kept, classes, background, tuple(bad))
+    labels = torch.tensor(listed.labels)[numbers]
+    return LabelledImages(listed.name, torch.stack(images), labels, listed.classes, background, tuple(bad))

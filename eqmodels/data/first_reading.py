@@ -1,4 +1,4 @@
-"""Every picture of a folder read once, none kept: the bad files, the one size, and the statistics."""
+"""Every picture of a data set read once, none kept: the bad files, the one size, and the statistics."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from eqmodels.data.decoding import Decoding
 from eqmodels.data.levels import from_levels
 from eqmodels.data.pictures import BadFile
 from eqmodels.data.pixel_statistics import ChannelSums, Statistics
+from eqmodels.data.places import Place
 from eqmodels.data.source import images_of_a_part
 
 __all__ = ["FirstReading", "as_pixels", "check_one_size", "read_once"]
@@ -38,19 +39,19 @@ class FirstReading:
         bad = {number for number, _ in self.bad}
         return [number for number in range(total) if number not in bad]
 
-    def bad_files(self, paths: Sequence[Path]) -> list[BadFile]:
+    def bad_files(self, places: Sequence[Place]) -> list[BadFile]:
         """The files that cannot be read."""
-        return [BadFile(paths[number], reason) for number, reason in self.bad]
+        return [BadFile(places[number].path, reason) for number, reason in self.bad]
 
 
 def read_once(
-    paths: Sequence[Path], decoding: Decoding, take: Callable[[Float[Tensor, "B C H W"]], None] | None = None
+    places: Sequence[Place], decoding: Decoding, take: Callable[[Float[Tensor, "B C H W"]], None] | None = None
 ) -> FirstReading:
-    """Decodes all files, and hands the images on, in parts; a part is all that is kept of them.
+    """Decodes all pictures, and hands the images on, in parts; a part is all that is kept of them.
 
     Args:
-        paths: of the files.
-        decoding: from paths to pixels.
+        places: of the pictures.
+        decoding: from places to pixels.
         take: what is done with the images of a part, in their order; after a second size was seen it is not called.
     """
     shapes: dict[tuple[int, int, int], None] = {}
@@ -66,7 +67,7 @@ def read_once(
         if take is not None:
             take(images)
 
-    for number, found in enumerate(decoding(paths)):
+    for number, found in enumerate(decoding(places)):
         if isinstance(found, BadFile):
             bad.append((number, found.reason))
             continue

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eqmodels.data.file_images import decoding_of, read_images
+from eqmodels.data.file_images import read_listed
 from eqmodels.data.image_files import list_folder
+from eqmodels.data.places import Listed, Place
 from eqmodels.data.registry import Split, register_source
 from eqmodels.data.source import Source
-from eqmodels.data.streamed import open_streamed
 from eqmodels.transforms.preprocessing import WHITE
 
 __all__ = ["read_image_folder"]
@@ -70,19 +70,15 @@ def read_image_folder(
             f"{base} has no images for split={split!r}. Add some as class/name.png, or name.png without classes, five "
             "or more, or folders train and test with such files."
         )
-    name = f"image_folder:{base.name}"
-    if stream or cache is not None:
-        decoding = decoding_of(size, channels, background, workers=workers)
-        place = None if cache is None else Path(cache)
-        return open_streamed(name, listing, decoding, background=background, skip_bad=skip_bad, cache=place)
-    return read_images(
-        name,
-        listing.files,
-        listing.classes,
+    places = [Place(path) for path, _ in listing.files]
+    labels = [label for _, label in listing.files]
+    return read_listed(
+        Listed(f"image_folder:{base.name}", base, places, labels, listing.classes),
         size=size,
         channels=channels,
         background=background,
         skip_bad=skip_bad,
+        stream=stream,
+        cache=cache,
         workers=workers,
-        place=base,
     )

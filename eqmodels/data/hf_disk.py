@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+import os
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from torch import Tensor
-
 from eqmodels.data.classes import numbered
-from eqmodels.data.file_images import gathered, image_maker
+from eqmodels.data.file_images import read_listed
 from eqmodels.data.image_files import split_of
-from eqmodels.data.memory import LabelledImages
-from eqmodels.data.pictures import BadFile, Picture, picture_at, picture_of
+from eqmodels.data.places import Listed, Place, within
 from eqmodels.data.planes import optional
 from eqmodels.data.registry import SPLIT_NAMES, Split, register_source
+from eqmodels.data.source import Source
 from eqmodels.errors import shown
-from eqmodels.storage import reason_of
+from eqmodels.storage import read_regular, reason_of
 from eqmodels.transforms.preprocessing import WHITE
 
 __all__ = ["read_hf_disk"]
@@ -40,7 +38,10 @@ def read_hf_disk(
     channels: int = 3,
     background: str = WHITE,
     skip_bad: bool = False,
-) -> LabelledImages:
+    stream: bool = False,
+    cache: str | Path | None = None,
+    workers: int = 0,
+) -> Source:
     """Images of a folder that ``save_to_disk`` of Hugging Face's `datasets` wrote, of one split or of several.
 
     Of several, ``test``, ``val``, ``valid`` or ``validation`` is for testing, the first that is there; of one, a fifth
@@ -56,18 +57,22 @@ def read_hf_disk(
         channels: of the images, up to 64: 3 makes pictures RGB and 1 grey, any other number must be in the files.
         background: the colour of what transparent pictures lie on, such as ``black`` or ``#808080``.
         skip_bad: whether to go on without images that cannot be read, and list them on stderr, instead of stopping.
+        stream: whether images are decoded when they are asked for, and not kept in memory; they are read once before.
+        cache: a folder that keeps the decoded images, unrounded, so that no later command decodes them; they are read
+            from there when they are asked for.
+        workers: processes that decode; 0 for threads of this process, one a processor.
 
     Raises:
         FileNotFoundError: if the folder does not exist or the split has no images.
         BadFilesError: if images cannot be read, or have other channels; lists all of them.
         ValueError: if no folder is named, it holds no such data set, it is not known which columns are meant, a label
             is neither a number nor a word, or an option is out of its range.
+        StorageError: if the cache cannot be written, or is damaged.
         ModuleNotFoundError: if datasets is not installed, or what an image needs.
     """
     if root is None:
         raise ValueError("hf_disk needs the folder that save_to_disk wrote; got none. Name it by root= (--root).")
     base = Path(root).expanduser()
-    made = image_maker(size, channels, background)
     parts = _parts(base)
     columns = next(iter(parts.values())).features
     images = _image_column(columns, base, image_column)
@@ -80,16 +85,67 @@ def read_hf_disk(
     if not chosen:
         raise FileNotFoundError(f"{base} has no images for split={split!r}. Save a DatasetDict that has this split.")
     labels, classes = _labels(parts, base, _label_column(columns, base, images, label_column))
-    found = _made(base, chosen, images, partial(picture_in, channels=channels, background=background), made)
-    return gathered(
+    undecoded = {id(part): _undecoded(part, images) for part in parts.values()}
+    places = []
+    for part, number in chosen:
+        rows, version = undecoded[id(part)]
+        places.append(Row(base, rows, number, version))
+    listed = Listed(
         f"hf_disk:{base.resolve().name}",
-        found,
+        base,
+        places,
         [labels[id(part)][number] for part, number in chosen] if classes else [-1] * len(chosen),
         classes,
+    )
+    return read_listed(
+        listed,
+        size=size,
+        channels=channels,
         background=background,
         skip_bad=skip_bad,
-        place=base,
+        stream=stream,
+        cache=cache,
+        workers=workers,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row(Place):
+    """A picture that is a row of a data set of the library.
+
+    Args:
+        rows: the data set, with the undecoded images as its only column.
+        number: of the row.
+        version: what another content of the data set changes.
+    """
+
+    rows: Any
+    number: int
+    version: str
+
+    @property
+    def path(self) -> Path:
+        """What sentences call it."""
+        return self.file / f"row {self.number}"
+
+    def content(self) -> bytes:
+        """What a file of this picture alone holds: that of the row, or of the file that it names.
+
+        Raises:
+            OSError: if such a file cannot be read.
+            ValueError: if the row is empty.
+        """
+        (cell,) = self.rows[self.number].values()
+        content, path = (cell or {}).get("bytes"), (cell or {}).get("path")
+        if content is not None:
+            return bytes(content)
+        if path is None:
+            raise ValueError("it is empty")
+        return read_regular(path)
+
+    def mark(self, root: Path) -> str:
+        """The row, and what another content of the data set changes."""
+        return f"{within(self.file, root)}\0{self.number}\0{self.version}"
 
 
 def _parts(base: Path) -> dict[Split | None, Any]:
@@ -185,34 +241,11 @@ def _labels(
     return found, classes
 
 
-def _made(
-    base: Path,
-    chosen: list[tuple[Any, int]],
-    column: str,
-    opened: Callable[[dict[str, Any]], Picture],
-    made: Callable[[Picture], Tensor],
-) -> Iterator[Tensor | BadFile]:
-    """The image of each row, or why it is none."""
-    image = optional("datasets", "a data set of Hugging Face").Image(decode=False)
-    undecoded: dict[int, Any] = {}
-    for part, number in chosen:
-        if id(part) not in undecoded:
-            undecoded[id(part)] = part.select_columns([column]).cast_column(column, image)
-        try:
-            yield made(opened(undecoded[id(part)][number][column]))
-        except ValueError as error:
-            yield BadFile(base / f"row {number}", str(error))
+def _undecoded(part: Any, column: str) -> tuple[Any, str]:  # noqa: ANN401 (no annotations)
+    """A data set of the images alone, as the contents of their files or their paths, and what tells it from others.
 
-
-def picture_in(cell: dict[str, Any] | None, channels: int, background: str) -> Picture:
-    """The picture of a cell, which holds the content of a file or its path.
-
-    Raises:
-        ValueError: if it is empty, or cannot be read; gives the reason alone.
+    That is the library's fingerprint, and when its files were changed last.
     """
-    content, path = (cell or {}).get("bytes"), (cell or {}).get("path")
-    if content is not None:
-        return picture_of(content, channels, background=background)
-    if path is None:
-        raise ValueError("it is empty")
-    return picture_at(path, channels, background=background)
+    image = optional("datasets", "a data set of Hugging Face").Image(decode=False)
+    times = sorted(os.stat(file["filename"]).st_mtime_ns for file in part.cache_files)
+    return part.select_columns([column]).cast_column(column, image), f"{part._fingerprint} {times}"

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,8 +42,10 @@ __all__ = [
     "check_channels",
     "check_readable",
     "content_of",
+    "in_threads",
     "open_picture",
     "picture_at",
+    "picture_from",
     "picture_of",
     "read_pictures",
     "sorted_out",
@@ -58,6 +61,7 @@ SHOWN = 20
 AHEAD = 64
 """Pictures that are read before they are asked for, at most."""
 
+P = TypeVar("P")
 T = TypeVar("T")
 
 Picture = Image.Image | Tensor
@@ -94,11 +98,14 @@ class BadFilesError(ValueError):
     """
 
     def __init__(self, bad: Sequence[BadFile], total: int, way_out: str) -> None:
-        self.bad = tuple(bad)
+        self.bad, self.total, self.way_out = tuple(bad), total, way_out
         rows = [f"  {one.path}: {one.reason}" for one in self.bad[:SHOWN]]
         more = [f"  and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []
         head = f"{len(bad)} of {total} files cannot be read as images. {way_out}"
         super().__init__("\n".join([head, *rows, *more]))
+
+    def __reduce__(self) -> tuple[type[BadFilesError], tuple[tuple[BadFile, ...], int, str]]:
+        return type(self), (self.bad, self.total, self.way_out)  # what Python packs is the sentence alone
 
 
 def open_picture(
@@ -141,8 +148,20 @@ def picture_at(
         ValueError: if it cannot be read, is of another format or has other channels; gives the reason alone.
         ModuleNotFoundError: if it needs a package that is not installed.
     """
+    return picture_from(partial(read_regular, path), channels, background=background, option=option)
+
+
+def picture_from(
+    read: Callable[[], bytes], channels: int | None = 3, *, background: str = WHITE, option: str = "channels"
+) -> Picture:
+    """The picture in what a function reads.
+
+    Raises:
+        ValueError: if nothing can be read, or it is as for `picture_of`; gives the reason alone.
+        ModuleNotFoundError: if it needs a package that is not installed.
+    """
     try:
-        content = read_regular(path)
+        content = read()
     except OSError as error:
         raise ValueError(reason_of(error)) from error
     return picture_of(content, channels, background=background, option=option)
@@ -185,7 +204,9 @@ def content_of(content: bytes, channels: int | None = 3, *, option: str = "chann
     except Exception as error:  # damaged files make PIL and others stumble in many ways
         is_foreign = isinstance(error, UnidentifiedImageError)
         reason = f"it is of none of the formats {', '.join(FORMATS)}" if is_foreign else reason_of(error)
-        raise ValueError(reason) from error
+        # What readers stumble over, where they did not see it coming, is told in their own terms.
+        is_damage = not isinstance(error, (OSError, ValueError, SyntaxError, Image.DecompressionBombError))
+        raise ValueError(f"it is damaged ({reason})" if is_damage else reason) from error
     if isinstance(found, Image.Image) and channels in (None, 1, 3):  # PIL makes colours grey, and grey colours
         return found
     count = len(found.pixels) if isinstance(found, Planes) else len(found.getbands())
@@ -274,9 +295,14 @@ def read_pictures(
         except ValueError as error:
             return BadFile(path, str(error))
 
+    return in_threads(read, paths, workers)
+
+
+def in_threads(made_of: Callable[[P], T], items: Sequence[P], workers: int) -> Iterator[T]:
+    """What is made of each item, in their order, by so many threads, which are at most `AHEAD` items ahead."""
     with ThreadPoolExecutor(workers) as pool:
-        for start in range(0, len(paths), AHEAD):
-            yield from pool.map(read, paths[start : start + AHEAD])
+        for start in range(0, len(items), AHEAD):
+            yield from pool.map(made_of, items[start : start + AHEAD])
 
 
 def sorted_out(found: Iterable[Any]) -> tuple[list[Any], list[int], list[BadFile]]:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from torch import Tensor
-
 from eqmodels.data.classes import numbered
-from eqmodels.data.file_images import gathered, image_maker
+from eqmodels.data.file_images import read_listed
 from eqmodels.data.image_files import ARRAY, ENDINGS, SPLITS, check_link, split_of
-from eqmodels.data.memory import LabelledImages
-from eqmodels.data.pictures import BadFile, picture_of
+from eqmodels.data.places import Listed, Place, within
 from eqmodels.data.planes import optional
 from eqmodels.data.registry import Split, register_source
+from eqmodels.data.source import Source
 from eqmodels.storage import open_regular, reason_of
 from eqmodels.transforms.preprocessing import WHITE
 
@@ -31,6 +31,9 @@ LABEL = "cls"
 KEYS = ("label", "class")
 """Of what a sample says in JSON, what is its label."""
 
+OWN = re.compile(r"__[^/]*__($|/)")
+"""Names of members that webdataset keeps for itself."""
+
 
 @register_source("shards")
 def read_shards(
@@ -41,7 +44,10 @@ def read_shards(
     channels: int = 3,
     background: str = WHITE,
     skip_bad: bool = False,
-) -> LabelledImages:
+    stream: bool = False,
+    cache: str | Path | None = None,
+    workers: int = 0,
+) -> Source:
     """Images of shards, ``root/*.tar``, ``root/train-*.tar`` and ``root/test-*.tar``, or such folders train and test.
 
     By webdataset's convention: ``0001.jpg`` and ``0001.cls`` are one image and its label, a number or a word; a label
@@ -57,48 +63,92 @@ def read_shards(
         channels: of the images, up to 64: 3 makes pictures RGB and 1 grey, any other number must be in the files.
         background: the colour of what transparent pictures lie on, such as ``black`` or ``#808080``.
         skip_bad: whether to go on without files that cannot be read, and list them on stderr, instead of stopping.
+        stream: whether images are decoded when they are asked for, and not kept in memory; they are read once before.
+        cache: a folder that keeps the decoded images, unrounded, so that no later command decodes them; they are read
+            from there when they are asked for.
+        workers: processes that decode; 0 for threads of this process, one a processor.
 
     Raises:
         FileNotFoundError: if there are no shards, or the split has no images.
         BadFilesError: if images cannot be read, or have other channels; lists all of them.
         ValueError: if no folder is named, a shard is damaged or compressed, some images have labels and others none, or
             an option is out of its range.
+        StorageError: if the cache cannot be written, or is damaged.
         ModuleNotFoundError: if webdataset is not installed, or what an image needs.
     """
     if root is None:
         raise ValueError("shards needs the folder of the files of tar; got none. Name it by root= (--root).")
     base = Path(root).expanduser()
-    made = image_maker(size, channels, background)
-    found: list[Tensor | BadFile] = []
-    chosen: list[int] = []
-    labels: list[int | str | None] = []
-    for number, (shard, belongs, sample) in enumerate(_samples(base, _shards(base))):
-        labels.append(_label(sample))
-        if (belongs or split_of(PurePosixPath(sample["__key__"]))) != split:
-            continue
-        chosen.append(number)
-        ending = next(name for name in IMAGES if name in sample)
-        try:
-            found.append(made(picture_of(sample[ending], channels, background=background)))
-        except ValueError as error:
-            found.append(BadFile(shard / f"{sample['__key__']}.{ending}", str(error)))
-    if not found:
+    samples = list(_samples(base, _shards(base)))
+    numbers, classes = _numbered([sample.label for sample in samples], base)
+    chosen = [number for number, sample in enumerate(samples) if sample.split == split]
+    if not chosen:
         raise FileNotFoundError(
             f"{base} has no images for split={split!r}. Add some, five or more, as 0001.jpg in a tar."
         )
-    numbers, classes = _numbered(labels, base)
-    return gathered(
-        f"shards:{base.stem}",
-        found,
-        [numbers[number] for number in chosen],
-        classes,
+    places = [samples[number].image for number in chosen]
+    return read_listed(
+        Listed(f"shards:{base.stem}", base, places, [numbers[number] for number in chosen], classes),
+        size=size,
+        channels=channels,
         background=background,
         skip_bad=skip_bad,
-        place=base,
+        stream=stream,
+        cache=cache,
+        workers=workers,
     )
 
 
-def _numbered(labels: list[int | str | None], base: Path) -> tuple[list[int], tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class Member(Place):
+    """A picture, or a label, that is a member of a tar.
+
+    Args:
+        name: of the member.
+        start: the byte of the tar with which its content begins.
+        length: bytes of it.
+        version: the time of the last change of the tar, in nanoseconds.
+    """
+
+    name: str
+    start: int
+    length: int
+    version: int
+
+    @property
+    def path(self) -> Path:
+        """What sentences call it."""
+        return self.file / self.name
+
+    def content(self) -> bytes:
+        """What the member holds.
+
+        Raises:
+            OSError: if the tar cannot be read.
+            ValueError: if it became shorter.
+        """
+        with open_regular(self.file) as stream:
+            stream.seek(self.start)
+            content = stream.read(self.length)
+        if len(content) < self.length:
+            raise ValueError("the file of tar ends before it does")
+        return bytes(content)
+
+    def mark(self, root: Path) -> str:
+        """The tar, its last change, and the place in it."""
+        return f"{within(self.file, root)}\0{self.name}\0{self.start}\0{self.length}\0{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """What is of one name before the point: where its image is, its label if it has one, its split."""
+
+    image: Member
+    label: str | None
+    split: Split
+
+
+def _numbered(labels: list[str | None], base: Path) -> tuple[list[int], tuple[str, ...]]:
     """Labels as numbers, all -1 if there are none, and the classes.
 
     Raises:
@@ -141,10 +191,8 @@ def _shards(base: Path) -> list[tuple[Path, Split | None]]:
     return list(zip(files, splits, strict=True))
 
 
-def _samples(
-    base: Path, shards: list[tuple[Path, Split | None]]
-) -> Iterator[tuple[Path, Split | None, dict[str, Any]]]:
-    """Every sample of every shard that has an image, by webdataset, which is given files that were opened here.
+def _samples(base: Path, shards: list[tuple[Path, Split | None]]) -> Iterator[_Sample]:
+    """Every sample of every shard that has an image, as webdataset groups the members; of these, labels alone are read.
 
     Raises:
         ValueError: if a shard is damaged, compressed, or claims to hold more than it has bytes.
@@ -153,12 +201,12 @@ def _samples(
     library = optional("webdataset.tariterators", "a shard")
     for file, split in shards:
         try:
-            _check(file)
-            with open_regular(file) as stream:
-                members = library.tar_file_expander([{"url": str(file), "stream": stream}])
-                for sample in library.group_by_keys(members):
-                    if any(name in IMAGES for name in sample):
-                        yield file, split, sample
+            members = ({"fname": member.name, "data": member, "__url__": str(file)} for member in _members(file))
+            for sample in library.group_by_keys(members):
+                image = next((sample[name] for name in IMAGES if name in sample), None)
+                if image is not None:
+                    by_name = split_of(PurePosixPath(sample["__key__"]))
+                    yield _Sample(image, _label(sample), split or by_name)
         except (OSError, tarfile.TarError, ValueError) as error:
             reason = reason_of(error)
             raise ValueError(
@@ -167,30 +215,34 @@ def _samples(
             ) from error
 
 
-def _check(file: Path) -> None:
-    """Refuses a tar that is compressed or damaged, and a member that would be larger than the whole of it.
+def _members(file: Path) -> Iterator[Member]:
+    """The files in a tar, but for those that webdataset keeps for itself.
 
     Raises:
-        ValueError: if it has such a member.
+        ValueError: if one would be larger than the whole of it, or has holes.
         OSError: if it is no regular file.
-        tarfile.TarError: if it is no tar.
+        tarfile.TarError: if it is no tar, compressed, or damaged.
     """
     with open_regular(file) as stream, tarfile.open(fileobj=stream, mode="r:") as members:
-        whole = file.stat().st_size
+        status = file.stat()
         for member in members:
-            if member.size > whole:
-                raise ValueError(f"{member.name} claims {member.size:,} bytes, more than the {whole:,} of the file")
+            if member.size > status.st_size:
+                raise ValueError(f"{member.name} claims {member.size:,} bytes, more than the {status.st_size:,} of it")
+            if member.issparse():
+                raise ValueError(f"{member.name} has holes")
+            if member.isreg() and not OWN.match(member.name):
+                yield Member(file, member.name, member.offset_data, member.size, status.st_mtime_ns)
 
 
-def _label(sample: dict[str, Any]) -> int | str | None:
+def _label(sample: dict[str, Any]) -> str | None:
     """The label of a sample; None if it has none.
 
     Raises:
         ValueError: if it is neither a number nor a word.
     """
     if LABEL in sample:
-        return str(sample[LABEL].decode("utf-8").strip())
-    said = json.loads(sample["json"]) if "json" in sample else None
+        return str(sample[LABEL].content().decode("utf-8").strip())
+    said = json.loads(sample["json"].content()) if "json" in sample else None
     value = next((said[key] for key in KEYS if key in said), None) if isinstance(said, dict) else None
     if value is not None and not isinstance(value, int | str):
         raise ValueError(f"the label of {sample['__key__']} must be a number or a word; got {value!r}. Correct it.")

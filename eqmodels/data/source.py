@@ -11,6 +11,7 @@ from torch import Tensor
 
 from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
+from eqmodels.data.pictures import BadFile
 from eqmodels.transforms.preprocessing import WHITE
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "in_parts",
     "is_labelled",
     "numbers_of",
+    "skipped_of",
 ]
 
 PART = 2**20
@@ -36,9 +38,9 @@ class Source(Protocol):
     labelled them there are labels nevertheless, all -1, and no classes: so that subsets and columns of labels need not
     ask, while who needs classes does (`is_labelled`).
 
-    A source may have two attributes more. One of very many images asks for an order of an epoch that takes no memory by
-    `order`, ``"keyed"``, see `OptimisationConfig`. One that read all of its images already gives what it found as
-    `known_statistics`, see `statistics`.
+    A source may have three attributes more. One of very many images asks for an order of an epoch that takes no memory
+    by `order`, ``"keyed"``, see `OptimisationConfig`. One that read all of its images already gives what it found as
+    `known_statistics`, see `statistics`. One that left out files which could not be read lists them as `skipped`.
 
     Attributes:
         name: what the data set is called.
@@ -91,6 +93,12 @@ def background_of(source: Source) -> str:
     return background
 
 
+def skipped_of(source: Source) -> tuple[BadFile, ...]:
+    """The files that a source left out, as was asked for, because they could not be read."""
+    skipped: tuple[BadFile, ...] = getattr(source, "skipped", ())
+    return skipped
+
+
 def numbers_of(indices: Tensor | slice, count: int) -> Int[Tensor, " B"]:
     """The numbers of the images that are asked for, for sources that read image by image.
 
@@ -130,10 +138,14 @@ def in_parts(source: Source) -> Iterator[tuple[slice, Float[Tensor, "B C H W"]]]
         TypeError: if an argument is of another type.
     """
     check_arguments(in_parts, locals())
-    count = images_of_a_part((source.channels, *source.size))
-    for start in range(0, len(source), count):
-        part = slice(start, min(start + count, len(source)))
+    for part in parts_of(source):
         yield part, source.pixels(part)
+
+
+def parts_of(source: Source) -> list[slice]:
+    """Slices of the numbers of all images, each of as many as take 4 MB."""
+    count = images_of_a_part((source.channels, *source.size))
+    return [slice(start, min(start + count, len(source))) for start in range(0, len(source), count)]
 
 
 def images_of_a_part(shape: tuple[int, ...]) -> int:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image, ImageOps
 
@@ -20,7 +19,6 @@ from eqmodels.checks import check_count
 from eqmodels.data.image_files import list_folder
 from eqmodels.data.pictures import (
     BadFile,
-    Picture,
     check_channels,
     content_of,
     picture_at,
@@ -29,6 +27,7 @@ from eqmodels.data.pictures import (
 )
 from eqmodels.data.planes import Planes
 from eqmodels.data.registry import Split
+from eqmodels.data.showing import as_seen
 from eqmodels.storage import read_regular, reason_of
 from eqmodels.transforms import Pixels
 
@@ -231,18 +230,8 @@ def contact_sheet(
     count = min(len(files), columns * rows)
     chosen = [files[number * len(files) // count][0] for number in range(count)]
 
-    def small(picture: Picture) -> Image.Image:
-        if isinstance(picture, torch.Tensor):
-            planes = picture.numpy()[:3] if len(picture) > 2 else picture.numpy()[:1]
-            picture = Image.fromarray(_levels(np.nan_to_num(np.moveaxis(planes, 0, -1), posinf=1, neginf=0)).squeeze())
-        upright = ImageOps.exif_transpose(picture)
-        if upright.mode.startswith("I") or upright.mode == "F":
-            upright = Image.fromarray(_levels(np.asarray(upright, dtype=np.float64)))
-        laid = Image.new("RGBA", upright.size, "white")
-        laid.alpha_composite(upright.convert("RGBA"))
-        return ImageOps.contain(laid.convert("RGB"), (side, side))
-
-    read = read_pictures(chosen, small, opened=partial(picture_at, channels=channels), workers=os.cpu_count() or 1)
+    opened = partial(picture_at, channels=channels)
+    read = read_pictures(chosen, partial(as_seen, side=side), opened=opened, workers=os.cpu_count() or 1)
     found = [one for one in read if not isinstance(one, BadFile)]
     if not found:
         raise FileNotFoundError(f"{base} has no images that can be read. Name a folder of images.")
@@ -253,10 +242,3 @@ def contact_sheet(
         left, top = ((side - extent) // 2 for extent in picture.size)
         sheet.paste(picture, (4 + column * (side + 4) + left, 4 + row * (side + 4) + top))
     return sheet
-
-
-def _levels(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Numbers of any range as 8 bits, the smallest black and the largest white."""
-    values = values.astype(np.float64)
-    low, high = float(values.min()), float(values.max())
-    return ((values - low) / max(high - low, 1e-12) * 255).round().astype(np.uint8)

@@ -9,11 +9,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from eqmodels.data.classes import numbered
-from eqmodels.data.file_images import read_images
+from eqmodels.data.file_images import read_listed
 from eqmodels.data.image_files import SPLITS, split_of
-from eqmodels.data.memory import LabelledImages
+from eqmodels.data.places import Listed, Place
 from eqmodels.data.planes import optional
 from eqmodels.data.registry import Split, register_source
+from eqmodels.data.source import Source
 from eqmodels.storage import open_regular, reason_of
 from eqmodels.transforms.preprocessing import WHITE
 
@@ -48,7 +49,10 @@ def read_table(
     channels: int = 3,
     background: str = WHITE,
     skip_bad: bool = False,
-) -> LabelledImages:
+    stream: bool = False,
+    cache: str | Path | None = None,
+    workers: int = 0,
+) -> Source:
     """Images that a table names, a row an image: ``.csv`` or ``.tsv`` with a line of names, or ``.parquet``.
 
     Paths are relative to the folder of the table. A column ``split`` says ``train`` or ``test`` (or ``val``, ``valid``,
@@ -67,12 +71,18 @@ def read_table(
         channels: of the images, up to 64: 3 makes pictures RGB and 1 grey, any other number must be in the files.
         background: the colour of what transparent pictures lie on, such as ``black`` or ``#808080``.
         skip_bad: whether to go on without files that cannot be read, and list them on stderr, instead of stopping.
+        stream: whether images are decoded when they are asked for, and not kept in memory; they are read once before.
+        cache: a folder that keeps the decoded images, unrounded, so that no later command decodes them; they are read
+            from there when they are asked for.
+        workers: processes that decode; 0 for threads of this process, one a processor.
 
     Raises:
         FileNotFoundError: if the table does not exist or the split has no images.
         BadFilesError: if files are missing, no images that can be read, or have other channels; lists all of them.
         ValueError: if no table is named, it cannot be read, it is not known which columns are meant, a cell is empty or
-            no split, `size` is below 1, `channels` below 1 or above 64, `background` no colour, or the sizes differ.
+            no split, `size` is below 1, `channels` below 1 or above 64, `background` no colour,
+            `workers` below 0, or the sizes differ.
+        StorageError: if the cache cannot be written, or is damaged.
         ModuleNotFoundError: if a package is not installed: pyarrow for Parquet, or what a file needs.
     """
     if root is None:
@@ -86,15 +96,16 @@ def read_table(
             "'split'."
         )
     labels, classes = numbered(rows.labels, None, str(file)) if rows.labels else ([-1] * len(rows.paths), ())
-    return read_images(
-        f"table:{file.stem}",
-        [(file.parent / rows.paths[number], labels[number]) for number in chosen],
-        classes,
+    places = [Place(file.parent / rows.paths[number]) for number in chosen]
+    return read_listed(
+        Listed(f"table:{file.stem}", file, places, [labels[number] for number in chosen], classes),
         size=size,
         channels=channels,
         background=background,
         skip_bad=skip_bad,
-        place=file,
+        stream=stream,
+        cache=cache,
+        workers=workers,
     )
 
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
-from eqmodels.data.source import Source, background_of
+from eqmodels.data.pictures import BadFile
+from eqmodels.data.source import Source, background_of, skipped_of
 
 __all__ = ["View"]
 
@@ -66,6 +67,11 @@ class View:
     def background(self) -> str:
         """The colour that transparent pictures were laid on."""
         return background_of(self.source)
+
+    @property
+    def skipped(self) -> tuple[BadFile, ...]:
+        """Files that the other source left out, as was asked for, because they could not be read."""
+        return skipped_of(self.source)
 
     def pixels(self, indices: Tensor | slice) -> Float[Tensor, "B C H W"]:
         """The images of such numbers, or of a slice, as float32 in [0, 1]."""

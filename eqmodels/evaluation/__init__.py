@@ -1,21 +1,23 @@
 """Evaluation: any encoder in, a dataclass of numbers out."""
 
 from eqmodels.evaluation.collapse import Collapse, effective_rank
-from eqmodels.evaluation.embedding import Embedding, embed
+from eqmodels.evaluation.embedding import embed
 from eqmodels.evaluation.encoding import Encodable, encode
 from eqmodels.evaluation.equivariance_assertion import assert_equivariant
 from eqmodels.evaluation.equivariance_measurement import equivariance_report
 from eqmodels.evaluation.equivariance_plot import plot_equivariance
 from eqmodels.evaluation.equivariance_results import AngleError, EquivarianceReport, LayerError
 from eqmodels.evaluation.evaluating import evaluate
+from eqmodels.evaluation.feature_table import Embedding
 from eqmodels.evaluation.few_labels import LabelEfficiency, label_efficiency
 from eqmodels.evaluation.kinds import CONTROLS, ORBIT_MEAN, TURNED_BACK, TURNED_PROBE, kinds_of
 from eqmodels.evaluation.knn import knn_accuracy
 from eqmodels.evaluation.observing import observe
 from eqmodels.evaluation.orbits import Motion, Orbits, View
 from eqmodels.evaluation.poolings import POOLINGS, pool_features, poolings_of
-from eqmodels.evaluation.predicting import Predictions, predict
+from eqmodels.evaluation.predicting import PredictedFile, Predictions, predict, predict_to_file
 from eqmodels.evaluation.pretrained import Pretrained
+from eqmodels.evaluation.resumable_embedding import EmbeddedFile, embed_to_file
 from eqmodels.evaluation.scores import EncoderEvaluation, FeatureScores
 from eqmodels.evaluation.scoring_heads import ClassScores, TaskScores, head_scores, task_scores
 from eqmodels.evaluation.seeds import FeatureSummary, SeedSummary, TaskSummary, over_seeds
@@ -33,6 +35,7 @@ __all__ = [
     "AngleError",
     "ClassScores",
     "Collapse",
+    "EmbeddedFile",
     "Embedding",
     "Encodable",
     "EncoderEvaluation",
@@ -45,6 +48,7 @@ __all__ = [
     "LinearProbe",
     "Motion",
     "Orbits",
+    "PredictedFile",
     "Predictions",
     "Pretrained",
     "SeedSummary",
@@ -54,6 +58,7 @@ __all__ = [
     "assert_equivariant",
     "effective_rank",
     "embed",
+    "embed_to_file",
     "encode",
     "equivariance_report",
     "estimate",
@@ -70,6 +75,7 @@ __all__ = [
     "pool_features",
     "poolings_of",
     "predict",
+    "predict_to_file",
     "proportion_interval",
     "randomise",
     "smooth_images",

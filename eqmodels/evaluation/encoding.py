@@ -19,6 +19,7 @@ from eqmodels.evaluation.pretrained import Pretrained
 from eqmodels.evaluation.specimen import device_of
 from eqmodels.fields import Field, Regular, Sum
 from eqmodels.groups import PlanarGroup
+from eqmodels.processes import World
 from eqmodels.transforms import Preprocessing
 
 __all__ = ["Encodable", "Subject", "encode", "features_of", "normalised"]
@@ -156,7 +157,6 @@ def normalised(
     return images.contiguous(memory_format=torch.channels_last)
 
 
-@torch.no_grad()
 def encode(
     encoder: Encodable | Subject,
     pixels: Callable[[slice], Float[Tensor, "B C H W"]],
@@ -164,6 +164,7 @@ def encode(
     *,
     view: View = UPRIGHT,
     batch_size: int = BATCH,
+    world: World | None = None,
 ) -> Float[Tensor, "N F"]:
     """Features of images that are made batch by batch, float32, on the CPU; of a run, those that its heads read.
 
@@ -173,18 +174,20 @@ def encode(
         count: number of images.
         view: how they are shown to it.
         batch_size: images at a time.
+        world: processes that compute the batches in turn and all get the features; None for this one alone.
 
     Raises:
         TypeError: if it cannot be called, or does not give floating-point numbers.
         ValueError: if it does not give one vector an image, or not of the field that it declares; or if there are not
             as many images.
     """
-    check_arguments(encode, {"pixels": pixels, "count": count, "view": view, "batch_size": batch_size})
+    check_arguments(encode, {"pixels": pixels, "count": count, "view": view, "batch_size": batch_size, "world": world})
     check_count("count", count)
     check_count("batch_size", batch_size)
     subject = Subject.of(encoder)
-    batches = []
-    for start in range(0, count, batch_size):
+
+    @torch.no_grad()
+    def batch(start: int) -> Tensor:
         wanted = min(start + batch_size, count) - start
         given = pixels(slice(start, start + wanted))
         if not isinstance(given, Tensor) or len(given) != wanted:
@@ -193,9 +196,9 @@ def encode(
                 f"pixels must give {wanted} images, those from number {start} on of {count}; got {found}. Pass the "
                 "count of the source whose method it is."
             )
-        images = view.of(given)
-        batches.append(features_of(subject, images).float().cpu())
-    return torch.cat(batches)
+        return features_of(subject, view.of(given)).float().cpu()
+
+    return torch.cat((World() if world is None else world).spread(batch, range(0, count, batch_size)))
 
 
 def features_of(subject: Subject, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:

@@ -14,13 +14,18 @@ from eqmodels.evaluation.kinds import feature_kind, kinds_of
 from eqmodels.evaluation.pretrained import Pretrained
 from eqmodels.evaluation.probing import Examination, ProbeOptions
 from eqmodels.evaluation.scores import EncoderEvaluation
-from eqmodels.evaluation.scoring_heads import head_scores
+from eqmodels.evaluation.scoring_heads import scores_of_heads
+from eqmodels.evaluation.settled import remembering, settled
 from eqmodels.measures.linear_probe import STRENGTHS, check_strengths
+from eqmodels.processes import World
+from eqmodels.processes.world import joined_world
 
 __all__ = ["CURVE_IMAGES", "FRACTIONS", "evaluate"]
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.25, 1.0)
 CURVE_IMAGES = 2000
+ANEW = "Nothing was measured: start the same command again."
+"""What can be done after a process that shares the work was lost."""
 
 
 def evaluate(
@@ -51,6 +56,9 @@ def evaluate(
     angles, is seen through the inscribed circle, by probes that were trained on images seen through it, with the
     strength of the L2 penalty that was chosen without.
 
+    Under ``torchrun`` every process calls this; they compute features and fit probes in turn, and each gets the result,
+    which is that of one process bit for bit if each computes with as many threads.
+
     Args:
         encoder: an `Encoder`, a run with its heads (see `Pretrained`), or any function from images ``(B, C, H, W)`` to
             features ``(B, F)``. Images are normalised as its `preprocessing` says, and given in [0, 1] without one.
@@ -72,8 +80,9 @@ def evaluate(
     Raises:
         TypeError: if a number is of a wrong type, or the encoder does not give one tensor of floating-point numbers.
         ValueError: if the images do not have the channels that the encoder takes, do not suit the task of the heads, or
-            training images lack a class; if the encoder has no such kind of features, does not give one vector an
-            image, or an option is out of its range.
+            training images lack a class or are all of one; if the encoder has no such kind of features, does not give
+            one vector an image, or an option is out of its range.
+        ProcessError: if another of several processes was killed.
     """
     check_arguments(
         evaluate,
@@ -91,31 +100,39 @@ def evaluate(
         },
     )
     subject = Subject.of(encoder)
-    _check_images(subject, train, test)
-    if isinstance(encoder, Pretrained):
-        encoder.task.check(test.pixels(slice(0, 1)))
-    _check_options(fractions, curve_images, strengths, seed)
     options = ProbeOptions(knn, tuple(fractions), curve_images, tuple(strengths), seed)
-    features = [feature_kind(subject, kind) for kind in _wanted(subject, kinds)]
-    examination = Examination(subject, features, train, test, options, report, progress)
-    scores = examination.run()
-    result = EncoderEvaluation(
-        model=subject.name if name is None else name,
-        sha256="",
-        parameters=subject.parameters,
-        head_parameters=0,
-        train=(train.name, len(train)),
-        test=(test.name, len(test)),
-        group=str(subject.group),
-        field=None if subject.field is None else str(subject.field),
-        kinds=scores,
-        tasks=(),
-        equivariance_error=examination.equivariance_error,
-    )
-    if isinstance(encoder, Pretrained):
-        report("task")
-        return _with_heads(result, encoder, test, seed)
-    return result
+
+    def checked() -> tuple[str, ...]:
+        _check_images(subject, train, test)
+        if isinstance(encoder, Pretrained):
+            encoder.task.check(test.pixels(slice(0, 1)))
+        _check_options(fractions, curve_images, strengths, seed)
+        return _wanted(subject, kinds)
+
+    quicker = settled(subject)
+    # Heads are asked about turned images too, whose features are computed once.
+    whole = remembering(quicker) if isinstance(encoder, Pretrained) else quicker
+    with joined_world(subject.device) as world, world.together(ANEW):
+        features = [feature_kind(subject, kind) for kind in world.from_each(checked)[0]]
+        examination = Examination(quicker, features, train, test, options, report, progress, whole=whole, world=world)
+        scores = examination.run()
+        result = EncoderEvaluation(
+            model=subject.name if name is None else name,
+            sha256="",
+            parameters=subject.parameters,
+            head_parameters=0,
+            train=(train.name, len(train)),
+            test=(test.name, len(test)),
+            group=str(subject.group),
+            field=None if subject.field is None else str(subject.field),
+            kinds=scores,
+            tasks=(),
+            equivariance_error=examination.equivariance_error,
+        )
+        if isinstance(encoder, Pretrained):
+            report("task")
+            return _with_heads(result, encoder, whole, test, seed, world)
+        return result
 
 
 def _wanted(subject: Subject, kinds: Sequence[str] | None) -> tuple[str, ...]:
@@ -129,9 +146,11 @@ def _wanted(subject: Subject, kinds: Sequence[str] | None) -> tuple[str, ...]:
     return wanted
 
 
-def _with_heads(result: EncoderEvaluation, pretrained: Pretrained, test: Source, seed: int) -> EncoderEvaluation:
+def _with_heads(
+    result: EncoderEvaluation, pretrained: Pretrained, subject: Subject, test: Source, seed: int, world: World
+) -> EncoderEvaluation:
     """The result with what is known of a run, and of its heads."""
-    tasks, class_scores = head_scores(pretrained, test, seed)
+    tasks, class_scores = scores_of_heads(pretrained, subject, test, seed, world)
     return replace(
         result,
         sha256=pretrained.sha256,
@@ -155,6 +174,12 @@ def _check_images(subject: Subject, train: Source, test: Source) -> None:
                 f"probes need a class of every image; {data.name} has {len(data)} images, "
                 f"{int((data.labels < 0).sum())} of them without. Leave these out."
             )
+    if len(found := train.labels.unique()) < 2:
+        only = train.classes[int(found)] if int(found) < len(train.classes) else f"class {int(found)}"
+        raise ValueError(
+            f"probes tell classes apart, so that they need images of at least two; all {len(train)} of {train.name} "
+            f"are of {only!r}. Add images of another class, or take the features alone, see embed."
+        )
     there = train.labels.bincount(minlength=int(test.labels.max()) + 1)
     if missing := (there == 0).nonzero().flatten().tolist():
         first = repr(train.classes[missing[0]]) if missing[0] < len(train.classes) else f"class {missing[0]}"

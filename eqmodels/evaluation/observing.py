@@ -9,7 +9,7 @@ from torch import Tensor
 
 from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
-from eqmodels.data import Source
+from eqmodels.data import Source, is_labelled
 from eqmodels.evaluation.encoding import Subject, normalised
 from eqmodels.evaluation.pretrained import Pretrained
 from eqmodels.evaluation.scoring_heads import ALL_LABELS
@@ -17,11 +17,36 @@ from eqmodels.measures import Observations
 from eqmodels.objectives import Purpose, generator_for
 from eqmodels.tasks import MultivariateTask, Task
 
-__all__ = ["observe"]
+__all__ = ["check_classes", "observe"]
 
 COPIES = 4
 """Of a task with many labels, every image is transformed by so many random ones; else by each of them."""
 BATCH = 100
+
+
+def check_classes(data: Source) -> None:
+    """Refuses images with which nobody can tell what their classes add.
+
+    Raises:
+        ValueError: if they have no classes, only one, or less than two images of one.
+    """
+    if not is_labelled(data):
+        raise ValueError(
+            f"what the class adds is measured on images whose classes are known; {data.name} has none. Sort its images "
+            "into one folder a class."
+        )
+    if len(data.classes) < 2:
+        raise ValueError(
+            f"what the class adds is measured on at least two classes; all images of {data.name} are of "
+            f"{data.classes[0]!r}. Add another class."
+        )
+    counts = data.labels.bincount(minlength=len(data.classes)).tolist()
+    if min(counts) < 2:
+        name = data.classes[counts.index(min(counts))]
+        raise ValueError(
+            f"what the class adds is measured on at least two held-out images of every class; of the {len(data)} of "
+            f"{data.name} {min(counts)} are of {name!r}. Add images, ask for more of them, or leave the class out."
+        )
 
 
 @torch.no_grad()
@@ -44,12 +69,13 @@ def observe(
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if the task is several at once or has one label only, the images do not suit it, or the classifier
-            has no class head.
+        ValueError: if the task is several at once or has one label only, the images do not suit it or their classes
+            are unknown or too few, or the classifier has no class head.
     """
     check_arguments(observe, locals())
     task = pretrained.task if task is None else task
     _check(task, classifier)
+    check_classes(data)
     subject = Subject.of(pretrained)
     classes = None if classifier is None else _class_logits(classifier)
     repeats = task.num_labels if task.num_labels <= ALL_LABELS else COPIES

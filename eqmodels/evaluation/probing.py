@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -26,8 +27,11 @@ from eqmodels.evaluation.poolings import change_under, poolings_of
 from eqmodels.evaluation.scores import FeatureScores
 from eqmodels.measures.intervals import Estimate, estimate, proportion_interval
 from eqmodels.measures.linear_probe import LinearProbe, fit_linear_probe
+from eqmodels.processes import World
 
 __all__ = ["CURVE_STEP", "Examination", "ProbeOptions"]
+
+T = TypeVar("T")
 
 CURVE_STEP = 15
 """Degrees between the points of the curve."""
@@ -50,16 +54,24 @@ class ProbeOptions:
     seed: int
 
 
+@dataclass(frozen=True)
+class _Fitted:
+    """What is known of one kind of features of whole upright images."""
+
+    probe: LinearProbe
+    width: int
+    knn: float
+    rank: float
+    labels: dict[str, Estimate]
+
+
 @dataclass
 class _Found:
-    """What is known of one kind of features so far."""
+    """What is known of one kind of features so far: it is asked about the probe."""
 
     kind: FeatureKind
+    fitted: _Fitted | None = None
     probe: LinearProbe | None = None
-    width: int = 0
-    knn: float = math.nan
-    rank: float = math.nan
-    labels: dict[str, Estimate] = field(default_factory=dict)
     elements: dict[View, float] = field(default_factory=dict)
     curve: dict[View, float] = field(default_factory=dict)
 
@@ -75,6 +87,8 @@ class Examination:
         options: how features are scored.
         report: called with a word on what is being measured.
         progress: called after each view and each fit with the number of those that are done, and of all.
+        whole: the encoder as it is asked about whole test images; None for as about others.
+        world: processes that compute features and fit probes in turn; None for this one alone.
 
     Attributes:
         errors: the equivariance error of the encoder's features by view, once `run` is done.
@@ -89,7 +103,11 @@ class Examination:
         options: ProbeOptions,
         report: Callable[[str], None],
         progress: Callable[[int, int], None],
+        *,
+        whole: Subject | None = None,
+        world: World | None = None,
     ) -> None:
+        self.whole, self.world = subject if whole is None else whole, World() if world is None else world
         self.subject, self.train, self.test = subject, train, test
         self.options, self.report, self.progress = options, report, progress
         self.found = [_Found(kind) for kind in kinds]
@@ -159,9 +177,13 @@ class Examination:
 
     def _encoded(self, data: Source, view: View, chosen: Int[Tensor, " K"] | None = None) -> Float[Tensor, "N F"]:
         if chosen is None:
-            features = encode(self.subject, data.pixels, len(data), view=view)
+            subject = self.whole if data is self.test and not view.circular else self.subject
+            features = encode(subject, data.pixels, len(data), view=view, world=self.world)
         else:
-            features = encode(self.subject, lambda part: data.pixels(chosen[part]), len(chosen), view=view)
+            numbers = chosen
+            features = encode(
+                self.subject, lambda part: data.pixels(numbers[part]), len(numbers), view=view, world=self.world
+            )
         self._step()
         return features
 
@@ -183,39 +205,58 @@ class Examination:
 
     def _fit(self, copies: dict[View, Tensor]) -> None:
         """The probe of every kind on whole upright images, and what else is measured of upright test images."""
-        training, options = self._training_copies(UPRIGHT), self.options
-        for found in self.found:
-            kind = found.kind
-            self.report(kind.name)
-            train, upright = kind.train(training, UPRIGHT), kind.of(copies, UPRIGHT)
-            labels, held_out = self.train.labels.repeat(kind.copies), self.test.labels
-            found.probe = fit_linear_probe(
+        training = self._training_copies(UPRIGHT)
+        fits = self._spread_over_kinds(lambda found: self._fitted(found.kind, training, copies))
+        for found, fitted in zip(self.found, fits, strict=True):
+            found.fitted, found.probe = fitted, fitted.probe
+
+    def _spread_over_kinds(self, function: Callable[[_Found], T]) -> list[T]:
+        """What the function gives for every kind, for each on one of the processes; what it gives can be pickled."""
+        before = self.done
+
+        def stepped(number: int) -> T:
+            result = function(self.found[number])
+            self._step()
+            return result
+
+        results = self.world.spread(stepped, range(len(self.found)))
+        if self.done < (after := before + len(self.found)):
+            self.done = after - 1
+            self._step()
+        return results
+
+    def _fitted(self, kind: FeatureKind, training: dict[View, Tensor], copies: dict[View, Tensor]) -> _Fitted:
+        self.report(kind.name)
+        options, neighbours = self.options, math.nan
+        few: dict[str, Estimate] = {}
+        train, upright = kind.train(training, UPRIGHT), kind.of(copies, UPRIGHT)
+        labels, held_out = self.train.labels.repeat(kind.copies), self.test.labels
+        probe = fit_linear_probe(
+            train,
+            labels,
+            strengths=options.strengths,
+            validation_fraction=VALIDATION,
+            copies=kind.copies,
+            seed=options.seed,
+        )
+        if options.knn:
+            # The usual 200 neighbours, or all images if there are fewer.
+            neighbours = knn_accuracy(train, labels, upright, held_out, k=min(200, len(train)))
+        parts = [fraction for fraction in options.fractions if fraction < 1]
+        if parts and self._needs_few_labels(kind):
+            # Small subsets are cross-validated: every other strength is enough for them.
+            efficiency = label_efficiency(
                 train,
                 labels,
-                strengths=options.strengths,
+                upright,
+                held_out,
+                fractions=parts,
+                strengths=options.strengths[::2],
                 validation_fraction=VALIDATION,
-                copies=kind.copies,
                 seed=options.seed,
             )
-            found.width, found.rank = train.shape[1], effective_rank(upright)
-            if options.knn:
-                # The usual 200 neighbours, or all images if there are fewer.
-                found.knn = knn_accuracy(train, labels, upright, held_out, k=min(200, len(train)))
-            parts = [fraction for fraction in options.fractions if fraction < 1]
-            if parts and self._needs_few_labels(kind):
-                # Small subsets are cross-validated: every other strength is enough for them.
-                efficiency = label_efficiency(
-                    train,
-                    labels,
-                    upright,
-                    held_out,
-                    fractions=parts,
-                    strengths=options.strengths[::2],
-                    validation_fraction=VALIDATION,
-                    seed=options.seed,
-                )
-                found.labels = {f"{entry.fraction:g}": entry.accuracy for entry in efficiency}
-            self._step()
+            few = {f"{entry.fraction:g}": entry.accuracy for entry in efficiency}
+        return _Fitted(probe, train.shape[1], neighbours, effective_rank(upright), few)
 
     def _needs_few_labels(self, kind: FeatureKind) -> bool:
         is_all_there_is = kind.name in poolings_of(self.subject) and not self.subject.has_fibres
@@ -224,36 +265,40 @@ class Examination:
     def _fit_in_a_circle(self) -> None:
         """Probes of the same strengths on upright images through the circle, as the images they will be asked about."""
         training = self._training_copies(IN_A_CIRCLE)
-        for found in self.found:
-            assert found.probe is not None
-            found.probe = fit_linear_probe(
+
+        def probe(found: _Found) -> LinearProbe:
+            assert found.fitted is not None
+            return fit_linear_probe(
                 found.kind.train(training, IN_A_CIRCLE),
                 self.train.labels.repeat(found.kind.copies),
-                strengths=(found.probe.strength,),
+                strengths=(found.fitted.probe.strength,),
                 copies=found.kind.copies,
                 seed=self.options.seed,
             )
-            self._step()
+
+        for found, fitted in zip(self.found, self._spread_over_kinds(probe), strict=True):
+            found.probe = fitted
 
     def _scores(self, found: _Found) -> FeatureScores:
-        assert found.probe is not None
+        assert found.fitted is not None
+        fitted, labels = found.fitted, dict(found.fitted.labels)
         accuracy, count = found.elements[UPRIGHT], len(self.test.labels)
         interval = proportion_interval(round(accuracy * count), count)
         quarters = [found.elements[view] for view in QUARTERS[1:]]
         if 1.0 in self.options.fractions and self._needs_few_labels(found.kind):
-            found.labels["1"] = estimate([accuracy])
+            labels["1"] = estimate([accuracy])
         curve = [found.curve[view] for view in self.curve]
         return FeatureScores(
             kind=found.kind.name,
-            width=found.width,
+            width=fitted.width,
             accuracy=accuracy,
             interval=(interval.low, interval.high),
             turned=sum(quarters) / len(quarters),
             elements={str(view): found.elements[view] for view in (*self.orbits.whole, *self.orbits.circular)},
-            knn=found.knn,
-            effective_rank=found.rank,
-            strength=found.probe.strength,
-            labels=found.labels,
+            knn=fitted.knn,
+            effective_rank=fitted.rank,
+            strength=fitted.probe.strength,
+            labels=labels,
             angles={str(view): value for view, value in zip(self.curve, curve, strict=True)},
             angle_mean=sum(curve) / len(curve) if curve else math.nan,
             angle_worst=min(curve, default=math.nan),

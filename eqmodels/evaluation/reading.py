@@ -17,7 +17,7 @@ from eqmodels.data.pictures import BadFile, BadFilesError, Picture, picture_at, 
 from eqmodels.errors import shown
 from eqmodels.transforms.preprocessing import WHITE
 
-__all__ = ["files_of", "input_of_picture", "opened_for", "outputs_of_pictures", "refuse_bad"]
+__all__ = ["files_of", "input_of_picture", "opened_for", "outputs_of_pictures", "read_batches", "refuse_bad"]
 
 GREY = ("1", "L", "LA", "La", "F")
 """Modes of PIL that have no colours; so have those that begin with an I."""
@@ -60,11 +60,10 @@ def outputs_of_pictures(
     files = files_of(paths)
     if not files:
         raise ValueError(f"{caller} needs images; got no file. Name images, or a folder of them.")
-    made_of = input_of_picture(network, size, grey=grey)
     found: list[T] = []
     good: list[str] = []
     bad: list[BadFile] = []
-    for batch in _batches(files, read_pictures(files, made_of, opened=opened_for(network)), batch_size):
+    for batch in read_batches(network, files, size=size, batch_size=batch_size, grey=grey):
         images = [(path, one) for path, one in batch if isinstance(one, Tensor)]
         bad += [one for _, one in batch if isinstance(one, BadFile)]
         # Once a file is bad, the rest is read to list all of them, not to be asked about.
@@ -75,6 +74,32 @@ def outputs_of_pictures(
             progress(len(batch))
     refuse_bad(bad, len(files), skip_bad=skip_bad)
     return tuple(good), found, tuple(bad)
+
+
+def read_batches(
+    network: StagedNetwork, files: Sequence[Path], *, size: tuple[int, int] | None, batch_size: int, grey: bool
+) -> Iterator[list[tuple[Path, Tensor | BadFile]]]:
+    """So many files at a time, each with the input that a network makes of its picture, or why it cannot be read.
+
+    Args:
+        network: in any mode; it is put into eval mode.
+        files: in the order in which they come.
+        size: height and width of what the network sees; None for the size of its training images.
+        batch_size: files at a time; the last batch may have fewer.
+        grey: whether a network of one channel is given pictures that have colours without these.
+
+    Raises:
+        ValueError: if the network knows nothing of its images.
+    """
+    made_of = input_of_picture(network, size, grey=grey)
+    batch: list[tuple[Path, Tensor | BadFile]] = []
+    for path, picture in zip(files, read_pictures(files, made_of, opened=opened_for(network)), strict=True):
+        batch.append((path, picture))
+        if len(batch) == batch_size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def files_of(paths: Sequence[str | Path]) -> list[Path]:
@@ -143,16 +168,3 @@ def _colours(picture: Picture) -> str:
     if isinstance(picture, Tensor):
         return f"{len(picture)} channels" if len(picture) > 1 else ""
     return "" if picture.mode in GREY or picture.mode.startswith("I") else f"mode {picture.mode}"
-
-
-def _batches(
-    files: Sequence[Path], pictures: Iterator[Tensor | BadFile], count: int
-) -> Iterator[list[tuple[Path, Tensor | BadFile]]]:
-    batch: list[tuple[Path, Tensor | BadFile]] = []
-    for path, picture in zip(files, pictures, strict=True):
-        batch.append((path, picture))
-        if len(batch) == count:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

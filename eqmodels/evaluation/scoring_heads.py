@@ -13,9 +13,10 @@ from eqmodels.data import Source
 from eqmodels.evaluation.encoding import Subject, features_of
 from eqmodels.evaluation.pretrained import Pretrained
 from eqmodels.objectives import Purpose, generator_for, predicted, prediction_loss
+from eqmodels.processes import World
 from eqmodels.transforms import create_augmentation
 
-__all__ = ["ClassScores", "TaskScores", "head_scores", "task_scores"]
+__all__ = ["ClassScores", "TaskScores", "head_scores", "scores_of_heads", "task_scores"]
 
 ALL_LABELS = 8
 """Tasks of at most so many labels are asked with every label of every image, others with one random label an image."""
@@ -99,11 +100,26 @@ def head_scores(
         TypeError: if an argument is of another type.
     """
     check_arguments(head_scores, locals())
+    return scores_of_heads(pretrained, Subject.of(pretrained), test, seed, World())
+
+
+def scores_of_heads(
+    pretrained: Pretrained, subject: Subject, test: Source, seed: int, world: World
+) -> tuple[tuple[TaskScores, ...], ClassScores | None]:
+    """What `head_scores` gives, of features that a subject computes in its way.
+
+    Args:
+        pretrained: the network, its heads and their task.
+        subject: the network as it is asked for features.
+        test: held-out images.
+        seed: of labels and augmentation.
+        world: processes that compute the batches in turn.
+    """
     if not list(pretrained.heads) and pretrained.class_information is None:
         return (), None
     # Twice the same of a training without augmentation, so once.
     answers = {
-        setting: _answers(pretrained, test, setting, seed)
+        setting: _answers(pretrained, subject, test, setting, seed, world)
         for setting in dict.fromkeys(("none", pretrained.augmentation))
     }
 
@@ -130,30 +146,33 @@ def head_scores(
     return tasks, ClassScores(weight=head.weight, num_classes=head.num_classes, **scores(len(parts), "class"))
 
 
-@torch.no_grad()
-def _answers(pretrained: Pretrained, test: Source, setting: str, seed: int) -> list[tuple[Tensor, Tensor]]:
+def _answers(
+    pretrained: Pretrained, subject: Subject, test: Source, setting: str, seed: int, world: World
+) -> list[tuple[Tensor, Tensor]]:
     """Logits and labels of every head, the class head last, on images under an augmentation."""
     task, augment = pretrained.task, create_augmentation(setting)
-    subject, class_information = Subject.of(pretrained), pretrained.class_information
+    class_information = pretrained.class_information
     heads = [*pretrained.heads, *([] if class_information is None else [class_information.eval()])]
     repeats = task.num_labels if task.num_labels <= ALL_LABELS and len(task.components) == 1 else 1
-    logits_of: list[list[Tensor]] = [[] for _ in heads]
-    labels_of: list[Tensor] = []
-    for repeat in range(repeats):
-        for batch, start in enumerate(range(0, len(test), BATCH)):
-            images = test.pixels(slice(start, start + BATCH))
-            position = (batch, repeat)
-            drawn = task.sample(len(images), generator_for(seed, Purpose.LABELS, *position))
-            labels = torch.full_like(drawn, repeat) if repeats > 1 else drawn
-            images = augment(images, generator_for(seed, Purpose.AUGMENTATION, *position))
-            images = task.apply(images, labels, generator_for(seed, Purpose.NUISANCE, *position))
-            features = features_of(subject, images)
-            for collected, head in zip(logits_of, heads, strict=True):
-                collected.append(head(features).double().cpu())
-            labels_of.append(labels.reshape(len(labels), -1))
-    asked = torch.cat(labels_of).unbind(1) if len(heads) > (class_information is not None) else ()
+
+    @torch.no_grad()
+    def answered(position: tuple[int, int]) -> tuple[list[Tensor], Tensor]:
+        batch, repeat = position
+        images = test.pixels(slice(batch * BATCH, (batch + 1) * BATCH))
+        drawn = task.sample(len(images), generator_for(seed, Purpose.LABELS, batch, repeat))
+        labels = torch.full_like(drawn, repeat) if repeats > 1 else drawn
+        images = augment(images, generator_for(seed, Purpose.AUGMENTATION, batch, repeat))
+        images = task.apply(images, labels, generator_for(seed, Purpose.NUISANCE, batch, repeat))
+        features = features_of(subject, images)
+        return [head(features).double().cpu() for head in heads], labels.reshape(len(labels), -1)
+
+    batches = range(math.ceil(len(test) / BATCH))
+    answers = world.spread(answered, [(batch, repeat) for repeat in range(repeats) for batch in batches])
+    has_tasks = len(heads) > (class_information is not None)
+    asked = torch.cat([labels for _, labels in answers]).unbind(1) if has_tasks else ()
     targets = [*asked, *([] if class_information is None else [_repeated(test, repeats)])]
-    return [(torch.cat(logits), own) for logits, own in zip(logits_of, targets, strict=True)]
+    logits = [torch.cat(parts) for parts in zip(*(of_heads for of_heads, _ in answers), strict=True)]
+    return list(zip(logits, targets, strict=True))
 
 
 def _repeated(test: Source, repeats: int) -> Tensor:

@@ -30,6 +30,9 @@ from eqmodels.finetuning.probe import fitted_classifier
 from eqmodels.finetuning.result import Finetuned, scored
 from eqmodels.finetuning.splitting import check_classes, image_digests, validation_split
 from eqmodels.finetuning.tuning import CHECKPOINT, ROWS, Tuning, differing
+from eqmodels.processes import World
+from eqmodels.processes.statistics import shared_statistics
+from eqmodels.processes.world import joined_world
 from eqmodels.storage import (
     CONFIG,
     LARGEST,
@@ -39,7 +42,7 @@ from eqmodels.storage import (
     read_regular,
     reason_of,
 )
-from eqmodels.training import usable_device
+from eqmodels.training import TrainingError
 from eqmodels.training.errors import foreign_run
 from eqmodels.training.interrupt import Interrupt
 from eqmodels.transforms import Preprocessing
@@ -76,6 +79,11 @@ def finetune(
     on from there, to weights that are the same bit for bit on the same machine's CPU; or returns at once, if it was
     done.
 
+    Started by ``torchrun`` on several processes, each computes its share of all that is asked of the network, and the
+    first one writes. Batch statistics are those of the whole batch, so that the weights are those of one process up to
+    rounding, if there is no dropout (each process drops others). If one is killed, all end, and the same command goes
+    on.
+
     Args:
         network: pretrained, with a preprocessing, see `eqmodels.load`; it is left as it is. It has the channels of the
             images, and the pooling whose features are to be classified.
@@ -103,38 +111,67 @@ def finetune(
         | {"checkpoint_seconds": checkpoint_seconds, "quiet": quiet, "report": report},
     )
     folder, config = Path(folder), config or FinetuneConfig()
-    _check(network, train, test)
-    target = usable_device(device)
-    with torch.random.fork_rng(devices=[]), contextlib.ExitStack() as stack:
-        report(f"reading {len(train):,} training images")
-        digests = image_digests(train)
-        marks = _marks(network, train, test, digests, config, name)
-        if (found := _finished(folder, marks)) is not None:
+    with (
+        joined_world(device) as world,
+        world.together(error=TrainingError),
+        torch.random.fork_rng(devices=[]),
+        contextlib.ExitStack() as claim,
+    ):
+        say = report if world.is_writer else _ignore
+        world.from_each(lambda: _check(network, train, test))
+        say(f"reading {len(train):,} training images")
+        digests = image_digests(train, world)
+        marks = world.from_writer(lambda: _marks(network, train, test, digests, config, name))
+        if (found := world.from_writer(lambda: _finished(folder, marks))) is not None:
             return found
-        fit, held_out = validation_split(train, config.validation, digests)
+        fit, held_out = world.from_writer(lambda: validation_split(train, config.validation, digests))
         del digests
-        stack.enter_context(claimed_folder(folder))
-        own = _prepared(network, train, target)
-        tuning = Tuning(own, train, fit, held_out, config, marks)
-        if tuning.resume(folder):
-            epoch, step = tuning.progress.epoch, tuning.progress.step
-            place = "after its last epoch" if tuning.is_done else f"from epoch {epoch + 1}, step {step + 1}"
-            report(f"goes on {place}")
-        else:
-            report("linear probe of frozen features")
-            own.reset_classifier(0)
-            features = _features(own, train, fit)
-            probe = fitted_classifier(own, features, train.labels[fit], len(train.classes))
-            own.classes = train.classes
-            tuning = Tuning(own, train, fit, held_out, config, marks)
-            tuning.start(probe.strength)
-            tuning.save(folder)
-        _train(tuning, folder, checkpoint_seconds, quiet=quiet)
+        world.from_writer(lambda: claim.enter_context(claimed_folder(folder)))
+        own = _prepared(network, train, world.device)
+        with shared_statistics(own, world):
+            tuning = _begun(Tuning(own, train, fit, held_out, config, marks, world), folder, say)
+            _train(tuning, folder, checkpoint_seconds, quiet=quiet or not world.is_writer)
         own.load_state_dict(tuning.best)
-        report(f"testing on {len(test):,} images, upright, turned and mirrored")
-        result = _saved(folder, tuning, test)
-        (folder / CHECKPOINT).unlink(missing_ok=True)
-        return result
+        say(f"testing on {len(test):,} images, upright, turned and mirrored")
+        return _saved(folder, tuning, test)
+
+
+def _ignore(_sentence: str) -> None:
+    """What processes that do not speak do with what they would say."""
+
+
+def _begun(tuning: Tuning, folder: Path, report: Callable[[str], object]) -> Tuning:
+    """The fine-tuning as the checkpoint of a folder has it, or with a linear probe of frozen features.
+
+    Args:
+        tuning: of a network on its device; a new one is returned if it begins.
+        folder: where its checkpoint is, or becomes.
+        report: called with a sentence on which it is.
+    """
+    if tuning.resume(folder):
+        epoch, step = tuning.progress.epoch, tuning.progress.step
+        place = "after its last epoch" if tuning.is_done else f"from epoch {epoch + 1}, step {step + 1}"
+        report(f"goes on {place}")
+        return tuning
+    report("linear probe of frozen features")
+    own, train, fit, world = tuning.network, tuning.images, tuning.fit, tuning.world
+    classes = len(train.classes)
+    own.reset_classifier(0)
+    features = _features(own, train, fit, world)
+
+    def probed() -> tuple[float, dict[str, Tensor]]:
+        probe = fitted_classifier(own, features, train.labels[fit], classes)
+        return probe.strength, {name: value.cpu() for name, value in own.fc.state_dict().items()}
+
+    strength, classifier = world.from_writer(probed)
+    if not world.is_writer:
+        own.reset_classifier(classes)
+        own.fc.load_state_dict(classifier)
+    own.classes = train.classes
+    begun = Tuning(own, train, fit, tuning.held_out, tuning.config, tuning.marks, world)
+    begun.start(strength)
+    begun.save(folder)
+    return begun
 
 
 def _check(network: StagedNetwork, train: Source, test: Source) -> None:
@@ -233,26 +270,30 @@ def _prepared(network: StagedNetwork, train: Source, device: torch.device) -> St
 
 
 @torch.no_grad()
-def _features(network: StagedNetwork, images: Source, numbers: Int[Tensor, " N"]) -> Float[Tensor, "N F"]:
+def _features(network: StagedNetwork, images: Source, numbers: Int[Tensor, " N"], world: World) -> Float[Tensor, "N F"]:
     """Features of a network without a classifier in eval mode, on the CPU."""
     assert network.preprocessing is not None
-    device = next(network.parameters()).device
+    normalise, device = network.preprocessing.normalise, next(network.parameters()).device
     network.eval()
-    parts = numbers.split(ROWS)
-    return torch.cat([network(network.preprocessing.normalise(images.pixels(part).to(device))).cpu() for part in parts])
+
+    def features(part: Tensor) -> Tensor:
+        found: Tensor = network(normalise(images.pixels(part).to(device))).cpu()
+        return found
+
+    return torch.cat(world.spread(features, numbers.split(ROWS)))
 
 
 def _train(tuning: Tuning, folder: Path, checkpoint_seconds: float, *, quiet: bool) -> None:
     """All steps that are left, with a checkpoint now and then and after every epoch."""
-    progress, steps = tuning.progress, tuning.steps_per_epoch
+    progress, steps, world = tuning.progress, tuning.steps_per_epoch, tuning.world
     done = progress.epoch * steps + progress.step
     total = tuning.config.epochs * steps
     with (
         tqdm(total=total, initial=done, desc="all layers", unit="step", disable=quiet) as bar,
         Interrupt() as interrupt,
     ):
-        saved = time.monotonic()
-        while not tuning.is_done and not interrupt.requested:
+        saved, stop = time.monotonic(), False
+        while not tuning.is_done and not stop:
             started = time.monotonic()
             tuning.step()
             now = time.monotonic()
@@ -260,17 +301,20 @@ def _train(tuning: Tuning, folder: Path, checkpoint_seconds: float, *, quiet: bo
             bar.update()
             if progress.step == 0:
                 bar.set_postfix(validation=f"{100 * progress.log[-1]['accuracy']:.1f}%")
-            if progress.step == 0 or interrupt.requested or now - saved >= checkpoint_seconds:
+            # All processes stop or save at the same step: whichever wants to, says so to all.
+            wishes = torch.tensor([interrupt.requested, now - saved >= checkpoint_seconds], dtype=torch.int64)
+            stop, due = map(bool, world.sum(wishes).tolist())
+            if progress.step == 0 or stop or due:
                 tuning.save(folder)
                 saved = time.monotonic()
-        if interrupt.requested:
+        if stop or interrupt.requested:
             raise KeyboardInterrupt
 
 
 def _saved(folder: Path, tuning: Tuning, test: Source) -> Finetuned:
-    """Tests the network, and writes everything, all files or none."""
-    progress, network = tuning.progress, tuning.network.eval()
-    test_scores = scored(network, test)
+    """Tests the network; the first process writes everything, all files or none, and removes the checkpoint."""
+    progress, network, world = tuning.progress, tuning.network.eval(), tuning.world
+    test_scores = scored(network, test, world)
     network.cpu()
     result = Finetuned(
         network=network,
@@ -284,8 +328,13 @@ def _saved(folder: Path, tuning: Tuning, test: Source) -> Finetuned:
         notes=_notes(tuning, test),
         sha256=hashlib.sha256(pack_weights(network.state_dict())).hexdigest(),
     )
-    texts = {RESULTS: json.dumps(result.to_dict(), indent=1) + "\n", PAGE: page(result, test)}
-    save_network(network, folder, texts | {CARD: str(encoder_card(network))})
+
+    def write() -> None:
+        texts = {RESULTS: json.dumps(result.to_dict(), indent=1) + "\n", PAGE: page(result, test)}
+        save_network(network, folder, texts | {CARD: str(encoder_card(network))})
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+
+    world.from_writer(write)
     return result
 
 

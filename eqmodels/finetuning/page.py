@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 from jinja2 import Environment, StrictUndefined
-from PIL import Image
 from torch import Tensor
+from torchvision.transforms.v2 import functional as v2
 
 from eqmodels._shapes import Float
 from eqmodels.data import Source
+from eqmodels.data.showing import planes_as_seen
 from eqmodels.finetuning.result import Finetuned
 
 __all__ = ["page"]
@@ -83,9 +84,9 @@ def _curve(result: Finetuned) -> dict[str, Any]:
 
 
 def _picture(pixels: Float[Tensor, "C H W"]) -> str:
-    """Pixels in [0, 1] as PNG for a page; of neither one channel nor three, their mean."""
-    shown = pixels if len(pixels) in (1, 3) else pixels.mean(0, keepdim=True)
-    levels = (shown * 255).round().to(torch.uint8).movedim(0, -1).squeeze(-1).numpy()
+    """Pixels in [0, 1] as PNG for a page, in their own range if they are of neither one channel nor three."""
+    levels = (pixels * 255).round().to(torch.uint8)
+    picture = v2.to_pil_image(levels) if len(pixels) in (1, 3) else planes_as_seen(pixels)
     buffer = io.BytesIO()
-    Image.fromarray(levels).save(buffer, format="PNG")
+    picture.save(buffer, format="PNG")
     return base64.b64encode(buffer.getvalue()).decode()

@@ -15,6 +15,7 @@ from eqmodels.data import Source
 from eqmodels.evaluation import Motion, View
 from eqmodels.finetuning.tuning import ROWS, logits_of
 from eqmodels.measures.intervals import Estimate, proportion_interval
+from eqmodels.processes import World
 
 __all__ = ["VIEWS", "Finetuned", "Mistake", "TestScores", "scored"]
 
@@ -151,19 +152,22 @@ class Finetuned:
         return cls(network, test=test, notes=notes, **{name: content[name] for name in names})
 
 
-def scored(network: StagedNetwork, images: Source) -> TestScores:
+def scored(network: StagedNetwork, images: Source, world: World | None = None) -> TestScores:
     """What a classifier is worth on images that it never saw, upright, turned and mirrored.
 
     Args:
         network: with a classifier of the images' classes, and a preprocessing.
         images: with labels.
+        world: the processes that share the work, each with such a network; None for this one alone.
     """
-    predicted, sureness = [], []
-    for numbers in torch.arange(len(images)).split(ROWS):
+
+    def asked(numbers: Tensor) -> tuple[Tensor, Tensor]:
         pixels = images.pixels(numbers)
         logits = [logits_of(network, view.of(pixels)) for view in VIEWS]
-        predicted.append(torch.stack([one.argmax(1) for one in logits]))
-        sureness.append(logits[0].double().softmax(1).amax(1))
+        return torch.stack([one.argmax(1) for one in logits]), logits[0].double().softmax(1).amax(1)
+
+    found = (world or World()).spread(asked, torch.arange(len(images)).split(ROWS))
+    predicted, sureness = zip(*found, strict=True)
     votes, sure, labels = torch.cat(predicted, 1), torch.cat(sureness), images.labels
     right = (votes == labels).sum(1).tolist()
     return TestScores(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -11,8 +10,9 @@ from torch import Tensor
 from eqmodels._shapes import Int
 from eqmodels.arguments import check_arguments
 from eqmodels.data import Source, is_labelled
-from eqmodels.data.source import in_parts
+from eqmodels.data.source import parts_of
 from eqmodels.errors import shown
+from eqmodels.processes import World
 
 __all__ = ["check_classes", "image_digests", "validation_split"]
 
@@ -36,19 +36,19 @@ def check_classes(source: Source) -> None:
         )
 
 
-def image_digests(source: Source, progress: Callable[[int], object] | None = None) -> list[bytes]:
+def image_digests(source: Source, world: World | None = None) -> list[bytes]:
     """A number of 128 bits for each image, equal for equal pixels; in one pass.
 
     Args:
         source: of the images.
-        progress: called with a number of images whenever so many are done.
+        world: the processes that share the work; None for this one alone.
     """
-    found: list[bytes] = []
-    for _, images in in_parts(source):
-        found += [hashlib.blake2b(image.contiguous().numpy().tobytes(), digest_size=16).digest() for image in images]
-        if progress is not None:
-            progress(len(images))
-    return found
+
+    def digests(part: slice) -> list[bytes]:
+        images = source.pixels(part)
+        return [hashlib.blake2b(image.contiguous().numpy().tobytes(), digest_size=16).digest() for image in images]
+
+    return [digest for part in (world or World()).spread(digests, parts_of(source)) for digest in part]
 
 
 def validation_split(

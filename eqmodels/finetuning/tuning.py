@@ -19,6 +19,7 @@ from eqmodels.backbones.network import StagedNetwork
 from eqmodels.data import Source
 from eqmodels.finetuning.config import FinetuneConfig
 from eqmodels.objectives import Purpose, generator_for, seed_dropout
+from eqmodels.processes import World
 from eqmodels.storage import open_regular, reason_of, write_atomically
 from eqmodels.training import OptimisationConfig, TrainingError
 from eqmodels.training.errors import foreign_run
@@ -70,6 +71,10 @@ class Tuning:
         held_out: the numbers of those to choose on.
         config: what to do.
         marks: what tells this fine-tuning from others, ready for JSON.
+        world: the processes that share the work; None for this one alone.
+
+    Raises:
+        ValueError: if a step has fewer images than there are processes.
     """
 
     def __init__(
@@ -80,8 +85,10 @@ class Tuning:
         held_out: Int[Tensor, " M"],
         config: FinetuneConfig,
         marks: Mapping[str, Any],
+        world: World | None = None,
     ) -> None:
         assert network.preprocessing is not None
+        self.world = world or World()
         self.network, self.images, self.fit, self.held_out = network, images, fit, held_out
         self.config, self.marks = config, dict(marks)
         self.preprocessing: Preprocessing = network.preprocessing
@@ -89,6 +96,14 @@ class Tuning:
         # No batch of one image: batch normalisation could not do with it.
         wanted = math.ceil(len(fit) / config.batch_size)
         self.steps_per_epoch = max(min(wanted, len(fit) // 2), 1)
+        if (least := len(fit) // self.steps_per_epoch) < self.world.size:
+            raise self.world.told(
+                ValueError(
+                    f"batch_size must be at least the number of processes, {self.world.size}, each of which computes a "
+                    f"part of every step; the smallest step has {least} images. Start fewer processes, or pass "
+                    f"batch_size={max(2 * self.world.size, config.batch_size)} and more images."
+                )
+            )
         self.optimiser = torch.optim.AdamW(_groups(network, config), lr=config.learning_rate)
         self.progress = Progress()
         self.best = _copied(network)
@@ -127,19 +142,25 @@ class Tuning:
         order = torch.randperm(len(self.fit), generator=generator_for(seed, Purpose.ORDER, progress.epoch))
         chosen = self.fit[order.tensor_split(self.steps_per_epoch)[progress.step]]
         uniforms = self.augmentation.draw(len(chosen), generator_for(seed, Purpose.AUGMENTATION, *position))
-        images = self.augmentation.apply(self.images.pixels(chosen).to(self.device), uniforms.to(self.device))
-        labels = self.images.labels[chosen].to(self.device)
+        rows, rank = self.world.rows(len(chosen)), self.world.rank
+        own, uniforms = chosen[rows], uniforms[rows]
+        images = self.augmentation.apply(self.images.pixels(own).to(self.device), uniforms.to(self.device))
+        labels = self.images.labels[own].to(self.device)
         self._set_rate(progress.epoch * self.steps_per_epoch + progress.step)
-        seed_dropout(seed, *position)
+        seed_dropout(seed, *position, *([rank] if rank else []))  # each process drops others
         self.optimiser.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(self.network(self.preprocessing.normalise(images)), labels)
-        loss.backward()
+        # Its part of the mean over the images of all processes, whose gradients are summed.
+        part = F.cross_entropy(self.network(self.preprocessing.normalise(images)), labels) * (len(own) / len(chosen))
+        part.backward()
+        self.world.sum_gradients(value for _, value in _trained(self.network))
         self.optimiser.step()
-        value = float(loss.detach())
+        value = float(self.world.sum(part.detach()))
         if not math.isfinite(value):
-            raise TrainingError(
-                f"in epoch {progress.epoch + 1}, step {progress.step + 1}, the loss became no finite number; the last "
-                "checkpoint is from before. Start again in another folder with a lower learning_rate."
+            raise self.world.told(
+                TrainingError(
+                    f"in epoch {progress.epoch + 1}, step {progress.step + 1}, the loss became no finite number; the "
+                    "last checkpoint is from before. Start again in another folder with a lower learning_rate."
+                )
             )
         progress.loss += value * len(chosen)
         progress.step += 1
@@ -159,12 +180,14 @@ class Tuning:
 
     def _score(self) -> tuple[float, float]:
         """Accuracy and mean loss in nats on the images that are held out; a loss that is no number counts as large."""
-        correct, loss = 0, 0.0
-        for numbers in self.held_out.split(ROWS):
+
+        def asked(numbers: Tensor) -> tuple[int, float]:
             logits = logits_of(self.network, self.images.pixels(numbers)).double()
             labels = self.images.labels[numbers]
-            correct += int((logits.argmax(1) == labels).sum())
-            loss += float(F.cross_entropy(logits, labels, reduction="sum"))
+            return int((logits.argmax(1) == labels).sum()), float(F.cross_entropy(logits, labels, reduction="sum"))
+
+        found = self.world.spread(asked, self.held_out.split(ROWS))
+        correct, loss = sum(right for right, _ in found), sum(loss for _, loss in found)
         count = len(self.held_out)
         return correct / count, loss / count if math.isfinite(loss) else 1e30
 
@@ -178,11 +201,14 @@ class Tuning:
             group["lr"] = rate * group["scale"]
 
     def save(self, folder: Path) -> None:
-        """Writes a checkpoint, whole.
+        """The first process writes a checkpoint, whole.
 
         Raises:
             StorageError: if it cannot be written; the one from before is then intact.
         """
+        self.world.from_writer(lambda: self._write(folder / CHECKPOINT))
+
+    def _write(self, file: Path) -> None:
         content = {
             "format": FORMAT,
             "marks": self.marks,
@@ -193,7 +219,7 @@ class Tuning:
         }
         buffer = io.BytesIO()
         torch.save(content, buffer)
-        write_atomically(folder / CHECKPOINT, buffer.getvalue())
+        write_atomically(file, buffer.getvalue())
 
     def resume(self, folder: Path) -> bool:
         """Goes on from the checkpoint of a folder; whether there is one.
@@ -202,11 +228,9 @@ class Tuning:
             TrainingError: if it cannot be read, or belongs to another fine-tuning.
         """
         file = folder / CHECKPOINT
-        if not file.exists():
+        content = self.world.from_writer(lambda: _read(file, self.marks) if file.exists() else None)
+        if content is None:
             return False
-        content = _read(file)
-        if differences := differing(content["marks"], self.marks):
-            raise foreign_run(file, differences)
         try:
             self.network.load_state_dict(content["model"])
             self.optimiser.load_state_dict(content["optimiser"])
@@ -234,11 +258,11 @@ def logits_of(network: StagedNetwork, images: Tensor) -> Tensor:
     return logits.float().cpu()
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path, marks: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a checkpoint.
 
     Raises:
-        TrainingError: if it is damaged, or of another format.
+        TrainingError: if it is damaged, or of another format, or of a fine-tuning of other marks.
     """
     try:
         with open_regular(file) as stream:
@@ -249,9 +273,12 @@ def _read(file: Path) -> dict[str, Any]:
             content: dict[str, Any] = torch.load(stream, map_location="cpu", weights_only=True)
         if content["format"] != FORMAT:
             raise ValueError(f"it is of format {content['format']}, not {FORMAT}")
-        return {name: content[name] for name in ("marks", "progress", "model", "best", "optimiser")}
+        found = {name: content[name] for name in ("marks", "progress", "model", "best", "optimiser")}
     except Exception as error:  # damaged files make the unpickler stumble in many ways
         raise TrainingError(f"{file} cannot be read ({reason_of(error)}). Delete it to start again.") from error
+    if differences := differing(found["marks"], marks):
+        raise foreign_run(file, differences)
+    return found
 
 
 def _copied(network: nn.Module) -> dict[str, Tensor]:

@@ -13,15 +13,14 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from PIL import Image, ImageOps
 from torch import Tensor
-from torchvision.transforms.v2 import functional as v2
 
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.data.pictures import Picture, open_picture
+from eqmodels.data.showing import as_seen
 from eqmodels.evaluation.reading import opened_for
 from eqmodels.neighbours.comparing import MOVES
 from eqmodels.neighbours.duplicates import Duplicates
 from eqmodels.neighbours.index import Neighbour, NeighbourIndex
-from eqmodels.transforms.preprocessing import Pixels
 
 __all__ = ["Query", "asked", "duplicates_page", "neighbours_page"]
 
@@ -118,9 +117,7 @@ class Thumbnails:
 
 
 def _small(path: str) -> Image.Image:
-    picture: Image.Image = v2.to_pil_image(Pixels(3)(open_picture(path)))
-    picture.thumbnail((SIDE, SIDE))
-    return picture
+    return as_seen(open_picture(path, None), SIDE)
 
 
 def _address(picture: Image.Image) -> str:

@@ -8,8 +8,9 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
@@ -28,12 +29,16 @@ _UNFINISHED = re.compile(r"\..+\.([0-9]+(?:-[0-9a-f]{8})?)\.part")
 """What `write_together` names a file until it is whole, with the name of the writing."""
 
 
-def write_atomically(file: Path, content: bytes | str, *, keep_as: Path | None = None) -> None:
+Content = bytes | str | Callable[[BinaryIO], object]
+"""Of a file; a function writes it, part by part."""
+
+
+def write_atomically(file: Path, content: Content, *, keep_as: Path | None = None) -> None:
     """Writes a file beside its place, makes sure that it is on the disk, and moves it there.
 
     Args:
         file: its place.
-        content: of the file.
+        content: of the file, or a function that writes it into the open file, part by part.
         keep_as: where the file that was there until now is kept, in the same folder; None for nowhere.
 
     Raises:
@@ -44,7 +49,7 @@ def write_atomically(file: Path, content: bytes | str, *, keep_as: Path | None =
     write_together({file: content}, {} if keep_as is None else {file: keep_as})
 
 
-def write_together(contents: Mapping[Path, bytes | str], kept: Mapping[Path, Path] | None = None) -> None:
+def write_together(contents: Mapping[Path, Content], kept: Mapping[Path, Path] | None = None) -> None:
     """Writes files that belong to each other, as `write_atomically` does one; none is moved before all are on the disk.
 
     Only a process that is killed between two moves, which need no space, leaves new files beside old ones.
@@ -72,7 +77,10 @@ def write_together(contents: Mapping[Path, bytes | str], kept: Mapping[Path, Pat
                     if file.is_dir():  # which a file could not replace, when others have been moved already
                         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
                     stream = streams.enter_context(temporary[file].open("xb"))
-                    stream.write(content.encode() if isinstance(content, str) else content)
+                    if callable(content):
+                        content(stream)
+                    else:
+                        stream.write(content.encode() if isinstance(content, str) else content)
                     stream.flush()
                     os.fsync(stream.fileno())
                     if sys.platform == "win32":
@@ -135,11 +143,16 @@ def prepare_folder(folder: Path, *, option: str = "--folder") -> None:
 
 
 @contextlib.contextmanager
-def claimed_folder(folder: Path) -> Iterator[None]:
+def claimed_folder(folder: Path, *, work: str = "trains", option: str = "--folder") -> Iterator[None]:
     """A prepared folder that this process alone writes into: a context that every process of its kind must enter.
 
     The claim ends with the context, and with the process, however that ends. Folders that were made for it are taken
     away again if nothing was put into them. Where a file system has no locks, nobody is kept out.
+
+    Args:
+        folder: that is claimed.
+        work: what a process does there, for a sentence.
+        option: of the command line, that names another place.
 
     Raises:
         TypeError: if an argument is of another type.
@@ -148,12 +161,12 @@ def claimed_folder(folder: Path) -> Iterator[None]:
     check_arguments(claimed_folder, locals())
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
-        prepare_folder(folder)
+        prepare_folder(folder, option=option)
         try:
             lock = _lock(folder / LOCK, seconds=PATIENCE)
         except Timeout:
             raise StorageError(
-                f"another process trains in {folder}. Wait until it is done, or choose another folder (--folder)."
+                f"another process {work} in {folder}. Wait until it is done, or choose another folder ({option})."
             ) from None
         try:
             yield

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from eqmodels.arguments import check_arguments
 from eqmodels.data import at_most, load_data
+from eqmodels.evaluation.observing import check_classes
 from eqmodels.measures import Estimate
 from eqmodels.registry import without_imports
 from eqmodels.storage import StorageError, prepare_folder, printable, read_regular, reason_of, write_atomically
@@ -47,13 +48,14 @@ def load_study_data(plan: SynergyPlan, root: str | Path | None = None) -> StudyD
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if the data set is unknown or too small.
+        ValueError: if the data set is unknown, or its held-out images have no classes, or too few of one.
         FileNotFoundError: if its files are nowhere.
     """
     check_arguments(load_study_data, locals())
     train, test = (load_data(plan.data, split, root=root, **plan.data_options) for split in ("train", "test"))
-    train = at_most(train, plan.limit)
-    return StudyData(train, test, at_most(test, plan.test_limit))
+    seen = at_most(test, plan.test_limit)
+    check_classes(seen)
+    return StudyData(at_most(train, plan.limit), test, seen)
 
 
 def run_study(

@@ -16,8 +16,8 @@ from torch import Tensor
 from eqmodels._shapes import Float, Int
 from eqmodels.data import KeyedPermutation, Source
 from eqmodels.objectives import Purpose, generator_for
+from eqmodels.processes import World
 from eqmodels.training.config import PretrainConfig
-from eqmodels.training.distributed import World
 
 __all__ = ["Batches", "order_of"]
 

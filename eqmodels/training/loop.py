@@ -13,10 +13,10 @@ from tqdm import tqdm
 
 from eqmodels.arguments import check_arguments
 from eqmodels.data import Source
+from eqmodels.processes.world import joined_world
 from eqmodels.storage import CONFIG, PREVIOUS_CHECKPOINT, claimed_folder
 from eqmodels.training.beginning import has_checkpoint, pinned
 from eqmodels.training.config import PretrainConfig
-from eqmodels.training.distributed import joined_world
 from eqmodels.training.errors import TrainingError, foreign_run
 from eqmodels.training.images import differing_images, marks_of, preprocessing_of, training_images
 from eqmodels.training.interrupt import Interrupt
@@ -24,6 +24,7 @@ from eqmodels.training.learner import without_scaffold
 from eqmodels.training.log import check_tensorboard, tensorboard_rows
 from eqmodels.training.pretraining import Pretraining
 from eqmodels.training.run import Run, check_savable, load_run, save_run
+from eqmodels.training.skipped import write_skipped
 from eqmodels.training.snapshots import snapshot
 
 __all__ = ["pretrain"]
@@ -45,11 +46,12 @@ def pretrain(
     """Runs a pretraining to its end, or goes on with one that was stopped.
 
     The folder gets ``checkpoint.pt`` (everything that is needed to go on) and, until the run is done, the one before,
-    ``checkpoint.previous.pt``; ``log.csv`` (one row an epoch); and, at the end, ``model.safetensors`` and
-    ``config.json``. Called again with the same config and folder, it goes on from the last checkpoint, to weights that
-    are the same bit for bit on the same machine's CPU; or returns at once, if it was done. If the last checkpoint is
-    damaged, a warning says so, and the run goes on from the one before. Images of one's own (`data`, ``"image_folder"``
-    or ``"array"``) are compared with those of the run; what is published under a name is not read for that.
+    ``checkpoint.previous.pt``; ``log.csv`` (one row an epoch); ``skipped.csv``, if files were left out that cannot be
+    read; and, at the end, ``model.safetensors`` and ``config.json``. Called again with the same config and folder, it
+    goes on from the last checkpoint, to weights that are the same bit for bit on the same machine's CPU; or returns at
+    once, if it was done. If the last checkpoint is damaged, a warning says so, and the run goes on from the one before.
+    Images of one's own (`data`, ``"image_folder"`` or ``"array"``) are compared with those of the run; what is
+    published under a name is not read for that.
 
     Started by ``torchrun`` on several processes, each computes its share of every batch, and the first one writes. If
     one is killed, all end, and the same command goes on.
@@ -95,7 +97,7 @@ def pretrain(
         check_tensorboard()
     with (
         joined_world(device) as world,
-        world.together(),
+        world.together(error=TrainingError),
         torch.random.fork_rng(devices=[]),
         contextlib.ExitStack() as claim,
     ):
@@ -104,14 +106,14 @@ def pretrain(
         if finished is not None:
             return finished
         world.from_writer(lambda: claim.enter_context(claimed_folder(folder)))
-        with world.one_first():
-            images = training_images(config, root, reading) if data is None else data
+        images = world.each_after_first(lambda: training_images(config, root, reading)) if data is None else data
         run = Pretraining(config, images, world, begins=not has_checkpoint(folder))
         run.check_views()
         world.from_writer(lambda: check_savable(snapshot(run)))
         said = _gone_on(run, folder)
         if said and world.is_writer:
             report(said)
+        world.from_writer(lambda: write_skipped(folder, images))
         _train(run, folder, checkpoint_seconds, tensorboard=tensorboard, quiet=quiet)
         finished = snapshot(run)
         finished.sha256 = world.from_writer(lambda: save_run(folder, finished))

@@ -9,7 +9,7 @@ from torch import nn
 from eqmodels.backbones import Backbone
 from eqmodels.data import Source
 from eqmodels.layers import FieldLayerNorm2d
-from eqmodels.training.distributed import World
+from eqmodels.processes import World
 from eqmodels.training.parts import OptimisationConfig
 
 __all__ = ["check_batches", "check_norms", "check_statistics"]

@@ -16,10 +16,11 @@ from eqmodels._shapes import Int
 from eqmodels.backbones.memory import within_memory
 from eqmodels.data import Source
 from eqmodels.objectives import Batch, Objective, Randomness, Term, seed_dropout
+from eqmodels.processes import World
+from eqmodels.processes.devices import usable_precision
 from eqmodels.training.batches import Batches
 from eqmodels.training.checkpoint import Progress, read_checkpoint, restore, save_checkpoint
 from eqmodels.training.config import PretrainConfig
-from eqmodels.training.distributed import World, usable_precision
 from eqmodels.training.images import label_marks, marks_of, preprocessing_of
 from eqmodels.training.initial import initial_weights
 from eqmodels.training.learner import Learner, build_learner

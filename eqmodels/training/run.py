@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.golden import check_golden, golden_features
 from eqmodels.backbones.overwritten import to_be_overwritten
 from eqmodels.backbones.registry import resolve
-from eqmodels.data import Source
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.objectives import ClassInformation, Objective, Prediction
 from eqmodels.registry import UnknownNameError, without_imports
@@ -48,7 +46,7 @@ from eqmodels.training.log import Row
 from eqmodels.training.parts import ModelConfig
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["Run", "check_run", "check_savable", "load_run", "load_unfinished", "provenance", "save_run"]
+__all__ = ["Run", "check_run", "check_savable", "load_run", "load_unfinished", "save_run"]
 
 
 @dataclass
@@ -364,30 +362,3 @@ def _check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) 
     for name, value in found.items():
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
             raise ValueError(f"it holds less of {name} than its shape, {shapes[name]}, says")
-
-
-def provenance(data: Source, seconds: float, processes: int, precision: str) -> dict[str, Any]:
-    """Where weights come from: data, versions, machine, duration, and what it was computed in.
-
-    Raises:
-        TypeError: if an argument is of another type.
-    """
-    check_arguments(provenance, locals())
-    return {
-        "data": {"name": data.name, "images": len(data), "channels": data.channels, "classes": list(data.classes)},
-        "seconds": round(seconds, 1),
-        "processes": processes,
-        "precision": precision,
-        "threads": torch.get_num_threads(),
-        "machine": _processor(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

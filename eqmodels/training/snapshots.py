@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from eqmodels.arguments import check_arguments
 from eqmodels.data import Source
 from eqmodels.training.config import PretrainConfig
+from eqmodels.training.origin import provenance
 from eqmodels.training.pretraining import Pretraining
-from eqmodels.training.run import Run, provenance
+from eqmodels.training.run import Run
 
 __all__ = ["snapshot", "untrained"]
 
@@ -38,5 +41,7 @@ def untrained(config: PretrainConfig, images: Source) -> Run:
         ValueError: as `Pretraining`.
     """
     check_arguments(untrained, locals())
+    # No step is taken, so that images need not be as many as those of one.
+    stepless = config.replaced(batch_size=min(config.optimisation.batch_size, len(images)), accumulate=1)
     with torch.random.fork_rng(devices=[]):
-        return snapshot(Pretraining(config, images))
+        return replace(snapshot(Pretraining(stepless, images)), config=config)

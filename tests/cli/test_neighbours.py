@@ -90,7 +90,7 @@ def test_duplicates_are_printed_written_and_shown(network, pictures, capsys):
     command = ["duplicates", network, "mine"]
     assert main([*command, "--out", "pairs.csv", "--page", "pairs.html"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("5 images: 2 files hold 1 pictures that are there several times\n")
+    assert out.startswith("5 images: 2 files hold one picture that is there several times\n")
     *words, difference = out.splitlines()[-1].split()
     assert (words, float(difference)) == (["mine/0.png", "mine/turned.png", "90°"], pytest.approx(0, abs=1e-3))
     with (pictures.parent / "pairs.csv").open(newline="", encoding="utf-8") as stream:

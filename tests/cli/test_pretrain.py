@@ -103,7 +103,22 @@ def test_the_next_step_finds_the_same_data(capsys, tmp_path):
     assert load_run(tmp_path / "run").config.data.options == {}  # how images are read is not what a run is
     # Which images there are may not be said beside the config, nor how others are read.
     assert main(["pretrain", *SMALL, "--cache", "elsewhere", "--folder", str(tmp_path / "other")]) == 2
-    assert "--cache is for image_folder only; got 'elsewhere' for fashion_mnist_mini" in capsys.readouterr().err
+    assert (
+        "--cache is for hf_disk, image_folder, shards, table only; got 'elsewhere' for fashion_mnist_mini"
+        in capsys.readouterr().err
+    )
+
+
+def test_of_images_without_labels_the_next_step_is_their_features(capsys, tmp_path):
+    images = load_data("fashion_mnist_mini").images[:40]
+    (tmp_path / "mine").mkdir()
+    for number, image in enumerate(images):
+        to_pil_image(image).save(tmp_path / f"mine/{number}.png")
+    options = ["--data", "image_folder", "--root", str(tmp_path / "mine"), "--folder", str(tmp_path / "run")]
+    assert main(["pretrain", *SMALL, "--batch-size", "8", *options]) == 0
+    (line,) = re.findall("^Next: eqmodels (.*)$", capsys.readouterr().out, re.MULTILINE)
+    assert line == f"embed {tmp_path}/run {tmp_path}/mine --out features.npz"
+    assert build_parser().parse_args(shlex.split(line)).images == [tmp_path / "mine"]
 
 
 def test_images_of_a_folder_have_a_size_and_other_data_keep_theirs(capsys, tmp_path, few_images):
@@ -261,7 +276,16 @@ def test_every_config_has_a_folder_of_its_own():
         (["--class-weight", "a lot"], 2, "invalid float value: 'a lot'"),
         (["--objective", "predicton"], 2, "got 'predicton'. Use 'prediction', or import the file that reg"),
         (["--model", "c4_resnet19"], 2, "no model is named 'c4_resnet19'; the nearest names are c4_resnet"),
-        (["--optimiser", "adamw", "--momentum", "0.5"], 2, "unrecognized arguments: --momentum 0.5"),
+        (
+            ["--optimiser", "adamw", "--momentum", "0.5"],
+            2,
+            "unrecognized arguments: --momentum 0.5; see eqmodels pretrain --help",
+        ),
+        (
+            ["--folders", "run"],
+            2,
+            "unrecognized arguments: --folders run (did you mean --folder?); see eqmodels pretrain",
+        ),
     ],
 )
 def test_bad_input_is_one_line_on_standard_error(capsys, tmp_path, arguments, status, sentence):

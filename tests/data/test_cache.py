@@ -13,10 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from eqmodels.data import SOURCES, check_source, in_memory, in_parts, load_data, pictures, statistics, subset
+from eqmodels.data import check_source, in_memory, in_parts, load_data, pictures, statistics, subset
 from eqmodels.data.pictures import BadFilesError, LeftOutWarning
-from eqmodels.data.registry import READING
-from eqmodels.options import options_of
 from eqmodels.storage import StorageError
 from tests.data.files import write_image_folder
 
@@ -103,7 +101,7 @@ def test_a_stream_decodes_what_is_asked_for_after_one_reading(photos, decodes):
     decodes.clear()
     statistics(data)
     data.pixels(torch.tensor([7, 2]))
-    assert decodes == [data.paths[7].read_bytes(), data.paths[2].read_bytes()]
+    assert decodes == [data.places[7].content(), data.places[2].content()]
 
 
 @pytest.mark.parametrize("change", ["size", "content", "time", "new", "name"])
@@ -197,7 +195,7 @@ def test_a_cache_knows_the_bad_files_too(photos, tmp_path, decodes):
 
 def test_a_file_that_is_gone_later_is_named(photos):
     data = opened(photos, size=5, stream=True)
-    data.paths[3].unlink()
+    data.places[3].file.unlink()
     assert data.pixels(torch.tensor([0, 1])).shape == (2, 3, 5, 5)
     with pytest.raises(BadFilesError, match=r"^1 of 2 files .* could be read before; put them back, and go on\.\n  .*"):
         data.pixels(torch.tensor([3, 4]))
@@ -294,8 +292,3 @@ def test_images_read_from_a_cache_may_be_written_to(photos, tmp_path):
     data.pixels(slice(0, 2)).fill_(0.5)
     assert torch.equal(data.pixels(slice(None)), before)
     assert_same(in_memory(data), data)
-
-
-def test_how_images_are_read_is_no_option_of_the_config():
-    assert {"stream", "cache", "workers"} < set(READING)
-    assert set(READING) <= set(options_of(SOURCES.find("image_folder")))

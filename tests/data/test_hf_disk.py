@@ -59,10 +59,11 @@ def test_images_may_be_files_beside_it_and_bad_ones_are_listed(tmp_path):
     cells += [{"bytes": b"no image", "path": None}, None]
     root = save(tmp_path / "set", {"image": cells, "label": [-1] * 4}, label=datasets.ClassLabel(names=["x"]))
     datasets.DatasetDict({"train": datasets.load_from_disk(root)}).save_to_disk(tmp_path / "both")
-    assert torch.equal(Pixels(3)(hf_disk.picture_in(cells[0], 3, "white")), torch.from_numpy(png(0)[0]))
+    rows = [{"image": cell} for cell in cells]
+    assert torch.equal(Pixels(3)(hf_disk.Row(tmp_path, rows, 0, "").picture(3, "white")), torch.from_numpy(png(0)[0]))
     (tmp_path / "none.png").unlink()
     with pytest.raises(ValueError, match=r"^No such file or directory$"):
-        hf_disk.picture_in(cells[1], 3, "white")
+        hf_disk.Row(tmp_path, rows, 1, "").picture(3, "white")
     with pytest.raises(
         BadFilesError, match=r"(?s)^3 of 4 .*row 1: it is of none.*row 2: it is of none.*row 3: it is empty"
     ):

@@ -26,8 +26,8 @@ def unwritten_config() -> dict[str, Any]:
     return {name: value for name, value in config().items() if name not in ("format", "sha256")}
 
 
-def claim(folder: Path) -> None:
-    with storage.claimed_folder(folder):
+def claim(folder: Path, work: str, option: str) -> None:
+    with storage.claimed_folder(folder, work=work, option=option):
         pass
 
 
@@ -66,7 +66,7 @@ FILES: dict[str, Callable[[], Call]] = {
         storage.check_layout,
         {"file": WEIGHTS, "layout": {"weight": (torch.float32, (2, 3))}, "expected": {"weight": maps(2, 3)}},
     ),
-    "storage.claimed_folder": lambda: Call(claim, {"folder": Path("claimed")}),
+    "storage.claimed_folder": lambda: Call(claim, {"folder": Path("claimed"), "work": "trains", "option": "--folder"}),
     "storage.fault_of": lambda: Call(storage.fault_of, {"content": unwritten_config()}),
     "storage.for_markdown": lambda: Call(storage.for_markdown, {"words": "words"}),
     "storage.for_picture": lambda: Call(storage.for_picture, {"words": "words"}),

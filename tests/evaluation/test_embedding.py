@@ -147,7 +147,10 @@ def test_the_command_writes_what_the_function_gives(paths, tmp_path, capsys):
     out, err = capsys.readouterr()
     assert err == ""
     told = json.loads(out)
-    assert told == {"file": str(file), "images": 7, "features": 128, "field": "128 x scalar", "skipped": {}}
+    assert told == {"file": str(file), "images": 7, "features": 128, "field": "128 x scalar"} | {
+        "resumed": 0,
+        "skipped": {},
+    }
     expected = embed(load(NAME, num_classes=0, in_chans=3, global_pool="canonical"), paths)
     with np.load(file) as content:
         torch.testing.assert_close(torch.from_numpy(content["features"]), expected.features)

@@ -99,14 +99,17 @@ def test_the_curve_repeats_itself_by_quarters_for_invariant_features():
 
 
 def test_everything_that_is_asked_for_is_measured_and_is_json():
+    run = untrained("c4_resnet18s_w8", "mlp")
     scores = evaluate(
-        untrained("c4_resnet18s_w8", "mlp"),
+        run,
         striped(400),
         striped(40, seed=1),
         fractions=(0.05, 1.0),
         curve_images=10,
         strengths=(1.0, 0.01),
     )
+    # Heads are asked about turned images whose features are known: they answer as when they are asked alone.
+    assert scores.tasks == head_scores(run, striped(40, seed=1))[0]
     content = json.loads(json.dumps(scores.to_dict(), allow_nan=False))
     regular = next(entry for entry in content["kinds"] if entry["kind"] == "regular")
     assert regular["width"] == 64

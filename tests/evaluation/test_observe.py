@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from eqmodels.data import load_data
+from eqmodels.data import LabelledImages, load_data
 from eqmodels.evaluation import observe
 from eqmodels.tasks import create_task
 from eqmodels.training import PretrainConfig, untrained
@@ -65,3 +65,24 @@ def test_bad_input_is_one_sentence():
         observe(network(task="none"), DATA)
     with pytest.raises(ValueError, match="classifier must have a class head; c4_resnet18s_w4 was pretrained without"):
         observe(network(task="rotation"), DATA, classifier=network(task="rotation"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "sentence"),
+    [
+        ([-1] * 6, (), r"whose classes are known; some has none\. Sort its images into one folder a class\.$"),
+        ([0] * 6, ("ant",), r"at least two classes; all images of some are of 'ant'\. Add another class\.$"),
+        ([0, 0, 0, 1, 1, 2], ("ant", "bee", "cow"), r"of the 6 of some 1 are of 'cow'\. Add images, ask for more"),
+        ([0, 0, 0, 1, 1, 1], ("ant", "bee", "cow"), r"of the 6 of some 0 are of 'cow'"),
+    ],
+    ids=["none", "one", "one image", "empty"],
+)
+def test_classes_that_tell_nothing_are_refused(labels, classes, sentence):
+    images = LabelledImages("some", DATA.images[:6], torch.tensor(labels), classes)
+    with pytest.raises(ValueError, match=sentence):
+        observe(network(task="rotation"), images)
+
+
+def test_an_initialisation_needs_no_more_images_than_there_are():
+    run = untrained(PretrainConfig.of(model="c4_resnet18s_w4", batch_size=100), DATA)
+    assert run.config.optimisation.batch_size == 100

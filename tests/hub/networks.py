@@ -17,7 +17,7 @@ from eqmodels import Backbone, EqmodelsError
 from eqmodels.evaluation import evaluate
 from eqmodels.hub.publishing import publication_files
 from eqmodels.training import Pretraining, Run, save_run
-from eqmodels.training.run import provenance
+from eqmodels.training.origin import provenance
 from tests.hub_storage import User
 from tests.training.runs import photos, tiny
 

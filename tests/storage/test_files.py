@@ -76,6 +76,21 @@ def test_files_that_belong_together_are_all_the_old_ones_until_all_are_on_the_di
     assert {file.name: file.read_text() for file in tmp_path.iterdir()} == dict.fromkeys(names, "new")
 
 
+def test_a_function_writes_part_by_part_or_nothing_at_all(tmp_path):
+    file = tmp_path / "parts"
+    write_atomically(file, lambda stream: [stream.write(bytes([part]) * 3) for part in range(4)])
+    assert file.read_bytes() == b"\0\0\0\1\1\1\2\2\2\3\3\3"
+
+    def fail(stream):
+        stream.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(StorageError, match=r"/parts could not be written \(No space.*; the one from before is intact"):
+        write_atomically(file, fail)
+    assert [path.name for path in tmp_path.iterdir()] == ["parts"]
+    assert len(file.read_bytes()) == 12
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [

@@ -10,9 +10,9 @@ import torch
 
 from eqmodels.data import LabelledImages, View, balanced_subset
 from eqmodels.objectives import Purpose, generator_for
+from eqmodels.processes import World
 from eqmodels.training import Pretraining
 from eqmodels.training.batches import Batches, order_of
-from eqmodels.training.distributed import World
 from tests.training.runs import photos, tiny
 
 

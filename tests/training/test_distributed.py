@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch.nn import BatchNorm2d, SyncBatchNorm
 
+from eqmodels.processes import World
 from eqmodels.training import Pretraining, load_run
-from eqmodels.training.distributed import World
 from tests.training.runs import finish, photos, start, start_several, tiny
 
 CONFIG = {"model": "c4_resnet18s_w8", "norm": "layer", "augment": "simclr", "epochs": 2}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from eqmodels.processes.devices import usable_precision
 from eqmodels.training import Learner, load_run, pretrain
-from eqmodels.training.distributed import usable_precision
 from tests.training.runs import photos, tiny
 
 CPU = torch.device("cpu")

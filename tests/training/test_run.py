@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from eqmodels.storage import StorageError
 from eqmodels.training import Pretraining, Run, load_run, save_run
-from eqmodels.training.run import provenance
+from eqmodels.training.origin import provenance
 from eqmodels.transforms import Preprocessing
 from tests.training.runs import photos, tiny
 

@@ -9,7 +9,7 @@ import torch
 
 from eqmodels.data import LabelledImages
 from eqmodels.data.cache import CachedImages
-from eqmodels.data.streamed import StreamedFolder
+from eqmodels.data.streamed import StreamedImages
 from eqmodels.training import Pretraining, training_images
 from tests.data.files import write_image_folder
 from tests.training.runs import tiny
@@ -19,7 +19,7 @@ CONFIG = tiny(data="image_folder", size=8)
 
 @pytest.mark.parametrize(
     ("reading", "kind"),
-    [({"stream": True}, StreamedFolder), ({"cache": "kept"}, CachedImages)],
+    [({"stream": True}, StreamedImages), ({"cache": "kept"}, CachedImages)],
     ids=["stream", "cache"],
 )
 def test_weights_do_not_depend_on_how_images_are_read(tmp_path, monkeypatch, reading, kind):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from eqmodels.processes import World
 from eqmodels.training import Pretraining, TrainingError, pretrain, pretraining
-from eqmodels.training.distributed import World
 from eqmodels.training.unread import read_every
 from tests.training.runs import photos, tiny
 
@@ -105,7 +105,7 @@ def test_processes_agree_to_stop_only_when_losses_are_read(tmp_path, monkeypatch
                 sums.append(len(values))
             return super().sum(values)
 
-    monkeypatch.setattr("eqmodels.training.distributed.World", Counted)
+    monkeypatch.setattr("eqmodels.processes.world.World", Counted)
     pretrain(tiny(epochs=2), tmp_path, data=photos(), device="cpu", quiet=True)
     assert len(sums) == 2 * 3  # of five steps the second, the fourth and the last
 
