@@ -42,7 +42,8 @@ class Canonical(NotScriptable):
       one pose can be, for as many passes as poses are in doubt (weighted frames, Dym et al. 2024, arXiv 2402.16077).
 
     The output of a moved image is the moved output: to rounding, for ``"hard"`` where the two largest logits are apart
-    by more than rounding.
+    by more than rounding. The weights of ``"soft"`` and ``"frames"`` carry the rounding of the logits, which in float32
+    is 1e-5 to 1e-4 of the answers where these differ much from pose to pose.
 
     As in `GlobalPool`, ``"hard"`` freezes the pose, whose choice has no gradient, and the other modes thaw it.
 
