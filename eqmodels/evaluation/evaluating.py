@@ -14,10 +14,9 @@ from eqmodels.evaluation.kinds import feature_kind, kinds_of
 from eqmodels.evaluation.pretrained import Pretrained
 from eqmodels.evaluation.probing import Examination, ProbeOptions
 from eqmodels.evaluation.scores import EncoderEvaluation
-from eqmodels.evaluation.scoring_heads import scores_of_heads
+from eqmodels.evaluation.scoring_heads import ClassScores, TaskScores, scores_of_heads
 from eqmodels.evaluation.settled import remembering, settled
 from eqmodels.measures.linear_probe import STRENGTHS, check_strengths
-from eqmodels.processes import World
 from eqmodels.processes.world import joined_world
 
 __all__ = ["CURVE_IMAGES", "FRACTIONS", "evaluate"]
@@ -37,6 +36,7 @@ def evaluate(
     knn: bool = True,
     fractions: Sequence[float] = FRACTIONS,
     curve_images: int = CURVE_IMAGES,
+    augmented: bool = True,
     strengths: Sequence[float] = STRENGTHS,
     seed: int = 0,
     name: str | None = None,
@@ -69,6 +69,7 @@ def evaluate(
         fractions: of the training labels, for label efficiency, whose probes choose among every other strength, as
             cross-validation repeats them; empty for none.
         curve_images: number of test images for the curve over the angles; 0 for no curve.
+        augmented: whether the heads of a run are asked about augmented images too.
         strengths: of the probes' L2 penalty, to choose from.
         seed: of the validation splits, of the subsets of labels, and of what the task and its augmentation draw; the
             images of the curve are the same for all seeds.
@@ -92,6 +93,7 @@ def evaluate(
             "kinds": kinds,
             "knn": knn,
             "fractions": fractions,
+            "augmented": augmented,
             "strengths": strengths,
             "seed": seed,
             "name": name,
@@ -131,7 +133,8 @@ def evaluate(
         )
         if isinstance(encoder, Pretrained):
             report("task")
-            return _with_heads(result, encoder, whole, test, seed, world)
+            heads = scores_of_heads(encoder, whole, test, seed, world, augmented=augmented)
+            return _with_heads(result, encoder, *heads)
         return result
 
 
@@ -147,10 +150,12 @@ def _wanted(subject: Subject, kinds: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _with_heads(
-    result: EncoderEvaluation, pretrained: Pretrained, subject: Subject, test: Source, seed: int, world: World
+    result: EncoderEvaluation,
+    pretrained: Pretrained,
+    tasks: tuple[TaskScores, ...],
+    class_scores: ClassScores | None,
 ) -> EncoderEvaluation:
     """The result with what is known of a run, and of its heads."""
-    tasks, class_scores = scores_of_heads(pretrained, subject, test, seed, world)
     return replace(
         result,
         sha256=pretrained.sha256,
