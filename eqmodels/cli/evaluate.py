@@ -20,7 +20,7 @@ from eqmodels.cli.kept_results import keep_results, place_of_results
 from eqmodels.cli.probed_images import with_probed_classes
 from eqmodels.cli.table import percent, table
 from eqmodels.cli.terminal import has_watchers, say
-from eqmodels.data import Split, at_most, list_data
+from eqmodels.data import Source, Split, at_most, list_data
 from eqmodels.evaluation import EncoderEvaluation, SeedSummary, evaluate, over_seeds
 from eqmodels.evaluation.evaluating import ANEW, CURVE_IMAGES, FRACTIONS
 from eqmodels.evaluation.seeds import check_seeds
