@@ -174,10 +174,13 @@ def _check_images(subject: Subject, train: Source, test: Source) -> None:
                 f"the network takes images of {subject.in_chans} channels; {data.name} has {data.channels}. "
                 "Use data.to_rgb(), data.coloured(), or a network that was trained on such images."
             )
-        if not len(data) or int(data.labels.min()) < 0:
+        without = int((data.labels < 0).sum())
+        if without or not len(data):
+            sort = "Sort images into one folder a class, or take the features alone, see embed."
+            way_out = "Leave these out." if without < len(data) else sort
             raise ValueError(
-                f"probes need a class of every image; {data.name} has {len(data)} images, "
-                f"{int((data.labels < 0).sum())} of them without. Leave these out."
+                f"probes need a class of every image; {data.name} has {len(data)} images, {without} of them without. "
+                f"{way_out}"
             )
     if len(found := train.labels.unique()) < 2:
         only = train.classes[int(found)] if int(found) < len(train.classes) else f"class {int(found)}"
