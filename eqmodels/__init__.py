@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from eqmodels.lazy import names_from
 
 if TYPE_CHECKING:
+    from eqmodels import adapt as adapt
     from eqmodels import backbones as backbones
     from eqmodels import data as data
     from eqmodels import evaluation as evaluation

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from eqmodels.registry import Registry
 
 REGISTRIES = {
+    "eqmodels.backbones": ["ORIGINS"],
     "eqmodels.backbones.registry": ["BACKBONES"],
     "eqmodels.data": ["SOURCES"],
     "eqmodels.heads": ["HEADS"],

@@ -6,14 +6,16 @@ and so are the training pictures of their probes. Compared with raw pixels, the 
 rotation-pretrained zoo and the teacher, at 96 and at 224 pixels, alone and averaged over its orbit.
 
 Writes ``benchmarks/results/distil/<folder>.json``: accuracies by set, network and view, a number a split, and the
-difference from the canonical features of the student with a 95% interval over the test pictures, paired.
+difference from the canonical features of the student with a 95% interval over the test pictures, paired. ``--twin
+FOLDER`` measures the standard network of the same training beside it; ``--networks`` some networks alone, whose rows
+then take their places among those that are there.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,17 +64,37 @@ class Row:
     scalars: dict[str, list[float]] = field(default_factory=dict)
 
 
-def encoders(run: Run) -> Iterator[tuple[str, Encode, tuple[View, ...]]]:
+NETWORKS = (
+    "raw 16x16 pixels",
+    "random",
+    "student",
+    "standard twin",
+    "rotation, grey clothes",
+    "teacher",
+    "teacher at 224",
+)
+"""What may be compared."""
+
+
+def encoders(run: Run, twin: Run | None, chosen: Sequence[str]) -> Iterator[tuple[str, Encode, tuple[View, ...]]]:
     """The networks that are compared: name, function, and the views in a circle that are measured."""
     few = (IN_A_CIRCLE, DIAGONAL)
-    yield "raw 16x16 pixels", _raw, few
-    yield "random", _of(Subject.of(_untrained(run)), ("regular", "invariant-3")), few
-    yield "student", _of(Subject.of(run), ("regular", "invariant-3", "canonical")), ANGLES
-    encoder = eqmodels.load(GREY_ZOO, in_chans=3, global_pool="canonical")
-    yield "rotation, grey clothes", lambda data, view: {"canonical": _encoded(encoder, data, view)}, few
+    if "raw 16x16 pixels" in chosen:
+        yield "raw 16x16 pixels", _raw, few
+    if "random" in chosen:
+        yield "random", _of(Subject.of(_untrained(run)), ("regular", "invariant-3")), few
+    if "student" in chosen:
+        yield "student", _of(Subject.of(run), ("regular", "invariant-3", "canonical")), ANGLES
+    if "standard twin" in chosen and twin is not None:
+        yield "standard twin", _of(Subject.of(twin), ("regular",)), ANGLES
+    if "rotation, grey clothes" in chosen:
+        encoder = eqmodels.load(GREY_ZOO, in_chans=3, global_pool="canonical")
+        yield "rotation, grey clothes", lambda data, view: {"canonical": _encoded(encoder, data, view)}, few
     teacher = create_teacher("lite0")
-    yield "teacher", lambda data, view: _of_teacher(teacher, data, view), ANGLES
-    yield "teacher at 224", lambda data, view: {"": _encoded(_large(teacher), data, view)}, ()
+    if "teacher" in chosen:
+        yield "teacher", lambda data, view: _of_teacher(teacher, data, view), ANGLES
+    if "teacher at 224" in chosen:
+        yield "teacher at 224", lambda data, view: {"": _encoded(_large(teacher), data, view)}, ()
 
 
 ALL = slice(None)
@@ -155,8 +177,8 @@ def _some(number: int, count: int) -> Tensor:
     return torch.randperm(number, generator=torch.Generator().manual_seed(0))[:count]
 
 
-def measured(run: Run, name: str) -> dict[str, Row]:
-    """Every kind of features on one set."""
+def measured(run: Run, name: str, twin: Run | None = None, networks: Sequence[str] = NETWORKS) -> dict[str, Row]:
+    """Every kind of features of some networks on one set."""
     train, test = SETS[name]()
     data = (
         train
@@ -167,7 +189,7 @@ def measured(run: Run, name: str) -> dict[str, Row]:
     )
     parts = splits(train, test)
     rows: dict[str, Row] = {}
-    for network, features, circular in encoders(run):
+    for network, features, circular in encoders(run, twin, networks):
         angles = circular if name == "stamps" or not circular else (IN_A_CIRCLE, DIAGONAL)
         # Training pictures are needed upright, whole and in a circle; of a set with a test split the rest is not.
         needed = torch.cat([torch.cat(pair) for pair in parts]).unique()
@@ -256,20 +278,41 @@ def summary(rows: dict[str, Row]) -> dict[str, object]:
     return content
 
 
+def merged(there: Mapping[str, object], new: Mapping[str, object]) -> dict[str, object]:
+    """The rows of a set, of which some were measured anew, in the order of `NETWORKS`.
+
+    Raises:
+        ValueError: if the student was measured anew to other figures, so that the others' differences are not from it.
+    """
+    for name in new:
+        if name.startswith("student") and there.get(name, new[name]) != new[name]:
+            raise ValueError(f"{name} has other figures than those that are there: measure all networks anew.")
+    found = {**there, **new}
+    order = {name: number for number, name in enumerate(NETWORKS)}
+    return dict(sorted(found.items(), key=lambda row: order[row[0] if row[0] in order else row[0].rpartition(", ")[0]]))
+
+
 def main() -> None:
     """Measures and writes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="of the run")
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS), help="default: all")
+    parser.add_argument("--twin", type=Path, help="the run of the standard network of the same training")
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS, help="default: all")
     arguments = parser.parse_args()
+    if "student" not in arguments.networks:
+        parser.error("the others are compared with the student, which must be among --networks")
     run = load_run(arguments.folder)
+    twin = load_run(arguments.twin) if arguments.twin else None
     assert run.preprocessing.size == (SIDE, SIDE)
     RESULTS.mkdir(parents=True, exist_ok=True)
     file = RESULTS / f"{arguments.folder.name}.json"
     content = json.loads(file.read_text()) if file.exists() else {}
     for name in arguments.sets:
-        content[name] = summary(measured(run, name))
-        write_atomically(file, json.dumps({"sha256": run.sha256} | content, indent=1) + "\n")
+        rows = summary(measured(run, name, twin, arguments.networks))
+        content[name] = merged(content.get(name, {}) if content.get("sha256") == run.sha256 else {}, rows)
+        about = {"sha256": run.sha256} | ({"twin": twin.sha256} if twin else {})
+        write_atomically(file, json.dumps(content | about, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Backbones: the protocol, the base class, the registry, and one file or folder a family, which registers itself."""
 
+from eqmodels.backbones.adapted import ORIGINS, Canonical, Canonicalised, Orbit, Symmetrised
 from eqmodels.backbones.backbone import Backbone, create_model
 from eqmodels.backbones.convert import ConvertedLayer, RedetReport, from_redet, from_torchvision
 from eqmodels.backbones.encoder import Encoder
@@ -15,14 +16,19 @@ from eqmodels.backbones.wide_resnet import WideSteerableResNet
 
 __all__ = [
     "BACKBONES",
+    "ORIGINS",
     "Backbone",
+    "Canonical",
+    "Canonicalised",
     "ConvertedLayer",
     "Encoder",
     "EscnnResNet",
     "FeatureInfo",
+    "Orbit",
     "RedetReport",
     "StandardResNet",
     "SteerableResNet",
+    "Symmetrised",
     "WideSteerableResNet",
     "as_encoder",
     "create_model",

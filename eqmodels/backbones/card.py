@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from huggingface_hub import ModelCard, ModelCardData
 
-from eqmodels.backbones.describe import LICENSE
 from eqmodels.backbones.network import StagedNetwork
 
 __all__ = ["encoder_card"]
@@ -18,7 +17,9 @@ def encoder_card(network: StagedNetwork, repository: str | None = None) -> Model
         repository: that the card's code loads, ``organisation/name``; None for the folder that the card lies in.
     """
     tags = ["eqmodels", "equivariant", network.group.name]
-    data = ModelCardData(library_name="eqmodels", license=LICENSE, pipeline_tag="image-feature-extraction", tags=tags)
+    data = ModelCardData(
+        library_name="eqmodels", license=network.license, pipeline_tag="image-feature-extraction", tags=tags
+    )
     source = "." if repository is None else f"hub:{repository}"
     return ModelCard(
         f"---\n{data.to_yaml()}\n---\n\n# {type(network).__name__}\n\n{network.describe_output()}\n\n"

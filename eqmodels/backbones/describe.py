@@ -17,7 +17,6 @@ from eqmodels.storage import StorageError, printable
 from eqmodels.transforms import Preprocessing
 
 __all__ = [
-    "LICENSE",
     "check_description",
     "describe_network",
     "description_of",
@@ -25,9 +24,6 @@ __all__ = [
     "preprocessing_from",
     "rebuilt",
 ]
-
-LICENSE = "mit"
-"""Of a network's weights, an SPDX identifier in lower case, as its config and its card say it."""
 
 LARGEST_GROUP, LARGEST_IMAGE, WIDEST, WIDEST_ELSEWHERE = 128, 1024, 9999, 1024
 """Elements of a group, channels of the images and of the first stage that a file may ask for, the last also of another
@@ -42,7 +38,7 @@ _OF_FORMAT_2 = ("architecture", "group", "map_field", "out_field", "model_args")
 """What is said otherwise in format 2, or not at all: the network itself was built of what it says."""
 
 
-def describe_network(network: StagedNetwork, *, license_name: str = LICENSE) -> dict[str, Any]:
+def describe_network(network: StagedNetwork, *, license_name: str | None = None) -> dict[str, Any]:
     """The part of a config that says how to build a network, what its channels mean, and what its images go through.
 
     The keys are timm's (``architecture``, ``num_classes``, ``num_features``, ``model_args``, ``pretrained_cfg``) and
@@ -50,7 +46,7 @@ def describe_network(network: StagedNetwork, *, license_name: str = LICENSE) -> 
 
     Args:
         network: of a registered class.
-        license_name: of the weights, an SPDX identifier in lower case.
+        license_name: of the weights, an SPDX identifier in lower case; None for what the network says.
 
     Raises:
         ValueError: if the network is not as its class builds it, children were exchanged for instance, or its class is
@@ -65,7 +61,7 @@ def describe_network(network: StagedNetwork, *, license_name: str = LICENSE) -> 
             "layers, or its class is not registered. Register the class with @register_backbone, and save exchanged "
             "layers with torch.save."
         )
-    description = description_of(network, license_name)
+    description = description_of(network, license_name or network.license)
     try:
         check_bounds(name_of(network), description["model_args"])
     except ValueError as error:

@@ -53,7 +53,7 @@ def fitting_size(network: StagedNetwork, size: tuple[int, int]) -> tuple[int, in
 
 
 def _runs(network: StagedNetwork, size: tuple[int, int]) -> bool:
-    reference = next(network.parameters())
+    reference = next(network.parameters(), torch.empty(0))
     try:
         network.forward_features(torch.zeros(1, network.in_chans, *size).to(reference))
     except ValueError:

@@ -63,7 +63,7 @@ def with_channels(encoder: N, in_chans: int) -> N:
     adapted.load_state_dict(adapted_state(state, own))
     reference = next(encoder.parameters())
     adapted.to(reference.device, reference.dtype).train(encoder.training)
-    adapted.classes = encoder.classes
+    adapted.classes, adapted.license = encoder.classes, encoder.license
     adapted.set_grad_checkpointing(encoder.grad_checkpointing)
     if encoder.preprocessing is not None:
         adapted.preprocessing = encoder.preprocessing.with_channels(in_chans)

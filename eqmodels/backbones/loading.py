@@ -166,6 +166,7 @@ def build_described(config: Mapping[str, Any]) -> StagedNetwork:
     check_bounds(name, config["model_args"])
     network = build(config["architecture"], plugins=False, **config["model_args"])
     network.preprocessing = preprocessing_from(config["preprocessing"])
+    network.license = config["pretrained_cfg"].get("license")
     network.classes = tuple(config["pretrained_cfg"].get("label_names", ()))
     if network.classes and len(network.classes) != network.num_classes:
         raise ValueError(

@@ -21,12 +21,15 @@ from eqmodels.layers.scripting import NotScriptable
 from eqmodels.options import Option, options_of
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["FeatureInfo", "StagedNetwork", "built", "pooling_options"]
+__all__ = ["LICENSE", "FeatureInfo", "StagedNetwork", "built", "pooling_options"]
 
 torch.fx.wrap("check_images")
 
 
 N = TypeVar("N", bound="StagedNetwork")
+
+LICENSE = "mit"
+"""Of the weights of a network of this package, as its config and its card say it."""
 
 
 class FeatureInfo(TypedDict):
@@ -56,6 +59,7 @@ class StagedNetwork(NotScriptable):
         usual: of `structure`, what arguments that were left out stand for, where that is not the signature's default.
         preprocessing: what images went through in training; None if nothing is known of it.
         classes: the name of each output of `fc`, in their order; empty if nothing is known of them.
+        license: of the weights, an SPDX identifier in lower case; None if nothing is known of it.
 
     Raises:
         TypeError: if a count is not an integer.
@@ -80,6 +84,7 @@ class StagedNetwork(NotScriptable):
         self.usual: dict[str, Any] = {}
         self.preprocessing: Preprocessing | None = None
         self.classes: tuple[str, ...] = ()
+        self.license: str | None = LICENSE
 
     def add_stage(self, name: str, stage: nn.Module, channels: int, reduction: int) -> None:
         """Adds a child and what it puts out: so many channels, so many times smaller than the image.
@@ -250,7 +255,8 @@ class StagedNetwork(NotScriptable):
                 )
             self.global_pool = new
         self.num_classes, self.classes = count, ()
-        reference = next(self.parameters())
+        # What was wrapped may be a function, without any parameters.
+        reference = next(self.parameters(), torch.empty(0))
         self.fc = self._classifier(count).to(reference.device, reference.dtype)
 
     def transform(self, size: tuple[int, int] | None = None) -> v2.Compose:

@@ -11,7 +11,7 @@ from eqmodels.arguments import check_arguments
 from eqmodels.backbones.names import ModelName, is_architecture, parse_name
 from eqmodels.backbones.network import StagedNetwork, built, pooling_options
 from eqmodels.errors import is_one_of, shown
-from eqmodels.options import check_options, options_of
+from eqmodels.options import REQUIRED, check_options, options_of
 from eqmodels.registry import Registry, UnknownNameError, check_free
 
 __all__ = ["BACKBONES", "Architecture", "build", "check_name", "list_models", "register_backbone", "resolve"]
@@ -41,6 +41,10 @@ class Architecture:
         known = options_of(self.builder(group is not None, backend))
         return {k: v for k, v in {"architecture": self.name, "group": group}.items() if k in known and v is not None}
 
+    def named_alone(self) -> set[bool]:
+        """With a group, without one, or both: for what the class needs no option that no name says."""
+        return {groups for (groups, _), builder in self.builders.items() if not _needed(builder)}
+
     def builder(self, with_group: bool, backend: str = NATIVE) -> Builder:
         """The class that builds it.
 
@@ -61,6 +65,12 @@ class Architecture:
             )
         way_out = f"Use 'c4_{self.name}', or 'c1_{self.name}' for the plain network."
         raise ValueError(f"{self.name} with backend={backend!r} needs a group; the name has none. {way_out}")
+
+
+def _needed(builder: Builder) -> list[str]:
+    """The options that a builder has no default for, and that are not said by a name."""
+    known = options_of(builder, without=("architecture", "group"))
+    return [name for name, option in known.items() if option.default is REQUIRED]
 
 
 BACKBONES: Registry[Architecture] = Registry("backbone")
@@ -193,8 +203,8 @@ def check_name(name: str) -> None:
 def list_models(pattern: str = "*") -> list[str]:
     """The names of the registered models that match a shell pattern, sorted.
 
-    Each architecture is listed with the groups C1, C4, D4, C8 and D8; those that other distributions announce too,
-    without importing them.
+    Each architecture that a name alone builds is listed with the groups C1, C4, D4, C8 and D8; those that other
+    distributions announce too, without importing them.
 
     Raises:
         TypeError: if an argument is of another type.
@@ -207,7 +217,7 @@ def list_models(pattern: str = "*") -> list[str]:
     names: list[str] = []
     for name in BACKBONES.names():
         try:
-            kinds = {groups for groups, _ in BACKBONES.find(name, plugins=False).builders}
+            kinds = BACKBONES.find(name, plugins=False).named_alone()
         except UnknownNameError:
             kinds = {True}
         names += [f"{group}_{name}" for group in GROUPS if True in kinds] + ([name] if False in kinds else [])

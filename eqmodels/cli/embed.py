@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from eqmodels.cli.terminal import say
-from eqmodels.cli.with_network import add_network, add_options, files_of, loaded, progress, reading, say_skipped
+from eqmodels.cli.with_network import (
+    add_network,
+    add_options,
+    files_of,
+    loaded,
+    progress,
+    reading,
+    say_skipped,
+    teller,
+)
 from eqmodels.evaluation import embed_to_file
 from eqmodels.evaluation.feature_table import ENDINGS, check_ending
 from eqmodels.processes.world import joined_world
@@ -37,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGES", help="a folder of images, or images")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help=f"where to: {', '.join(ENDINGS)}")
     add_options(parser)
-    parser.set_defaults(goes_on="from there")
+    parser.set_defaults(goes_on="from where it was")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -50,17 +58,14 @@ def run(arguments: argparse.Namespace) -> int:
         ModuleNotFoundError: if the file is of Parquet, and pyarrow is not installed.
     """
     file = check_ending(arguments.out)
-
-    def report(sentence: str) -> None:
-        if not arguments.quiet:
-            say(sentence, file=sys.stderr, flush=True)
-
     with joined_world(arguments.device) as world, world.together():
         # Listed and downloaded once, not by every process.
         paths = world.from_writer(lambda: files_of(arguments.images))
         encoder = world.each_after_first(lambda: loaded(arguments)).to(world.device)
         with progress(arguments, len(paths)) as advance:
-            found = embed_to_file(encoder, paths, file, **reading(arguments), progress=advance, report=report)
+            found = embed_to_file(
+                encoder, paths, file, **reading(arguments), progress=advance, report=teller(arguments)
+            )
     say_skipped(found.skipped)
     if arguments.json:
         told = {"file": str(file), "images": found.images, "features": found.features, "field": found.field}

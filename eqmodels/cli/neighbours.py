@@ -5,14 +5,27 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from eqmodels.backbones import Backbone
 from eqmodels.cli.parser import UsageError
 from eqmodels.cli.terminal import say
-from eqmodels.cli.with_network import add_network, add_options, files_of, loaded, progress, reading, say_skipped
-from eqmodels.neighbours import NeighbourIndex
+from eqmodels.cli.with_network import (
+    add_network,
+    add_options,
+    files_of,
+    loaded,
+    progress,
+    reading,
+    say_skipped,
+    teller,
+)
+from eqmodels.data.pictures import BadFile
+from eqmodels.neighbours import NeighbourIndex, index_to_file
 from eqmodels.neighbours.page import Query, asked, neighbours_page
+from eqmodels.processes.world import joined_world
 from eqmodels.storage import write_atomically
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
@@ -20,7 +33,9 @@ __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 DESCRIPTION = (
     "Finds the pictures of a folder that are most like others, by the features of a network. The index of a folder is "
     "kept in a file (--index), and built where images are named. Every query is asked as it is, turned by a quarter, "
-    "and mirrored: where features are invariant it finds the same. Names of files are printed, and shown on a page."
+    "and mirrored: where features are invariant it finds the same. Names of files are printed, and shown on a page. "
+    "Ctrl-C stops the writing of an index; the same command goes on from there, and torchrun starts it on several "
+    "processes."
 )
 EPILOG = """\
 examples:
@@ -43,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=5, metavar="N", help="neighbours of each query (default: 5)")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write a page of the pictures, as .html")
     add_options(parser)
+    parser.set_defaults(goes_on="from there")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -52,7 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
         UsageError: if there is nothing to be done, or a count is no count.
         ValueError: if there is no such network, it did not make the index, or pictures cannot be read, or do not suit
             it.
-        StorageError: if the network or the index cannot be had, or a file not be written.
+        StorageError: if the network or the index cannot be had, or a file not be written, or another process writes it.
+        ProcessError: if another of several processes was killed.
         ModuleNotFoundError: if faiss is not installed.
     """
     if not arguments.images and arguments.index is None:
@@ -65,8 +82,31 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("a page shows the neighbours of queries. Name some by --query IMAGES, or leave out --page.")
     if arguments.count < 1:
         raise UsageError(f"--count is at least 1; got {arguments.count}. Leave it out for 5.")
-    encoder = loaded(arguments)
-    index = _index(arguments, encoder)
+    with joined_world(arguments.device) as world, world.together():
+        encoder = world.each_after_first(lambda: loaded(arguments)).to(world.device)
+        if arguments.images and arguments.index:
+            # Listed once, not by every process.
+            skipped = _built(arguments, encoder, world.from_writer(lambda: files_of(arguments.images)))
+        else:
+            skipped = ()
+        world.from_writer(lambda: _answer(arguments, encoder, skipped))
+    return 0
+
+
+def _built(arguments: argparse.Namespace, encoder: Backbone, paths: Sequence[Path]) -> tuple[BadFile, ...]:
+    """Writes the index of the pictures; the files that were left out."""
+    with progress(arguments, len(paths)) as advance:
+        options = {"name": arguments.name, "progress": advance, "report": teller(arguments)}
+        found = index_to_file(encoder, paths, arguments.index, **options, **reading(arguments))
+    say_skipped(found.skipped)
+    if not arguments.json:
+        say(f"{found.file}: {found.images:,} images, {found.features} features each", file=sys.stderr)
+    return found.skipped
+
+
+def _answer(arguments: argparse.Namespace, encoder: Backbone, skipped: tuple[BadFile, ...]) -> None:
+    """Prints the neighbours of each query, and writes their page."""
+    index = _index(arguments, encoder, skipped)
     queries = asked(index, encoder, [str(path) for path in files_of(arguments.query or [])], arguments.count)
     if arguments.page:
         write_atomically(arguments.page, neighbours_page(index, queries))
@@ -74,11 +114,12 @@ def run(arguments: argparse.Namespace) -> int:
         _say_json(arguments, index, queries)
     else:
         _say_lines(arguments, queries)
-    return 0
 
 
-def _index(arguments: argparse.Namespace, encoder: Backbone) -> NeighbourIndex:
+def _index(arguments: argparse.Namespace, encoder: Backbone, skipped: tuple[BadFile, ...]) -> NeighbourIndex:
     """The index that is named, or of the pictures that are."""
+    if arguments.images and arguments.index:
+        return replace(NeighbourIndex.load(arguments.index), skipped=skipped)
     if not arguments.images:
         index = NeighbourIndex.load(arguments.index)
         index.check_made_by(encoder)
@@ -90,11 +131,8 @@ def _index(arguments: argparse.Namespace, encoder: Backbone) -> NeighbourIndex:
     with progress(arguments, len(paths)) as advance:
         index = NeighbourIndex.build(encoder, paths, name=arguments.name, **reading(arguments), progress=advance)
     say_skipped(index.skipped)
-    if arguments.index:
-        index.save(arguments.index)
     if not arguments.json:
-        place = f"{arguments.index}: " if arguments.index else ""
-        say(f"{place}{len(index.paths):,} images, {index.vectors.shape[1]} features each", file=sys.stderr)
+        say(f"{len(index.paths):,} images, {index.vectors.shape[1]} features each", file=sys.stderr)
     return index
 
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": "see what equivariance buys: a pretrained equivariant encoder beside its ResNet twin",
     "data": "look at a folder of images: classes, sizes, and files that cannot be read",
     "pretrain": "pretrain an encoder by predicting what was done to the image",
+    "adapt": "make a pretrained network of timm or torchvision exactly equivariant",
     "finetune": "make a classifier of your own images out of a pretrained encoder",
     "predict": "name the classes of pictures with a fine-tuned network",
     "embed": "write the features of your own pictures into a file",

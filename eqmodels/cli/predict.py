@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
 from pathlib import Path
 
 from eqmodels.cli.terminal import say
-from eqmodels.cli.with_network import add_reading_options, files_of, progress, reading, say_skipped
-from eqmodels.evaluation.predicting import check_table, predict
+from eqmodels.cli.with_network import add_reading_options, files_of, progress, reading, say_skipped, teller
+from eqmodels.evaluation.predicting import check_table, predict_to_file
 from eqmodels.hub import load
-from eqmodels.processes import usable_device
+from eqmodels.processes.world import joined_world
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
 DESCRIPTION = (
     "Names the classes of pictures: of a folder, all in it and in the folders inside, or of files that are named. The "
-    "network is one with a classifier, as eqmodels finetune writes it."
+    "network is one with a classifier, as eqmodels finetune writes it. Ctrl-C stops; the same command goes on from "
+    "there, and torchrun starts it on several processes."
 )
 EPILOG = """\
 examples:
   eqmodels predict runs/my_classifier my_images --out predictions.csv
   eqmodels predict runs/my_classifier a.png b.png --out predictions.json --top 5
 
-In Python: eqmodels.evaluation.predict(eqmodels.load(FOLDER), paths)
+In Python: eqmodels.evaluation.predict(eqmodels.load(FOLDER), paths), and predict_to_file of any number.
 """
 
 
@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--top", type=int, default=1, metavar="N", help="how many of the likeliest classes (default: 1)"
     )
     add_reading_options(parser)
+    parser.set_defaults(goes_on="from there")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -44,21 +45,23 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises:
         ValueError: if there is no such network, it has no classifier, or pictures cannot be read or do not suit it.
-        StorageError: if the network cannot be had or the file not be written.
+        StorageError: if the network cannot be had or the file not be written, or another process writes it.
+        ProcessError: if another of several processes was killed.
     """
     file = check_table(arguments.out)
-    paths = files_of(arguments.images)
-    network = load(arguments.name).to(usable_device(arguments.device))
-    with progress(arguments, len(paths)) as advance:
-        found = predict(network, paths, top=arguments.top, **reading(arguments), progress=advance)
-    found.save(file)
+    with joined_world(arguments.device) as world, world.together():
+        # Listed and downloaded once, not by every process.
+        paths = world.from_writer(lambda: files_of(arguments.images))
+        network = world.each_after_first(lambda: load(arguments.name)).to(world.device)
+        with progress(arguments, len(paths)) as advance:
+            options = {"top": arguments.top, "progress": advance, "report": teller(arguments)}
+            found = predict_to_file(network, paths, file, **options, **reading(arguments))
     say_skipped(found.skipped)
-    counts = Counter(found.classes[label] for label in found.labels[:, 0].tolist())
     if arguments.json:
-        told = {"file": str(file), "images": len(found.paths), "classes": dict(counts.most_common())}
+        told = {"file": str(file), "images": found.images, "classes": dict(found.counts), "resumed": found.resumed}
         say(json.dumps(told | {"skipped": {str(one.path): one.reason for one in found.skipped}}, indent=2))
     else:
-        shown = ", ".join(f"{name} ({count:,})" for name, count in counts.most_common(10))
-        more = f" and {len(counts) - 10} more" if len(counts) > 10 else ""
-        say(f"{file}: {len(found.paths):,} images: {shown}{more}")
+        shown = ", ".join(f"{name} ({count:,})" for name, count in [*found.counts.items()][:10])
+        more = f" and {len(found.counts) - 10} more" if len(found.counts) > 10 else ""
+        say(f"{file}: {found.images:,} images: {shown}{more}")
     return 0

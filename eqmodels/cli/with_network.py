@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
@@ -91,6 +91,16 @@ def loaded(arguments: argparse.Namespace) -> Backbone:
 def reading(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options by which pictures are read, as functions of the package call them."""
     return {name: getattr(arguments, name) for name in ("size", "batch_size", "grey", "skip_bad")}
+
+
+def teller(arguments: argparse.Namespace) -> Callable[[str], None]:
+    """What says a sentence on standard error, unless nothing is to be said."""
+
+    def tell(sentence: str) -> None:
+        if not arguments.quiet:
+            say(sentence, file=sys.stderr, flush=True)
+
+    return tell
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from eqmodels.evaluation.knn import knn_accuracy
 from eqmodels.evaluation.observing import observe
 from eqmodels.evaluation.orbits import Motion, Orbits, View
 from eqmodels.evaluation.poolings import POOLINGS, pool_features, poolings_of
-from eqmodels.evaluation.predicting import Predictions, predict
+from eqmodels.evaluation.predicting import PredictedFile, Predictions, predict, predict_to_file
 from eqmodels.evaluation.pretrained import Pretrained
 from eqmodels.evaluation.resumable_embedding import EmbeddedFile, embed_to_file
 from eqmodels.evaluation.scores import EncoderEvaluation, FeatureScores
@@ -48,6 +48,7 @@ __all__ = [
     "LinearProbe",
     "Motion",
     "Orbits",
+    "PredictedFile",
     "Predictions",
     "Pretrained",
     "SeedSummary",
@@ -74,6 +75,7 @@ __all__ = [
     "pool_features",
     "poolings_of",
     "predict",
+    "predict_to_file",
     "proportion_interval",
     "randomise",
     "smooth_images",

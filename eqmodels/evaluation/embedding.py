@@ -129,7 +129,7 @@ def check_has_no_classifier(encoder: StagedNetwork) -> None:
 @torch.inference_mode()
 def outputs_of(encoder: StagedNetwork, images: Float[Tensor, "B C H W"]) -> tuple[Tensor, Tensor | None]:
     """Features, and the logits of the pose where the network's pooling predicts it, on the CPU."""
-    reference, pool = next(encoder.parameters()), encoder.global_pool
+    reference, pool = next(encoder.parameters(), torch.empty(0)), encoder.global_pool
     maps = encoder.forward_features(images.to(reference.device, reference.dtype))
     features: Tensor = pool(maps).float().cpu()
     return features, pool.pose(maps.mean((-2, -1))).float().cpu() if pool.is_canonical else None

@@ -23,6 +23,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
+from eqmodels.backbones.adapted import Canonical, Orbit
 from eqmodels.backbones.escnn_modules import EscnnStage
 from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.groups import PlanarGroup
@@ -34,8 +35,9 @@ __all__ = ["OUTPUT", "Visit", "guessed_field", "watch"]
 OUTPUT = "output"
 """The name of the network's own output among its layers."""
 
-OPAQUE = (FieldBatchNorm2d, EscnnStage)
-"""Modules seen from outside only: inside, the group axis is folded into the width, or the channels are field-major."""
+OPAQUE = (FieldBatchNorm2d, EscnnStage, Canonical, Orbit)
+"""Modules seen from outside only: inside, the group axis is folded into the width, or the channels are field-major, or
+the images are copies of others."""
 
 Visit = Callable[[str, Tensor, Field], None]
 """What is called with a layer's name, its output (which the next layer may overwrite) and its field."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,10 +20,12 @@ from eqmodels.arguments import check_arguments
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.checks import check_count
 from eqmodels.data.pictures import BadFile
+from eqmodels.evaluation.feature_table import Embedding
+from eqmodels.evaluation.in_parts import Making, made_in_parts
 from eqmodels.evaluation.reading import files_of, outputs_of_pictures
 from eqmodels.storage import write_atomically
 
-__all__ = ["Predictions", "check_table", "predict"]
+__all__ = ["PredictedFile", "Predictions", "check_table", "predict", "predict_to_file"]
 
 ENDINGS = (".csv", ".json")
 """Of the names of files of predictions."""
@@ -86,6 +89,25 @@ class Predictions:
         write_atomically(place, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
+@dataclass(frozen=True)
+class PredictedFile:
+    """A file of predictions.
+
+    Attributes:
+        file: its place.
+        images: how many pictures have a class there.
+        counts: how many are of each class that occurs, the most frequent first.
+        skipped: files that could not be read.
+        resumed: files that were done when it was begun.
+    """
+
+    file: Path
+    images: int
+    counts: Mapping[str, int]
+    skipped: tuple[BadFile, ...]
+    resumed: int
+
+
 def check_table(file: Path) -> Path:
     """The path itself, if predictions can be written to a file of its ending.
 
@@ -134,15 +156,11 @@ def predict(
     given = {"network": network, "paths": paths, "size": size, "grey": grey, "skip_bad": skip_bad}
     check_arguments(predict, given)
     check_count("top", top)
-    if not network.num_classes:
-        raise ValueError(
-            "predict takes a network with a classifier; this one gives features. Fine-tune it first (eqmodels "
-            "finetune), and name the folder that this wrote."
-        )
+    _check_has_classifier(network)
     good, found, bad = outputs_of_pictures(
         network,
         files,
-        partial(_likeliest, network, min(top, network.num_classes)),
+        partial(scores_of, network),
         caller="predict",
         size=size,
         batch_size=batch_size,
@@ -150,15 +168,90 @@ def predict(
         skip_bad=skip_bad,
         progress=progress,
     )
+    return _named(network, top, good, torch.cat([scores for scores, _ in found]), bad)
+
+
+def predict_to_file(
+    network: StagedNetwork,
+    paths: Sequence[str | Path],
+    file: str | Path,
+    *,
+    top: int = 1,
+    size: tuple[int, int] | None = None,
+    batch_size: int = 64,
+    grey: bool = False,
+    skip_bad: bool = False,
+    progress: Callable[[int], object] | None = None,
+    report: Callable[[str], object] = lambda _: None,
+) -> PredictedFile:
+    """Writes what `predict` gives into a file, as `Predictions.save` does; or goes on where the same call was stopped.
+
+    Parts that are done are kept in the folder ``FILE.parts`` until the file is there, as `embed_to_file` does; of
+    several processes of ``torchrun`` each asks for its share, and the first writes the file.
+
+    Args:
+        network: with a classifier, in any mode; it is put into eval mode, and stays on its device.
+        paths: of the pictures.
+        file: its place; its ending, ``.csv`` or ``.json``, says what it is.
+        top: how many of the likeliest classes are kept, at most all.
+        size: height and width of what the network sees; None for the size of its training images.
+        batch_size: pictures at a time.
+        grey: whether a network of one channel is given pictures that have colours without these.
+        skip_bad: whether to leave out files that cannot be read, instead of stopping.
+        progress: called on the first process with a number of files whenever so many are done.
+        report: called there with a sentence where it goes on.
+
+    Raises:
+        TypeError: if an argument is of another type.
+        ValueError: as `predict`, or if the file's name has another ending.
+        BadFilesError: if files cannot be read; lists all of them, and no file is written.
+        StorageError: if another process writes this file, or one cannot be written; a file that was there is then what
+            it was.
+        ProcessError: if another process was killed.
+    """
+    files = files_of(paths)
+    given = {"network": network, "paths": paths, "file": file, "size": size, "grey": grey, "skip_bad": skip_bad}
+    check_arguments(predict_to_file, given | {"report": report})
+    check_count("top", top)
+    check_count("batch_size", batch_size)
+    _check_has_classifier(network)
+    place = check_table(Path(file))
+    if not files:
+        raise ValueError("predict needs images; got no file. Name images, or a folder of them.")
+    making = Making(network, scores_of, size, batch_size, grey, skip_bad, progress, report)
+
+    def become(parts: Sequence[Embedding]) -> dict[str, int]:
+        named = [_named(network, top, part.paths, part.features, ()) for part in parts if part.paths]
+        labels = torch.cat([one.labels for one in named])
+        chances = torch.cat([one.probabilities for one in named])
+        good = tuple(path for one in named for path in one.paths)
+        Predictions(good, named[0].classes, labels, chances).save(place)
+        return dict(Counter(named[0].classes[label] for label in labels[:, 0].tolist()).most_common())
+
+    counts, skipped, resumed = made_in_parts(making, files, place, become, work="predicts")
+    return PredictedFile(place, len(files) - len(skipped), counts, skipped, resumed)
+
+
+def _check_has_classifier(network: StagedNetwork) -> None:
+    if not network.num_classes:
+        raise ValueError(
+            "predict takes a network with a classifier; this one gives features. Fine-tune it first (eqmodels "
+            "finetune), and name the folder that this wrote."
+        )
+
+
+def _named(
+    network: StagedNetwork, top: int, paths: Sequence[str], scores: Float[Tensor, "N K"], bad: Sequence[BadFile]
+) -> Predictions:
+    """The likeliest classes by the scores of all."""
     classes = network.classes or tuple(map(str, range(network.num_classes)))
-    labels, chances = (torch.cat(parts) for parts in zip(*found, strict=True))
-    return Predictions(good, classes, labels, chances, bad)
+    found = scores.double().softmax(1).topk(min(top, network.num_classes), dim=1)
+    return Predictions(tuple(paths), classes, found.indices, found.values.float(), tuple(bad))
 
 
 @torch.inference_mode()
-def _likeliest(network: StagedNetwork, top: int, images: Float[Tensor, "B C H W"]) -> tuple[Tensor, Tensor]:
-    """Numbers and probabilities of the likeliest classes, on the CPU."""
+def scores_of(network: StagedNetwork, images: Float[Tensor, "B C H W"]) -> tuple[Tensor, None]:
+    """The scores of all classes, on the CPU."""
     reference = next(network.parameters())
-    scores = network(images.to(reference.device, reference.dtype)).double().softmax(1).cpu()
-    found = scores.topk(top, dim=1)
-    return found.indices, found.values.float()
+    scores: Tensor = network(images.to(reference.device, reference.dtype)).cpu()
+    return scores, None

@@ -15,7 +15,7 @@ from torch.nn.utils import skip_init
 
 from eqmodels import checks
 from eqmodels._shapes import Float
-from eqmodels.backbones import Backbone
+from eqmodels.backbones import Backbone, Canonical, Orbit
 from eqmodels.backbones.escnn_resnet import EscnnResNet
 from eqmodels.backbones.escnn_weights import from_escnn
 from eqmodels.errors import shown
@@ -48,6 +48,8 @@ def to_plain(
     residual block, the pooling of the fibre) is a `torch.fx.GraphModule`: the few stock calls that it makes, traced
     once its children had become stock. So nothing of this package is left inside, the state dict reads like a ResNet's
     (``layer1.0.conv1.weight``), and the pickled network loads where this package is not installed.
+
+    Of an adapted network its only stage stays what it is, around a network whose code is another package's.
 
     The export is for inference. In train mode its batch-norms use one statistic a channel and its filters are free, so
     it trains as an ordinary network that was initialised equivariant.
@@ -268,6 +270,12 @@ def _(module: OddSize2d, sizes: Sizes) -> nn.Module:
         return _traced(_MakingOdd().train(module.training))
     height, width = sizes[module]
     return nn.AvgPool2d((2 - height % 2, 2 - width % 2), stride=1).train(module.training)
+
+
+@_convert.register(Canonical)
+@_convert.register(Orbit)
+def _(module: nn.Module, sizes: Sizes) -> nn.Module:  # noqa: ARG001
+    return module  # around a network of others, whose code this package does not take apart
 
 
 @_convert.register

@@ -21,12 +21,14 @@ from eqmodels.backbones.network import StagedNetwork
 from eqmodels.checks import check_count
 from eqmodels.data.pictures import BadFile, Picture
 from eqmodels.errors import shown
-from eqmodels.evaluation.embedding import embed, input_of, outputs_of
+from eqmodels.evaluation.embedding import check_has_no_classifier, embed, input_of, outputs_of
 from eqmodels.evaluation.feature_table import Embedding
+from eqmodels.evaluation.in_parts import Making, made_in_parts
+from eqmodels.evaluation.reading import files_of
 from eqmodels.neighbours.search import CosineSearch, directions
 from eqmodels.storage import StorageError, pack_weights, read_regular, reason_of, write_atomically
 
-__all__ = ["Neighbour", "NeighbourIndex"]
+__all__ = ["IndexedFile", "Neighbour", "NeighbourIndex", "index_to_file"]
 
 FORMAT = 1
 """The version of the file that is written, and the only one that is read."""
@@ -207,6 +209,84 @@ class NeighbourIndex:
                 f"{file} is no index of pictures that can be read ({reason_of(error)}). Build it anew."
             ) from error
         return cls(paths, vectors, centre, network)
+
+
+@dataclass(frozen=True)
+class IndexedFile:
+    """A file of an index.
+
+    Attributes:
+        file: its place.
+        images: how many pictures are in it.
+        features: of each.
+        skipped: files that could not be read.
+        resumed: files that were done when it was begun.
+    """
+
+    file: Path
+    images: int
+    features: int
+    skipped: tuple[BadFile, ...]
+    resumed: int
+
+
+def index_to_file(
+    encoder: StagedNetwork,
+    paths: Sequence[str | Path],
+    file: str | Path,
+    *,
+    name: str = "",
+    size: tuple[int, int] | None = None,
+    batch_size: int = 64,
+    grey: bool = False,
+    skip_bad: bool = False,
+    progress: Callable[[int], object] | None = None,
+    report: Callable[[str], object] = lambda _: None,
+) -> IndexedFile:
+    """Writes the index of some pictures, as `NeighbourIndex.build` makes it; or goes on where this was stopped.
+
+    Parts that are done are kept in the folder ``FILE.parts`` until the file is there, as `embed_to_file` does; of
+    several processes of ``torchrun`` each looks at its share, and the first writes the file.
+
+    Args:
+        encoder: as `eqmodels.evaluation.embed` takes it.
+        paths: of the pictures.
+        file: its place.
+        name: of the network, for people.
+        size: height and width of what the network sees; None for the size of its training images.
+        batch_size: pictures at a time.
+        grey: whether a network of one channel is given pictures that have colours without these.
+        skip_bad: whether to leave out files that cannot be read, instead of stopping.
+        progress: called on the first process with a number of files whenever so many are done.
+        report: called there with a sentence where it goes on.
+
+    Raises:
+        TypeError: if an argument is of another type.
+        ValueError: as `NeighbourIndex.build`.
+        BadFilesError: if files cannot be read; lists all of them, and no file is written.
+        StorageError: if another process writes this file, or one cannot be written; a file that was there is then what
+            it was.
+        ProcessError: if another process was killed.
+    """
+    files = files_of(paths)
+    given = {"encoder": encoder, "paths": paths, "file": file, "name": name, "size": size, "grey": grey}
+    check_arguments(index_to_file, given | {"skip_bad": skip_bad, "report": report})
+    check_count("batch_size", batch_size)
+    check_has_no_classifier(encoder)
+    if not files:
+        raise ValueError("an index needs images; got no file. Name images, or a folder of them.")
+    place = Path(file)
+    making = Making(encoder, outputs_of, size, batch_size, grey, skip_bad, progress, report)
+
+    def become(parts: Sequence[Embedding]) -> int:
+        kept = [part for part in parts if part.paths]
+        features = torch.cat([part.features for part in kept])
+        found = Embedding(tuple(path for part in kept for path in part.paths), features, kept[0].field)
+        NeighbourIndex.of(found, encoder, name=name, size=size, grey=grey).save(place)
+        return features.shape[1]
+
+    width, skipped, resumed = made_in_parts(making, files, place, become, work="indexes", option="--index")
+    return IndexedFile(place, len(files) - len(skipped), width, skipped, resumed)
 
 
 KEYS = ("sha256", "pooling", "preprocessing", "size", "grey")

@@ -17,6 +17,8 @@ from eqmodels.processes.world import World
 
 __all__ = ["SharedBatchNorm", "shared_statistics"]
 
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
 
 @contextmanager
 def shared_statistics(model: nn.Module, world: World) -> Iterator[None]:
@@ -33,7 +35,7 @@ def shared_statistics(model: nn.Module, world: World) -> Iterator[None]:
         (parent, name, child)
         for parent in model.modules()
         for name, child in parent.named_children()
-        if type(child) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d) and world.size > 1
+        if isinstance(child, _BatchNorm) and type(child) in NORMS and world.size > 1
     ]
     for parent, name, norm in places:
         setattr(parent, name, SharedBatchNorm(norm))
@@ -67,14 +69,20 @@ class SharedBatchNorm(_BatchNorm):
             return super().forward(input)
         others = [axis for axis in range(input.dim()) if axis != 1]
         shape = [1, -1] + [1] * (input.dim() - 2)
-        sums = _Sum.apply(torch.cat([input.sum(others), input.new_full((1,), input.numel() / input.shape[1])]))
-        count = sums[-1].detach()
-        mean = sums[:-1] / count
-        # From the mean, and not as a difference of two large numbers.
-        centred = input - mean.view(shape)
-        variance = _Sum.apply((centred * centred).sum(others)) / count
+        own = input.mean(others)
+        squares = (input - own.view(shape)).square().sum(others).double()
+        number = squares.new_full((1,), input.numel() / input.shape[1])
+        # One sum a layer, in which nothing is lost: squares are of distances from this process's own mean, and those of
+        # the means are taken in float64. sum (x - mean)^2 = sum (x - own)^2 + number own^2 - number mean^2, summed.
+        own = own.double()
+        sums = _Sum.apply(torch.cat([number * own, squares + number * own.square(), number]))
+        total, squared, count = sums.split([len(own), len(own), 1])
+        count = count.detach()
+        mean = total / count
+        variance = (squared / count - mean.square()).clamp_min(0)
         self._follow(mean.detach(), variance.detach() * (count / (count - 1).clamp_min(1)))
-        scaled = centred * torch.rsqrt(variance + self.eps).view(shape)
+        scale = torch.rsqrt(variance + self.eps)
+        scaled: Tensor = (input - mean.to(input).view(shape)) * scale.to(input).view(shape)
         if self.affine:
             scaled = scaled * self.weight.view(shape) + self.bias.view(shape)
         return scaled

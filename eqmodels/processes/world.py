@@ -7,7 +7,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from datetime import timedelta
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, distributed, nn
@@ -22,6 +23,10 @@ __all__ = ["World", "joined_world"]
 T = TypeVar("T")
 Item = TypeVar("Item")
 E = TypeVar("E", bound=Exception)
+
+PATIENCE = timedelta(days=1)
+"""How long processes wait for each other. One may decode or download for hours what the others find then; that one has
+ended is known by its connection, and by torchrun."""
 
 GO_ON = "The last checkpoint is intact: start the same command again, and the run goes on from there."
 """What can be done after a training was lost."""
@@ -176,8 +181,7 @@ class World:
                 raise failure
 
         self.from_each(told)
-        result: T = value
-        return result
+        return cast("T", value)
 
     @contextmanager
     def together(self, go_on: str = GO_ON, error: type[EqmodelsError] = ProcessError) -> Iterator[None]:
@@ -241,7 +245,7 @@ def joined_world(device: str | torch.device | None = None) -> Iterator[World]:
         device = torch.device("cuda", local if device.index is None else device.index)
         torch.cuda.set_device(device)
     if not distributed.is_initialized():
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
         # Not at the end of the run: a second group of one process would meet the addresses of the first one, and hang.
         atexit.register(distributed.destroy_process_group)
     yield World(distributed.get_rank(), size, device, local)

@@ -6,12 +6,13 @@ import json
 import re
 
 import numpy as np
+import pytest
 import torch
 
 from benchmarks._sections import read_section
 from benchmarks.distil import tables
 from benchmarks.distil.bank import SIDE, Painter
-from benchmarks.distil.measure import RESULTS, splits
+from benchmarks.distil.measure import RESULTS, merged, splits
 from benchmarks.distil.runs import RUNS
 from eqmodels.data import LabelledImages
 from eqmodels.remote.locating import FOLDERS
@@ -28,9 +29,27 @@ def test_results_and_recipe_are_those_of_the_weights_in_the_zoo():
     for name in trained:
         folder = FOLDERS[0] / name
         sha256 = json.loads((folder / "config.json").read_text())["sha256"]
-        assert json.loads((RESULTS / f"{name}.json").read_text())["sha256"] == sha256
+        is_twin = name.startswith("resnet")  # which is measured beside the student
+        results = json.loads((RESULTS / f"{'c4_' if is_twin else ''}{name}.json").read_text())
+        assert results["twin" if is_twin else "sha256"] == sha256
         assert PretrainConfig.from_dict(json.loads((folder / "recipe.json").read_text())) == RUNS[name]
         assert re.search(r"GPL-2\+", (folder / "NOTES.md").read_text())
+
+
+def test_rows_that_are_measured_later_take_their_places():
+    there = {
+        "raw 16x16 pixels": 1,
+        "student, regular": 2,
+        "student, canonical": 3,
+        "teacher": 4,
+        "teacher, orbit mean": 5,
+    }
+    new = {"student, regular": 2, "student, canonical": 3, "standard twin, regular": 6}
+    found = merged(there, new)
+    assert list(found) == [*list(there)[:3], "standard twin, regular", "teacher", "teacher, orbit mean"]
+    assert found == there | new
+    with pytest.raises(ValueError, match="student, canonical has other figures"):
+        merged(there, new | {"student, canonical": 7})
 
 
 def test_splits_are_stratified_and_share_no_picture():

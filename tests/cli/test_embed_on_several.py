@@ -32,9 +32,21 @@ def test_two_processes_write_what_one_writes_and_end_together(command, tmp_path,
     bad = tmp_path / "mine" / "03.png"  # in the second part, which is the second process's
     bad.write_text("no image")
     one, two, none = (str(tmp_path / f"{name}.npz") for name in ("one", "two", "none"))
-    refused, ended, unknown = on_several(
-        tmp_path / "told", [[*command, two], [*command, two, "--skip-bad"], [*command, none, "--device", "nonsense"]]
+    network, mine = command[1:3]
+    indexed = ["neighbours", network, mine, "--batch-size", "2", "--skip-bad", "--query", f"{mine}/00.png", "--index"]
+    refused, ended, unknown, [told_of_index, nothing] = on_several(
+        tmp_path / "told",
+        [
+            [*command, two],
+            [*command, two, "--skip-bad"],
+            [*command, none, "--device", "nonsense"],
+            [*indexed, f"{tmp_path}/two.index"],
+        ],
     )
+    assert main([*indexed, f"{tmp_path}/one.index"]) == 0
+    assert told_of_index[:2] == (0, capsys.readouterr().out)
+    assert nothing == (0, "", "")
+    assert (tmp_path / "two.index").read_bytes() == (tmp_path / "one.index").read_bytes()
     assert main([*command, one]) == 2
     expected = capsys.readouterr().err.replace("one.npz", "two.npz")
     assert "1 of 11 files cannot be read as images" in expected

@@ -142,6 +142,18 @@ MEASUREMENTS: dict[str, Callable[[], Call]] = {
         | {"grey": True, "skip_bad": False},
         values=8,
     ),
+    "evaluation.predict_to_file": lambda: Call(
+        evaluation.predict_to_file,
+        {"network": classifier(), "paths": sorted(pictures().iterdir()), "file": Path("classes.csv"), "top": 2}
+        | {"size": (8, 8), "batch_size": 2, "grey": True, "skip_bad": False},
+        values=5,
+    ),
+    "neighbours.index_to_file": lambda: Call(
+        neighbours.index_to_file,
+        {"encoder": described(), "paths": sorted(pictures().iterdir()), "file": Path("my.index"), "name": "mine"}
+        | {"size": (8, 8), "batch_size": 2, "grey": False, "skip_bad": False},
+        values=5,
+    ),
     "neighbours.find_duplicates": lambda: Call(
         neighbours.find_duplicates,
         {"encoder": described(), "paths": sorted(pictures().iterdir()), "candidates": 2, "size": (8, 8)}

@@ -8,12 +8,44 @@ from pathlib import Path
 import torch
 
 import eqmodels
-from eqmodels import backbones, export, fields, groups, heads, layers
-from tests.errors.calls import LABELS, REGULAR, WIDTHS, ZOO, Call, called, maps, model, several
+from eqmodels import adapt, backbones, export, fields, groups, heads, layers
+from tests.errors.calls import LABELS, REGULAR, WIDTHS, ZOO, Call, called, images, maps, model, several
 
 __all__ = ["NETWORKS"]
 
+
+def described_pose() -> eqmodels.Backbone:
+    return backbones.create_model("c4_resnet18s_w4", in_chans=1, num_classes=0, global_pool="canonical", pose_hidden=8)
+
+
 NETWORKS: dict[str, Callable[[], Call]] = {
+    # adapt
+    "adapt.original": lambda: Call(
+        adapt.original, {"source": "timm:test_resnet", "weights": "random", "in_chans": 3}, values=6
+    ),
+    "adapt.CanonicalisedMaps": lambda: Call(
+        adapt.CanonicalisedMaps,
+        {"encoder": backbones.Canonicalised("c4", source=torch.nn.Conv2d(3, 2, 3), by="c4_resnet18s_w4")},
+    ),
+    "adapt.SymmetrisedMaps": lambda: Call(
+        adapt.SymmetrisedMaps,
+        {"network": torch.nn.Conv2d(3, 2, 3), "group": "c4", "in_chans": 3, "size": (8, 8), "at_a_time": 1},
+    ),
+    "adapt.canonicalise": lambda: Call(
+        adapt.canonicalise,
+        {"network": torch.nn.Conv2d(3, 2, 3), "by": "c4_resnet18s_w4", "mode": "soft", "in_chans": 3, "size": 8},
+        values=6,
+    ),
+    "adapt.fit_pose": lambda: Call(
+        adapt.fit_pose,
+        {"encoder": described_pose(), "images": images(4), "epochs": 1, "batch_size": 4, "learning_rate": 1e-3},
+        values=3,
+    ),
+    "adapt.symmetrise": lambda: Call(
+        adapt.symmetrise,
+        {"network": torch.nn.Conv2d(3, 2, 3), "group": "c4", "output": "mean", "in_chans": 3, "size": 8}
+        | {"mean": [0.5] * 3, "std": [0.5] * 3, "at_a_time": 1, "drawn": 2},
+    ),
     # eqmodels
     "eqmodels.PlanarGroup": lambda: Call(groups.PlanarGroup, {"rotations": 4, "reflections": True}),
     "eqmodels.create_model": lambda: Call(
@@ -48,6 +80,24 @@ NETWORKS: dict[str, Callable[[], Call]] = {
         backbones.as_encoder, {"network": torch.nn.Flatten(), "in_chans": 1, "out_field": "64 x scalar"}
     ),
     "backbones.with_channels": lambda: Call(backbones.with_channels, {"encoder": model(), "in_chans": 3}),
+    "backbones.Canonical": lambda: Call(
+        backbones.Canonical,
+        {"network": torch.nn.Conv2d(3, 2, 3), "pose": torch.nn.Flatten(), "group": "c4", "fields": 2, "mode": "hard"},
+    ),
+    "backbones.Canonicalised": lambda: Call(
+        backbones.Canonicalised,
+        {"group": "c4", "source": torch.nn.Conv2d(1, 2, 3), "by": "c4_resnet18s_w4", "by_args": {"pose_hidden": 8}}
+        | {"mode": "hard", "size": (8, 8), **WIDTHS},
+        values=6,
+    ),
+    "backbones.Orbit": lambda: Call(
+        backbones.Orbit,
+        {"network": torch.nn.Conv2d(3, 2, 3), "group": "c4", "fields": 2, "size": (8, 8), "at_a_time": 1, "drawn": 2},
+    ),
+    "backbones.Symmetrised": lambda: Call(
+        backbones.Symmetrised,
+        {"group": "c4", "source": torch.nn.Conv2d(1, 2, 3), "size": (8, 8), "at_a_time": 1, "drawn": 2, **WIDTHS},
+    ),
     "backbones.Backbone": lambda: Call(backbones.Backbone, {"group": "c4", **WIDTHS}),
     # networks, called
     "an equivariant network": lambda: Call(model(), {"images": maps(2, 1, 8, 8)}, values=30),
@@ -59,6 +109,11 @@ NETWORKS: dict[str, Callable[[], Call]] = {
     ),
     "an encoder of somebody else's": lambda: Call(
         backbones.as_encoder(torch.nn.Flatten(), in_chans=1), {"images": maps(2, 1, 8, 8)}, values=30
+    ),
+    "an adapted network": lambda: Call(
+        backbones.Symmetrised("c4", source=torch.nn.Conv2d(1, 2, 3), in_chans=1),
+        {"images": maps(2, 1, 8, 8)},
+        values=30,
     ),
     # export
     "export.export_network": lambda: Call(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
+import weakref
+from collections.abc import Sequence
 from importlib import import_module
 
 import numpy as np
@@ -16,12 +19,13 @@ from pyarrow import parquet
 from eqmodels import create_model
 from eqmodels.data.pictures import BadFilesError
 from eqmodels.evaluation import embed, embed_to_file
-from eqmodels.evaluation.feature_table import check_header
+from eqmodels.evaluation.embedding import outputs_of
+from eqmodels.evaluation.feature_table import Embedding, check_header, write_features
 from eqmodels.storage import StorageError, claimed_folder
 from eqmodels.transforms import Preprocessing
 from tests.data.test_folder import save
 
-embedding = import_module("eqmodels.evaluation.resumable_embedding")
+in_parts = import_module("eqmodels.evaluation.in_parts")
 table = import_module("eqmodels.evaluation.feature_table")
 
 
@@ -98,6 +102,38 @@ def test_files_are_those_of_the_libraries_of_their_formats(network, paths, tmp_p
         return json.loads(content[8:end]), content[end:]
 
     assert head_and_rest(ours) == head_and_rest(theirs)
+
+
+class Made(Sequence):
+    """Parts that are made when they are asked for, and counted as long as they live."""
+
+    def __init__(self):
+        self.living = self.most = 0
+
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, number):
+        if number >= len(self):
+            raise IndexError(number)
+        part = Embedding((f"{number}.png",) * 3, torch.full((3, 4), float(number)), "4 x scalar", torch.zeros(3).long())
+        self.living += 1
+        self.most = max(self.most, self.living)
+        weakref.finalize(part, self._end)
+        return part
+
+    def _end(self):
+        self.living -= 1
+
+
+@pytest.mark.parametrize("ending", [".npz", ".parquet", ".safetensors"])
+def test_no_more_than_a_few_parts_are_in_memory(tmp_path, ending, monkeypatch):
+    monkeypatch.setattr(table, "ROWS", 6)
+    parts = Made()
+    write_features(tmp_path / f"features{ending}", parts)
+    assert parts.most <= 4
+    gc.collect()
+    assert parts.living == 0
 
 
 @pytest.mark.parametrize("ending", [".npz", ".safetensors", ".parquet"])
@@ -190,9 +226,9 @@ def test_what_cannot_be_written_is_refused_at_once(network, paths, tmp_path, mon
 
 
 def test_parts_are_of_whole_batches_and_their_number_is_bounded(network, tmp_path):
-    lengths = {}
+    lengths, making = {}, in_parts.Making(network(), outputs_of)
     for count in (10, 64_000, 64_001, 10**6, 10**7):
-        run = embedding._Run(network(), range(count), tmp_path, size=None, batch_size=64, grey=False, skip_bad=False)
+        run = in_parts._Run(making, range(count), tmp_path)
         lengths[count] = (run.length, run.count)
         assert run.count == -(-count // run.length)
     assert lengths[10] == (64, 1)

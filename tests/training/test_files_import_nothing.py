@@ -12,6 +12,8 @@ import torch
 
 import eqmodels.cli.pretrain
 from eqmodels import EqmodelsError, load
+from eqmodels.adapt import symmetrise
+from eqmodels.backbones import ORIGINS
 from eqmodels.cli import main
 from eqmodels.hub import load_pretrained, publish, verify
 from eqmodels.objectives import Objective, Prediction, register_objective
@@ -76,7 +78,7 @@ def refused(call, *arguments):
 
 
 def test_every_registry_is_tried():
-    assert {*PLACES, "teacher", "resizing"} == set(registries())
+    assert {*PLACES, "teacher", "resizing", "origin"} == set(registries())
     assert all("evil" in registry for registry in registries().values())
 
 
@@ -99,6 +101,21 @@ def test_a_rule_of_resizing_of_a_config_imports_nothing(tmp_path):
     refused(load, folder)
     refused(load_pretrained, folder)
     assert "evil_distribution" in verify(folder).first_failure
+
+
+def test_a_source_of_an_adapted_network_imports_nothing(tmp_path):
+    symmetrise(torch.nn.Conv2d(1, 2, 3), "c2", source=registered_source()).save_pretrained(tmp_path)
+    content = json.loads((tmp_path / "config.json").read_text())
+    content["model_args"]["source"] = "evil"
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    refused(load, tmp_path)
+    assert "evil_distribution" in verify(tmp_path).first_failure
+    assert "evil_plugin" not in sys.modules
+
+
+def registered_source() -> str:
+    ORIGINS.register("mine")(lambda _, in_chans: torch.nn.Conv2d(in_chans, 2, 3))
+    return "mine"
 
 
 @pytest.mark.parametrize("kind", PLACES)

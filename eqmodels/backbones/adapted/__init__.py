@@ -1,0 +1,22 @@
+"""Somebody else's network made equivariant: by the orbit of its images, or by turning them upright."""
+
+from eqmodels.backbones.adapted.canonical import Canonical, CanonicalMode
+from eqmodels.backbones.adapted.canonicalised import ENERGY, Canonicalised
+from eqmodels.backbones.adapted.orbit import Orbit
+from eqmodels.backbones.adapted.origins import ORIGINS, create_original, images_of, takes_one_size
+from eqmodels.backbones.adapted.probing import answer_of
+from eqmodels.backbones.adapted.symmetrised import Symmetrised
+
+__all__ = [
+    "ENERGY",
+    "ORIGINS",
+    "Canonical",
+    "CanonicalMode",
+    "Canonicalised",
+    "Orbit",
+    "Symmetrised",
+    "answer_of",
+    "create_original",
+    "images_of",
+    "takes_one_size",
+]

@@ -1,0 +1,179 @@
+"""``eqmodels adapt``: a pretrained network of others, made equivariant, in a folder like every other."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+from eqmodels.adapt import Original, canonicalise, fit_pose, original, symmetrise
+from eqmodels.adapt.by_pose import is_model, posing
+from eqmodels.backbones import Backbone
+from eqmodels.backbones.adapted import CanonicalMode
+from eqmodels.cli.chosen_data import loaded
+from eqmodels.cli.flags import in_flags, pixels
+from eqmodels.cli.terminal import say
+from eqmodels.cli.with_network import progress
+from eqmodels.hub.card import NOTES
+from eqmodels.storage import prepare_folder, write_atomically
+from eqmodels.training import usable_device
+
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
+
+DESCRIPTION = (
+    "Makes a network of timm or torchvision exactly equivariant, as it is, and writes it into a folder that every "
+    "other command takes: embed, evaluate, report, finetune, predict, export. By symmetrise it is asked about all "
+    "turned and mirrored copies of a picture: exact, without any training, for as many passes as there are copies. By "
+    "canonicalise it is asked once, about the picture as a small equivariant network turns it upright."
+)
+EPILOG = """\
+examples:
+  eqmodels adapt timm:resnet18 --group d4 --out adapted
+  eqmodels adapt timm:resnet18 --weights resnet18.safetensors --group c4 --output regular --out adapted
+  eqmodels adapt lite0 --method canonicalise --out adapted
+  eqmodels adapt lite0 --method canonicalise --by d4_resnet18s_w16 --images my_images --out adapted
+  eqmodels evaluate adapted --data openclipart_mini
+
+In Python: eqmodels.adapt.symmetrise("timm:resnet18", "d4"), canonicalise and fit_pose beside it
+"""
+
+METHODS = ("symmetrise", "canonicalise")
+BY = "c4_resnet18_w32.distil_lite0"
+"""What predicts the pose if nothing else is named: the network of the zoo that knows photographs."""
+
+OF_METHOD = {"symmetrise": ("group", "output"), "canonicalise": ("by", "mode", "images", "epochs", "seed")}
+"""Options that only one method has."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the network, the way and the folder."""
+    parser.add_argument(
+        "source", metavar="SOURCE", help="timm:NAME, torchvision:NAME, lite0, or a name that --import FILE registers"
+    )
+    parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="where to")
+    parser.add_argument("--method", choices=METHODS, default="symmetrise", help="how (default: symmetrise)")
+    parser.add_argument(
+        "--weights",
+        default="pretrained",
+        metavar="FILE",
+        help="a safetensors file with the network's own names; or pretrained, as timm fetches them; or random "
+        "(default: pretrained)",
+    )
+    parser.add_argument("--size", type=pixels, help="of what the network sees, 64 or 48x64 (default: as in training)")
+    parser.add_argument("--in-chans", type=int, default=3, metavar="N", help="channels of the pictures (default: 3)")
+    parser.add_argument("--at-a-time", type=int, metavar="N", help="copies in one batch, to save memory (default: all)")
+    parser.add_argument("--device", help="where a pose is learned, such as cuda:0 (default: a GPU if there is one)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    copies = parser.add_argument_group("symmetrise")
+    copies.add_argument("--group", help="c1, c2, c4, d1, d2 or d4 (default: d4)")
+    copies.add_argument(
+        "--output",
+        choices=("mean", "max", "regular"),
+        help="over the copies: mean and max are invariant, regular is all of it (default: mean)",
+    )
+    pose = parser.add_argument_group("canonicalise")
+    pose.add_argument(
+        "--by",
+        metavar="NAME",
+        help="what predicts the pose: a pretrained network of the zoo, of a folder or of the Hub, or a model that is "
+        f"to learn it from --images (default: {BY})",
+    )
+    pose.add_argument(
+        "--mode",
+        metavar="MODE",
+        choices=get_args(CanonicalMode),
+        help=f"one of {', '.join(get_args(CanonicalMode))} (default: hard)",
+    )
+    pose.add_argument("--images", type=Path, metavar="FOLDER", help="of upright pictures, from which --by learns")
+    pose.add_argument("--epochs", type=int, metavar="N", help="passes over --images (default: 10)")
+    pose.add_argument("--seed", type=int, metavar="N", help="of the pose's weights and of the order (default: 0)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes the folder; 0.
+
+    Raises:
+        ValueError: if there is no such network, an option breaks its rule, or is another method's.
+        StorageError: if weights cannot be had or are not the network's, or the folder cannot be written.
+        ModuleNotFoundError: if the package that has the network is not installed.
+    """
+    for method, options in OF_METHOD.items():
+        given = [name for name in options if getattr(arguments, name) is not None]
+        if given and method != arguments.method:
+            raise ValueError(f"--{given[0]} is for --method {method}; got --method {arguments.method}. Leave it out.")
+    names = ("weights", "group", "output", "size", "in_chans", "at_a_time", "mode", "by", "epochs", "seed")
+    known = in_flags(names, lambda: original(arguments.source, arguments.weights, in_chans=arguments.in_chans))
+    make = _by_orbit if arguments.method == "symmetrise" else _by_pose
+    encoder, told = in_flags(names, lambda: make(arguments, known))
+    encoder.license = known.license
+    prepare_folder(arguments.out, option="--out")
+    encoder.save_pretrained(arguments.out)
+    write_atomically(arguments.out / NOTES, f"Made of {known.source}, whose weights are {known.weights}.\n")
+    facts = {
+        "folder": str(arguments.out),
+        "source": known.source,
+        "weights": known.weights,
+        "license": known.license,
+        "group": encoder.group.name,
+        "method": arguments.method,
+        "features": encoder.num_features,
+        "field": str(encoder.out_field),
+        **told,
+    }
+    if arguments.json:
+        say(json.dumps(facts, indent=2))
+        return 0
+    size = "any size" if encoder.preprocessing is None else "x".join(map(str, encoder.preprocessing.size)) + " pixels"
+    how = f"turned upright by {told['by']}" if "by" in told else f"asked about {encoder.group.order} copies"
+    say(
+        f"{arguments.out}: {known.source} ({known.weights}), {how} of a picture of {size}, {encoder.num_features} "
+        f"features ({encoder.out_field})"
+    )
+    if "upright" in told:
+        say(f"held-out pictures that are seen as upright: {100 * told['upright']:.1f}%")
+    say(f"licence of the weights: {known.license or 'not known'}")
+    say(f"Next: eqmodels embed {arguments.out} IMAGES --out FILE")
+    return 0
+
+
+def _common(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(arguments, name) for name in ("size", "in_chans", "at_a_time")}
+
+
+def _by_orbit(arguments: argparse.Namespace, known: Original) -> tuple[Backbone, dict[str, Any]]:
+    """The network asked about all copies, and nothing more to tell."""
+    own = {"group": arguments.group or "d4", "output": arguments.output or "mean"}
+    encoder: Any = symmetrise(known.network, source=known.source, **own, **_common(arguments))
+    return encoder, {}
+
+
+def _by_pose(arguments: argparse.Namespace, known: Original) -> tuple[Backbone, dict[str, Any]]:
+    """The network that sees pictures upright, and by what; a pose that is to be learned is learned first.
+
+    Raises:
+        ValueError: if there is nothing to learn from, or nothing to learn.
+    """
+    name, told = arguments.by or BY, {"by": arguments.by or BY, "mode": arguments.mode or "hard"}
+    if is_model(name) != (arguments.images is not None):
+        lacks = f"{name} has random weights: name upright pictures by --images FOLDER, or a pretrained network"
+        raise ValueError(
+            f"--images are for a model that is to learn the pose; {lacks if is_model(name) else name + ' knows it'}."
+        )
+    pose = posing(name, **({"in_chans": arguments.in_chans} if is_model(name) else {}))
+    if arguments.images is not None:
+        told |= _learned(arguments, pose)
+    encoder: Any = canonicalise(known.network, pose, source=known.source, mode=told["mode"], **_common(arguments))
+    return encoder, told
+
+
+def _learned(arguments: argparse.Namespace, pose: Backbone) -> dict[str, Any]:
+    """Teaches the pose, and what came of it."""
+    options = {"channels": pose.in_chans, "size": min(arguments.size or (64, 64))}
+    train, test = (loaded("image_folder", part, options, root=str(arguments.images)) for part in ("train", "test"))
+    epochs, device = arguments.epochs or 10, usable_device(arguments.device)
+    with progress(arguments, epochs * len(train)) as advance:
+        found = fit_pose(pose.to(device), train, test, epochs=epochs, seed=arguments.seed or 0, progress=advance)
+    pose.to("cpu")
+    return {"loss": found.losses[-1], "upright": found.upright, "images": len(train)}

@@ -1,0 +1,91 @@
+"""The commands of docs/adapt.md: each as it is printed, one after the other, on a small network and a small folder."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torchvision.transforms.functional import to_pil_image
+
+from eqmodels import load
+from eqmodels.cli import main
+from eqmodels.data import load_data
+from tests.test_your_images import write
+
+PAGE = (Path(__file__).parents[2] / "docs" / "adapt.md").read_text()
+SMALL = {
+    "adapt": ["--weights", "random", "--size", "32"],
+    "report": ["--size", "16"],
+    "finetune": ["--epochs", "1", "--size", "32", "--batch-size", "12"],
+    "evaluate": ["--size", "32", "--kind", "invariant"],
+    "export": ["--size", "32"],
+}
+"""What makes commands short: the last word of an option counts."""
+
+CANONICALISE = ["timm:test_resnet", "--method", "canonicalise"]
+
+INSTEAD = {"timm:resnet18": "timm:test_resnet", "c4_resnet18s_w16": "c4_resnet18s_w4", "d4": "c4"}
+"""What makes networks small."""
+
+
+def test_every_command_of_the_page_runs_as_printed(tmp_path, monkeypatch, capsys):
+    commands = [shlex.split(line) for line in re.findall(r"^eqmodels (.*)$", PAGE, re.MULTILINE)]
+    assert [command[0] for command in commands] == [
+        "adapt", "report", "embed", "finetune", "predict", "evaluate", "export", "adapt", "adapt",
+    ]  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    pictures = load_data("openclipart_mini", "train")
+    for number, (image, label) in enumerate(zip(pictures.images[::60], pictures.labels[::60].tolist(), strict=True)):
+        place = "my_images/things" if label < 8 else "my_images/others"
+        write(Path(place) / f"{number}.png", to_pil_image(image).resize((40, 32)))
+    upright = to_pil_image(pictures.images[5])
+    write(Path("more_images/upright.png"), upright)
+    write(Path("more_images/turned.png"), upright.transpose(2))
+    for command in commands:
+        words = [INSTEAD.get(word, word) for word in command]
+        few = ["--epochs", "1"] if "--images" in command else []
+        assert main([*words, *SMALL.get(command[0], []), *few]) == 0, command
+    said = capsys.readouterr().out
+    assert "adapted: timm:test_resnet (random), asked about 4 copies" in said
+    assert "upright: timm:test_resnet (random), turned upright by c4_resnet18_w32.distil_lite0" in said
+    assert re.search(r"held-out pictures that are seen as upright: [0-9.]+%", said)
+    assert load("upright").canonical.pose.encoder.group.name == "c4"
+    with np.load("features.npz") as content:
+        assert content["features"].shape[1] == 96
+    with Path("predictions.csv").open() as file:
+        first, second = list(csv.DictReader(file))
+    assert first["class"] == second["class"]
+    images = torch.rand(2, 3, 32, 32)
+    (found,) = onnxruntime.InferenceSession("adapted.onnx").run(None, {"images": images.rot90(1, (-2, -1)).numpy()})
+    torch.testing.assert_close(torch.from_numpy(found), load("adapted")(images).detach(), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["timm:no_such"], "source must be a network of timm after 'timm:'; got 'timm:no_such'"),
+        (["timm:test_resnet", "--group", "c8"], "--group must be one whose elements permute pixels"),
+        (["timm:test_resnet", "--at-a-time", "9"], "--at-a-time must be at most 8"),
+        (["timm:test_resnet", "--in-chans", "0"], "--in-chans must be at least 1"),
+        (["timm:test_resnet", "--by", "c4_resnet18s_w4"], "--by is for --method canonicalise"),
+        ([*CANONICALISE, "--group", "c4"], "--group is for --method symmetrise"),
+        ([*CANONICALISE, "--by", "c4_resnet18s_w4"], "has random weights: name upright pictures by --images FOLDER"),
+        ([*CANONICALISE, "--images", "nowhere"], "c4_resnet18_w32.distil_lite0 knows it"),
+        ([*CANONICALISE, "--by", "c8_resnet18s_w8", "--images", "nowhere"], "nowhere"),
+        (["torchvision:resnet18", "--weights", "pretrained"], "--weights pretrained are fetched for networks of timm"),
+        (["timm:test_resnet", "--weights", "nothing.safetensors"], "got 'nothing.safetensors', which is no file"),
+    ],
+)
+def test_what_cannot_be_adapted_is_one_sentence_and_writes_nothing(options, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["adapt", "--weights", "random", "--out", "adapted", *options]) != 0
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+    assert not Path("adapted").exists()
