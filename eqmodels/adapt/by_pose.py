@@ -85,12 +85,16 @@ def canonicalise(
     network, source, license_name = resolved(network, source, weights, in_chans)
     channels, images = described(network, in_chans=in_chans, size=size, mean=mean, std=std)
     predicted = posing(by) if isinstance(by, str | Path) and by != ENERGY else by
-    own = predicted.group if isinstance(predicted, Backbone) else None
-    if group is None and own is None:
-        raise ValueError(f"group must be given, as {shown(by)} does not say of which its logits are. Pass, say, 'c4'.")
+    if predicted != ENERGY and not callable(predicted):
+        raise TypeError(
+            f"by must be a name, an encoder, or a function from images to logits; got {shown(by)}. Pass one."
+        )
+    chosen = group if group is not None else predicted.group if isinstance(predicted, Backbone) else None
+    if chosen is None:
+        raise ValueError(f"group must be given, as by={shown(by)} says of none. Pass, say, group='c4'.")
     options: dict[str, Any] = {"in_chans": channels, "mode": mode, "at_a_time": at_a_time}
     options["size"] = (size, size) if isinstance(size, int) else size
-    built = Canonicalised(group or own, source=network, by=predicted, **options)
+    built = Canonicalised(chosen, source=network, by=predicted, **options)
     built.structure["source"] = source
     built.preprocessing, built.license = images, license_name
     built.eval()

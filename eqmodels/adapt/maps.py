@@ -7,7 +7,8 @@ from collections.abc import Callable
 from torch import Tensor
 
 from eqmodels._shapes import Float
-from eqmodels.backbones.adapted import Canonicalised, Orbit, answer_of, images_of, takes_one_size
+from eqmodels.arguments import check_arguments
+from eqmodels.backbones.adapted import Canonicalised, Orbit, answer_of, checked_size, images_of, takes_one_size
 from eqmodels.checks import check_count, check_images
 from eqmodels.fields import Scalars
 from eqmodels.groups import PlanarGroup
@@ -56,7 +57,7 @@ class SymmetrisedMaps(NotScriptable):
         super().__init__()
         self.in_chans, self.preprocessing = check_count("in_chans", in_chans), preprocessing
         own = images_of(network, in_chans)
-        asked = size or (preprocessing.size if preprocessing else (32, 32))
+        asked = checked_size(size) if size is not None else (preprocessing.size if preprocessing else (32, 32))
         fields, _ = answer_of(network, in_chans, asked)
         only = own.size if own is not None and takes_one_size(network) else None
         self.orbit = Orbit(network, group, fields, size=only, at_a_time=at_a_time, drawn=drawn)
@@ -86,9 +87,13 @@ class CanonicalisedMaps(NotScriptable):
     Attributes:
         group: of the maps.
         out_field: of the maps, scalars: elements move their pixels and leave their channels.
+
+    Raises:
+        TypeError: if the encoder is none that sees images upright.
     """
 
     def __init__(self, encoder: Canonicalised) -> None:
+        check_arguments(CanonicalisedMaps, {"encoder": encoder})
         super().__init__()
         self.encoder, self.group, self.out_field = encoder, encoder.group, encoder.map_field
         self.in_chans, self.preprocessing = encoder.in_chans, encoder.preprocessing

@@ -144,8 +144,8 @@ def _common(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _by_orbit(arguments: argparse.Namespace, known: Original) -> tuple[Backbone, dict[str, Any]]:
     """The network asked about all copies, and nothing more to tell."""
-    own = {"group": arguments.group or "d4", "output": arguments.output or "mean"}
-    encoder: Any = symmetrise(known.network, source=known.source, **own, **_common(arguments))
+    own = _common(arguments) | {"group": arguments.group or "d4", "output": arguments.output or "mean"}
+    encoder: Any = symmetrise(known.network, source=known.source, **own)
     return encoder, {}
 
 
@@ -164,7 +164,8 @@ def _by_pose(arguments: argparse.Namespace, known: Original) -> tuple[Backbone, 
     pose = posing(name, **({"in_chans": arguments.in_chans} if is_model(name) else {}))
     if arguments.images is not None:
         told |= _learned(arguments, pose)
-    encoder: Any = canonicalise(known.network, pose, source=known.source, mode=told["mode"], **_common(arguments))
+    own = _common(arguments) | {"mode": told["mode"]}
+    encoder: Any = canonicalise(known.network, pose, source=known.source, **own)
     return encoder, told
 
 

@@ -209,11 +209,14 @@ class GlobalPool(NotScriptable):
     def output_field(self, field: Field) -> Field:
         """Scalars, regular fields, or scalars and then regular fields, as the mode says.
 
-        Under the trivial group nothing is claimed: features of every mode are regular fields of it.
+        The mean over space alone, of the mode ``"regular"``, keeps scalars too. Under the trivial group nothing is
+        claimed: features of every mode are regular fields of it.
 
         Raises:
             ValueError: if the input is of no regular fields of the group.
         """
+        if self.mode == "regular" and isinstance(field, Scalars) and self.group.order > 1:
+            return field
         regular = regular_field(self, self.group, field)
         if self.group.order == 1:
             return Regular(self.group, self.num_features(regular.channels))

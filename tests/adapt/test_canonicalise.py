@@ -7,6 +7,7 @@ import re
 
 import pytest
 import torch
+from torch import nn
 
 from eqmodels import EqmodelsError, create_model, load
 from eqmodels.adapt import canonicalise, fit_pose, symmetrise
@@ -14,6 +15,7 @@ from eqmodels.adapt.by_pose import posing
 from eqmodels.backbones import Canonical, Canonicalised, with_channels
 from eqmodels.data import LabelledImages
 from eqmodels.evaluation import assert_equivariant, equivariance_report
+from eqmodels.export import to_plain
 from eqmodels.transforms import Preprocessing
 from tests.adapt.test_symmetrise import Counting, images, network
 
@@ -181,9 +183,10 @@ def test_a_function_that_predicts_the_pose_has_no_file(tmp_path):
 
 
 def test_only_what_is_declared_is_judged():
-    model = canonicalise(network(), pose())
+    """Also where the number of channels might be that of fibres."""
+    model = canonicalise(nn.Sequential(network(), nn.Conv2d(5, 8, 1)), pose())
     report = equivariance_report(model, size=(12, 13), angles=())
-    assert {layer.layer for layer in report.layers} == {"canonical", "output"}
+    assert {layer.layer for layer in report.layers} == {"canonical", "global_pool", "output"}
     assert report.worst.error < 1e-9
     assert "turned upright by the pose that c4_resnet18s_w8 predicts (hard)" in model.describe_output()
 
@@ -193,7 +196,7 @@ def test_only_what_is_declared_is_judged():
     [
         ({"by": create_model("c4_resnet18s_w4", num_classes=0)}, ValueError, "one whose features are canonical"),
         ({"by": "c8_resnet18s_w8"}, ValueError, "group must be one whose elements permute pixels"),
-        ({"by": 3, "group": "c4"}, TypeError, "by must be an encoder, or a function"),
+        ({"by": 3, "group": "c4"}, TypeError, "by must be a name, an encoder, or a function"),
         ({"by": lambda batch: batch}, ValueError, "group must be given"),
         ({"mode": "best"}, ValueError, "mode must be one of hard"),
         ({"output": "mean"}, ValueError, "output must be 'features' or 'maps'"),
@@ -270,3 +273,19 @@ def test_what_no_pose_can_be_learned_of_is_refused(changed, words):
     few = LabelledImages("few", torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64), ("a",))
     with pytest.raises(ValueError, match=words):
         fit_pose(**{"encoder": posing("c4_resnet18s_w4"), "images": few, **changed})
+
+
+@pytest.mark.tracing
+@pytest.mark.parametrize(("size", "mode"), [((12, 12), "hard"), ((12, 16), "frames")], ids=str)
+def test_it_is_a_graph_for_any_number_of_images(size, mode):
+    def brighter(batch):
+        return torch.stack([batch[:, :, :6].mean((1, 2, 3)), batch[:, :, 6:].mean((1, 2, 3))], dim=1)
+
+    model = canonicalise(network(), brighter, group="c2", mode=mode)
+    program = torch.export.export(
+        to_plain(model, size=size),
+        (torch.zeros(2, 3, *size),),
+        dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=64)},),
+    )
+    upright = images(*size, count=5).float()
+    torch.testing.assert_close(program.module()(upright), model(upright))

@@ -12,6 +12,7 @@ from eqmodels import Encoder, PlanarGroup
 from eqmodels.adapt import symmetrise
 from eqmodels.backbones import Orbit, Symmetrised
 from eqmodels.evaluation import assert_equivariant, equivariance_report
+from eqmodels.export import to_plain
 
 GROUPS = ["c1", "c2", "c4", "d1", "d2", "d4"]
 TOLERANCES = {torch.float32: 1e-5, torch.float64: 1e-10}
@@ -201,3 +202,16 @@ def test_maps_that_do_not_fit_together_are_refused():
         lying(images(12, 12))
     with pytest.raises(ValueError, match="returned 3 features an image, and 4 before"):
         Orbit(nn.AdaptiveAvgPool2d(2), "c4", 4)(images(12, 12))
+
+
+@pytest.mark.tracing
+@pytest.mark.parametrize("size", [(12, 12), (12, 16)], ids=str)
+def test_it_is_a_graph_for_any_number_of_images(size):
+    model = symmetrise(network(), "d4")
+    program = torch.export.export(
+        to_plain(model, size=size),
+        (torch.zeros(2, 3, *size),),
+        dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=64)},),
+    )
+    upright = images(*size, count=5).float()
+    torch.testing.assert_close(program.module()(upright), model(upright))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import shlex
 from pathlib import Path
@@ -34,6 +35,7 @@ INSTEAD = {"timm:resnet18": "timm:test_resnet", "c4_resnet18s_w16": "c4_resnet18
 """What makes networks small."""
 
 
+@pytest.mark.slow
 def test_every_command_of_the_page_runs_as_printed(tmp_path, monkeypatch, capsys):
     commands = [shlex.split(line) for line in re.findall(r"^eqmodels (.*)$", PAGE, re.MULTILINE)]
     assert [command[0] for command in commands] == [
@@ -89,3 +91,20 @@ def test_what_cannot_be_adapted_is_one_sentence_and_writes_nothing(options, word
     assert words in said
     assert said.count("\n") == 1
     assert not Path("adapted").exists()
+
+
+def test_the_command_writes_what_load_reads(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    options = ["--weights", "random", "--size", "32", "--json"]
+    assert main(["adapt", "timm:test_resnet", "--group", "c2", "--out", "copies", *options]) == 0
+    copies = json.loads(capsys.readouterr().out)
+    assert (copies["group"], copies["field"], copies["license"]) == ("c2", "96 x scalar", None)
+    pose = ["--by", "c4_resnet18s_w16.rot_fmnist_simclr", "--mode", "frames"]
+    assert main(["adapt", "timm:test_resnet", "--method", "canonicalise", *pose, "--out", "upright", *options]) == 0
+    upright = json.loads(capsys.readouterr().out)
+    assert (upright["group"], upright["mode"]) == ("c4", "frames")
+    images = torch.randn(2, 3, 32, 32)
+    for folder in ("copies", "upright"):
+        encoder = load(folder)
+        torch.testing.assert_close(encoder(images.rot90(2, (-2, -1))), encoder(images))
+        assert "timm:test_resnet, whose weights are random" in (tmp_path / folder / "NOTES.md").read_text()

@@ -28,6 +28,7 @@ OTHER_NAMES = {
     "names": ("name", "registered under"),
     "num_classes": ("model",),
     "width": ("model",),
+    "by": ("model",),
     "content": ("config",),
     "layout": ("tensors",),
     "expected": ("tensors",),

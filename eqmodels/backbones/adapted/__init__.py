@@ -5,7 +5,7 @@ from eqmodels.backbones.adapted.canonicalised import ENERGY, Canonicalised
 from eqmodels.backbones.adapted.orbit import Orbit
 from eqmodels.backbones.adapted.origins import ORIGINS, create_original, images_of, takes_one_size
 from eqmodels.backbones.adapted.probing import answer_of
-from eqmodels.backbones.adapted.symmetrised import Symmetrised
+from eqmodels.backbones.adapted.symmetrised import Symmetrised, checked_size
 
 __all__ = [
     "ENERGY",
@@ -16,6 +16,7 @@ __all__ = [
     "Orbit",
     "Symmetrised",
     "answer_of",
+    "checked_size",
     "create_original",
     "images_of",
     "takes_one_size",

@@ -113,7 +113,8 @@ class Canonical(NotScriptable):
         if self.mode in ("hard", "straight-through") and is_square(images):
             return self._of_one(images, weights)
         learning = self.mode == "straight-through" and self.training
-        if self.mode == "soft" or learning or is_open() or len(images) == 0:
+        # Which poses count is not known where there are no values.
+        if self.mode == "soft" or learning or is_open() or images.is_meta or len(images) == 0:
             answers = self.orbit(images).unflatten(1, (self.group.order, -1))
             return torch.einsum("bg,bgfhw->bfhw", weights, answers)
         return self.orbit.weighted(images, weights)

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones.adapted.canonical import Canonical, CanonicalMode
 from eqmodels.backbones.adapted.orbit import check_exact
 from eqmodels.backbones.adapted.origins import create_original, images_of, takes_one_size
@@ -81,6 +82,7 @@ class Canonicalised(Backbone):
         num_classes: int = 0,
         global_pool: GlobalPoolMode = "regular",
     ) -> None:
+        check_arguments(Canonicalised, {"by_args": by_args, "by_images": by_images})
         super().__init__(check_exact(group), in_chans, num_classes)
         self.structure["source"] = named_source(source)
         network = create_original(source, in_chans) if isinstance(source, str) else source
@@ -95,7 +97,7 @@ class Canonicalised(Backbone):
         self.finish(global_pool)
 
     @property
-    def preprocessing(self) -> Preprocessing | None:  # type: ignore[override]
+    def preprocessing(self) -> Preprocessing | None:
         """What images go through; None if nothing is known of it."""
         known: Preprocessing | None = self.__dict__.get("_images")
         return known
