@@ -10,10 +10,12 @@ __all__ = [
     "EqmodelsError",
     "UnknownNameError",
     "is_one_of",
+    "is_shared",
     "is_told_by_first",
+    "like",
     "nearest_names",
+    "shared",
     "shown",
-    "told_by_first",
 ]
 
 E = TypeVar("E", bound=Exception)
@@ -66,10 +68,25 @@ def shown(value: object) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
-def told_by_first(error: E) -> E:
-    """The error itself, marked as one that all processes of a run end with, so that the first alone says it."""
-    error.is_told_by_first = True  # type: ignore[attr-defined]
+def shared(error: E, *, is_first: bool) -> E:
+    """The error itself, marked as one that all processes of a run end with, so that the first alone says it.
+
+    Args:
+        error: which each of them has.
+        is_first: whether this is the first process.
+    """
+    error.is_told_by_first = not is_first  # type: ignore[attr-defined]
     return error
+
+
+def like(error: E, other: Exception) -> E:
+    """The error itself, marked as another one is, in whose place it is."""
+    return shared(error, is_first=not is_told_by_first(other)) if is_shared(other) else error
+
+
+def is_shared(error: Exception) -> bool:
+    """Whether all processes of a run end with this error."""
+    return hasattr(error, "is_told_by_first")
 
 
 def is_told_by_first(error: Exception) -> bool:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from eqmodels.cli.parser import UsageError, build_parser
-from eqmodels.cli.terminal import say
-from eqmodels.errors import EqmodelsError, is_told_by_first
+from eqmodels.cli.terminal import is_first_process, say
+from eqmodels.errors import EqmodelsError, is_shared, is_told_by_first
 
 __all__ = ["build_parser", "main"]
+
+PATIENCE = 2.0
+"""Seconds that the first process has to say what is wrong with a command line, before processes can wait for it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,9 +54,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _say_error(error: Exception) -> None:
-    """What one process alone met it says itself; what all end with the first says, as it does what all were asked."""
+    """What one process alone met it says itself; what all end with the first says, as it does what all were asked.
+
+    The others wait until it has: torchrun ends all as soon as one has ended.
+    """
     is_told = isinstance(error, UsageError) or is_told_by_first(error)
-    say(f"eqmodels: {error}", file=sys.stderr, everywhere=not is_told)
+    say(f"eqmodels: {error}", file=sys.stderr, flush=True, everywhere=not is_told)
+    if is_shared(error):
+        from eqmodels.processes.world import wait_for_all
+
+        wait_for_all()
+    elif is_told and not is_first_process():
+        time.sleep(PATIENCE)
 
 
 def _say_warning(

@@ -20,7 +20,7 @@ from eqmodels.cli.kept_results import keep_results, place_of_results
 from eqmodels.cli.probed_images import with_probed_classes
 from eqmodels.cli.table import percent, table
 from eqmodels.cli.terminal import has_watchers, say
-from eqmodels.data import Split, at_most, list_data
+from eqmodels.data import Source, Split, at_most, list_data
 from eqmodels.evaluation import EncoderEvaluation, SeedSummary, evaluate, over_seeds
 from eqmodels.evaluation.evaluating import ANEW, CURVE_IMAGES, FRACTIONS
 from eqmodels.evaluation.seeds import check_seeds
@@ -81,7 +81,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a kind of features to measure, such as regular or canonical, and again for another (default: all)",
     )
     parser.add_argument(
-        "--quick", action="store_true", help="linear probes only: no neighbours, subsets of labels and angles"
+        "--quick",
+        action="store_true",
+        help="linear probes and heads as they are: no neighbours, subsets of labels, angles and augmented images",
     )
     parser.add_argument(
         "--seed", type=int, metavar="N", default=0, help="of validation splits, subsets and labels (default: 0)"
@@ -224,6 +226,7 @@ def _measured(network: Run | Backbone, arguments: argparse.Namespace, world: Wor
             knn=not quick,
             fractions=() if quick else FRACTIONS,
             curve_images=0 if quick else _curve_images(arguments),
+            augmented=not quick,
         )
 
 
@@ -240,7 +243,7 @@ def _left_out(arguments: argparse.Namespace, train: int, test: int) -> list[str]
     if arguments.kind:
         told.append("features of other kinds (--kind)")
     if arguments.quick:
-        told.append("nearest neighbours, few labels and the curve over the angles (--quick)")
+        told.append("nearest neighbours, few labels, the curve over the angles and heads on augmented images (--quick)")
     elif curve_images < test:
         told.append(f"{test - curve_images:,} of {test:,} held-out images, of the curve over the angles")
     return told

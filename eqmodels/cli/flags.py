@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from eqmodels.errors import is_told_by_first, told_by_first
+from eqmodels.errors import like
 from eqmodels.options import REQUIRED, Option
 
 __all__ = ["add_flag", "in_flags", "pixels"]
@@ -71,8 +71,7 @@ def in_flags(names: Iterable[str], function: Callable[[], Any]) -> Any:  # noqa:
     try:
         return function()
     except (TypeError, ValueError) as error:
-        translated = ValueError(in_options(str(error), names))
-        raise (told_by_first(translated) if is_told_by_first(error) else translated) from error
+        raise like(ValueError(in_options(str(error), names)), error) from error
 
 
 def in_options(sentence: str, names: Iterable[str]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 from eqmodels.backbones import Backbone
-from eqmodels.evaluation import EncoderEvaluation
+from eqmodels.evaluation import EncoderEvaluation, TaskScores
 from eqmodels.hub.entries import RESULTS, read_results
 from eqmodels.storage import LARGEST, WEIGHTS, StorageError, read_regular, reason_of, write_atomically
 from eqmodels.training import Run
@@ -68,4 +69,10 @@ def _more_measured(former: EncoderEvaluation, result: EncoderEvaluation) -> str 
             return f"it has features that were not measured now, {scores.kind}"
         if len(scores.angles) > len(now[scores.kind].angles) or len(scores.labels) > len(now[scores.kind].labels):
             return "it has angles and few labels, which were not measured now"
+    if any(map(_is_augmented, former.tasks)) and not all(map(_is_augmented, result.tasks)):
+        return "it has heads on augmented images, which were not measured now"
     return None
+
+
+def _is_augmented(scores: TaskScores) -> bool:
+    return not math.isnan(scores.augmented_accuracy)

@@ -14,10 +14,9 @@ from eqmodels.evaluation.kinds import feature_kind, kinds_of
 from eqmodels.evaluation.pretrained import Pretrained
 from eqmodels.evaluation.probing import Examination, ProbeOptions
 from eqmodels.evaluation.scores import EncoderEvaluation
-from eqmodels.evaluation.scoring_heads import scores_of_heads
+from eqmodels.evaluation.scoring_heads import ClassScores, TaskScores, scores_of_heads
 from eqmodels.evaluation.settled import remembering, settled
 from eqmodels.measures.linear_probe import STRENGTHS, check_strengths
-from eqmodels.processes import World
 from eqmodels.processes.world import joined_world
 
 __all__ = ["CURVE_IMAGES", "FRACTIONS", "evaluate"]
@@ -37,6 +36,7 @@ def evaluate(
     knn: bool = True,
     fractions: Sequence[float] = FRACTIONS,
     curve_images: int = CURVE_IMAGES,
+    augmented: bool = True,
     strengths: Sequence[float] = STRENGTHS,
     seed: int = 0,
     name: str | None = None,
@@ -69,6 +69,7 @@ def evaluate(
         fractions: of the training labels, for label efficiency, whose probes choose among every other strength, as
             cross-validation repeats them; empty for none.
         curve_images: number of test images for the curve over the angles; 0 for no curve.
+        augmented: whether the heads of a run are asked about augmented images too.
         strengths: of the probes' L2 penalty, to choose from.
         seed: of the validation splits, of the subsets of labels, and of what the task and its augmentation draw; the
             images of the curve are the same for all seeds.
@@ -92,6 +93,7 @@ def evaluate(
             "kinds": kinds,
             "knn": knn,
             "fractions": fractions,
+            "augmented": augmented,
             "strengths": strengths,
             "seed": seed,
             "name": name,
@@ -131,7 +133,8 @@ def evaluate(
         )
         if isinstance(encoder, Pretrained):
             report("task")
-            return _with_heads(result, encoder, whole, test, seed, world)
+            heads = scores_of_heads(encoder, whole, test, seed, world, augmented=augmented)
+            return _with_heads(result, encoder, *heads)
         return result
 
 
@@ -147,10 +150,12 @@ def _wanted(subject: Subject, kinds: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _with_heads(
-    result: EncoderEvaluation, pretrained: Pretrained, subject: Subject, test: Source, seed: int, world: World
+    result: EncoderEvaluation,
+    pretrained: Pretrained,
+    tasks: tuple[TaskScores, ...],
+    class_scores: ClassScores | None,
 ) -> EncoderEvaluation:
     """The result with what is known of a run, and of its heads."""
-    tasks, class_scores = scores_of_heads(pretrained, subject, test, seed, world)
     return replace(
         result,
         sha256=pretrained.sha256,
@@ -169,10 +174,13 @@ def _check_images(subject: Subject, train: Source, test: Source) -> None:
                 f"the network takes images of {subject.in_chans} channels; {data.name} has {data.channels}. "
                 "Use data.to_rgb(), data.coloured(), or a network that was trained on such images."
             )
-        if not len(data) or int(data.labels.min()) < 0:
+        without = int((data.labels < 0).sum())
+        if without or not len(data):
+            sort = "Sort images into one folder a class, or take the features alone, see embed."
+            way_out = "Leave these out." if without < len(data) else sort
             raise ValueError(
-                f"probes need a class of every image; {data.name} has {len(data)} images, "
-                f"{int((data.labels < 0).sum())} of them without. Leave these out."
+                f"probes need a class of every image; {data.name} has {len(data)} images, {without} of them without. "
+                f"{way_out}"
             )
     if len(found := train.labels.unique()) < 2:
         only = train.classes[int(found)] if int(found) < len(train.classes) else f"class {int(found)}"

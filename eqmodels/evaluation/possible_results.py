@@ -109,9 +109,9 @@ def _of_features(scores: FeatureScores) -> Iterator[_Fact]:
 def _of_head(place: str, scores: TaskScores | ClassScores, labels: int) -> Iterator[_Fact]:
     yield f"{place}, number of labels", labels, "a count of at least 1"
     yield f"{place}, loss", scores.loss, "a finite number of at least 0"
-    for name in ("accuracy", "augmented_accuracy"):
-        yield f"{place}, {name}", getattr(scores, name), "a share from 0 to 1"
-    yield f"{place}, training_accuracy", scores.training_accuracy, "a share from 0 to 1, or unknown"
+    yield f"{place}, accuracy", scores.accuracy, "a share from 0 to 1"
+    for name in ("augmented_accuracy", "training_accuracy"):
+        yield f"{place}, {name}", getattr(scores, name), "a share from 0 to 1, or unknown"
 
 
 def _each(place: str, values: Mapping[str, Any], rule: str) -> Iterator[_Fact]:

@@ -33,7 +33,7 @@ class TaskScores:
         num_labels: of the task.
         accuracy: on held-out images without augmentation, from 0 to 1; a tie of the label's logit with another is none.
         loss: cross-entropy there, in nats; ``log(num_labels) - loss`` is a lower bound of ``I(A; Z)``.
-        augmented_accuracy: on held-out images with the augmentation of the training.
+        augmented_accuracy: on held-out images with the augmentation of the training; NaN if they were not asked.
         training_accuracy: on the training images in the last epoch, with augmentation.
     """
 
@@ -57,7 +57,7 @@ class ClassScores:
         num_classes: of the head.
         accuracy: on held-out images without augmentation, from 0 to 1.
         loss: cross-entropy there, in nats; the entropy of the classes minus it is a lower bound of ``I(C; Z)``.
-        augmented_accuracy: on held-out images with the augmentation of the training.
+        augmented_accuracy: on held-out images with the augmentation of the training; NaN if they were not asked.
         training_accuracy: on the training images in the last epoch, with augmentation.
     """
 
@@ -100,11 +100,11 @@ def head_scores(
         TypeError: if an argument is of another type.
     """
     check_arguments(head_scores, locals())
-    return scores_of_heads(pretrained, Subject.of(pretrained), test, seed, World())
+    return scores_of_heads(pretrained, Subject.of(pretrained), test, seed, World(), augmented=True)
 
 
 def scores_of_heads(
-    pretrained: Pretrained, subject: Subject, test: Source, seed: int, world: World
+    pretrained: Pretrained, subject: Subject, test: Source, seed: int, world: World, *, augmented: bool
 ) -> tuple[tuple[TaskScores, ...], ClassScores | None]:
     """What `head_scores` gives, of features that a subject computes in its way.
 
@@ -114,13 +114,14 @@ def scores_of_heads(
         test: held-out images.
         seed: of labels and augmentation.
         world: processes that compute the batches in turn.
+        augmented: whether they are asked about augmented images too; of a training without, they always are.
     """
     if not list(pretrained.heads) and pretrained.class_information is None:
         return (), None
     # Twice the same of a training without augmentation, so once.
     answers = {
         setting: _answers(pretrained, subject, test, setting, seed, world)
-        for setting in dict.fromkeys(("none", pretrained.augmentation))
+        for setting in dict.fromkeys(("none", pretrained.augmentation) if augmented else ("none",))
     }
 
     def scores(index: int, name: str) -> dict[str, float]:
@@ -128,7 +129,9 @@ def scores_of_heads(
         return {
             "accuracy": _accuracy(logits, labels),
             "loss": float(prediction_loss(logits, labels)),
-            "augmented_accuracy": _accuracy(*answers[pretrained.augmentation][index]),
+            "augmented_accuracy": _accuracy(*answers[pretrained.augmentation][index])
+            if pretrained.augmentation in answers
+            else math.nan,
             "training_accuracy": float(pretrained.log[-1].get(f"accuracy_{name}", math.nan))
             if pretrained.log
             else math.nan,

@@ -54,7 +54,8 @@ class TaskSummary:
         num_labels: of the task.
         accuracy: on held-out images without augmentation.
         loss: there, in nats.
-        augmented_accuracy: on held-out images with the augmentation of the training.
+        augmented_accuracy: on held-out images with the augmentation of the training; None if a seed was measured
+            without.
         training_accuracy: in the last epoch; None if a seed was not trained.
     """
 
@@ -62,7 +63,7 @@ class TaskSummary:
     num_labels: int
     accuracy: Estimate
     loss: Estimate
-    augmented_accuracy: Estimate
+    augmented_accuracy: Estimate | None
     training_accuracy: Estimate | None
 
 
@@ -190,7 +191,7 @@ def over_seeds(evaluations: Sequence[EncoderEvaluation]) -> SeedSummary:
             num_labels=num_labels,
             accuracy=estimate(entry.accuracy for entry in scores),
             loss=estimate(entry.loss for entry in scores),
-            augmented_accuracy=estimate(entry.augmented_accuracy for entry in scores),
+            augmented_accuracy=_measured([entry.augmented_accuracy for entry in scores]),
             training_accuracy=_measured([entry.training_accuracy for entry in scores]),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar, cast
@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from eqmodels.errors import EqmodelsError, told_by_first
+from eqmodels.errors import EqmodelsError, shared
 from eqmodels.processes.devices import usable_device
 from eqmodels.processes.failures import ProcessError, Terminated, is_lost, portable, told_when_terminated
 
-__all__ = ["World", "joined_world"]
+__all__ = ["World", "joined_world", "wait_for_all"]
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -160,7 +160,7 @@ class World:
 
     def told(self, error: E) -> E:
         """An error that every process meets at the same place; the first alone says it."""
-        return error if self.is_writer else told_by_first(error)
+        return shared(error, is_first=self.is_writer)
 
     def each_after_first(self, function: Callable[[], T]) -> T:
         """What the function gives on this process, where it is called after the first of its machine is done.
@@ -249,6 +249,16 @@ def joined_world(device: str | torch.device | None = None) -> Iterator[World]:
         # Not at the end of the run: a second group of one process would meet the addresses of the first one, and hang.
         atexit.register(distributed.destroy_process_group)
     yield World(distributed.get_rank(), size, device, local)
+
+
+def wait_for_all() -> None:
+    """Waits until all processes of a group are here, or one of them has ended.
+
+    Where all end with one error, torchrun would else end the first, which says it, as soon as another has ended.
+    """
+    if distributed.is_initialized():
+        with suppress(RuntimeError):
+            distributed.barrier()
 
 
 def _outcome(function: Callable[[], T]) -> tuple[T | None, Exception | None]:

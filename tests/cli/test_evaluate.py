@@ -71,7 +71,7 @@ def test_it_says_what_it_leaves_out_and_no_bar_is_in_a_log(measured):
     assert [line for line in measured[1].splitlines() if line.startswith("left out")] == [
         "left out: 5,900 of 6,000 training images (--limit)",
         "left out: features of other kinds (--kind)",
-        "left out: nearest neighbours, few labels and the curve over the angles (--quick)",
+        "left out: nearest neighbours, few labels, the curve over the angles and heads on augmented images (--quick)",
     ]
     assert "step" not in measured[1]
     assert "\r" not in measured[1]
@@ -93,7 +93,10 @@ def test_what_was_measured_is_in_the_run_and_fuller_results_stay(measured, own_r
     assert "stays as it is: it was measured with more images, 100 and 200. Name another" in keep_results(file, fewer)
     none = replace(result, kinds=())
     assert "it has features that were not measured now, regular" in keep_results(file, none)
-    assert read_results(own_run) == result
+    keep_results(file, augmented := replace(result, tasks=(replace(result.tasks[0], augmented_accuracy=0.5),)))
+    assert "it has heads on augmented images, which were not measured now" in keep_results(file, result)
+    assert read_results(own_run) == augmented
+    file.unlink()
     more = replace(result, train=(result.train[0], 101))
     assert keep_results(file, more) == f"Results: {file}"
     assert read_results(own_run) == more

@@ -213,6 +213,11 @@ def test_all_labels_are_a_fraction_too():
     assert set(scores.labels) == {"1"}
 
 
+def three_classes() -> LabelledImages:
+    """Images of two of three classes, the first of which has none."""
+    return replace(striped(60), labels=striped(60).labels + 1, classes=("third", "stripes", "spot"))
+
+
 @pytest.mark.usefixtures("no_shape_checks")
 @pytest.mark.parametrize(
     ("changes", "error", "sentence"),
@@ -224,7 +229,8 @@ def test_all_labels_are_a_fraction_too():
         ({"strengths": ()}, ValueError, "strengths must be positive and finite"),
         ({"seed": -1}, ValueError, "seed must be at least 0; got -1"),
         ({"kinds": ("canonic",)}, ValueError, "kinds of features of this network are regular, .*; got 'canonic'"),
-        ({"train": striped(60).subset(range(0, 60, 2))}, ValueError, "striped has 30, and none of 'spot'"),
+        ({"train": striped(60).subset(range(0, 60, 2))}, ValueError, "all 30 of striped are of 'stripes'. Add images"),
+        ({"train": three_classes()}, ValueError, "striped has 60, and none of 'third'"),
         ({"train": striped(60, size=(12, 10))}, ValueError, "rotation turns images .* so they must be square"),
     ],
 )

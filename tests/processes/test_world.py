@@ -14,7 +14,7 @@ from torch import distributed, nn
 from eqmodels.cli import _say_error
 from eqmodels.cli.terminal import say
 from eqmodels.data.pictures import BadFile, BadFilesError
-from eqmodels.errors import is_told_by_first, told_by_first
+from eqmodels.errors import is_shared, is_told_by_first, like
 from eqmodels.evaluation.in_parts import _told
 from eqmodels.processes import ProcessError, World
 from eqmodels.processes.failures import portable
@@ -80,7 +80,8 @@ def test_the_first_process_speaks_for_all(monkeypatch, capsys):
         _say_error(ValueError(f"of {rank}"))
     assert capsys.readouterr() == ("a result\n", "eqmodels: of all\neqmodels: of 0\neqmodels: of 1\n")
     assert not is_told_by_first(ValueError("another"))
-    assert is_told_by_first(told_by_first(ValueError("one")))
+    assert not is_shared(like(TypeError("another"), ValueError("one")))
+    assert is_told_by_first(like(TypeError("another"), error))
 
 
 def test_a_process_that_is_told_to_end_says_so():
