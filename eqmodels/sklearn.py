@@ -41,7 +41,8 @@ class _Features:
         name: of the network: of the zoo, a folder, or ``"hub:organisation/name[@revision]"``.
         features: how they are pooled, such as ``"invariant"`` or ``"regular"``, see `GlobalPool`; None for what was
             saved (the zoo: canonical features where a head predicts the pose).
-        size: height and width of what the network sees; None for the size of its training images.
+        size: height and width of what the network sees, or the side of a square; None for the size of its training
+            images.
         in_chans: channels of the pictures, if they are not those of the training.
         grey: whether a network of one channel is given pictures that have colours without these.
         batch_size: pictures at a time.
@@ -72,7 +73,7 @@ class _Features:
         name: str = "c4_resnet18s_w16.rot_fmnist_simclr",
         *,
         features: GlobalPoolMode | None = None,
-        size: tuple[int, int] | None = None,
+        size: int | tuple[int, int] | None = None,
         in_chans: int | None = None,
         grey: bool = False,
         batch_size: int = 64,
@@ -99,6 +100,7 @@ class _Features:
             StorageError: if the network cannot be had.
         """
         check_count("batch_size", self.batch_size)
+        self._seen_size()
         pictures_in(X)
         self._encoder = self._loaded()
         self.sha256_ = _sha256(self._encoder)
@@ -121,7 +123,7 @@ class _Features:
 
         check_is_fitted(self, "sha256_")
         encoder = self._own()
-        made_of = input_of(encoder, self.size, grey=self.grey)
+        made_of = input_of(encoder, self._seen_size(), grey=self.grey)
         batches = _batched((self._input(one, made_of) for one in pictures_in(X)), self.batch_size)
         found = [outputs_of(encoder, torch.stack(batch))[0] for batch in batches]
         features: npt.NDArray[np.float32] = torch.cat(found).numpy()
@@ -160,7 +162,12 @@ class _Features:
                     "the pictures have colours and the network takes one channel; pass in_chans=3, or grey=True to "
                     "leave the colours out."
                 )
-            pixels: Tensor = self._encoder.transform(self.size)(picture)
+            if picture.ndim == 3 and picture.shape[0] == self._encoder.in_chans != picture.shape[-1]:
+                raise ValueError(
+                    f"the channels of an array are its last axis; got a picture of shape {picture.shape}. Move them: "
+                    "numpy.moveaxis(pictures, 1, -1)."
+                )
+            pixels: Tensor = self._encoder.transform(self._seen_size())(picture)
             return pixels
         if isinstance(picture, Image.Image):
             return made_of(picture)  # type: ignore[no-any-return]
@@ -168,6 +175,11 @@ class _Features:
             f"EquivariantFeatures takes pictures as paths, of PIL, or as arrays; got {shown(picture)}. Open it with "
             "PIL.Image.open."
         )
+
+    def _seen_size(self) -> tuple[int, int] | None:
+        """Height and width of what the network sees; None for those of its training images."""
+        size = (self.size, self.size) if isinstance(self.size, int) else self.size
+        return None if size is None else (check_count("size", size[0]), check_count("size", size[1]))
 
     def _loaded(self) -> Backbone:
         encoder = load(self.name, num_classes=0, in_chans=self.in_chans, global_pool=self.features)
@@ -209,6 +221,15 @@ def pictures_in(X: Any) -> Iterable[Any]:  # noqa: ANN401
         raise TypeError(
             f"EquivariantFeatures takes several pictures; got {shown(X)}. Pass a list, or an array (N, H, W[, C])."
         )
+    if hasattr(X, "columns") and hasattr(X, "iloc"):  # a table of pandas, whose iteration gives its columns' names
+        if len(X.columns) != 1:
+            raise ValueError(
+                f"EquivariantFeatures takes one column of paths; got a table of {len(X.columns)}. Pass the column, or "
+                "name it in a ColumnTransformer."
+            )
+        X = X.iloc[:, 0]
+    if isinstance(X, np.ndarray) and X.dtype.kind in "OU" and X.shape[1:] == (1,):
+        X = X[:, 0]
     of_words = isinstance(X, np.ndarray) and X.dtype.kind in "OU"
     if isinstance(X, np.ndarray) and X.ndim != 1 and (X.ndim not in (3, 4) or of_words):
         raise ValueError(

@@ -6,6 +6,7 @@ import pickle
 import sys
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from PIL import Image
@@ -59,6 +60,8 @@ def test_features_are_those_of_the_network_however_pictures_are_given(name, pixe
         paths,
         [*map(str, paths)],
         np.array([*map(str, paths)]),
+        np.array([*map(str, paths)])[:, None],
+        pandas.DataFrame({"picture": [*map(str, paths)]}),
         pictures,
     ):
         np.testing.assert_allclose(step.fit_transform(given), expected, atol=1e-5 * np.abs(expected).max())
@@ -118,6 +121,8 @@ def test_checks_of_scikit_learn_pass(check):
         (["absent.png"], ValueError, r"absent\.png cannot be read as an image"),
         (np.zeros((2, 9)), ValueError, r"takes arrays \(N, H, W\) or \(N, H, W, C\).*Reshape rows of pixels"),
         (np.full((2, 9, 9), 7.0), ValueError, "floats in "),
+        (np.zeros((2, 3, 9, 9)), ValueError, r"the channels of an array are its last axis; got a picture of shape \(3"),
+        (pandas.DataFrame({"a": ["x"], "b": ["y"]}), ValueError, "takes one column of paths; got a table of 2"),
     ],
 )
 def test_what_is_no_picture_is_refused(name, pixels, given, error, sentence):
@@ -144,3 +149,10 @@ def test_without_scikit_learn_one_sentence_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.base", None)
     with pytest.raises(ModuleNotFoundError, match="run: pip install scikit-learn"):
         eqmodels.sklearn._estimator.__wrapped__()
+
+
+def test_a_size_is_one_number_or_two(name, pixels):
+    square = EquivariantFeatures(name, size=12).fit_transform(pixels)
+    np.testing.assert_array_equal(square, EquivariantFeatures(name, size=(12, 12)).fit_transform(pixels))
+    with pytest.raises(ValueError, match="size must be"):
+        EquivariantFeatures(name, size=0).fit(pixels)

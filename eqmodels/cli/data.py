@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         ValueError: if a link in it leads elsewhere.
     """
     summary = summarise_folder(arguments.root, channels=arguments.channels)
+    say(json.dumps(summary.to_dict(), indent=2) if arguments.json else summary.text())
     if arguments.sheet is not None:
         contact_sheet(arguments.root, channels=arguments.channels).save(arguments.sheet)
-    say(json.dumps(summary.to_dict(), indent=2) if arguments.json else summary.text())
     return int(bool(summary.bad))

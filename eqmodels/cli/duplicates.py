@@ -70,9 +70,10 @@ def run(arguments: argparse.Namespace) -> int:
         found = find_duplicates(encoder, paths, candidates=arguments.candidates, **reading(arguments), progress=advance)
     say_skipped(found.skipped)
     if arguments.out:
-        write_atomically(arguments.out, _as_csv(found))
+        # A path may hold bytes that are no letters.
+        write_atomically(arguments.out, _as_csv(found).encode("utf-8", "surrogateescape"))
     if arguments.page:
-        write_atomically(arguments.page, duplicates_page(found))
+        write_atomically(arguments.page, duplicates_page(found).encode("utf-8", "backslashreplace"))
     say(json.dumps(found.to_dict(), indent=2) if arguments.json else _as_text(found))
     return 0
 

@@ -109,7 +109,7 @@ def _answer(arguments: argparse.Namespace, encoder: Backbone, skipped: tuple[Bad
     index = _index(arguments, encoder, skipped)
     queries = asked(index, encoder, [str(path) for path in files_of(arguments.query or [])], arguments.count)
     if arguments.page:
-        write_atomically(arguments.page, neighbours_page(index, queries))
+        write_atomically(arguments.page, neighbours_page(index, queries).encode("utf-8", "backslashreplace"))
     if arguments.json:
         _say_json(arguments, index, queries)
     else:

@@ -43,7 +43,7 @@ examples:
   eqmodels pretrain --model c4_resnet18s_w16 --basis harmonic --backend escnn
   eqmodels pretrain --data image_folder --root my_images --size 64 --folder runs/mine
   eqmodels pretrain --init c4_resnet18s_w16.rot_fmnist_simclr --data image_folder --root my_images --size 64
-  eqmodels pretrain --extend runs/mine --epochs 10
+  eqmodels pretrain --extend runs/mine --root my_images --epochs 10
   eqmodels pretrain --data image_folder --root my_images --size 64 --cache my_cache --workers 2
   eqmodels pretrain --objective relative --help
   eqmodels pretrain --objective distil --model c4_resnet18_w32 --data array --root my/bank

@@ -75,13 +75,17 @@ def list_folder(root: Path, split: Split | None) -> FolderListing:
         else:  # for its classes
             walked += [(place, name, path) for folder in _folders(place) for path in _files(place / folder, root)]
     endings = _endings(path for _, _, path in walked)
+    ignored = Counter[str]()
+    for second in _second_splits(root, places):  # which are not read, and must not be missed in silence
+        if split in (None, SPLITS[second]):
+            count = sum(_ending(path) in endings for path in _files(root / second, root))
+            ignored[f"images of {second}, as there is {places[SPLITS[second]].name}"] += count
     # Folders of something else beside loose images are no classes.
     has_classes = any(_ending(path) in endings and path.parent != place for place, _, path in walked)
     folders = {folder for place in places.values() or [root] for folder in _folders(place)}
     classes = sorted(folders if has_classes else ())
     numbers = {name: number for number, name in enumerate(classes)}
     found: list[tuple[int, Path, Split]] = []
-    ignored = Counter[str]()
     for place, name, path in walked:
         if name is not None and split not in (None, name):
             continue
@@ -129,6 +133,11 @@ def _split_places(root: Path) -> dict[Split, Path]:
     for name in present:
         places.setdefault(SPLITS[name], root / name)
     return places
+
+
+def _second_splits(root: Path, places: Mapping[Split, Path]) -> list[str]:
+    """Folders that are called like a split for which there is another one already."""
+    return [name for name in SPLITS if places and name in _folders(root) and root / name not in places.values()]
 
 
 def split_of(path: PurePath) -> Split:

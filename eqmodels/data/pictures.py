@@ -30,7 +30,7 @@ from eqmodels.data.planes import (
     numpy_planes,
     tiff_planes,
 )
-from eqmodels.storage import read_regular, reason_of
+from eqmodels.storage import legible, read_regular, reason_of
 from eqmodels.transforms.preprocessing import DEEP, WHITE, check_background, laid_on
 
 __all__ = [
@@ -99,7 +99,7 @@ class BadFilesError(ValueError):
 
     def __init__(self, bad: Sequence[BadFile], total: int, way_out: str) -> None:
         self.bad, self.total, self.way_out = tuple(bad), total, way_out
-        rows = [f"  {one.path}: {one.reason}" for one in self.bad[:SHOWN]]
+        rows = [f"  {legible(str(one.path))}: {one.reason}" for one in self.bad[:SHOWN]]
         more = [f"  and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []
         head = f"{len(bad)} of {total} files cannot be read as images. {way_out}"
         super().__init__("\n".join([head, *rows, *more]))

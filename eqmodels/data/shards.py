@@ -202,8 +202,14 @@ def _samples(base: Path, shards: list[tuple[Path, Split | None]]) -> Iterator[_S
     for file, split in shards:
         try:
             members = ({"fname": member.name, "data": member, "__url__": str(file)} for member in _members(file))
+            keys: set[str] = set()
             for sample in library.group_by_keys(members):
-                image = next((sample[name] for name in IMAGES if name in sample), None)
+                if sample["__key__"] in keys:
+                    raise ValueError(f"what is called {sample['__key__']} does not lie together in it")
+                keys.add(sample["__key__"])
+                # An ending may have a word before it, as in 0001.rgb.png.
+                endings = {name.rpartition(".")[2]: member for name, member in sample.items() if name[:2] != "__"}
+                image = next((endings[name] for name in IMAGES if name in endings), None)
                 if image is not None:
                     by_name = split_of(PurePosixPath(sample["__key__"]))
                     yield _Sample(image, _label(sample), split or by_name)

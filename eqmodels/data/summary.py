@@ -28,7 +28,7 @@ from eqmodels.data.pictures import (
 from eqmodels.data.planes import Planes
 from eqmodels.data.registry import Split
 from eqmodels.data.showing import as_seen
-from eqmodels.storage import read_regular, reason_of
+from eqmodels.storage import legible, read_regular, reason_of
 from eqmodels.transforms import Pixels
 
 __all__ = ["FolderSummary", "contact_sheet", "summarise_folder"]
@@ -79,15 +79,18 @@ class FolderSummary:
         """
 
         def counted(counts: Mapping[str, int]) -> str:
-            shown = ", ".join(f"{name} ({count:,})" for name, count in list(counts.items())[:rows])
+            shown = ", ".join(f"{legible(name)} ({count:,})" for name, count in list(counts.items())[:rows])
             return (shown or "none") + (f" and {len(counts) - rows} more" if len(counts) > rows else "")
 
         def listed(paths: Sequence[str]) -> str:
-            shown = "".join(f"\n  {path}" for path in paths[:rows])
+            shown = "".join(f"\n  {legible(path)}" for path in paths[:rows])
             return shown + (f"\n  and {len(paths) - rows} more" if len(paths) > rows else "")
 
         total = sum(self.splits.values())
-        lines = [f"{self.root}: {total:,} images; " + ", ".join(f"{n:,} {split}" for split, n in self.splits.items())]
+        lines = [
+            f"{legible(self.root)}: {total:,} images; "
+            + ", ".join(f"{n:,} {split}" for split, n in self.splits.items())
+        ]
         by_count = dict(sorted(self.classes.items(), key=lambda one: -one[1]))
         if by_count:
             words = "1 class" if len(by_count) == 1 else f"{len(by_count)} classes, the largest first"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -210,12 +211,15 @@ def _columns(file: Path) -> Columns:
 def _separated(file: Path) -> Columns:
     """Columns of a table of text."""
     with open_regular(file) as stream:
-        lines = stream.read().decode("utf-8-sig").splitlines(keepends=True)
+        lines = _text(stream.read()).splitlines(keepends=True)
     if not lines:
         raise ValueError("it is empty")
     marks = "\t" if file.suffix.lower() == ".tsv" else ",;\t"
     mark = max(marks, key=lines[0].count)  # of equally many the first, a comma
-    names, *rows = [row for row in csv.reader(lines, delimiter=mark, skipinitialspace=True, strict=True) if row]
+    filled = [row for row in csv.reader(lines, delimiter=mark, skipinitialspace=True, strict=True) if row]
+    if not filled:
+        raise ValueError("it is empty")
+    names, *rows = filled
     names = [name.strip() for name in names]
     if len(set(names)) < len(names):
         raise ValueError("two of its columns have one name")
@@ -225,6 +229,18 @@ def _separated(file: Path) -> Columns:
     return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)) if rows else {name: [] for name in names}
 
 
+def _text(content: bytes) -> str:
+    """The text of a table.
+
+    Raises:
+        ValueError: if it is of another encoding than UTF-8.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not in UTF-8: save it so, in a spreadsheet as 'CSV UTF-8'") from error
+
+
 def _parquet(file: Path) -> Columns:
     """Columns of a table of pyarrow."""
     parquet = optional("pyarrow.parquet", "a table of Parquet")
@@ -232,4 +248,15 @@ def _parquet(file: Path) -> Columns:
         table = parquet.read_table(stream)
     plain = [field.name for field in table.schema if not str(field.type).startswith(NO_CELLS)]
     found = table.select(plain).to_pydict()
-    return {name: ["" if cell is None else str(cell) for cell in cells] for name, cells in found.items()}
+    wrong = [field for field in table.schema if field.name in LABELS and field.name not in plain]
+    if wrong:
+        raise ValueError(
+            f"its column {wrong[0].name!r} is of {wrong[0].type}, and one label a row is read; write a word or a "
+            "number, or give the column another name"
+        )
+
+    def word(cell: object) -> str:
+        """What is in a cell; nothing of a float that is no number."""
+        return "" if cell is None or (isinstance(cell, float) and math.isnan(cell)) else str(cell)
+
+    return {name: [word(cell) for cell in cells] for name, cells in found.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -211,7 +212,8 @@ def _write_parquet(stream: BinaryIO, parts: Sequence[Embedding]) -> None:
         for part in _joined(parts):
             features = part.features.numpy()
             columns: dict[str, Any] = {
-                "paths": pa.array(part.paths, pa.string()),
+                # What is no text in a name is written as its number, \\xff, as Parquet holds text alone.
+                "paths": pa.array([os.fsencode(path).decode("utf-8", "backslashreplace") for path in part.paths]),
                 "features": pa.FixedSizeListArray.from_arrays(pa.array(features.ravel()), features.shape[1]),
             }
             known = {"pose": part.pose, "confidence": part.confidence}

@@ -125,7 +125,8 @@ def refuse_bad(bad: Sequence[BadFile], total: int, *, skip_bad: bool) -> None:
         BadFilesError: lists all of them.
     """
     if bad and (not skip_bad or len(bad) == total):
-        raise BadFilesError(bad, total, "Remove them, or pass skip_bad=True (--skip-bad) to go on without them.")
+        way_out = "Remove them, or pass skip_bad=True (--skip-bad) to go on without them."
+        raise BadFilesError(bad, total, way_out if len(bad) < total else "Name images that can be read.")
 
 
 def input_of_picture(

@@ -257,5 +257,5 @@ def metadata_of(model: nn.Module, size: tuple[int, int] | None) -> dict[str, Any
         known["out_field"] = None if model.out_field is None else str(model.out_field)
     if isinstance(images := getattr(model, "preprocessing", None), Preprocessing):
         known |= {"mean": list(images.mean), "std": list(images.deviation), "resize": images.resize}
-        known |= {"background": images.background} if "background" in images.to_json() else {}
+        known |= {"background": images.background}
     return known

@@ -16,7 +16,7 @@ from eqmodels.remote import ZooEntry, check_repository
 from eqmodels.storage import CONFIG, LARGEST, WEIGHTS, StorageError, read_regular, reason_of, sha256_of
 from eqmodels.training import PretrainConfig
 
-__all__ = ["RESULTS", "entry_of", "read_results"]
+__all__ = ["RESULTS", "entry_of", "read_results", "run_config"]
 
 RESULTS = "results.json"
 """The name of the file in a folder of weights that holds what was measured of them."""
@@ -41,12 +41,7 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
     check_repository(repository)
     if commit is not None and not _COMMIT.fullmatch(commit):
         raise ValueError(f"commit must be 40 hexadecimal digits; got {shown(commit)}. Copy it, or pass None.")
-    config = read_network_config(folder / CONFIG)
-    if "pretraining" not in config or "license" not in config["pretrained_cfg"]:
-        raise StorageError(
-            f"{folder / CONFIG} does not say how the network was pretrained or under which license it is, and "
-            "the index and the card tell of it. Publish a run of eqmodels pretrain; other encoders have push_to_hub."
-        )
+    config = run_config(folder)
     evaluation = read_results(folder)
     pretraining = PretrainConfig.from_dict(config["pretraining"]).flat()
     sha256 = sha256_of(folder / WEIGHTS)
@@ -70,6 +65,22 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
     )
 
 
+def run_config(folder: Path) -> dict[str, Any]:
+    """The config of a run, of which the index and the card tell.
+
+    Raises:
+        StorageError: if it cannot be read, or is that of an encoder alone, or says no licence.
+    """
+    config = read_network_config(folder / CONFIG)
+    if "pretraining" not in config or "license" not in config["pretrained_cfg"]:
+        raise StorageError(
+            f"{folder / CONFIG} does not say how the network was pretrained or under which license it is, and the "
+            "index and the card tell of it. Publish a run of eqmodels pretrain; send other networks by "
+            f"eqmodels.load({str(folder)!r}).push_to_hub('organisation/name') in Python."
+        )
+    return config
+
+
 def read_results(folder: Path) -> EncoderEvaluation:
     """What was measured of the weights in a folder, as the benchmarks or `eqmodels evaluate` wrote it.
 
@@ -88,7 +99,7 @@ def read_results(folder: Path) -> EncoderEvaluation:
         kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
         raise StorageError(
             f"{file} holds no results ({kind}{reason_of(error)}). Measure the network first: "
-            f"eqmodels evaluate {folder} --output {file}"
+            f"eqmodels evaluate {folder} --output {file}, with --root FOLDER if its images are yours."
         ) from error
     if evaluation.sha256 != (found := sha256_of(folder / WEIGHTS)):
         raise StorageError(

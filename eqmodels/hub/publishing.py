@@ -18,7 +18,7 @@ from huggingface_hub.errors import RevisionNotFoundError
 from eqmodels.arguments import check_arguments
 from eqmodels.errors import shown
 from eqmodels.hub.card import NOTES, model_card, possible_twin, twin_of
-from eqmodels.hub.entries import RESULTS, entry_of, read_results
+from eqmodels.hub.entries import RESULTS, entry_of, read_results, run_config
 from eqmodels.hub.loading import check_files
 from eqmodels.hub.picture import PICTURE, turns_picture
 from eqmodels.hub.preview import preview_page
@@ -69,6 +69,7 @@ def publication_files(folder: Path, repository: str) -> dict[str, bytes]:
         ValueError: if nothing was measured over the angles.
         ModuleNotFoundError: if matplotlib, which draws the picture, is not installed.
     """
+    run_config(folder)  # before measurements are asked for, which would not help what is no run
     contents = {CARD: model_card(folder, repository).encode()}
     evaluation, twin = read_results(folder), twin_of(folder)
     evaluations = {folder.name: evaluation} | ({} if twin is None else {twin.name: read_results(twin)})

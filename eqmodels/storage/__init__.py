@@ -11,7 +11,7 @@ from eqmodels.storage.config import (
     check_config,
     read_config,
 )
-from eqmodels.storage.errors import StorageError, printable, reason_of
+from eqmodels.storage.errors import StorageError, legible, printable, reason_of
 from eqmodels.storage.escaping import for_markdown, for_picture
 from eqmodels.storage.files import claimed_folder, prepare_folder, write_atomically, write_together
 from eqmodels.storage.limits import LARGEST, LONGEST_LOG
@@ -37,6 +37,7 @@ __all__ = [
     "fault_of",
     "for_markdown",
     "for_picture",
+    "legible",
     "open_regular",
     "pack_weights",
     "prepare_folder",

@@ -27,8 +27,18 @@ def printable(words: str) -> str:
         TypeError: if an argument is of another type.
     """
     check_arguments(printable, locals())
-    words = words if words.isprintable() else ascii(words)
+    words = legible(words)
     return words if len(words) <= LONGEST else f"{words[: LONGEST // 2]} ... {words[-LONGEST // 2 + 10 :]}"
+
+
+def legible(words: str) -> str:
+    """Words of a file or a user as one line that any terminal shows, whole.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
+    check_arguments(legible, locals())
+    return words if words.isprintable() else ascii(words)
 
 
 def reason_of(error: BaseException) -> str:

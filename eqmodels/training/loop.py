@@ -162,10 +162,11 @@ def _finished_run(
         differences |= differing_images(run.image_marks(), marks_of(len(data), preprocessing_of(config, data)))
     if differences.keys() == {"epochs"} and config.optimisation.epochs > (done := run.config.optimisation.epochs):
         more = config.optimisation.epochs - done
+        place = "" if root is None else f"--root {root} "
         raise TrainingError(
             f"{folder} holds a run that is done after epochs={done}, when its learning rate has fallen; nothing was "
             f"changed. Train its network for {more} more in another folder: eqmodels pretrain --extend {folder} "
-            f"--epochs {more}, or config.replaced(init={str(folder)!r}, epochs={more}) in Python."
+            f"{place}--epochs {more}, or config.replaced(init={str(folder)!r}, epochs={more}) in Python."
         )
     if differences:
         raise foreign_run(folder, differences)

@@ -121,3 +121,16 @@ def test_no_shards_and_no_images_are_said(tmp_path):
         FileNotFoundError, match=r"has no images for split='test'\. Add some, five or more, as 0001\.jpg"
     ):
         load_data("shards", "test", root=tmp_path)
+
+
+def test_members_that_do_not_lie_together_are_refused_instead_of_losing_labels(tmp_path):
+    content = png(0)[1]
+    write_tar(tmp_path / "train.tar", {"a.png": content, "b.png": content, "a.cls": b"1", "b.cls": b"2"})
+    with pytest.raises(ValueError, match=r"what is called a does not lie together in it"):
+        load_data("shards", root=tmp_path)
+
+
+def test_an_ending_may_have_a_word_before_it(tmp_path):
+    write_tar(tmp_path / "train.tar", {"a.rgb.png": png(0)[1], "a.cls": b"1", "b.rgb.png": png(1)[1], "b.cls": b"2"})
+    data = load_data("shards", root=tmp_path)
+    assert (data.classes, len(data)) == (("1", "2"), 2)

@@ -80,3 +80,14 @@ def test_no_folder_and_no_image_are_said(tmp_path):
         summarise_folder(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match=r"has no images that can be read\. Name a folder of images\."):
         contact_sheet(tmp_path)
+
+
+def test_a_second_folder_for_testing_is_counted_and_names_are_one_line(tmp_path):
+    for split in ("train", "test", "val"):
+        for number in range(3):
+            save(tmp_path / f"mine/{split}/a\nb/{number}.png", seed=number)
+    found = summarise_folder(tmp_path / "mine")
+    assert found.ignored == {"images of val, as there is test": 3}
+    lines = found.text().splitlines()
+    assert "left out: images of val, as there is test (3)" in lines
+    assert "1 class: 'a\\nb' (6)" in lines

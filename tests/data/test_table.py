@@ -155,3 +155,23 @@ def test_no_table_and_no_images_are_said(tmp_path, images):
     file = write(tmp_path / "t.csv", [{"path": "images/0.png", "split": "train"}])
     with pytest.raises(FileNotFoundError, match=r"t\.csv has no images for split='test'\. Add rows, five or more"):
         load_data("table", "test", root=file)
+
+
+def test_a_column_of_labels_that_is_not_one_label_a_row_is_refused(tmp_path, images):
+    rows = [{"path": f"images/{n}.png", "label": [0, 1], "split": "train"} for n in range(4)]
+    with pytest.raises(ValueError, match=r"its column 'label' is of list.*one label a row is read"):
+        load_data("table", root=write(tmp_path / "many.parquet", rows))
+    rows = [{"path": f"images/{n}.png", "label": float("nan") if n else 1.0, "split": "train"} for n in range(4)]
+    with pytest.raises(ValueError, match=r"must have a value in the column 'label'; image 2 has none"):
+        load_data("table", root=write(tmp_path / "nan.parquet", rows))
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [("path,label\nü,1".encode("latin-1"), "it is not in UTF-8: save it so"), (b"\n\n", "it is empty")],
+    ids=["latin-1", "one empty line"],
+)
+def test_what_is_no_table_of_words_says_why(tmp_path, content, sentence):
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"cannot be read as a table \({sentence}"):
+        load_data("table", root=tmp_path / "a.csv")

@@ -236,3 +236,13 @@ def test_parts_are_of_whole_batches_and_their_number_is_bounded(network, tmp_pat
     assert lengths[64_001] == (128, 501)
     assert lengths[10**6] == (1024, 977)
     assert lengths[10**7] == (4096, 2442)
+
+
+def test_a_name_that_is_no_text_is_written_wherever_the_format_can(network, paths, tmp_path):
+    odd = paths[0].with_name(os.fsdecode(b"\xff.png"))
+    paths[0].rename(odd)
+    embed_to_file(network(), [odd, paths[1]], tmp_path / "a.parquet", batch_size=2)
+    assert parquet.read_table(tmp_path / "a.parquet")["paths"].to_pylist() == [
+        str(odd).replace("\udcff", "\\xff"),
+        str(paths[1]),
+    ]
