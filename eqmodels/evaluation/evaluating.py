@@ -117,20 +117,7 @@ def evaluate(
     with joined_world(subject.device) as world, world.together(ANEW):
         features = [feature_kind(subject, kind) for kind in world.from_each(checked)[0]]
         examination = Examination(quicker, features, train, test, options, report, progress, whole=whole, world=world)
-        scores = examination.run()
-        result = EncoderEvaluation(
-            model=subject.name if name is None else name,
-            sha256="",
-            parameters=subject.parameters,
-            head_parameters=0,
-            train=(train.name, len(train)),
-            test=(test.name, len(test)),
-            group=str(subject.group),
-            field=None if subject.field is None else str(subject.field),
-            kinds=scores,
-            tasks=(),
-            equivariance_error=examination.equivariance_error,
-        )
+        result = _measured(examination, subject, subject.name if name is None else name)
         if isinstance(encoder, Pretrained):
             report("task")
             heads = scores_of_heads(encoder, whole, test, seed, world, augmented=augmented)
@@ -147,6 +134,25 @@ def _wanted(subject: Subject, kinds: Sequence[str] | None) -> tuple[str, ...]:
             f"kinds of features of this network are {', '.join(possible)}; got {unknown[0]!r}. Name these alone."
         )
     return wanted
+
+
+def _measured(examination: Examination, subject: Subject, name: str) -> EncoderEvaluation:
+    """Everything that is measured of features, and what they are of."""
+    train, test = examination.train, examination.test
+    scores = examination.run()
+    return EncoderEvaluation(
+        model=name,
+        sha256="",
+        parameters=subject.parameters,
+        head_parameters=0,
+        train=(train.name, len(train)),
+        test=(test.name, len(test)),
+        group=str(subject.group),
+        field=None if subject.field is None else str(subject.field),
+        kinds=scores,
+        tasks=(),
+        equivariance_error=examination.equivariance_error,
+    )
 
 
 def _with_heads(
