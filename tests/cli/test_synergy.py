@@ -248,7 +248,7 @@ def ranked(monkeypatch):
 
 def test_a_ranking_of_few_images_takes_all_of_them(tmp_path, monkeypatch):
     """Of a folder of somebody's own, whose classes differ in number; the default is a limit of thousands."""
-    for number in range(15):
+    for number in range(20):
         place = tmp_path / ("train" if number % 5 else "test") / ("ant" if number < 10 else "bee")
         place.mkdir(exist_ok=True, parents=True)
         Image.new("RGB", (8, 8), (number, 0, 0)).save(place / f"{number:02}.png")
@@ -260,7 +260,7 @@ def test_a_ranking_of_few_images_takes_all_of_them(tmp_path, monkeypatch):
 
     monkeypatch.setattr(command, "rank_tasks", stop)
     assert main(["synergy", "--rank-tasks", "--data", "image_folder", "--root", str(tmp_path)]) == 130
-    assert asked == [12, 3]
+    assert asked == [16, 4]
 
 
 def test_a_ranking_uses_what_is_given_and_else_the_first_default(ranked):

@@ -72,6 +72,7 @@ FILES: dict[str, Callable[[], Call]] = {
     "storage.for_picture": lambda: Call(storage.for_picture, {"words": "words"}),
     "storage.pack_weights": lambda: Call(storage.pack_weights, {"state": {"weight": maps(2, 3)}}),
     "storage.prepare_folder": lambda: Call(storage.prepare_folder, {"folder": Path("prepared"), "option": "--folder"}),
+    "storage.legible": lambda: Call(storage.legible, {"words": "words"}),
     "storage.printable": lambda: Call(storage.printable, {"words": "words"}),
     "storage.read_config": lambda: Call(storage.read_config, {"file": ZOO_FOLDER / storage.CONFIG}),
     "storage.read_layout": lambda: Call(storage.read_layout, {"file": WEIGHTS}),

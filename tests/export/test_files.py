@@ -25,6 +25,7 @@ NOTES = {
     "mean": [0.5],
     "std": [0.25],
     "resize": "crop",
+    "background": "white",
     "classes": ["cat", "dog"],
 }
 
