@@ -101,7 +101,7 @@ def test_a_stream_decodes_what_is_asked_for_after_one_reading(photos, decodes):
     decodes.clear()
     statistics(data)
     data.pixels(torch.tensor([7, 2]))
-    assert decodes == [data.places[7].content(), data.places[2].content()]
+    assert sorted(decodes) == sorted([data.places[7].content(), data.places[2].content()])  # by two threads
 
 
 @pytest.mark.parametrize("change", ["size", "content", "time", "new", "name"])
