@@ -16,7 +16,7 @@ from eqmodels.cli.chosen_data import add_data_flags, flags_given, loaded
 from eqmodels.cli.flags import add_flag, in_flags
 from eqmodels.cli.table import percent, table
 from eqmodels.cli.terminal import FROM_CHECKPOINT, has_watchers, say
-from eqmodels.cli.with_network import add_network
+from eqmodels.cli.with_network import add_network, teller
 from eqmodels.data import READING, SOURCES, Source, list_data, to_grey
 from eqmodels.finetuning import FinetuneConfig, Finetuned, finetune
 from eqmodels.finetuning.finetuning import PAGE
@@ -89,10 +89,6 @@ def run(arguments: argparse.Namespace) -> int:
         network, train, test = world.each_after_first(lambda: _network_and_images(arguments))
         folder = arguments.folder or Path("runs") / _folder_name(arguments, network, train, config)
 
-        def report(sentence: str) -> None:
-            if not arguments.quiet:
-                say(sentence, file=sys.stderr, flush=True)
-
         result: Finetuned = in_flags(
             names,
             lambda: finetune(
@@ -104,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
                 name=arguments.name,
                 device=arguments.device,
                 quiet=arguments.quiet or not has_watchers(),
-                report=report,
+                report=teller(arguments),
             ),
         )
     content = {"folder": str(folder), "page": str(folder / PAGE), **result.to_dict()}

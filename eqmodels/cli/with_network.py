@@ -29,6 +29,7 @@ __all__ = [
     "progress",
     "reading",
     "say_skipped",
+    "teller",
 ]
 
 

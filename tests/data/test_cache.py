@@ -27,20 +27,6 @@ def spare_imports():
 
 
 @pytest.fixture
-def decodes(monkeypatch) -> list:
-    """What this process decodes, the content of a file each time."""
-    found = []
-
-    def counted(content, *arguments, **options):
-        found.append(content)
-        return picture_of(content, *arguments, **options)
-
-    picture_of = pictures.picture_of
-    monkeypatch.setattr(pictures, "picture_of", counted)
-    return found
-
-
-@pytest.fixture
 def photos(tmp_path):
     """A folder of ten small images of two classes in each split."""
     write_image_folder(tmp_path / "photos")

@@ -9,7 +9,7 @@ import pickle
 import pytest
 import torch
 
-from eqmodels.data import SOURCES, load_data, pictures
+from eqmodels.data import SOURCES, load_data
 from eqmodels.data.pictures import BadFilesError
 from eqmodels.data.registry import READING
 from eqmodels.options import options_of
@@ -37,20 +37,6 @@ def source(request, tmp_path):
     write, place = WRITERS[request.param]
     write(tmp_path / "set")
     return request.param, (tmp_path / "set" / place).resolve()
-
-
-@pytest.fixture
-def decodes(monkeypatch) -> list:
-    """What this process decodes."""
-    found = []
-
-    def counted(content, *arguments, **options):
-        found.append(content)
-        return picture_of(content, *arguments, **options)
-
-    picture_of = pictures.picture_of
-    monkeypatch.setattr(pictures, "picture_of", counted)
-    return found
 
 
 def test_these_are_all_of_them():
