@@ -106,8 +106,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints what was measured, by one process or several.
 
     Raises:
-        ValueError: if so many cannot share the work, there is no such network or data set, they do not fit, or several networks do not differ in the
-            seed alone.
+        ValueError: if so many cannot share the work, there is no such network or data set, they do not fit, or several
+            networks do not differ in the seed alone.
         StorageError: if the network's files are damaged, or the result cannot be written.
         ProcessError: if another of several processes was killed.
     """
