@@ -80,8 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
         results.append(TwinResult(name, twin, scores, speeds[name]))
     say(f"pretraining a tiny network for {arguments.seconds:.0f} s ...", file=sys.stderr, flush=True)
-    small = (load_data(LEARNED, split) for split in ("train", "test"))
-    result = DemoResult(tuple(results), _learn(*small, arguments.seconds), train, test)
+    learning = _learn(load_data(LEARNED, "train"), load_data(LEARNED, "test"), arguments.seconds)
+    result = DemoResult(tuple(results), learning, train, test)
     say(json.dumps(result.to_dict(), indent=2) if arguments.json else f"\n{_text(result)}\n")
     if missing := [name for name in ("matplotlib", "jinja2") if importlib.util.find_spec(name) is None]:
         words = f"No page with pictures: {missing[0]} is not installed; run: pip install {missing[0]}"
