@@ -38,7 +38,9 @@ SHOWN = 50
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the network, the pictures and the options."""
     add_network(parser)
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGES", help="a folder of images, or images")
+    parser.add_argument(
+        "images", nargs="+", type=Path, metavar="IMAGES", help="a folder or a table of images, or images"
+    )
     parser.add_argument(
         "--candidates", type=int, default=10, metavar="N", help="neighbours compared with each picture (default: 10)"
     )
@@ -64,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
     if arguments.candidates < 1:
         raise UsageError(f"--candidates is at least 1; got {arguments.candidates}. Leave it out for 10.")
-    paths = files_of(arguments.images)
+    paths = files_of(arguments.images, arguments.path_column)
     encoder = loaded(arguments)
     with progress(arguments, len(paths)) as advance:
         found = find_duplicates(encoder, paths, candidates=arguments.candidates, **reading(arguments), progress=advance)
