@@ -158,7 +158,7 @@ MEASUREMENTS: dict[str, Callable[[], Call]] = {
     "neighbours.find_duplicates": lambda: Call(
         neighbours.find_duplicates,
         {"encoder": described(), "paths": sorted(pictures().iterdir()), "candidates": 2, "size": (8, 8)}
-        | {"batch_size": 2, "grey": False, "skip_bad": False},
+        | {"batch_size": 2, "grey": False, "skip_bad": False, "kept": Path("pairs.csv")},
         values=6,
     ),
     "evaluation.assert_equivariant": lambda: Call(
