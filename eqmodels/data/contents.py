@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from eqmodels.data.image_files import list_folder
-from eqmodels.data.registry import Split
+from eqmodels.data.registry import Split, named_splits
 from eqmodels.data.table import SPLIT, open_table
 from eqmodels.data.table_file import is_table
 from eqmodels.data.table_labels import class_words, label_counts
@@ -93,11 +93,18 @@ def _of_table(file: Path, path_column: str | None, label_column: str | None) -> 
         file,
         table.paths,
         table.written,
-        _counted(table.splits()),
+        _counted(_split_names(table.splits())),
         {name: classes[name] for name in sorted(classes)},
         {name: label_counts(cells) for name, cells in others.items()},
         no_classes=reason,
     )
+
+
+def _split_names(words: Sequence[str]) -> list[str]:
+    """The split of each image of a table; what another word is called that stands for one that is there."""
+    # Images to validate on are those for testing where there are no others.
+    names: dict[str, str] = {word: split for split, word in reversed(named_splits(set(words)).items())}
+    return [names.get(word, word) for word in words]
 
 
 def _counted(splits: Iterable[str]) -> dict[str, int]:

@@ -119,6 +119,11 @@ def test_every_column_of_labels_of_a_table_is_counted(tmp_path):
         "ant / no leg": 1,
         "bee / no leg": 1,
     }
+    lines[0] = lines[0].replace("train", "val")
+    file.write_text("\n".join(["path,species,stage,tags,split", *lines[:3]]))
+    assert summarise_folder(file).splits == {"train": 2, "test": 1}
+    file.write_text("\n".join(["path,species,stage,tags,split", *lines[:3], lines[3].replace("train", "test")]))
+    assert summarise_folder(file).splits == {"train": 2, "test": 1, "validation": 1}
     file.write_text("\n".join(["path,species,stage,tags,split", *lines[:3]]))
     assert summarise_folder(file).labels["tags"] == {"wing": 2, "leg": 2}
     assert contact_sheet(file, columns=3, rows=1, side=8).size == (3 * 12 + 4, 12 + 4)
