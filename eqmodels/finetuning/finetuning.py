@@ -24,6 +24,7 @@ from eqmodels.backbones.loading import load_folder
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.backbones.saving import save_network
 from eqmodels.data import Source
+from eqmodels.data.source import skipped_of
 from eqmodels.finetuning.config import FinetuneConfig
 from eqmodels.finetuning.page import page
 from eqmodels.finetuning.probe import fitted_classifier
@@ -45,6 +46,7 @@ from eqmodels.storage import (
 from eqmodels.training import TrainingError
 from eqmodels.training.errors import foreign_run
 from eqmodels.training.interrupt import Interrupt
+from eqmodels.training.skipped import SKIPPED, write_skipped
 from eqmodels.transforms import Preprocessing
 
 __all__ = ["CARD", "PAGE", "RESULTS", "finetune"]
@@ -76,9 +78,9 @@ def finetune(
     features do not change when the image turns stays so: its classifier reads these features.
 
     The folder gets ``config.json`` and ``model.safetensors``, which `eqmodels.load` reads, with the names of the
-    classes; ``finetuning.json``, ``index.html`` and a card. Until then it has ``finetuning.pt``, and the same call goes
-    on from there, to weights that are the same bit for bit on the same machine's CPU; or returns at once, if it was
-    done.
+    classes; ``finetuning.json``, ``index.html`` and a card; ``skipped.csv``, if files that cannot be read were left
+    out. Until then it has ``finetuning.pt``, and the same call goes on from there, to weights that are the same bit for
+    bit on the same machine's CPU; or returns at once, if it was done.
 
     Started by ``torchrun`` on several processes, each computes its share of all that is asked of the network, and the
     first one writes. Batch statistics are those of the whole batch, so that the weights are those of one process up to
@@ -136,6 +138,7 @@ def finetune(
             split = images.split()
         del digests
         world.from_writer(lambda: claim.enter_context(claimed_folder(folder)))
+        world.from_writer(lambda: write_skipped(folder, images, test))
         own = _prepared(network, train, world.device)
         with shared_statistics(own, world):
             tuning = _begun(Tuning(own, images, *split, config, marks, world), folder, say)
@@ -384,4 +387,7 @@ def _notes(tuning: Tuning, test: Source) -> tuple[str, ...]:
             f"{which} test images are validation images, on which the epoch was chosen: their accuracy is a little too "
             "high. Keep other images for the test, or choose on a part of the training images (--validation 0.2)."
         )
+    if left_out := len(skipped_of(tuning.images)) + len(skipped_of(test)):
+        words = "1 file that cannot be read" if left_out == 1 else f"{left_out:,} files that cannot be read"
+        notes.append(f"Left out: {words}, see {SKIPPED}.")
     return tuple(notes)

@@ -11,7 +11,8 @@ from torch import Tensor
 from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
 from eqmodels.data import Source, is_labelled
-from eqmodels.data.source import numbers_of, parts_of
+from eqmodels.data.pictures import BadFile
+from eqmodels.data.source import numbers_of, parts_of, skipped_of
 from eqmodels.data.view import View
 from eqmodels.errors import shown
 from eqmodels.processes import World
@@ -37,6 +38,11 @@ class Together(View):
     def labels(self) -> Int[Tensor, " N"]:
         """The class of each image, int64."""
         return torch.cat([self.source.labels, self.others.labels])
+
+    @property
+    def skipped(self) -> tuple[BadFile, ...]:
+        """Files of both that were left out, as was asked for, because they could not be read."""
+        return (*skipped_of(self.source), *skipped_of(self.others))
 
     def pixels(self, indices: Tensor | slice) -> Float[Tensor, "B C H W"]:
         """The images of such numbers, or of a slice, as float32 in [0, 1]."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from eqmodels import create_model, load
 from eqmodels.data import LabelledImages, in_memory, subset
+from eqmodels.data.pictures import BadFile
 from eqmodels.finetuning import FinetuneConfig, finetune, validation_split
 from eqmodels.finetuning.finetuning import PAGE
 from eqmodels.finetuning.probe import fitted_classifier
@@ -281,9 +283,11 @@ def test_test_images_that_the_epoch_was_chosen_on_are_said(tmp_path):
     result = finetune(network(), train, test, tmp_path / "a", replace(CONFIG, epochs=0), validation=test)
     assert result.notes[-1].startswith("All test images are validation images, on which the epoch was chosen")
     assert "looked at once" not in (tmp_path / "a" / PAGE).read_text()
-    some = subset(test, [0, 2])
+    some = subset(replace(test, skipped=(BadFile(Path("bad.png"), "it is damaged"),)), [0, 2])
     result = finetune(network(), train, test, tmp_path / "b", replace(CONFIG, epochs=0), validation=some)
-    assert result.notes[-1].startswith("2 of the 4 test images are validation images")
+    assert result.notes[-2].startswith("2 of the 4 test images are validation images")
+    assert result.notes[-1] == "Left out: 1 file that cannot be read, see skipped.csv."
+    assert (tmp_path / "b/skipped.csv").read_text() == "path,reason\nbad.png,it is damaged\n"
 
 
 def test_two_sources_are_numbered_one_after_the_other():
