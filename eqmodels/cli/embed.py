@@ -65,9 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
     file = check_ending(arguments.out)
     with joined_world(arguments.device) as world, world.together():
         # Listed and downloaded once, not by every process.
-        paths, columns = world.from_writer(
-            lambda: tuple(one(arguments.images, arguments.path_column) for one in (files_of, columns_of))
-        )
+        paths = world.from_writer(lambda: files_of(arguments.images, arguments.path_column))
+        columns = world.from_writer(lambda: columns_of(arguments.images, arguments.path_column))
         encoder = world.each_after_first(lambda: loaded(arguments)).to(world.device)
         with progress(arguments, len(paths)) as advance:
             found = embed_to_file(
