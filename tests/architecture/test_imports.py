@@ -25,7 +25,7 @@ OPTIONAL = [
         "pyarrow",
         "sklearn",
     ),
-    *("tensorboard", "timm"),
+    *("tensorboard", "timm", "transformers"),
 ]
 POSIX = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 import segmentation_models_pytorch as smp
 import torch
-import pytest
 from torch.nn import functional as F
 
 from eqmodels import PlanarGroup
