@@ -50,10 +50,11 @@ class Model(nn.Module):
     def __init__(self, config: Any, encoder: Backbone | None = None) -> None:  # noqa: ANN401
         super().__init__(config)
         classes = self.wanted_classes()
-        built = encoder or create_model(config.architecture, num_classes=classes, **config.model_args)
-        if built.num_classes != classes:
-            built.reset_classifier(classes)
-        self.encoder = built
+        if encoder is None:
+            encoder = create_model(config.architecture, num_classes=classes, **config.model_args)
+        if encoder.num_classes != classes:
+            encoder.reset_classifier(classes)
+        self.encoder = encoder
         self.post_init()
 
     def wanted_classes(self) -> int:

@@ -68,7 +68,7 @@ def trained(model, loss_of):
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     return torch.tensor(losses)
 
 

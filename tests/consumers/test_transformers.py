@@ -148,11 +148,13 @@ def test_a_trainer_trains_saves_and_goes_on(folder, tmp_path):
     def trainer(model, steps):
         arguments = transformers.TrainingArguments(
             str(tmp_path), max_steps=steps, save_steps=1, per_device_train_batch_size=2, use_cpu=True, report_to=[],
-            disable_tqdm=True, gradient_checkpointing=True,
+            disable_tqdm=True,
         )  # fmt: skip
         return transformers.Trainer(model, arguments, train_dataset=data)
 
     before = copy.deepcopy(model.state_dict())
+    model.gradient_checkpointing_enable()
+    assert model.encoder.grad_checkpointing
     trainer(model, 2).train()
     assert not torch.equal(model.encoder.stem.conv.weight, before["encoder.stem.conv.weight"])
     for key, value in eqmodels.load(tmp_path / "checkpoint-2").state_dict().items():
