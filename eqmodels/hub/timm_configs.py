@@ -56,7 +56,7 @@ def zoo_tags() -> dict[str, list[str]]:
 
 
 def default_configs(names: Iterable[str]) -> dict[str, Any]:
-    """What timm has as `DefaultCfg` of each name: one without weights first, for the name alone, then that of each tag."""
+    """What timm has as `DefaultCfg` of each name: one without weights, for the name alone, then that of each tag."""
     from timm.models import DefaultCfg, PretrainedCfg
 
     tags = zoo_tags()

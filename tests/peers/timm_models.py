@@ -2,9 +2,9 @@
 
 python tests/peers/timm_models.py path/to/pytorch-image-models ['c4_*_w16' ...] [-- words for pytest]
 
-All tests of ``tests/test_models.py`` but those of TorchScript, and of timm's own architectures. The installed timm is
-tested against: take the source of its version. Nothing is written into the source. What the suite of this package asserts
-of the same contract is in ``tests/hub/test_timm_contract.py``.
+All tests of ``tests/test_models.py`` but those of TorchScript, and of timm's own architectures, against the timm
+that is installed: take the source of its version. Nothing is written into it. What the suite of this package asserts of
+the same contract is in ``tests/hub/test_timm_contract.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import timm
 import eqmodels.timm
 
 LEFT_OUT = ("torchscript", "naflex", "gemma4", "model_inference")
-"""Parts of names of tests: TorchScript's, those of timm's architectures, and that of weights in timm's own repositories."""
+"""Parts of names of tests: TorchScript's, of timm's architectures, and of weights in timm's own repositories."""
 
 
 class OursAlone:
