@@ -136,7 +136,10 @@ class IntermediateNetwork(StagedNetwork):
         height, width = (check_count("img_size", side) for side in sides)
         if self.preprocessing is not None:
             self.preprocessing = self.preprocessing.with_size((height, width))
-        self._traits = {**getattr(self, "_traits", {}), "img_size": (height, width)}  # where timm reads it
+        # Where timm reads it, if it has built the network.
+        self._traits = {**getattr(self, "_traits", {}), "img_size": (height, width)}
+        if (known := getattr(self, "pretrained_cfg", None)) is not None:
+            known |= {"input_size": (self.in_chans, height, width)}
 
     @overload
     def get_classifier(self, name_only: Literal[False] = False) -> nn.Module: ...

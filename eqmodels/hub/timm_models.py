@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -111,6 +112,7 @@ def _entry(name: str) -> Callable[..., nn.Module]:
         config = None if folder is None else read_network_config(folder / CONFIG)
         if config is not None:
             options = {**config["model_args"], **options}
+        size = options.pop("img_size", None)
         if pretrained:
             overlay["first_conv"] = None  # timm would adapt its filters as if they were ordinary ones
         elsewhere = {} if cache_dir is None or tag else {"cache_dir": cache_dir}
@@ -124,7 +126,7 @@ def _entry(name: str) -> Callable[..., nn.Module]:
             **elsewhere,
             **_translated(options),
         )
-        _complete(network)
+        _complete(network, size)
         return network
 
     entry.__name__ = entry.__qualname__ = name
@@ -169,20 +171,18 @@ def _built(
     name: str,
     config: Mapping[str, Any] | None,
     *,
-    img_size: int | tuple[int, int] | None = None,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
     **options: Any,  # noqa: ANN401
 ) -> Backbone:
     """The network, with random weights, and what its config knows of images and classes, if it is to be filled."""
-    with torch.device("cpu" if device is None else device):
+    with nullcontext() if device is None else torch.device(device):
         network = backbones.create_model(name, **options)
     network.to(dtype=dtype)
     if config is not None and (preprocessing := preprocessing_from(config["preprocessing"])) is not None:
         network.preprocessing = preprocessing.with_channels(network.in_chans)
     if config is not None:
         network.license = config["pretrained_cfg"].get("license")
-    network.set_input_size(img_size)
     return network
 
 
@@ -211,10 +211,11 @@ def _of_another_pooling(key: str, own: Mapping[str, Tensor]) -> bool:
     return key.startswith("global_pool.pose.") and key not in own
 
 
-def _complete(network: nn.Module) -> None:
-    """Says in timm's config what no file says: the first convolution, and the size of the last map."""
-    known: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
-    info = getattr(network, "feature_info", None)
-    if isinstance(network, Backbone):
-        known["first_conv"] = first_conv_of(network)
-        known["pool_size"] = pool_size_of(info[-1]["reduction"], tuple(known["input_size"][1:]))
+def _complete(network: nn.Module, size: int | Sequence[int] | None) -> None:
+    """Says in timm's config what no file says: the first convolution, another size, and the size of the last map."""
+    if not isinstance(network, Backbone):  # of what extracts features, timm asks neither
+        return
+    network.set_input_size(size)
+    known: dict[str, Any] = network.pretrained_cfg
+    known["first_conv"] = first_conv_of(network)
+    known["pool_size"] = pool_size_of(network.feature_info[-1]["reduction"], tuple(known["input_size"][1:]))
