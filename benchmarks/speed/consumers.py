@@ -2,7 +2,7 @@
 
 Those that only wrap a network (transformers, peft, a registry) are compared with the encoder itself.
 
-python -m benchmarks.speed.consumers [--rounds 9] [--side 96]
+python -m benchmarks.speed.consumers [--rounds 9] [--side 96] [--threads 2]
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def step(network: Callable[[Tensor], Tensor], images: Tensor) -> Callable[[], No
     """A forward and a backward pass."""
 
     def run() -> None:
-        network(images).square().mean().backward()  # type: ignore[no-untyped-call]
+        network(images).square().mean().backward()
 
     return run
 
@@ -48,14 +48,14 @@ def detector_maps(name: str) -> Callable[[Tensor], Tensor]:
 
     body = get_model(name) if name == REFERENCE else create_model(name, num_classes=0)
     pyramid = BackboneWithFPN(body, STAGES, WIDTHS, 256)
-    return lambda images: pyramid(images)["0"]  # type: ignore[no-any-return]
+    return lambda images: pyramid(images)["0"]
 
 
 def transformed(encoder: nn.Module) -> Callable[[Tensor], Tensor]:
     """The same as a model of transformers."""
     classes = register_transformers()
     model = classes["EqmodelsModel"](classes["EqmodelsConfig"](architecture=ENCODERS["C4"]), encoder)
-    return lambda images: model(images).pooler_output  # type: ignore[no-any-return]
+    return lambda images: model(images).pooler_output
 
 
 def adapted(encoder: nn.Module) -> nn.Module:
@@ -64,7 +64,7 @@ def adapted(encoder: nn.Module) -> nn.Module:
 
     weights = [f"{name}.weight" for name, layer in encoder.named_modules() if isinstance(layer, SteerableConv2d)]
     config = LoraConfig(r=8, target_modules=[], target_parameters=weights)
-    model: nn.Module = get_peft_model(encoder, config)  # type: ignore[arg-type]  # which takes any module
+    model: nn.Module = get_peft_model(encoder, config)
     return model
 
 
@@ -73,8 +73,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--side", type=int, default=96)
+    parser.add_argument("--threads", type=int, default=THREADS)
     arguments = parser.parse_args()
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(arguments.threads)
     register_timm(list(ENCODERS.values())[1:])
     images = torch.randn(4, 3, arguments.side, arguments.side)
     rows: list[Row] = []
@@ -84,11 +85,12 @@ def main() -> None:
     }.items():
         steps = {label: step(build(name), images) for label, name in ENCODERS.items()}
         rows += compare(consumer, steps, reference=REFERENCE, rounds=arguments.rounds)
-    wrapped = {"encoder": lambda encoder: encoder, "transformers": transformed, "peft, rank 8": adapted}
-    steps = {
-        label: step(wrap(create_model(ENCODERS["C4"], num_classes=0)), images)  # type: ignore[no-untyped-call]
-        for label, wrap in wrapped.items()
+    wrapped: dict[str, Callable[[nn.Module], Callable[[Tensor], Tensor]]] = {
+        "encoder": lambda encoder: encoder,
+        "transformers": transformed,
+        "peft, rank 8": adapted,
     }
+    steps = {label: step(wrap(create_model(ENCODERS["C4"], num_classes=0)), images) for label, wrap in wrapped.items()}
     rows += compare("C4 encoder alone", steps, reference="encoder", rounds=arguments.rounds)
     table = Table.of(
         f"A training step of other libraries on ResNet-18s of width 64, batch 4, {arguments.side} x {arguments.side}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -100,7 +100,7 @@ class Model(nn.Module):
             )
         encoder = load(f"{HUB}{source}" if "/" in source and not os.path.isdir(source) else source, **here)
         cls.check_classes(encoder, config, replace)
-        model = cls(config, encoder).to(device=device, dtype=dtype if isinstance(dtype, torch.dtype) else None)
+        model = cls(config, encoder).to(device=device, dtype=_type_of_numbers(dtype))
         return model.eval()
 
     def save_pretrained(
@@ -154,12 +154,10 @@ class Model(nn.Module):
         weight = next(self.encoder.parameters())
         return images.to(weight.device, weight.dtype)
 
-    def maps_of(self, images: Float[Tensor, "B C H W"]) -> Iterator[Float[Tensor, "B F H2 W2"]]:
+    def maps_of(self, images: Float[Tensor, "B C H W"]) -> tuple[Tensor, ...]:
         """The map of every stage, in order."""
-        maps = self.ready(images)
-        for name in self.encoder.stages:
-            maps = self.encoder.get_submodule(name)(maps)
-            yield maps
+        maps = self.encoder.forward_intermediates(self.ready(images), intermediates_only=True)
+        return tuple(maps)
 
     def wants(self, hidden_states: bool | None, return_dict: bool | None) -> tuple[bool, bool]:
         """Whether the maps of all stages are asked for, and a dictionary; None for what the config says."""
@@ -184,7 +182,7 @@ class FeatureModel(Model):
         from transformers.modeling_outputs import BaseModelOutputWithPoolingAndNoAttention as Output
 
         all_maps, as_dict = self.wants(output_hidden_states, return_dict)
-        every = tuple(self.maps_of(pixel_values)) if all_maps else None
+        every = self.maps_of(pixel_values) if all_maps else None
         last = every[-1] if every else self.encoder.forward_features(self.ready(pixel_values))
         pooled = self.encoder.forward_head(last, pre_logits=True)
         output = Output(last_hidden_state=last, pooler_output=pooled, hidden_states=every)
@@ -234,7 +232,7 @@ class Classifier(Model):
         from transformers.modeling_outputs import ImageClassifierOutputWithNoAttention as Output
 
         all_maps, as_dict = self.wants(output_hidden_states, return_dict)
-        every = tuple(self.maps_of(pixel_values)) if all_maps else None
+        every = self.maps_of(pixel_values) if all_maps else None
         logits = self.encoder.forward_head(every[-1]) if every else self.encoder(self.ready(pixel_values))
         loss = None if labels is None else self.loss_function(labels, logits, self.config)
         output = Output(loss=loss, logits=logits, hidden_states=every)
@@ -286,7 +284,7 @@ class MapModel(Model):
         from transformers.modeling_outputs import BackboneOutput
 
         all_maps, as_dict = self.wants(output_hidden_states, return_dict)
-        every = tuple(self.maps_of(pixel_values))
+        every = self.maps_of(pixel_values)
         chosen = tuple(every[self.stage_names.index(name)] for name in self.out_features)
         output = BackboneOutput(feature_maps=chosen, hidden_states=every if all_maps else None)
         return output if as_dict else output.to_tuple()
@@ -334,6 +332,18 @@ class ImageProcessor:
 
     def save_pretrained(self, *_: Any, **__: Any) -> None:  # noqa: ANN401
         """Nothing: what is known of the images is in the ``config.json`` that the network writes."""
+
+
+def _type_of_numbers(dtype: Any) -> torch.dtype | None:  # noqa: ANN401
+    """The type that transformers' `dtype` names; None if it is that of the file.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    found = getattr(torch, dtype, dtype) if isinstance(dtype, str) else dtype
+    if found in (None, "auto") or isinstance(found, torch.dtype):
+        return found if isinstance(found, torch.dtype) else None
+    raise ValueError(f"dtype must be a floating-point type of torch; got {shown(dtype)}. Pass torch.bfloat16, say.")
 
 
 def _one_device(device_map: Any) -> torch.device | None:  # noqa: ANN401

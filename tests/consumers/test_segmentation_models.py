@@ -7,6 +7,7 @@ import segmentation_models_pytorch as smp
 import torch
 from torch.nn import functional as F
 
+import eqmodels
 from eqmodels import PlanarGroup
 from eqmodels.fields import Regular
 from eqmodels.hub import register_timm
@@ -22,7 +23,15 @@ DECODERS = {
     "PSPNet": {"psp_out_channels": 16},
     "UPerNet": {"decoder_channels": 16},
     "Segformer": {"decoder_segmentation_channels": 16},
+    "DPT": {"decoder_intermediate_channels": (8, 8, 16, 16), "decoder_fusion_channels": 16},
+    # Those that ask for maps at an eighth or a sixteenth of the image.
+    "PAN": {"decoder_channels": 8},
+    "DeepLabV3": {"decoder_channels": 8, "decoder_atrous_rates": (1, 2, 3)},
+    "DeepLabV3Plus": {"decoder_channels": 8, "decoder_atrous_rates": (1, 2, 3)},
 }
+LARGER = {"PAN": (128, 128)}
+"""What halves the last map three times more."""
+
 ANY_SIZE = ["Unet"]
 """What takes images of every size; the others ask for multiples of the reduction of the last map."""
 
@@ -36,12 +45,13 @@ def build(decoder, **options):
     return getattr(smp, decoder)(f"tu-{NAME}", encoder_weights=None, classes=3, **DECODERS[decoder], **options)
 
 
+@pytest.mark.filterwarnings("ignore:Encoder does not have prefix tokens")
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_every_decoder_trains_on_our_maps(decoder):
-    network = build(decoder)
-    images, masks = torch.randn(2, 3, 64, 32), torch.randint(3, (2, 64, 32))
+    network, size = build(decoder), LARGER.get(decoder, (64, 32))
+    images, masks = torch.randn(2, 3, *size), torch.randint(3, (2, *size))
     logits = network(images)
-    assert logits.shape == (2, 3, 64, 32)
+    assert logits.shape == (2, 3, *size)
     F.cross_entropy(logits, masks).backward()
     gradient = network.encoder.model.stem.conv.weight.grad
     assert gradient.isfinite().all()
@@ -56,9 +66,11 @@ def test_sizes_that_are_no_multiples(decoder):
             assert network(torch.randn(1, 3, *size)).shape == (1, 3, *size)
 
 
-@pytest.mark.parametrize("size", [(64, 32), (33, 47)], ids=str)
-def test_what_the_decoder_gets_turns_with_the_image(size, randomised):
-    encoder = randomised(build("Unet").encoder).double().eval()
+@pytest.mark.parametrize(
+    ("decoder", "size"), [("Unet", (64, 32)), ("Unet", (33, 47)), ("DeepLabV3", (48, 33))], ids=str
+)
+def test_what_the_decoder_gets_turns_with_the_image(decoder, size, randomised):
+    encoder = randomised(build(decoder).encoder).double().eval()
     group, images = PlanarGroup.parse("c4"), torch.randn(1, 3, *size, dtype=torch.float64)
     assert encoder.out_channels == [3, *CHANNELS]
     with torch.no_grad():
@@ -67,6 +79,12 @@ def test_what_the_decoder_gets_turns_with_the_image(size, randomised):
             for channels, before, after in zip(CHANNELS, maps, encoder(group.act(g, images))[1:], strict=True):
                 expected = Regular(group, channels // group.order).act(group, g, before)
                 torch.testing.assert_close(after, expected, rtol=0, atol=1e-10 * float(expected.abs().max()))
+
+
+def test_weights_of_the_zoo_come_by_name():
+    encoder = smp.Unet("tu-c4_resnet18_w32.distil_lite0", encoder_weights="imagenet").encoder
+    expected = eqmodels.load("c4_resnet18_w32.distil_lite0").layer4[1].conv2.weight
+    assert torch.equal(encoder.model.layer4[1].conv2.weight, expected)
 
 
 @pytest.mark.tracing

@@ -61,6 +61,13 @@ def test_a_folder_is_a_model_of_features(folder, images, classes):
         assert torch.equal(last, output.hidden_states[-1])
 
 
+def test_types_and_devices_are_those_that_are_asked_for(folder, images):
+    model = transformers.AutoModel.from_pretrained(folder, dtype="bfloat16", device_map="cpu")
+    assert {value.dtype for value in model.parameters()} == {torch.bfloat16}
+    assert model(images).pooler_output.dtype == torch.bfloat16
+    assert model(images).pooler_output.isfinite().all()
+
+
 def test_a_run_of_the_zoo_is_one_with_the_pose_of_its_head(images):
     """Its file holds heads too, and its tensors have other names."""
     folder = str(FOLDERS[0] / ZOO)
@@ -180,6 +187,7 @@ def test_a_network_of_random_weights_by_its_name(images, classes):
     [
         ({"wings": 2}, TypeError, "^EqmodelsModel.from_pretrained has no option 'wings'. Drop it"),
         ({"device_map": {"encoder": 0, "": 1}}, ValueError, "^device_map must name one device"),
+        ({"dtype": "grapes"}, ValueError, "^dtype must be a floating-point type of torch; got 'grapes'"),
     ],
     ids=repr,
 )
