@@ -79,10 +79,11 @@ def main() -> None:
     register_timm(list(ENCODERS.values())[1:])
     images = torch.randn(4, 3, arguments.side, arguments.side)
     rows: list[Row] = []
-    for consumer, build in {
+    consumers: dict[str, Callable[[str], Callable[[Tensor], Tensor]]] = {
         "Unet of segmentation_models_pytorch": segmenter,
         "FPN of torchvision": detector_maps,
-    }.items():
+    }
+    for consumer, build in consumers.items():
         steps = {label: step(build(name), images) for label, name in ENCODERS.items()}
         rows += compare(consumer, steps, reference=REFERENCE, rounds=arguments.rounds)
     wrapped: dict[str, Callable[[nn.Module], Callable[[Tensor], Tensor]]] = {

@@ -156,7 +156,7 @@ class Model(nn.Module):
 
     def maps_of(self, images: Float[Tensor, "B C H W"]) -> tuple[Tensor, ...]:
         """The map of every stage, in order."""
-        maps = self.encoder.forward_intermediates(self.ready(images), intermediates_only=True)
+        maps: Any = self.encoder.forward_intermediates(self.ready(images), intermediates_only=True)
         return tuple(maps)
 
     def wants(self, hidden_states: bool | None, return_dict: bool | None) -> tuple[bool, bool]:
