@@ -13,9 +13,11 @@ from typing import Any
 
 import torch
 
-from eqmodels.backbones import create_model
+from eqmodels.backbones.describe import check_bounds
+from eqmodels.backbones.network import StagedNetwork
+from eqmodels.backbones.registry import build, resolve
 from eqmodels.hub.transformers_classes import Classifier, FeatureModel, ImageProcessor, MapModel, Model
-from eqmodels.storage import MODEL_TYPE
+from eqmodels.storage import CONFIG, MODEL_TYPE, check_config
 
 __all__ = ["register_transformers"]
 
@@ -108,8 +110,7 @@ def _config_class() -> type[Any]:
         ) -> None:
             super().__init__(**options)
             self.architecture, self.model_args = architecture, dict(model_args or {})
-            with torch.device("meta"):
-                network = create_model(architecture, num_classes=0, **self.model_args)
+            network = _outline(architecture, self.model_args)
             self.num_channels = network.in_chans
             self.stage_names = list(network.stages)
             self.hidden_sizes = [info["num_chs"] for info in network.feature_info]
@@ -129,15 +130,32 @@ def _config_class() -> type[Any]:
     return EqmodelsConfig
 
 
+def _outline(architecture: str, model_args: Mapping[str, Any]) -> StagedNetwork:
+    """A network without weights, whose name may stand in somebody's file: nothing is imported for it.
+
+    Raises:
+        ValueError: if it is no network, or is too large for a file.
+        TypeError: if it has no such option.
+    """
+    name, _ = resolve(architecture, plugins=False)
+    check_bounds(name, model_args)
+    with torch.device("meta"):
+        return build(architecture, plugins=False, num_classes=0, **model_args)
+
+
 def _in_their_words(content: Mapping[str, Any], *, classes: bool) -> dict[str, Any]:
     """What transformers wants to know of our ``config.json``; what it wrote itself stays as it is.
 
     Args:
         content: of the file.
         classes: whether the classes of the file count.
+
+    Raises:
+        StorageError: if it breaks a rule of our files.
     """
     if "pretrained_cfg" not in content:
         return dict(content)
+    check_config({name: value for name, value in content.items() if not name.startswith("_")}, CONFIG)
     arguments = {name: value for name, value in content["model_args"].items() if name != "num_classes"}
     words = {"architecture": content["architecture"], "model_args": arguments}
     if classes:

@@ -127,6 +127,15 @@ def test_damaged_weights_are_refused(folder, tmp_path, images):
     (tmp_path / "model.safetensors").write_bytes(content)
     with pytest.raises(eqmodels.storage.StorageError, match="sha256"):
         transformers.AutoModel.from_pretrained(str(tmp_path))
+    config = (tmp_path / "config.json").read_text()
+    for old, new, sentence in (
+        ('"num_classes": 0', '"num_classes": "many"', r"^config\.json breaks"),
+        ('"c4_resnet18s_w16"', '"c4_resnet18s_w160000"', "^a file may describe networks of at most 9999 channels"),
+        ('"c4_resnet18s_w16"', '"c4_reznet18s_w16"', "^no model is named 'c4_reznet18s_w16'"),
+    ):
+        (tmp_path / "config.json").write_text(config.replace(old, new))
+        with pytest.raises((ValueError, eqmodels.EqmodelsError), match=sentence):
+            transformers.AutoModel.from_pretrained(str(tmp_path))
 
 
 def test_what_transformers_saves_we_load_and_the_other_way_round(folder, images, tmp_path):
