@@ -69,7 +69,7 @@ def register_timm(names: Iterable[str] = ()) -> list[str]:
     try:
         from timm.models import is_model, model_entrypoint, register_model
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("timm is not installed; run: pip install 'eqmodels[timm]'") from error
+        raise ModuleNotFoundError("timm is not installed; run: pip install timm") from error
 
     def is_theirs(name: str) -> bool:
         return bool(is_model(name)) and model_entrypoint(name).__module__ != ENTRIES
