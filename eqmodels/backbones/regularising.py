@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
@@ -50,7 +52,8 @@ def set_rates(network: nn.Module, drop_rate: float, drop_path_rate: float) -> tu
             f"drop_path_rate leaves out residual branches, and this {type(network).__name__} has no block that knows "
             f"how; got {shown(drop_path_rate)}. Use 0, or derive blocks from ResidualBlock."
         )
-    network.get_submodule("global_pool").set_drop_rate(drop_rate)
+    pool: Any = network.get_submodule("global_pool")
+    pool.set_drop_rate(drop_rate)
     for index, block in enumerate(blocks):
         rate = drop_path_rate * index / max(len(blocks) - 1, 1)
         block.drop_path = StochasticDepth(rate, "row").train(block.training) if rate else None

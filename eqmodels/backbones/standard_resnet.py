@@ -6,6 +6,7 @@ Source: He et al. 2016, arXiv 1512.03385, as implemented by torchvision (strided
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 from torch import Tensor, nn
 from torchvision.models import resnet as torchvision_resnet
@@ -22,7 +23,26 @@ from eqmodels.layers import AnyPoolMode
 __all__ = ["StandardResNet"]
 
 
-class StandardBasicBlock(torchvision_resnet.BasicBlock, ResidualBlock):
+class _StandardBlock(ResidualBlock):
+    """What torchvision's two blocks share, and what is added to them."""
+
+    conv1: nn.Conv2d
+    conv2: nn.Conv2d
+    bn1: nn.Module
+    bn2: nn.Module
+    relu: nn.Module
+    downsample: nn.Module | None
+
+    def activated(self, residual: Float[Tensor, "B C H W"], maps: Float[Tensor, "B C2 H2 W2"]) -> Tensor:
+        """The activated sum of the residual branch and the shortcut."""
+        kept = self.kept(residual)
+        # In place, as in torchvision: no copy of the map.
+        kept += maps if self.downsample is None else self.downsample(maps)
+        activated: Tensor = self.relu(kept)
+        return activated
+
+
+class StandardBasicBlock(torchvision_resnet.BasicBlock, _StandardBlock):  # type: ignore[misc]
     """torchvision's, whose residual branch can be left out and whose kernels can be dilated."""
 
     def dilate(self, first: int, dilation: int) -> None:
@@ -32,12 +52,14 @@ class StandardBasicBlock(torchvision_resnet.BasicBlock, ResidualBlock):
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
         """The activated sum of residual and shortcut."""
-        residual = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(maps)))))
-        return _activated(self, residual, maps)
+        return self.activated(self.bn2(self.conv2(self.relu(self.bn1(self.conv1(maps))))), maps)
 
 
-class StandardBottleneck(torchvision_resnet.Bottleneck, ResidualBlock):
+class StandardBottleneck(torchvision_resnet.Bottleneck, _StandardBlock):  # type: ignore[misc]
     """torchvision's, whose residual branch can be left out and whose kernels can be dilated."""
+
+    conv3: nn.Conv2d
+    bn3: nn.Module
 
     def dilate(self, first: int, dilation: int) -> None:  # noqa: ARG002 (it has one kernel of several pixels)
         """Sets how far apart the pixels of the kernel are, for the first block of a stage by the stage before."""
@@ -46,23 +68,11 @@ class StandardBottleneck(torchvision_resnet.Bottleneck, ResidualBlock):
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
         """The activated sum of residual and shortcut."""
         residual = self.relu(self.bn2(self.conv2(self.relu(self.bn1(self.conv1(maps))))))
-        return _activated(self, self.bn3(self.conv3(residual)), maps)
+        return self.activated(self.bn3(self.conv3(residual)), maps)
 
 
 def _dilate(conv: nn.Conv2d, dilation: int) -> None:
     conv.dilation = conv.padding = (dilation, dilation)
-
-
-def _activated(
-    block: StandardBasicBlock | StandardBottleneck,
-    residual: Float[Tensor, "B C H W"],
-    maps: Float[Tensor, "B C2 H2 W2"],
-) -> Float[Tensor, "B C H W"]:
-    kept = block.kept(residual)
-    # In place, as in torchvision: no copy of the map.
-    kept += maps if block.downsample is None else block.downsample(maps)
-    activated: Tensor = block.relu(kept)
-    return activated
 
 
 @register_backbone(*RESNETS, groups=False)
@@ -102,7 +112,7 @@ class StandardResNet(Backbone):
         steerable_block, depths, stem = resnet_plan(architecture)
         field_count(self.group, width)
         bottleneck = steerable_block.expansion > 1
-        block = StandardBottleneck if bottleneck else StandardBasicBlock
+        block: Any = StandardBottleneck if bottleneck else StandardBasicBlock
         small = stem == "small"
         conv = nn.Conv2d(in_chans, width, 3 if small else 7, 1 if small else 2, 1 if small else 3, bias=False)
         nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
@@ -119,8 +129,9 @@ class StandardResNet(Backbone):
                 stride = stride if number == 0 else 1
                 channels = width * 2**index
                 shortcut = _shortcut(current, channels * block.expansion, stride)
-                blocks[str(number)] = block(current, channels, stride, shortcut)
-                blocks[str(number)].dilate(strides.before if number == 0 else strides.dilation, strides.dilation)
+                made = block(current, channels, stride, shortcut)
+                made.dilate(strides.before if number == 0 else strides.dilation, strides.dilation)
+                blocks[str(number)] = made
                 current = channels * block.expansion
             stage = nn.Sequential(blocks)
             for module in stage.modules():

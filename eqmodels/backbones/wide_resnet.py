@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
@@ -150,6 +151,7 @@ class WideSteerableResNet(Backbone):
         lifting, pool, reduction = image_stem(stem, first, in_chans, stem_fields, k, basis)
         self.add_stage("stem", nn.Sequential(lifting), stem_fields * first.order, reduction)
         strides = Dilations(output_stride, reduction * (1 if isinstance(pool, nn.Identity) else 2))
+        block = partial(PreActivationBlock, basis=basis, norm=norm, dropout=dropout)
         previous, channels = first, stem_fields * first.order
         for index, stage_group in enumerate(groups):
             halve = strides.enter(halves=index > 0)
@@ -161,16 +163,9 @@ class WideSteerableResNet(Backbone):
                 blocks["restrict"] = Restrict(previous, stage_group)
             fields = field_count(stage_group, width * 2**index)
             for number in range((depth - 4) // 6):
-                blocks[str(number)] = PreActivationBlock(
-                    stage_group,
-                    channels // stage_group.order,
-                    fields,
-                    halve=halve and number == 0,
-                    kernel_size=k,
-                    basis=basis,
-                    norm=norm,
-                    dropout=dropout,
-                    dilation=strides.dilation,
+                before = channels // stage_group.order
+                blocks[str(number)] = block(
+                    stage_group, before, fields, halve=halve and number == 0, kernel_size=k, dilation=strides.dilation
                 )
                 channels = width * 2**index
             previous = stage_group

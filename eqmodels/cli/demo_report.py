@@ -240,7 +240,7 @@ def _predictions(result: DemoResult) -> str:
             turned = encode(twin.run, partial(_turned, group, g, images), len(images))
             answers[twin.name, g] = probe.predict(pool_features(twin.run, turned, kind)).tolist()
     figure = _figure(8.0, 11.0)
-    figure.get_layout_engine().set(h_pad=0.12)
+    figure.get_layout_engine().set(h_pad=0.12, rect=(0, 0.02, 1, 0.98))  # words stand below the last row
     rows = figure.subplots(len(chosen), group.order)
     for row, (axes_row, label) in enumerate(zip(rows, labels.tolist(), strict=True)):
         for g, axes in zip(group.elements, axes_row, strict=True):

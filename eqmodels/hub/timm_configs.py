@@ -16,7 +16,8 @@ from eqmodels.backbones.registry import BACKBONES, list_models, resolve
 from eqmodels.errors import UnknownNameError
 from eqmodels.groups import PlanarGroup
 from eqmodels.options import options_of
-from eqmodels.remote import list_pretrained, located_here, read_index
+from eqmodels.remote import list_pretrained, read_index
+from eqmodels.remote.locating import located_here
 from eqmodels.storage import CONFIG, WEIGHTS
 
 __all__ = ["CLASSIFIER", "default_configs", "first_conv_of", "pool_size_of", "usual_names", "zoo_tags"]

@@ -29,7 +29,8 @@ from eqmodels.hub.timm_configs import (
     zoo_tags,
 )
 from eqmodels.layers.pool import pool_mode
-from eqmodels.remote import locate, located_here
+from eqmodels.remote import locate
+from eqmodels.remote.locating import located_here
 from eqmodels.storage import CONFIG, WEIGHTS, StorageError
 
 __all__ = ["register_timm"]
@@ -68,7 +69,7 @@ def register_timm(names: Iterable[str] = ()) -> list[str]:
     try:
         from timm.models import is_model, model_entrypoint, register_model
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("timm is not installed; run: pip install 'eqmodels[timm]'") from error
+        raise ModuleNotFoundError("timm is not installed; run: pip install timm") from error
 
     def is_theirs(name: str) -> bool:
         return bool(is_model(name)) and model_entrypoint(name).__module__ != ENTRIES
@@ -115,12 +116,13 @@ def _entry(name: str) -> Callable[..., nn.Module]:
         size = options.pop("img_size", None)
         if pretrained:
             overlay["first_conv"] = None  # timm would adapt its filters as if they were ordinary ones
-        elsewhere = {} if cache_dir is None or tag else {"cache_dir": cache_dir}
+        elsewhere: dict[str, Any] = {} if cache_dir is None or tag else {"cache_dir": cache_dir}
+        known: Any = tag or pretrained_cfg
         network: nn.Module = build_model_with_cfg(
             lambda **chosen: _built(name, config if pretrained else None, **chosen),
             name,
             pretrained,
-            pretrained_cfg=tag or pretrained_cfg,
+            pretrained_cfg=known,
             pretrained_cfg_overlay=overlay,
             pretrained_filter_fn=_checked_state,
             **elsewhere,
@@ -216,6 +218,6 @@ def _complete(network: nn.Module, size: int | Sequence[int] | None) -> None:
     if not isinstance(network, Backbone):  # of what extracts features, timm asks neither
         return
     network.set_input_size(size)
-    known: dict[str, Any] = network.pretrained_cfg
+    known: Any = network.pretrained_cfg
     known["first_conv"] = first_conv_of(network)
     known["pool_size"] = pool_size_of(network.feature_info[-1]["reduction"], tuple(known["input_size"][1:]))

@@ -38,7 +38,7 @@ class FieldDropout2d(NotScriptable):
         check_probability("p", p)
         self.group = PlanarGroup.parse(group)
         # A module, so that a trace follows its mode.
-        self.drop = nn.Dropout3d(p)
+        self.drop: nn.Module = nn.Dropout3d(p)
 
     def output_field(self, field: Field) -> Field:
         """That of the input; in train mode the law holds in distribution, as each call draws its mask.
@@ -101,16 +101,15 @@ class FeatureDropout(NotScriptable):
 
     def forward(self, features: Float[Tensor, "B C *space"]) -> Float[Tensor, "B C *space"]:
         """Features with some zeroed (train mode), or as they are (eval mode)."""
-        if self.mode == "invariant" or self.mode.startswith("canonical"):
-            kept: Tensor = self.scalars(features)
-            return kept
         if self.mode == "invariant+regular":
             scalars, rest = features.tensor_split((features.shape[1] // (self.group.order + 1),), dim=1)
             return torch.cat([self.scalars(scalars), self.fields(rest)], dim=1)
         if self.mode == "catavgmax":
             mean, largest = features.chunk(2, dim=1)
             return torch.cat([self.fields(mean), self.fields(largest)], dim=1)
-        return self.fields(features)
+        are_scalars = self.mode == "invariant" or self.mode.startswith("canonical")
+        kept: Tensor = self.scalars(features) if are_scalars else self.fields(features)
+        return kept
 
 
 def check_probability(name: str, value: float) -> float:

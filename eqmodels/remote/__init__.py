@@ -3,7 +3,7 @@
 from eqmodels.remote.download import PICKLES, Fetch
 from eqmodels.remote.errors import check_repository, check_token, upload_sentence
 from eqmodels.remote.index import ZooEntry, read_index
-from eqmodels.remote.locating import HUB, Located, is_pretrained, list_pretrained, locate, located_here, zoo_folders
+from eqmodels.remote.locating import HUB, Located, is_pretrained, list_pretrained, locate, zoo_folders
 from eqmodels.remote.upload import send_folder
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "is_pretrained",
     "list_pretrained",
     "locate",
-    "located_here",
     "read_index",
     "send_folder",
     "upload_sentence",

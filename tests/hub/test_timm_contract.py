@@ -7,12 +7,14 @@ import json
 import pytest
 import timm
 import torch
+from onnxruntime import InferenceSession
 from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
 from timm.models import FeatureInfo, get_pretrained_cfg, save_for_hf
 from timm.optim import create_optimizer_v2
 from timm.scheduler import CosineLRScheduler
 from timm.utils import freeze
+from timm.utils.onnx import onnx_export
 
 import eqmodels
 import eqmodels.timm
@@ -226,6 +228,19 @@ def test_sizes_frozen_stages_and_recomputed_ones(images):
     assert model.layer2[0].conv1.weight.grad.abs().sum() > 0
     _, found = model.forward_intermediates(images)
     assert len(found) == 5
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
+def test_the_older_export_of_timm_is_exact_at_every_size(tmp_path):
+    model = eqmodels.create_model("c4_resnet18_w4", num_classes=2).eval()
+    file = str(tmp_path / "model.onnx")
+    onnx_export(model, file, input_size=(3, 20, 20), batch_size=2, dynamic_size=True, check_forward=True)
+    session = InferenceSession(file, providers=["CPUExecutionProvider"])
+    for height, width in ((20, 20), (33, 26), (17, 40)):
+        images = torch.rand(3, 3, height, width)
+        (found,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+        with torch.no_grad():
+            torch.testing.assert_close(torch.from_numpy(found), model(images), rtol=1e-4, atol=1e-5)
 
 
 # Files ---------------------------------------------------------------------------------------------------------------
