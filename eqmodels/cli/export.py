@@ -107,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         say(json.dumps(asdict(result), indent=2))
         return 0
-    size, width = result.metadata["size"], model.num_classes or model.num_features
+    size, width = result.metadata["size"], model.num_classes or model.head_hidden_size
     images = "any size" if size == "any" else "x".join(map(str, size)) + " pixels"
     kind = "classes" if model.num_classes else "features"
     say(f"{result.file}: {result.format}, images of {model.in_chans} channels and {images}, {width} {kind}")

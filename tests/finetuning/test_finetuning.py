@@ -165,7 +165,7 @@ def test_a_network_stays_invariant_while_all_layers_learn(name, pool, randomised
 def test_the_classifier_begins_as_the_linear_probe_and_never_names_what_it_never_saw():
     own, features = network(), torch.rand(20, 4, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(20) % 2 * 2  # classes 0 and 2 of four
-    features = torch.cat([features, labels[:, None] + features], 1)[:, : own.num_features]
+    features = torch.cat([features, labels[:, None] + features], 1)[:, : own.head_hidden_size]
     probe = fitted_classifier(own, features, labels, 4)
     scores = own.fc(features)
     torch.testing.assert_close(scores[:, [0, 2]].double(), probe.scores(features).double(), rtol=1e-4, atol=1e-4)
