@@ -42,6 +42,9 @@ def main() -> None:
     start = time.perf_counter()
     reference = Reference("resnet18", "c4", FIELDS, CLASSES).eval()
     escnn_build = time.perf_counter() - start
+    for module in reference.modules():
+        if hasattr(module, "basisexpansion"):
+            torch.nn.init.normal_(module.weights, std=(2 / module.in_type.size / module.kernel_size) ** 0.5)
     state = reference.train().state_dict()
     convert = seconds(lambda: from_equivision(state))
     build = seconds(lambda: SteerableResNet("resnet18", "c4", width=4 * FIELDS, downsampling="stride", kernel_size=3))
@@ -71,13 +74,12 @@ def main() -> None:
         f"| tensors of the state dict | {sizes['escnn'] / 1e6:.0f} MB | {sizes['here'] / 1e6:.0f} MB | "
         f"{sizes['escnn'] / sizes['here']:.2f} |",
     ]
-    RESULT.write_text(
-        "# Imported networks beside escnn's own\n\n`python -m benchmarks.imports.timing`, one thread of a shared "
-        f"machine ({platform.machine()}, PyTorch {torch.__version__.partition('+')[0]}): of the seconds only the ratios "
-        f"within this run mean anything. Random weights; the largest difference of a score was {difference:.1e}.\n\n"
-        + "\n".join(rows)
-        + "\n"
+    machine = f"{platform.machine()}, PyTorch {torch.__version__.partition('+')[0]}"
+    head = (
+        f"`python -m benchmarks.imports.timing`, one thread of a shared machine ({machine}): of the seconds only the "
+        f"ratios within this run mean anything. Random weights; the largest difference of a score: {difference:.1e}."
     )
+    RESULT.write_text("# Imported networks beside escnn's own\n\n" + head + "\n\n" + "\n".join(rows) + "\n")
 
 
 if __name__ == "__main__":

@@ -197,8 +197,8 @@ def _of_group(tensors: dict[str, Tensor], order: int, fields: int, of: PlanarGro
     fitting = [layers for residual, layers in found.values() if residual <= FITTING]
     if of is None and len(fitting) > 1:
         raise ValueError(
-            f"the file has neither filters nor the functions of their bases, so that {words} fit it alike. Say which "
-            f"by of={groups[-1].name!r} or of={groups[0].name!r}."
+            "the first filters must tell the group: the file has neither them nor the functions of a basis, or they "
+            f"are zero, so that {words} fit it alike. Say which by of={groups[-1].name!r} or of={groups[0].name!r}."
         )
     if found and not fitting:
         raise ValueError(
