@@ -11,6 +11,7 @@ from eqmodels.backbones.convert import (
     from_torchvision,
 )
 from eqmodels.backbones.encoder import Encoder
+from eqmodels.backbones.escnn_adapter import as_escnn
 from eqmodels.backbones.escnn_resnet import EscnnResNet
 from eqmodels.backbones.escnn_weights import from_escnn, to_escnn
 from eqmodels.backbones.foreign import as_encoder
@@ -39,6 +40,7 @@ __all__ = [
     "Symmetrised",
     "WideSteerableResNet",
     "as_encoder",
+    "as_escnn",
     "create_model",
     "from_equivision",
     "from_escnn",
