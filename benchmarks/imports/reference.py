@@ -68,8 +68,8 @@ class Reference(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Class scores of images."""
         maps = self.maxpool(self.relu(self.bn1(self.conv1(self.images(images)))))
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            maps = stage(maps)
+        for number in range(1, 5):
+            maps = self.get_submodule(f"layer{number}")(maps)
         pooled = maps.type(maps.tensor.mean((-2, -1), keepdim=True))
         scores: Tensor = self.fc(self.gpool(pooled).tensor.flatten(1))
         return scores

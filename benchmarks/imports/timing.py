@@ -9,8 +9,10 @@ import argparse
 import platform
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 
@@ -42,9 +44,9 @@ def main() -> None:
     start = time.perf_counter()
     reference = Reference("resnet18", "c4", FIELDS, CLASSES).eval()
     escnn_build = time.perf_counter() - start
-    for module in reference.modules():
-        if hasattr(module, "basisexpansion"):
-            torch.nn.init.normal_(module.weights, std=(2 / module.in_type.size / module.kernel_size) ** 0.5)
+    convs: list[Any] = [module for module in reference.modules() if hasattr(module, "basisexpansion")]
+    for conv in convs:
+        torch.nn.init.normal_(conv.weights, std=(2 / conv.in_type.size / conv.kernel_size) ** 0.5)
     state = reference.train().state_dict()
     convert = seconds(lambda: from_equivision(state))
     build = seconds(lambda: SteerableResNet("resnet18", "c4", width=4 * FIELDS, downsampling="stride", kernel_size=3))
@@ -52,12 +54,12 @@ def main() -> None:
     reference.eval()
     plain = to_plain(ours, size=SIDE, fold_batch_norm=True)
     images = torch.randn(2, 3, SIDE, SIDE)
-    networks = {"escnn": reference, "here": ours, "here, exported (`to_plain`)": plain}
+    networks: dict[str, torch.nn.Module] = {"escnn": reference, "here": ours, "here, exported (`to_plain`)": plain}
     difference = float((ours(images) - reference(images)).abs().max())
     times: dict[str, list[float]] = {name: [] for name in networks}
     for _ in range(repeats):
         for name, network in networks.items():
-            times[name].append(seconds(lambda network=network: network(images)))
+            times[name].append(seconds(partial(network, images)))
     passes = {name: median(found) for name, found in times.items()}
     files = {"escnn": state, "here": ours.state_dict()}
     sizes = {name: sum(value.nbytes for value in held.values()) for name, held in files.items()}

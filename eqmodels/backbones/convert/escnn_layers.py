@@ -232,7 +232,7 @@ def restricted(
     """
     rows, cosets = table.shape
     order = table.flatten()
-    moved = kernels.index_select(2, order).unflatten(2, (rows, cosets))  # (out, in, h, t, fibre, pixels)
+    moved: Tensor = kernels.index_select(2, order).unflatten(2, (rows, cosets))  # (out, in, h, t, fibre, pixels)
     moved = moved.permute(3, 0, 1, 2, 4, 5).flatten(0, 1)  # (t out, in, h, fibre, pixels)
     if lifting:
         return moved
