@@ -97,7 +97,8 @@ class Option:
             way_out = f" Use {nearest[0]!r}, or import the file that registers it (--import FILE)."
         if self.choices and not is_one_of(value, self.choices):
             kind = UnknownNameError if self.registry and isinstance(value, str) else ValueError
-            raise kind(f"{self.name} must be one of {', '.join(map(str, self.choices))}; got {shown(value)}.{way_out}")
+            words = ", ".join(str(choice) or "''" for choice in self.choices)
+            raise kind(f"{self.name} must be one of {words}; got {shown(value)}.{way_out}")
         if self.registry:
             self.registry.find(value)  # now, while it is known whether the name stands in a file
         if self.kinds and not _is_of(value, self.kinds):

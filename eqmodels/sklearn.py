@@ -104,7 +104,7 @@ class _Features:
         pictures_in(X)
         self._encoder = self._loaded()
         self.sha256_ = _sha256(self._encoder)
-        self.n_features_out_, self.field_ = self._encoder.num_features, str(self._encoder.out_field)
+        self.n_features_out_, self.field_ = self._encoder.head_hidden_size, str(self._encoder.out_field)
         return self
 
     def transform(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: ANN401

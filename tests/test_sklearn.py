@@ -77,7 +77,7 @@ def test_it_is_searched_in_a_pipeline(name, pixels):
     search = GridSearchCV(steps, grid, cv=2).fit(list(pixels), np.arange(10) % 2)
     assert search.predict(list(pixels)).shape == (10,)
     chosen = search.best_params_["equivariantfeatures__features"]
-    assert search.best_estimator_[0].n_features_out_ == load(name, global_pool=chosen).num_features
+    assert search.best_estimator_[0].n_features_out_ == load(name, global_pool=chosen).head_hidden_size
 
 
 def test_it_is_pickled_by_the_name_of_its_network(name, pixels):

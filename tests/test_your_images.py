@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 
 import numpy as np
+from pyarrow import parquet
 from torchvision.transforms.functional import to_pil_image
 
 from eqmodels.cli import main
@@ -26,7 +27,7 @@ def test_every_command_of_the_walk_runs_as_printed(tmp_path, monkeypatch, capsys
     commands = [shlex.split(line) for line in re.findall(r"^eqmodels (.*)$", WALK, re.MULTILINE)]
     assert [command[0] for command in commands] == [
         "data", "embed", "duplicates", "neighbours", "neighbours", "finetune", "predict", "export", "pretrain",
-        "evaluate", "pretrain",
+        "evaluate", "pretrain", "data", "embed",
     ]  # fmt: skip
     monkeypatch.chdir(tmp_path)
     pictures = load_data("openclipart_mini", "train")
@@ -34,6 +35,9 @@ def test_every_command_of_the_walk_runs_as_printed(tmp_path, monkeypatch, capsys
         place = "my_images/things" if label < 8 else "my_images/others"
         write(tmp_path / place / f"{number}.png", to_pil_image(image).resize((40 + number % 7, 48)))
     write(tmp_path / "my_images/things/again.png", to_pil_image(pictures.images[0]).rotate(90, expand=True))
+    paths = sorted((tmp_path / "my_images").rglob("*1.png"))
+    rows = [f"{path.relative_to(tmp_path)},{path.parent.name},{n % 2},wing;leg" for n, path in enumerate(paths)]
+    Path("my_images.csv").write_text("\n".join(["path,species,stage,tags", *rows]))
     write(tmp_path / "more_images/new.png", to_pil_image(pictures.images[5]))
     tiny = ["--model", "c4_resnet18s_w4", "--head-hidden", "16"]
     for command in commands:
@@ -41,8 +45,14 @@ def test_every_command_of_the_walk_runs_as_printed(tmp_path, monkeypatch, capsys
         assert main([*command, *small]) == 0, command
     said = capsys.readouterr().out
     assert "60 images" in said
+    assert "column tags: 1 label: wing;leg (6)" in said
     with np.load("features.npz") as content:
         assert content["features"].shape == (60, 256)
+    table = parquet.read_table("labelled.parquet").to_pydict()
+    assert {name: len(column) for name, column in table.items()} == dict.fromkeys(
+        ("paths", "features", "pose", "confidence", "species", "stage", "tags"), len(rows)
+    )
+    assert set(table["species"]) == {"things", "others"}
     with Path("predictions.csv").open() as file:
         (row,) = list(csv.DictReader(file))
     assert row["class"] in ("things", "others")

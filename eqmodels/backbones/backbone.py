@@ -13,6 +13,9 @@ __all__ = ["Backbone", "create_model"]
 
 Self = TypeVar("Self", bound="Backbone")
 
+LATER = {"output_stride": 32}
+"""Arguments that came after files had been written, and their defaults, of which no file says anything."""
+
 CHANGEABLE = ("in_chans", "num_classes", "global_pool", "group_pool", "pose_hidden")
 """Arguments of which the network itself says what they are now."""
 
@@ -56,6 +59,7 @@ class Backbone(HubNetwork):
     def __init__(self, group: PlanarGroup | str, in_chans: int, num_classes: int) -> None:
         super().__init__(group, in_chans, num_classes)
         self.structure = {name: _plain(value) for name, value in self.__dict__.pop("_given").items()}
+        self.structure = {k: v for k, v in self.structure.items() if k not in LATER or v != LATER[k]}
         if "group" in self.structure:  # which may not be the one of the output, if it is restricted along the depth
             self.structure["group"] = PlanarGroup.parse(self.structure["group"]).name
 
@@ -76,8 +80,9 @@ def create_model(name: str, **options: Any) -> Backbone:  # noqa: ANN401 (each c
             (torchvision's). The width counts dense channels of the first stage. Another distribution that announces
             the architecture is imported for it.
         **options: arguments of the class that is registered for it, `SteerableResNet`, `WideSteerableResNet` or
-            `StandardResNet` for instance: `in_chans`, `num_classes`, `global_pool`, `basis`, ...; and
-            ``backend="escnn"`` for a ResNet built of escnn's modules.
+            `StandardResNet` for instance: `in_chans`, `num_classes`, `global_pool`, `basis`, ...; those of
+            `regularise`: `drop_rate`, `drop_path_rate`, ...; and ``backend="escnn"`` for a ResNet built of escnn's
+            modules.
 
     Raises:
         ValueError: if the name is unknown (the nearest ones are given) or an option breaks its rule.
@@ -87,8 +92,8 @@ def create_model(name: str, **options: Any) -> Backbone:  # noqa: ANN401 (each c
 
     Example:
         >>> model = create_model("c4_resnet18s_w16", num_classes=0, in_chans=1)
-        >>> model.num_features, str(model.group)
-        (32, 'C4')
+        >>> model.num_features, model.head_hidden_size, str(model.group)
+        (128, 32, 'C4')
     """
     network = build(name, **options)
     if not isinstance(network, Backbone):

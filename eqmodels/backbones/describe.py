@@ -158,20 +158,23 @@ def _current(network: StagedNetwork) -> dict[str, Any]:
     return {name: value for name, value in current.items() if name in known or value != pooling[name].default}
 
 
-def check_description(description: Mapping[str, Any], config: Mapping[str, Any], file: Path) -> None:
+def check_description(
+    description: Mapping[str, Any], config: Mapping[str, Any], file: Path, *, pooled: int | None = None
+) -> None:
     """Refuses a config that says something else of a network, to timm or to the Hub, than what is built of it.
 
     Args:
         description: of the network that is built, as `describe_network` gives it.
         config: as it was read.
         file: the config's, for the sentence.
+        pooled: the length of the network's pooled features, which is what older files call `num_features`.
 
     Raises:
         StorageError: if they differ; names the place.
     """
     skipped = _OF_FORMAT_2 if config["format"] == 2 else ()
     for name, value in description.items():
-        if name in skipped:
+        if name in skipped or (name == "num_features" and config[name] == pooled):
             continue
         place, here, there = f"[{name!r}]", value, config[name]
         if name == "model_args" and config["format"] == 2:  # of an option that came later it has the default

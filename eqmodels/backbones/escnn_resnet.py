@@ -19,7 +19,7 @@ from eqmodels.backbones.resnet import RESNETS, resnet_plan
 from eqmodels.backbones.stages import NormName, check_kernel_size, default_kernel_size, field_count
 from eqmodels.checks import check_count
 from eqmodels.groups import PlanarGroup
-from eqmodels.layers import BasisName, ExactDownsample2d, GlobalPoolMode, GroupPoolMode, OddSize2d
+from eqmodels.layers import AnyPoolMode, BasisName, ExactDownsample2d, GroupPoolMode, OddSize2d
 
 __all__ = ["EscnnResNet"]
 
@@ -69,7 +69,7 @@ class EscnnResNet(Backbone):
         width: int = 64,
         in_chans: int = 3,
         num_classes: int = 1000,
-        global_pool: GlobalPoolMode = "invariant",
+        global_pool: AnyPoolMode = "invariant",
         group_pool: GroupPoolMode = "max",
         kernel_size: int | None = None,
         basis: BasisName | None = None,

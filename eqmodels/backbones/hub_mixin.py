@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from huggingface_hub import ModelCard, PyTorchModelHubMixin
 
 from eqmodels.backbones.card import encoder_card
+from eqmodels.backbones.intermediate import IntermediateNetwork
 from eqmodels.backbones.loading import load_as
-from eqmodels.backbones.network import StagedNetwork
 from eqmodels.backbones.saving import save_network
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import HUB, send_folder
@@ -24,8 +24,8 @@ CARD = "README.md"
 Self = TypeVar("Self", bound="HubNetwork")
 
 
-class HubNetwork(StagedNetwork, PyTorchModelHubMixin, library_name="eqmodels", tags=["equivariant"]):
-    """A `StagedNetwork` with the methods of `huggingface_hub.PyTorchModelHubMixin`, each strict and checked."""
+class HubNetwork(IntermediateNetwork, PyTorchModelHubMixin, library_name="eqmodels", tags=["equivariant"]):
+    """A network of stages with the methods of `huggingface_hub.PyTorchModelHubMixin`, each strict and checked."""
 
     @classmethod
     def from_pretrained(  # type: ignore[override]  # with the options of a network instead of any

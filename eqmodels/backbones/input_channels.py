@@ -65,6 +65,7 @@ def with_channels(encoder: N, in_chans: int) -> N:
     adapted.to(reference.device, reference.dtype).train(encoder.training)
     adapted.classes, adapted.license = encoder.classes, encoder.license
     adapted.set_grad_checkpointing(encoder.grad_checkpointing)
+    adapted.regularise(encoder.drop_rate, encoder.drop_path_rate)
     if encoder.preprocessing is not None:
         adapted.preprocessing = encoder.preprocessing.with_channels(in_chans)
     return adapted

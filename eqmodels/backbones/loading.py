@@ -148,7 +148,8 @@ def check_folder(folder: Path, config: Mapping[str, Any]) -> dict[str, Tensor]:
     except ModuleNotFoundError as error:
         # No file names a module: it names one of our own backends, whose code alone knows that it is built of escnn.
         raise StorageError(f"the network of {folder} cannot be built here: {error}") from error
-    check_description(description_of(expected, config["pretrained_cfg"].get("license")), config, folder / CONFIG)
+    description = description_of(expected, config["pretrained_cfg"].get("license"))
+    check_description(description, config, folder / CONFIG, pooled=expected.head_hidden_size)
     own: dict[str, Tensor] = expected.state_dict()
     check_layout(file, _of_encoder(layout, own) if "pretraining" in config else layout, own)
     return own

@@ -12,16 +12,18 @@ from torchvision.transforms import v2
 from eqmodels._shapes import Float
 from eqmodels.backbones.checkpointing import recomputed
 from eqmodels.backbones.prose import output_prose
+from eqmodels.backbones.regularising import set_norms, set_rates
 from eqmodels.checks import check_count, check_images
-from eqmodels.errors import is_one_of, shown
+from eqmodels.errors import shown
 from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.groups import PlanarGroup
-from eqmodels.layers import GlobalPool, GlobalPoolMode, GroupPoolMode, pose_predictor
+from eqmodels.layers import AnyPoolMode, GlobalPool, GroupPoolMode, pose_predictor
+from eqmodels.layers.pool import SPATIAL, pool_mode
 from eqmodels.layers.scripting import NotScriptable
 from eqmodels.options import Option, options_of
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["LICENSE", "FeatureInfo", "StagedNetwork", "built", "pooling_options"]
+__all__ = ["LICENSE", "FeatureInfo", "StagedNetwork", "built", "later_options", "pooling_options"]
 
 torch.fx.wrap("check_images")
 
@@ -55,6 +57,8 @@ class StagedNetwork(NotScriptable):
     Attributes:
         feature_info: channels, reduction and child of every stage, in order.
         grad_checkpointing: whether stages are recomputed in the backward pass.
+        drop_rate: probability of zeroing a pooled feature in train mode, see `regularise`.
+        drop_path_rate: probability of leaving out the residual branch of the last block, see `regularise`.
         structure: the arguments that fix the layers, by name, what was left out at what stands for it.
         usual: of `structure`, what arguments that were left out stand for, where that is not the signature's default.
         preprocessing: what images went through in training; None if nothing is known of it.
@@ -80,6 +84,7 @@ class StagedNetwork(NotScriptable):
         self.num_classes = check_count("num_classes", num_classes, 0)
         self.feature_info: list[FeatureInfo] = []
         self.grad_checkpointing = False
+        self.drop_rate, self.drop_path_rate = 0.0, 0.0
         self.structure: dict[str, Any] = {}
         self.usual: dict[str, Any] = {}
         self.preprocessing: Preprocessing | None = None
@@ -100,7 +105,7 @@ class StagedNetwork(NotScriptable):
 
     def finish(
         self,
-        global_pool: GlobalPoolMode = "invariant",
+        global_pool: AnyPoolMode = "invariant",
         group_pool: GroupPoolMode = "max",
         pose_hidden: int = 2048,
         *,
@@ -118,8 +123,9 @@ class StagedNetwork(NotScriptable):
             ValueError: if a mode is unknown, or `map_field` is not of what the pooling takes.
         """
         channels = self.feature_info[-1]["num_chs"]
+        global_pool = pool_mode(global_pool)
         self._check_pooled(global_pool)
-        canonical = isinstance(global_pool, str) and global_pool.startswith("canonical")
+        canonical = global_pool.startswith("canonical")
         pose = pose_predictor(self.group, channels // self.group.order, pose_hidden) if canonical else None
         self.global_pool = GlobalPool(self.group, global_pool, group_pool, tied=tied, pose=pose)
         self.fc = self._classifier(self.num_classes)
@@ -139,7 +145,8 @@ class StagedNetwork(NotScriptable):
                 "channels, or a map_field of its own."
             )
         # The mean over space keeps every field, and of the trivial group nothing is claimed.
-        if is_one_of(global_pool, ("regular",)) or self.group.order == 1 or field == self._fibres(channels):
+        keeps = ("regular", "") if not isinstance(field, Scalars | Regular) else SPATIAL
+        if global_pool in keeps or self.group.order == 1 or field == self._fibres(channels):
             return
         raise ValueError(
             f"global_pool={shown(global_pool)} takes regular fields of the whole group {self.group} and nothing else; "
@@ -152,7 +159,16 @@ class StagedNetwork(NotScriptable):
         return Regular(self.group, channels // self.group.order)
 
     def _classifier(self, num_classes: int) -> nn.Module:
-        return nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
+        self._check_classified(num_classes, self.global_pool.mode)
+        return nn.Linear(self.head_hidden_size, num_classes) if num_classes else nn.Identity()
+
+    @staticmethod
+    def _check_classified(num_classes: int, mode: str) -> None:
+        if num_classes and not mode:
+            raise ValueError(
+                f"classes are told by vectors, and global_pool='' leaves maps; got num_classes={num_classes}. Use "
+                "num_classes=0 for maps, or another pooling."
+            )
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -161,8 +177,13 @@ class StagedNetwork(NotScriptable):
 
     @property
     def num_features(self) -> int:
-        """The length of the pooled feature vector."""
-        return self.global_pool.num_features(self.feature_info[-1]["num_chs"])
+        """Channels of the last feature map, as timm means it; the length of pooled features is `head_hidden_size`."""
+        return self.feature_info[-1]["num_chs"]
+
+    @property
+    def head_hidden_size(self) -> int:
+        """The length of the pooled feature vector, which `fc` takes."""
+        return self.global_pool.num_features(self.num_features)
 
     @property
     def map_field(self) -> Field:
@@ -174,11 +195,12 @@ class StagedNetwork(NotScriptable):
         """What the pooled features mean."""
         field, mode = self.map_field, self.global_pool.mode
         if self.group.order == 1:  # no scalars: what turns they would not change under, nobody knows
-            return Regular(self.group, self.num_features)
-        invariant: Field = Scalars(field.channels if self.global_pool.is_canonical else self.num_features)
+            return Regular(self.group, self.head_hidden_size)
         if mode == "invariant+regular":
-            return Scalars(self.num_features - field.channels) + field
-        return field if mode == "regular" else invariant
+            return Scalars(self.head_hidden_size - field.channels) + field
+        if mode in SPATIAL:
+            return field + field if mode == "catavgmax" else field
+        return Scalars(self.head_hidden_size)
 
     @property
     def out_field(self) -> Field | None:
@@ -199,9 +221,7 @@ class StagedNetwork(NotScriptable):
         """
         maps = check_images(images, self.in_chans)
         for name in self.stages:
-            stage = getattr(self, name)
-            keeps = not (self.grad_checkpointing and self.training and torch.is_grad_enabled())
-            maps = stage(maps) if keeps else recomputed(stage, maps)
+            maps = self._run(name, maps)
         return maps
 
     def regular_features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
@@ -227,12 +247,8 @@ class StagedNetwork(NotScriptable):
         """
         return self.forward_head(self.forward_features(images))
 
-    def get_classifier(self) -> nn.Module:
-        """The child `fc`: a ``Linear``, or an ``Identity`` if `num_classes` is 0."""
-        return self.fc
-
     def reset_classifier(
-        self, num_classes: int, global_pool: GlobalPoolMode | None = None, *, pose: nn.Module | None = None
+        self, num_classes: int, global_pool: AnyPoolMode | None = None, *, pose: nn.Module | None = None
     ) -> None:
         """A fresh `fc` for another number of classes (0: features) and, if given, another pooling before it.
 
@@ -245,21 +261,29 @@ class StagedNetwork(NotScriptable):
         Raises:
             TypeError: if `num_classes` is not an integer.
             ValueError: if it is negative, the pooling unknown, canonical without anything that predicts the pose,
-                another with it, or one that does not take the field of the last map.
+                another with it, or one that does not take the field of the last map, or leaves maps to a classifier.
         """
         count = check_count("num_classes", num_classes, 0)
         if global_pool is not None or pose is not None:
             old = self.global_pool
             known = getattr(old, "pose", None) if pose is None else pose
-            mode = old.mode if global_pool is None else global_pool
+            mode = old.mode if global_pool is None else pool_mode(global_pool)
             self._check_pooled(mode)
-            new = GlobalPool(self.group, mode, old.fibre.mode, tied=old.fibre.tied, pose=known)
+            new = GlobalPool(
+                self.group, mode, old.fibre.mode, tied=old.fibre.tied, pose=known, drop_rate=self.drop_rate
+            )
             if pose is not None and not new.is_canonical:
                 raise ValueError(
                     f"pose is what a canonical pooling turns features back by; got one for global_pool={new.mode!r}. "
                     "Add global_pool='canonical', or leave pose out."
                 )
+            self._check_classified(count, new.mode)
+            # What predicts the pose keeps its mode.
+            new.training = self.training
+            if new.drop is not None:
+                new.drop.train(self.training)
             self.global_pool = new
+        self._check_classified(count, self.global_pool.mode)
         self.num_classes, self.classes = count, ()
         # What was wrapped may be a function, without any parameters.
         reference = next(self.parameters(), torch.empty(0))
@@ -281,12 +305,42 @@ class StagedNetwork(NotScriptable):
             )
         return self.preprocessing.transform(size)
 
+    def _run(self, name: str, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
+        """What a stage makes of maps, kept for the backward pass or computed again."""
+        stage = getattr(self, name)
+        keeps = not (self.grad_checkpointing and self.training and torch.is_grad_enabled())
+        after: Tensor = stage(maps) if keeps else recomputed(stage, maps)
+        return after
+
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Trades time for memory: stages are recomputed in the backward pass, with the same losses and statistics.
 
         Under `torch.compile` it changes nothing: what is recomputed is the compiler's choice.
         """
         self.grad_checkpointing = enable
+
+    def regularise(
+        self,
+        drop_rate: float = 0.0,
+        drop_path_rate: float = 0.0,
+        bn_momentum: float | None = None,
+        bn_eps: float | None = None,
+    ) -> None:
+        """Sets what train mode does beside the layers, which no file notes; each part keeps the network equivariant.
+
+        Args:
+            drop_rate: probability of zeroing a pooled feature, a regular field with its whole fibre.
+            drop_path_rate: probability of leaving out the residual branch of the last block for an image; it grows
+                linearly from 0 at the first block.
+            bn_momentum: weight of the newest batch in running statistics; None leaves it.
+            bn_eps: what batch norms add to the variance; None leaves it.
+
+        Raises:
+            ValueError: if a rate is no probability, a number of the norms is negative, or blocks are to be left out of
+                a network that has none.
+        """
+        self.drop_rate, self.drop_path_rate = set_rates(self, drop_rate, drop_path_rate)
+        set_norms(self, bn_momentum, bn_eps)
 
     def describe_output(self) -> str:
         """How maps, features and scores change when the image is turned, in one paragraph."""
@@ -318,16 +372,24 @@ def pooling_options() -> dict[str, Option]:
     return options_of(StagedNetwork.finish, without=("self",))
 
 
+def later_options() -> dict[str, Option]:
+    """The options that are set once a network is there, which every network has: of pooling and `regularise`."""
+    return {**pooling_options(), **options_of(StagedNetwork.regularise, without=("self",))}
+
+
 def built(builder: Callable[..., N], arguments: Mapping[str, Any]) -> N:
-    """The network of a class with these arguments; those of pooling that the class does not take are set afterwards.
+    """The network of a class with these arguments; those that its class does not take are set afterwards.
 
     Raises:
         TypeError: if the class does not take one of the others.
         ValueError: if one breaks its rule.
     """
     known = options_of(builder)
-    later = {name: value for name, value in arguments.items() if name in pooling_options() and name not in known}
+    later = {name: value for name, value in arguments.items() if name in later_options() and name not in known}
     network = builder(**{name: value for name, value in arguments.items() if name not in later})
-    if later:
-        network.finish(**{**network.pool_settings(), **later})
+    pooling = {name: value for name, value in later.items() if name in pooling_options()}
+    if pooling:
+        network.finish(**{**network.pool_settings(), **pooling})
+    if rates := {name: value for name, value in later.items() if name not in pooling}:
+        network.regularise(**rates)
     return network

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones.names import ModelName, is_architecture, parse_name
-from eqmodels.backbones.network import StagedNetwork, built, pooling_options
+from eqmodels.backbones.network import StagedNetwork, built, later_options
 from eqmodels.errors import is_one_of, shown
 from eqmodels.options import REQUIRED, check_options, options_of
 from eqmodels.registry import Registry, UnknownNameError, check_free
@@ -181,9 +181,9 @@ def build(name: str, *, plugins: bool = True, **options: Any) -> StagedNetwork: 
         )
     subject = f"{name!r}" if backend == NATIVE else f"{name!r} with backend={backend!r}"
     given = {**parsed.options, **options}
-    of_pooling = {k: v for k, v in given.items() if k in pooling_options() and k not in options_of(builder)}
-    check_options(StagedNetwork.finish, of_pooling, subject=subject, without=("self",))
-    own = {k: v for k, v in given.items() if k not in of_pooling}
+    later = {k: v for k, v in given.items() if k in later_options() and k not in options_of(builder)}
+    check_options(later_options(), later, subject=subject)
+    own = {k: v for k, v in given.items() if k not in later}
     check_options(builder, own, subject=subject, without=("architecture", "group"))
     return architecture(parsed.group, backend=backend, **given)
 

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from eqmodels._shapes import Float
 from eqmodels.backbones.backbone import Backbone
 from eqmodels.backbones.registry import register_backbone
+from eqmodels.backbones.regularising import ResidualBlock
 from eqmodels.backbones.stages import (
+    Dilations,
     NormName,
     StemName,
     check_kernel_size,
@@ -27,9 +29,9 @@ from eqmodels.errors import is_one_of, shown
 from eqmodels.fields import Regular
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import (
+    AnyPoolMode,
     BasisName,
     ExactDownsample2d,
-    GlobalPoolMode,
     GroupPoolMode,
     SteerableConv2d,
     default_basis,
@@ -42,7 +44,7 @@ Downsampling = Literal["pool", "stride"]
 """How a map is halved: a mean pooling before the convolution, exact at every size, or a stride of the convolution."""
 
 
-class BasicBlock(nn.Module):
+class BasicBlock(ResidualBlock):
     """Two k x k steerable convolutions and a shortcut; a block that halves the map pools it first, for both branches.
 
     ``(B, |G| in_fields, H, W) -> (B, |G| fields, H', W')``. With ``downsampling="stride"`` the first convolution and
@@ -63,15 +65,16 @@ class BasicBlock(nn.Module):
         norm: NormName,
         downsampling: Downsampling = "pool",
         tied: int = 1,
+        dilations: tuple[int, int] = (1, 1),
     ) -> None:
         super().__init__()
         self.group = group
         self.in_field, self.out_field = Regular(group, in_fields), Regular(group, fields)
         stride = 2 if halve and downsampling == "stride" else 1
         self.pool = ExactDownsample2d() if halve and stride == 1 else nn.Identity()
-        self.conv1 = _spatial(group, in_fields, fields, kernel_size, stride, basis)
+        self.conv1 = _spatial(group, in_fields, fields, kernel_size, stride, basis, dilations[0])
         self.bn1 = make_norm(norm, group, fields, tied=tied)
-        self.conv2 = SteerableConv2d(group, fields, fields, kernel_size, bias=False, basis=basis)
+        self.conv2 = _spatial(group, fields, fields, kernel_size, 1, basis, dilations[1])
         self.bn2 = make_norm(norm, group, fields, tied=tied)
         self.relu = nn.ReLU(inplace=True)
         widens = in_fields != fields
@@ -82,11 +85,11 @@ class BasicBlock(nn.Module):
         maps = self.pool(maps)
         residual = self.relu(self.bn1(self.conv1(maps)))
         residual = self.bn2(self.conv2(residual))
-        activated: Tensor = self.relu(residual + self.downsample(maps))
+        activated: Tensor = self.relu(self.kept(residual) + self.downsample(maps))
         return activated
 
 
-class Bottleneck(nn.Module):
+class Bottleneck(ResidualBlock):
     """A 1 x 1, a k x k and a widening 1 x 1 steerable convolution and a shortcut; pools before the middle one.
 
     ``(B, |G| in_fields, H, W) -> (B, 4 |G| fields, H', W')``. With ``downsampling="stride"`` the middle convolution and
@@ -107,6 +110,7 @@ class Bottleneck(nn.Module):
         norm: NormName,
         downsampling: Downsampling = "pool",
         tied: int = 1,
+        dilations: tuple[int, int] = (1, 1),
     ) -> None:
         super().__init__()
         self.group = group
@@ -116,7 +120,7 @@ class Bottleneck(nn.Module):
         self.pool = ExactDownsample2d() if halve and stride == 1 else nn.Identity()
         self.conv1 = SteerableConv2d(group, in_fields, fields, 1, bias=False)
         self.bn1 = make_norm(norm, group, fields, tied=tied)
-        self.conv2 = _spatial(group, fields, fields, kernel_size, stride, basis)
+        self.conv2 = _spatial(group, fields, fields, kernel_size, stride, basis, dilations[0])
         self.bn2 = make_norm(norm, group, fields, tied=tied)
         self.conv3 = SteerableConv2d(group, fields, out_fields, 1, bias=False)
         self.bn3 = make_norm(norm, group, out_fields, tied=tied)
@@ -129,14 +133,22 @@ class Bottleneck(nn.Module):
         residual = self.relu(self.bn1(self.conv1(maps)))
         residual = self.relu(self.bn2(self.conv2(self.pool(residual))))
         residual = self.bn3(self.conv3(residual))
-        activated: Tensor = self.relu(residual + self.downsample(self.pool(maps)))
+        activated: Tensor = self.relu(self.kept(residual) + self.downsample(self.pool(maps)))
         return activated
 
 
 def _spatial(
-    group: PlanarGroup, in_fields: int, out_fields: int, kernel_size: int, stride: int, basis: BasisName | None
+    group: PlanarGroup,
+    in_fields: int,
+    out_fields: int,
+    kernel_size: int,
+    stride: int,
+    basis: BasisName | None,
+    dilation: int,
 ) -> SteerableConv2d:
-    return SteerableConv2d(group, in_fields, out_fields, kernel_size, stride=stride, bias=False, basis=basis)
+    return SteerableConv2d(
+        group, in_fields, out_fields, kernel_size, stride=stride, dilation=dilation, bias=False, basis=basis
+    )
 
 
 def _shortcut(group: PlanarGroup, in_fields: int, out_fields: int, norm: NormName, stride: int, tied: int) -> nn.Module:
@@ -195,6 +207,8 @@ class SteerableResNet(Backbone):
             network, exact where sides are 1 mod 32 (small stem: 1 mod 8) and refused elsewhere.
         tied: number of fields that share the statistics of a batch norm and are pooled together, as the parts of one
             field of a larger group: 2 of a C8 network that is read as one of C4. Its kernels are those of `group`.
+        output_stride: how many times smaller than the image the last map is at most, 8, 16 or 32; later stages dilate
+            their kernels instead of halving the map: with the same weights exactly equivariant, with other features.
         pose_hidden: of a canonical pooling, dense channels of the hidden layer of what predicts the pose.
 
     Raises:
@@ -210,13 +224,14 @@ class SteerableResNet(Backbone):
         width: int = 64,
         in_chans: int = 3,
         num_classes: int = 1000,
-        global_pool: GlobalPoolMode = "invariant",
+        global_pool: AnyPoolMode = "invariant",
         group_pool: GroupPoolMode = "max",
         kernel_size: int | None = None,
         basis: BasisName | None = None,
         norm: NormName = "batch",
         downsampling: Downsampling = "pool",
         tied: int = 1,
+        output_stride: int = 32,
         pose_hidden: int = 2048,
     ) -> None:
         super().__init__(group, in_chans, num_classes)
@@ -232,11 +247,10 @@ class SteerableResNet(Backbone):
         lifting, pool, reduction = image_stem(stem, self.group, in_chans, fields, k, basis, every_size=pools)
         lifting |= {"bn": make_norm(norm, self.group, fields, tied=tied), "relu": nn.ReLU(inplace=True)}
         self.add_stage("stem", nn.Sequential(lifting), width, reduction)
-        reduction *= 1 if isinstance(pool, nn.Identity) else 2
+        strides = Dilations(output_stride, reduction * (1 if isinstance(pool, nn.Identity) else 2))
         current = fields
         for index, depth in enumerate(depths):
-            halve = index > 0
-            reduction *= 2 if halve else 1
+            halve = strides.enter(halves=index > 0)
             blocks: OrderedDict[str, nn.Module] = OrderedDict()
             if index == 0 and not isinstance(pool, nn.Identity):
                 blocks["pool"] = pool
@@ -250,8 +264,10 @@ class SteerableResNet(Backbone):
                     basis=basis,
                     norm=norm,
                     downsampling=downsampling,
+                    # A pooling that falls away stood before the first convolution, a stride in it.
+                    dilations=(strides.dilation if pools or number > 0 else strides.before, strides.dilation),
                     tied=tied,
                 )
                 current = fields * 2**index * block.expansion
-            self.add_stage(f"layer{index + 1}", nn.Sequential(blocks), current * self.group.order, reduction)
+            self.add_stage(f"layer{index + 1}", nn.Sequential(blocks), current * self.group.order, strides.reduction)
         self.finish(global_pool, group_pool, pose_hidden, tied=tied)

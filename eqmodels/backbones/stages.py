@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from torch import nn
@@ -21,6 +22,8 @@ from eqmodels.layers import (
 )
 
 __all__ = [
+    "OUTPUT_STRIDES",
+    "Dilations",
     "NormName",
     "StemName",
     "check_kernel_size",
@@ -34,6 +37,9 @@ __all__ = [
 LARGEST_KERNEL = 15
 """Pixels along a side: the tables of a basis grow with the fourth power, also on the device `meta`."""
 
+OUTPUT_STRIDES = (1, 2, 4, 8, 16, 32)
+"""How many times smaller than the image the last map may be at most."""
+
 NormName = Literal["batch", "layer"]
 StemName = Literal["small", "imagenet"]
 
@@ -44,6 +50,52 @@ def check_option(name: str, value: str, choices: object) -> None:
     if not is_one_of(value, allowed):
         words = ", ".join(map(repr, allowed))
         raise ValueError(f"{name} must be one of {words}; got {shown(value)}. Use {allowed[0]!r}.")
+
+
+@dataclass
+class Dilations:
+    """Which stages halve the map, and how far apart the pixels of their kernels are, for a given output stride.
+
+    A stage that would make the map smaller than ``1 / output_stride`` of the image leaves its size, and from there on
+    kernels reach as far as they would on the smaller map (Chen et al. 2018, arXiv 1706.05587). A dilated kernel is as
+    symmetrical as the kernel itself: the network stays exactly equivariant, with the same weights and other features.
+
+    Args:
+        output_stride: 8, 16 or 32; for a network that makes maps less small also 1, 2 or 4.
+        reduction: of the map that comes in.
+
+    Attributes:
+        dilation: of the stage that `enter` told of last.
+        before: of the stage before it.
+
+    Raises:
+        ValueError: if the stride is another, or the map that comes in is smaller already.
+    """
+
+    output_stride: int
+    reduction: int
+    dilation: int = 1
+    before: int = 1
+
+    def __post_init__(self) -> None:
+        allowed = [stride for stride in OUTPUT_STRIDES if stride >= self.reduction]
+        if isinstance(self.output_stride, bool) or not is_one_of(self.output_stride, allowed):
+            raise ValueError(
+                f"output_stride must be one of {', '.join(map(str, allowed))}, as the maps of the first stage are "
+                f"{self.reduction} times smaller than the image; got {shown(self.output_stride)}. Use 32 for no "
+                "dilation."
+            )
+
+    def enter(self, *, halves: bool) -> bool:
+        """Goes on to the next stage, which would halve the map or not; returns whether it does."""
+        self.before = self.dilation
+        if not halves:
+            return False
+        if self.reduction >= self.output_stride:
+            self.dilation *= 2
+            return False
+        self.reduction *= 2
+        return True
 
 
 def field_count(group: PlanarGroup, channels: int) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
@@ -14,7 +15,9 @@ from torch import Tensor, nn
 from eqmodels._shapes import Float
 from eqmodels.backbones.backbone import Backbone
 from eqmodels.backbones.registry import register_backbone
+from eqmodels.backbones.regularising import ResidualBlock
 from eqmodels.backbones.stages import (
+    Dilations,
     NormName,
     StemName,
     check_kernel_size,
@@ -26,10 +29,10 @@ from eqmodels.backbones.stages import (
 from eqmodels.fields import Regular
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import (
+    AnyPoolMode,
     BasisName,
     ExactDownsample2d,
     FieldDropout2d,
-    GlobalPoolMode,
     GroupPoolMode,
     Restrict,
     SteerableConv2d,
@@ -43,7 +46,7 @@ WIDE_RESNETS: dict[str, tuple[int, int]] = {"wide_resnet28_10": (28, 10), "wide_
 """Depth and widening factor, by architecture."""
 
 
-class PreActivationBlock(nn.Module):
+class PreActivationBlock(ResidualBlock):
     """Norm, ReLU and k x k steerable convolution, twice, with dropout between and a shortcut.
 
     ``(B, |G| in_fields, H, W) -> (B, |G| fields, H', W')``; a block that halves the map pools it after its first ReLU,
@@ -61,6 +64,7 @@ class PreActivationBlock(nn.Module):
         basis: BasisName | None,
         norm: NormName,
         dropout: float,
+        dilation: int = 1,
     ) -> None:
         super().__init__()
         self.group = group
@@ -69,10 +73,10 @@ class PreActivationBlock(nn.Module):
         self.bn1 = make_norm(norm, group, in_fields)
         self.relu = nn.ReLU(inplace=True)
         self.pool = ExactDownsample2d() if halve else nn.Identity()
-        self.conv1 = SteerableConv2d(group, in_fields, fields, kernel_size, bias=False, basis=basis)
+        self.conv1 = SteerableConv2d(group, in_fields, fields, kernel_size, dilation=dilation, bias=False, basis=basis)
         self.bn2 = make_norm(norm, group, fields)
         self.dropout = FieldDropout2d(group, dropout) if dropout is None or dropout != 0 else nn.Identity()
-        self.conv2 = SteerableConv2d(group, fields, fields, kernel_size, bias=False, basis=basis)
+        self.conv2 = SteerableConv2d(group, fields, fields, kernel_size, dilation=dilation, bias=False, basis=basis)
         self.downsample = SteerableConv2d(group, in_fields, fields, 1, bias=False) if self.projects else nn.Identity()
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
@@ -81,7 +85,7 @@ class PreActivationBlock(nn.Module):
         # As in the original: a projection sees the activated map, the identity the raw one.
         shortcut = self.downsample(activated) if self.projects else self.pool(maps)
         residual = self.dropout(self.relu(self.bn2(self.conv1(activated))))
-        total: Tensor = self.conv2(residual) + shortcut
+        total: Tensor = self.kept(self.conv2(residual)) + shortcut
         return total
 
 
@@ -105,6 +109,8 @@ class WideSteerableResNet(Backbone):
         kernel_size: of the spatial convolutions; None for the default of each stage's group, 3 or 5.
         basis: ``"pixel"``, ``"harmonic"`` or None for the default of each stage's group.
         norm: ``"batch"`` or ``"layer"``.
+        output_stride: how many times smaller than the image the last map is at most, 8, 16 or 32; later stages dilate
+            their kernels instead of halving the map: with the same weights exactly equivariant, with other features.
         pose_hidden: of a canonical pooling, dense channels of the hidden layer of what predicts the pose.
 
     Raises:
@@ -122,12 +128,13 @@ class WideSteerableResNet(Backbone):
         dropout: float = 0.0,
         in_chans: int = 3,
         num_classes: int = 1000,
-        global_pool: GlobalPoolMode = "invariant",
+        global_pool: AnyPoolMode = "invariant",
         group_pool: GroupPoolMode = "max",
         stem: StemName = "small",
         kernel_size: int | None = None,
         basis: BasisName | None = None,
         norm: NormName = "batch",
+        output_stride: int = 32,
         pose_hidden: int = 2048,
     ) -> None:
         check_option("architecture", architecture, WideResNetName)
@@ -143,10 +150,11 @@ class WideSteerableResNet(Backbone):
         k = check_kernel_size(kernel_size, first)
         lifting, pool, reduction = image_stem(stem, first, in_chans, stem_fields, k, basis)
         self.add_stage("stem", nn.Sequential(lifting), stem_fields * first.order, reduction)
-        reduction *= 1 if isinstance(pool, nn.Identity) else 2
+        strides = Dilations(output_stride, reduction * (1 if isinstance(pool, nn.Identity) else 2))
+        block = partial(PreActivationBlock, basis=basis, norm=norm, dropout=dropout)
         previous, channels = first, stem_fields * first.order
         for index, stage_group in enumerate(groups):
-            reduction *= 2 if index > 0 else 1
+            halve = strides.enter(halves=index > 0)
             k = check_kernel_size(kernel_size, stage_group)
             blocks: OrderedDict[str, nn.Module] = OrderedDict()
             if index == 0 and not isinstance(pool, nn.Identity):
@@ -155,21 +163,15 @@ class WideSteerableResNet(Backbone):
                 blocks["restrict"] = Restrict(previous, stage_group)
             fields = field_count(stage_group, width * 2**index)
             for number in range((depth - 4) // 6):
-                blocks[str(number)] = PreActivationBlock(
-                    stage_group,
-                    channels // stage_group.order,
-                    fields,
-                    halve=index > 0 and number == 0,
-                    kernel_size=k,
-                    basis=basis,
-                    norm=norm,
-                    dropout=dropout,
+                before = channels // stage_group.order
+                blocks[str(number)] = block(
+                    stage_group, before, fields, halve=halve and number == 0, kernel_size=k, dilation=strides.dilation
                 )
                 channels = width * 2**index
             previous = stage_group
-            self.add_stage(f"layer{index + 1}", nn.Sequential(blocks), channels, reduction)
+            self.add_stage(f"layer{index + 1}", nn.Sequential(blocks), channels, strides.reduction)
         final = OrderedDict(bn=make_norm(norm, self.group, channels // self.group.order), relu=nn.ReLU(inplace=True))
-        self.add_stage("layer4", nn.Sequential(final), channels, reduction)
+        self.add_stage("layer4", nn.Sequential(final), channels, strides.reduction)
         self.finish(global_pool, group_pool, pose_hidden)
 
 

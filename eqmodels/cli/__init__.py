@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 import warnings
@@ -29,14 +30,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, also without arguments, where the help is printed; 2 after bad input and 1 after a failure,
         explained in one sentence on standard error; 130 after Ctrl-C.
     """
-    goes_on = ""
+    arguments = argparse.Namespace()
     try:
         parser = build_parser()
         if not (sys.argv[1:] if argv is None else argv):
             say(parser.format_help(), end="")
             return 0
         arguments = parser.parse_args(argv)
-        goes_on = getattr(arguments, "goes_on", "")
         with warnings.catch_warnings():
             warnings.showwarning = partial(_say_warning, warnings.showwarning)
             status: int = arguments.run(arguments)
@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say_error(error)
         return 1
     except KeyboardInterrupt:
+        goes_on = getattr(arguments, "goes_on", "")
         way_on = f"; the same command goes on {goes_on}" if goes_on else ""
         say(f"eqmodels: stopped{way_on}", file=sys.stderr)
         return 130

@@ -118,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
         "license": known.license,
         "group": encoder.group.name,
         "method": arguments.method,
-        "features": encoder.num_features,
+        "features": encoder.head_hidden_size,
         "field": str(encoder.out_field),
         **told,
     }
@@ -128,7 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
     size = "any size" if encoder.preprocessing is None else "x".join(map(str, encoder.preprocessing.size)) + " pixels"
     how = f"turned upright by {told['by']}" if "by" in told else f"asked about {encoder.group.order} copies"
     say(
-        f"{arguments.out}: {known.source} ({known.weights}), {how} of a picture of {size}, {encoder.num_features} "
+        f"{arguments.out}: {known.source} ({known.weights}), {how} of a picture of {size}, {encoder.head_hidden_size} "
         f"features ({encoder.out_field})"
     )
     if "upright" in told:

@@ -6,28 +6,42 @@ import argparse
 import csv
 import io
 import json
+import sys
+from functools import partial
 from pathlib import Path
 
 from eqmodels.cli.parser import UsageError
 from eqmodels.cli.table import table
 from eqmodels.cli.terminal import say
-from eqmodels.cli.with_network import add_network, add_options, files_of, loaded, progress, reading, say_skipped
+from eqmodels.cli.with_network import (
+    add_network,
+    add_options,
+    files_of,
+    loaded,
+    progress,
+    reading,
+    say_skipped,
+    teller,
+)
 from eqmodels.neighbours import Duplicates, find_duplicates
 from eqmodels.neighbours.page import duplicates_page
+from eqmodels.processes.world import joined_world
 from eqmodels.storage import write_atomically
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
 DESCRIPTION = (
     "Finds files that hold one picture, however it lies (turned by quarters, mirrored, or both), whatever its size and "
-    "compression are. The features of the network say which pictures may be one, and their pixels decide. No file is "
-    "changed. The exit status is 0, with or without duplicates."
+    "compression are. The features of the network say which pictures may be one, and their pixels decide; of 16 bits "
+    "and many channels too. No file is changed. With --out or --page Ctrl-C keeps what is done, and the same command "
+    "goes on; torchrun starts it on several processes. The exit status is 0, with or without duplicates."
 )
 EPILOG = """\
 examples:
   eqmodels duplicates NAME my_images
   eqmodels duplicates NAME my_images --page duplicates.html --out duplicates.csv
   eqmodels duplicates NAME my_images --json
+  eqmodels duplicates NAME my_satellite_images --in-chans 13 --out duplicates.csv
 
 In Python: eqmodels.neighbours.find_duplicates(eqmodels.load(NAME), paths)
 """
@@ -38,7 +52,9 @@ SHOWN = 50
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the network, the pictures and the options."""
     add_network(parser)
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGES", help="a folder of images, or images")
+    parser.add_argument(
+        "images", nargs="+", type=Path, metavar="IMAGES", help="a folder or a table of images, or images"
+    )
     parser.add_argument(
         "--candidates", type=int, default=10, metavar="N", help="neighbours compared with each picture (default: 10)"
     )
@@ -64,18 +80,33 @@ def run(arguments: argparse.Namespace) -> int:
             )
     if arguments.candidates < 1:
         raise UsageError(f"--candidates is at least 1; got {arguments.candidates}. Leave it out for 10.")
-    paths = files_of(arguments.images)
-    encoder = loaded(arguments)
-    with progress(arguments, len(paths)) as advance:
-        found = find_duplicates(encoder, paths, candidates=arguments.candidates, **reading(arguments), progress=advance)
+    kept = arguments.out or arguments.page
+    arguments.goes_on = "from there" if kept else ""
+    with joined_world(arguments.device) as world, world.together():
+        # Listed and downloaded once, not by every process.
+        paths = world.from_writer(lambda: files_of(arguments.images, arguments.path_column))
+        encoder = world.each_after_first(lambda: loaded(arguments)).to(world.device)
+        try:
+            with progress(arguments, len(paths)) as advance:
+                options = {"kept": kept, "finish": partial(_write, arguments), "report": teller(arguments)}
+                options |= {"candidates": arguments.candidates, "progress": advance}
+                found = find_duplicates(encoder, paths, **options, **reading(arguments))
+        except KeyboardInterrupt:
+            if not kept:
+                say("nothing was kept: with --out FILE.csv the command that is stopped goes on", file=sys.stderr)
+            raise
     say_skipped(found.skipped)
+    say(json.dumps(found.to_dict(), indent=2) if arguments.json else _as_text(found))
+    return 0
+
+
+def _write(arguments: argparse.Namespace, found: Duplicates) -> None:
+    """Writes what is asked for."""
     if arguments.out:
         # A path may hold bytes that are no letters.
         write_atomically(arguments.out, _as_csv(found).encode("utf-8", "surrogateescape"))
     if arguments.page:
         write_atomically(arguments.page, duplicates_page(found).encode("utf-8", "backslashreplace"))
-    say(json.dumps(found.to_dict(), indent=2) if arguments.json else _as_text(found))
-    return 0
 
 
 def _as_csv(found: Duplicates) -> str:

@@ -10,6 +10,7 @@ from eqmodels.cli.terminal import say
 from eqmodels.cli.with_network import (
     add_network,
     add_options,
+    columns_of,
     files_of,
     loaded,
     progress,
@@ -24,15 +25,17 @@ from eqmodels.processes.world import joined_world
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
 DESCRIPTION = (
-    "Writes the features of pictures into one file: of a folder, all in it and in the folders inside, or of files that "
-    "are named. A picture that was turned by quarters or mirrored has the same features, as far as the network's are "
-    "invariant. Ctrl-C stops; the same command goes on from there, and torchrun starts it on several processes."
+    "Writes the features of pictures into one file: of a folder, all in it and in the folders inside, of files that "
+    "are named, or of those that a table names, whose other columns are written too. A picture that was turned by "
+    "quarters or mirrored has the same features, as far as the network's are invariant. Ctrl-C stops; the same command "
+    "goes on from there, and torchrun starts it on several processes."
 )
 EPILOG = """\
 examples:
   eqmodels embed c4_resnet18s_w16.rot_fmnist_simclr my_images --in-chans 3 --out features.npz
   eqmodels embed runs/mine my_images --features regular --out features.safetensors
   eqmodels embed hub:organisation/name a.png b.png --out features.parquet
+  eqmodels embed runs/mine my_images.csv --out features.parquet
   torchrun --nproc-per-node 2 -m eqmodels embed runs/mine my_images --out features.parquet
 
 In Python: eqmodels.evaluation.embed(eqmodels.load(NAME, num_classes=0), paths), and embed_to_file of any number.
@@ -42,7 +45,9 @@ In Python: eqmodels.evaluation.embed(eqmodels.load(NAME, num_classes=0), paths),
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the network, the pictures and the options."""
     add_network(parser)
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGES", help="a folder of images, or images")
+    parser.add_argument(
+        "images", nargs="+", type=Path, metavar="IMAGES", help="a folder or a table of images, or images"
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help=f"where to: {', '.join(ENDINGS)}")
     add_options(parser)
     parser.set_defaults(goes_on="from where it was")
@@ -60,11 +65,18 @@ def run(arguments: argparse.Namespace) -> int:
     file = check_ending(arguments.out)
     with joined_world(arguments.device) as world, world.together():
         # Listed and downloaded once, not by every process.
-        paths = world.from_writer(lambda: files_of(arguments.images))
+        paths = world.from_writer(lambda: files_of(arguments.images, arguments.path_column))
+        columns = world.from_writer(lambda: columns_of(arguments.images, arguments.path_column))
         encoder = world.each_after_first(lambda: loaded(arguments)).to(world.device)
         with progress(arguments, len(paths)) as advance:
             found = embed_to_file(
-                encoder, paths, file, **reading(arguments), progress=advance, report=teller(arguments)
+                encoder,
+                paths,
+                file,
+                columns=columns,
+                **reading(arguments),
+                progress=advance,
+                report=teller(arguments),
             )
     say_skipped(found.skipped)
     if arguments.json:

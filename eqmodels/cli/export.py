@@ -17,7 +17,7 @@ from eqmodels.cli.table import percent
 from eqmodels.cli.terminal import say
 from eqmodels.cli.with_network import add_network, files_of
 from eqmodels.data.pictures import BadFile
-from eqmodels.evaluation.reading import read_batches, refuse_bad
+from eqmodels.evaluation.reading import ReadPicture, read_batches, refuse_bad
 from eqmodels.export import Parity, export_int8, export_network
 from eqmodels.export.files import ENDINGS, ExportFormat
 from eqmodels.export.int8 import Int8Kind
@@ -107,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         say(json.dumps(asdict(result), indent=2))
         return 0
-    size, width = result.metadata["size"], model.num_classes or model.num_features
+    size, width = result.metadata["size"], model.num_classes or model.head_hidden_size
     images = "any size" if size == "any" else "x".join(map(str, size)) + " pixels"
     kind = "classes" if model.num_classes else "features"
     say(f"{result.file}: {result.format}, images of {model.in_chans} channels and {images}, {width} {kind}")
@@ -146,17 +146,13 @@ def _write_int8(arguments: argparse.Namespace, model: Backbone) -> int:
 def _calibration(arguments: argparse.Namespace, model: Backbone) -> tuple[Tensor, Tensor | None]:
     """Some of the images, as the network takes them, and their classes if their folders have the names of these."""
     paths = files_of(arguments.images)
-    chosen = (
-        [paths[number * len(paths) // CALIBRATING] for number in range(CALIBRATING)]
-        if len(paths) > CALIBRATING
-        else paths
-    )
-    read = [
-        one for batch in read_batches(model, chosen, size=arguments.size, batch_size=64, grey=False) for one in batch
-    ]
-    refuse_bad([one for _, one in read if isinstance(one, BadFile)], len(chosen), skip_bad=False)
-    places = [path.parent.name for path, _ in read]
-    names = list(model.classes)
+    if len(paths) > CALIBRATING:
+        paths = [paths[number * len(paths) // CALIBRATING] for number in range(CALIBRATING)]
+    batches = read_batches(model, paths, size=arguments.size, batch_size=64, grey=False)
+    read = [one for batch in batches for one in batch]
+    refuse_bad([one for one in read if isinstance(one, BadFile)], len(paths), skip_bad=False)
+    pictures, names = [one for one in read if isinstance(one, ReadPicture)], list(model.classes)
+    places = [one.path.parent.name for one in pictures]
     known = bool(names) and all(place in names for place in places)
     labels = torch.tensor([names.index(place) for place in places]) if known else None
-    return torch.stack([one for _, one in read if isinstance(one, Tensor)]), labels
+    return torch.stack([one.image for one in pictures]), labels

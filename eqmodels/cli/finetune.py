@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,6 +19,8 @@ from eqmodels.cli.table import percent, table
 from eqmodels.cli.terminal import FROM_CHECKPOINT, has_watchers, say
 from eqmodels.cli.with_network import add_network, teller
 from eqmodels.data import READING, SOURCES, Source, list_data, to_grey
+from eqmodels.data.registry import has_validation
+from eqmodels.data.table_file import is_table
 from eqmodels.finetuning import FinetuneConfig, Finetuned, finetune
 from eqmodels.finetuning.finetuning import PAGE
 from eqmodels.hub import load
@@ -29,13 +32,15 @@ __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
 DESCRIPTION = (
     "Makes a classifier of your own images out of a pretrained network: a linear probe of its frozen features first, "
-    "then all layers, those near the image more slowly, until images that were held out from the training images are "
-    "not told apart any better. Test images are looked at once, at the end, upright, turned and mirrored. Writes a "
-    "folder that eqmodels.load and eqmodels predict read, with a page of what is taken for what. Ctrl-C stops after a "
-    "checkpoint; the same command goes on from there."
+    "then all layers, those near the image more slowly, until validation images are not told apart any better: those "
+    "of a split val, or else some that are held out from the training images. Test images are looked at once, at the "
+    "end, upright, turned and mirrored. Writes a folder that eqmodels.load and eqmodels predict read, with a page of "
+    "what is taken for what. Ctrl-C stops after a checkpoint; the same command goes on from there."
 )
 EPILOG = """\
-The images: a folder with one folder a class, which may lie in train and test; else a fifth of them is for testing.
+The images: a folder with one folder a class, which may lie in train, val and test, or a table with a column of the
+class (--label-column) and maybe one of the split; else a fifth of them is for testing. With --validation X the epoch is
+chosen on this part of the training images, also where there is val.
 
 examples:
   eqmodels finetune c4_resnet18s_w16.rot_fmnist_simclr my_images --size 64
@@ -51,7 +56,9 @@ In Python: eqmodels.finetuning.finetune(eqmodels.load(NAME, num_classes=0), trai
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the network, the images and the options."""
     add_network(parser)
-    parser.add_argument("images", nargs="?", metavar="IMAGES", help="a folder with one folder of images a class")
+    parser.add_argument(
+        "images", nargs="?", metavar="IMAGES", help="a folder with one folder of images a class, or a table"
+    )
     parser.add_argument("--data", metavar="NAME", help=f"other images than of a folder: {', '.join(list_data())}")
     parser.add_argument("--root", metavar="FOLDER", help="the folder that has the data")
     parser.add_argument("--folder", type=Path, help="where the network goes (default: one for every choice, in runs/)")
@@ -86,8 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     config: FinetuneConfig = in_flags(names, lambda: FinetuneConfig(**given))
     with joined_world(arguments.device) as world, world.together():
-        network, train, test = world.each_after_first(lambda: _network_and_images(arguments))
-        folder = arguments.folder or Path("runs") / _folder_name(arguments, network, train, config)
+        network, train, test, validation = world.each_after_first(lambda: _network_and_images(arguments))
+        folder = arguments.folder or Path("runs") / _folder_name(arguments, network, train, validation, config)
 
         result: Finetuned = in_flags(
             names,
@@ -97,6 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
                 test,
                 folder,
                 config,
+                validation=validation,
                 name=arguments.name,
                 device=arguments.device,
                 quiet=arguments.quiet or not has_watchers(),
@@ -108,15 +116,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _network_and_images(arguments: argparse.Namespace) -> tuple[Backbone, Source, Source]:
-    """The network, with as many channels as the images have, and training and test images.
+def _network_and_images(arguments: argparse.Namespace) -> tuple[Backbone, Source, Source, Source | None]:
+    """The network, with as many channels as the images have, and training, test and maybe validation images.
 
     Raises:
         ValueError: if there is no such network, or images cannot be read; see also `_images`.
         StorageError: if the network cannot be had.
     """
     network = load(arguments.name, num_classes=0, global_pool=arguments.features)
-    train, test = _images(arguments, network)
+    train, test, validation = _images(arguments, network)
     if train.channels != network.in_chans:
         told = (
             f"{train.channels} channels, and {arguments.name} takes {network.in_chans}: its first filters are adapted"
@@ -124,11 +132,11 @@ def _network_and_images(arguments: argparse.Namespace) -> tuple[Backbone, Source
         grey = "; with --grey the colours are left out instead" if (network.in_chans, train.channels) == (1, 3) else ""
         say(f"{train.name} has {told}{grey}", file=sys.stderr)
         network = load(arguments.name, num_classes=0, global_pool=arguments.features, in_chans=train.channels)
-    return network, train, test
+    return network, train, test, validation
 
 
-def _images(arguments: argparse.Namespace, network: Backbone) -> tuple[Source, Source]:
-    """Training and test images, as they are asked for.
+def _images(arguments: argparse.Namespace, network: Backbone) -> tuple[Source, Source, Source | None]:
+    """Training and test images, as they are asked for, and those to choose on if there are such.
 
     Raises:
         ValueError: if it is not said which, or twice; see also `loaded`.
@@ -140,19 +148,30 @@ def _images(arguments: argparse.Namespace, network: Backbone) -> tuple[Source, S
     if arguments.images is not None:
         if root is not None:
             raise ValueError(f"--root goes with --data NAME; got the folder {arguments.images} too. Leave out --root.")
-        name, root = "image_folder", arguments.images
-    if name == "image_folder" and network.preprocessing is not None:
+        name, root = "table" if is_table(Path(arguments.images)) else "image_folder", arguments.images
+    if (arguments.images is not None or name == "image_folder") and network.preprocessing is not None:
         options = {"size": min(network.preprocessing.size), **options}
     if network.in_chans not in (1, 3) and name in SOURCES:  # pictures become grey or RGB, and others what is in them
         known = options_of(SOURCES.find(name), without=READING)
         options = {"channels": network.in_chans, **options} if "channels" in known else options
     train, test = (loaded(name, split, options, root=root) for split in ("train", "test"))
+    validation = None
+    if arguments.validation is None and has_validation(name):
+        with suppress(FileNotFoundError):  # there are none
+            validation = loaded(name, "validation", options, root=root)
     if arguments.grey:
         train, test = to_grey(train), to_grey(test)
-    return train, test
+        validation = None if validation is None else to_grey(validation)
+    return train, test, validation
 
 
-def _folder_name(arguments: argparse.Namespace, network: Backbone, train: Source, config: FinetuneConfig) -> str:
+def _folder_name(
+    arguments: argparse.Namespace,
+    network: Backbone,
+    train: Source,
+    validation: Source | None,
+    config: FinetuneConfig,
+) -> str:
     """A name for the folder: what is most telling, and a digest of all that was asked for."""
     asked: dict[str, Any] = {
         "name": arguments.name,
@@ -161,7 +180,7 @@ def _folder_name(arguments: argparse.Namespace, network: Backbone, train: Source
         "features": network.global_pool.mode,
         "grey": arguments.grey,
         "config": config.to_dict(),
-    }
+    } | ({} if validation is None else {"validation": validation.name})
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
     words = (Path(arguments.name).name.partition("@")[0], train.name.rpartition(":")[2])
     network_name, data = (re.sub(r"[^\w.-]+", "_", word) for word in words)
@@ -176,11 +195,13 @@ def _text(result: Finetuned, folder: Path) -> str:
         [words, percent(one.mean), f"{percent(one.low)} to {percent(one.high)}"]
         for words, one in (("upright", test.upright), ("turned", test.turned), ("mirrored", test.mirrored))
     ]
+    is_cut = "validation_images" not in result.marks
+    chosen_on = "of the training images, which were held out" if is_cut else "validation images"
     notes = "".join(f"\n{note}" for note in result.notes)
     command = shlex.join(["eqmodels", "predict", str(folder), "IMAGES", "--out", "predictions.csv"])
     return (
         f"{result.marks['from']}, fine-tuned on {result.images['training']:,} images of {len(result.classes)} classes. "
-        f"On {result.images['validation']:,} validation images: linear probe {percent(result.log[0]['accuracy'])}%, "
+        f"On {result.images['validation']:,} {chosen_on}: linear probe {percent(result.log[0]['accuracy'])}%, "
         f"kept {stopped}, {percent(best['accuracy'])}% (of {len(result.log) - 1}, {result.seconds:.0f} s).\n\n"
         f"{table([f'{test.images:,} test images', 'accuracy, %', '95% interval'], rows)}\n\n"
         f"Taken for the same class however they are turned by quarters: {percent(test.same_turned)}% of them; also "

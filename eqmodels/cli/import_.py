@@ -171,7 +171,7 @@ def _notes(kind: str, name: str, sha256: str, entry: ElsewhereEntry | None, repo
 
 def _facts(model: Backbone, arguments: argparse.Namespace, sha256: str, entry: ElsewhereEntry | None) -> dict[str, Any]:
     assert model.preprocessing is not None
-    count = model.num_classes or model.num_features
+    count = model.num_classes or model.head_hidden_size
     return {
         "folder": str(arguments.out),
         "source": arguments.kind,

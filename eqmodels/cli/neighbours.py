@@ -54,7 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "images", nargs="*", type=Path, metavar="IMAGES", help="a folder of images, or images, to index"
     )
     parser.add_argument("--index", type=Path, metavar="FILE", help="the index: written if IMAGES are named, else read")
-    parser.add_argument("--query", nargs="+", type=Path, metavar="IMAGES", help="a folder of images, or images")
+    parser.add_argument(
+        "--query", nargs="+", type=Path, metavar="IMAGES", help="a folder or a table of images, or images"
+    )
     parser.add_argument("--count", type=int, default=5, metavar="N", help="neighbours of each query (default: 5)")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write a page of the pictures, as .html")
     add_options(parser)
@@ -86,7 +88,9 @@ def run(arguments: argparse.Namespace) -> int:
         encoder = world.each_after_first(lambda: loaded(arguments)).to(world.device)
         if arguments.images and arguments.index:
             # Listed once, not by every process.
-            skipped = _built(arguments, encoder, world.from_writer(lambda: files_of(arguments.images)))
+            skipped = _built(
+                arguments, encoder, world.from_writer(lambda: files_of(arguments.images, arguments.path_column))
+            )
         else:
             skipped = ()
         world.from_writer(lambda: _answer(arguments, encoder, skipped))
@@ -107,7 +111,9 @@ def _built(arguments: argparse.Namespace, encoder: Backbone, paths: Sequence[Pat
 def _answer(arguments: argparse.Namespace, encoder: Backbone, skipped: tuple[BadFile, ...]) -> None:
     """Prints the neighbours of each query, and writes their page."""
     index = _index(arguments, encoder, skipped)
-    queries = asked(index, encoder, [str(path) for path in files_of(arguments.query or [])], arguments.count)
+    queries = asked(
+        index, encoder, [str(path) for path in files_of(arguments.query or [], arguments.path_column)], arguments.count
+    )
     if arguments.page:
         write_atomically(arguments.page, neighbours_page(index, queries).encode("utf-8", "backslashreplace"))
     if arguments.json:
@@ -127,7 +133,7 @@ def _index(arguments: argparse.Namespace, encoder: Backbone, skipped: tuple[BadF
             if getattr(arguments, flag) not in (None, False, own):
                 raise UsageError(f"--{flag} is that of the index, {own}. Leave it out, or build the index anew.")
         return index
-    paths = files_of(arguments.images)
+    paths = files_of(arguments.images, arguments.path_column)
     with progress(arguments, len(paths)) as advance:
         index = NeighbourIndex.build(encoder, paths, name=arguments.name, **reading(arguments), progress=advance)
     say_skipped(index.skipped)

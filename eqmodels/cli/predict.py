@@ -31,7 +31,9 @@ In Python: eqmodels.evaluation.predict(eqmodels.load(FOLDER), paths), and predic
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the network, the pictures and the options."""
     parser.add_argument("name", metavar="FOLDER", help="of a network with a classifier, or hub:organisation/name")
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGES", help="a folder of images, or images")
+    parser.add_argument(
+        "images", nargs="+", type=Path, metavar="IMAGES", help="a folder or a table of images, or images"
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="where to: .csv or .json")
     parser.add_argument(
         "--top", type=int, default=1, metavar="N", help="how many of the likeliest classes (default: 1)"
@@ -51,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     file = check_table(arguments.out)
     with joined_world(arguments.device) as world, world.together():
         # Listed and downloaded once, not by every process.
-        paths = world.from_writer(lambda: files_of(arguments.images))
+        paths = world.from_writer(lambda: files_of(arguments.images, arguments.path_column))
         network = world.each_after_first(lambda: load(arguments.name)).to(world.device)
         with progress(arguments, len(paths)) as advance:
             options = {"top": arguments.top, "progress": advance, "report": teller(arguments)}

@@ -16,6 +16,8 @@ from eqmodels.cli.flags import pixels
 from eqmodels.cli.terminal import has_watchers, say
 from eqmodels.data.image_files import image_paths
 from eqmodels.data.pictures import BadFile
+from eqmodels.data.table import open_table
+from eqmodels.data.table_file import Cell, Columns, is_table
 from eqmodels.hub import load
 from eqmodels.layers.pool import GlobalPoolMode
 from eqmodels.processes import usable_device
@@ -24,6 +26,7 @@ __all__ = [
     "add_network",
     "add_options",
     "add_reading_options",
+    "columns_of",
     "files_of",
     "loaded",
     "progress",
@@ -62,20 +65,43 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=pixels, help="of what the network sees, 64 or 48x64 (default: as in training)")
     parser.add_argument("--grey", action="store_true", help="give a network of one channel pictures without colours")
     parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="pictures at a time (default: 64)")
+    parser.add_argument("--path-column", metavar="NAME", help="of a table of pictures, the column of the paths")
     parser.add_argument("--skip-bad", action="store_true", help="go on without files that cannot be read")
     parser.add_argument("--device", help="where to compute, such as cpu or cuda:0 (default: a GPU if there is one)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
-def files_of(places: Sequence[Path]) -> list[Path]:
-    """The images in folders, and files that are named.
+def files_of(places: Sequence[Path], path_column: str | None = None) -> list[Path]:
+    """The images in folders, those that tables name, and files that are named.
 
     Raises:
-        FileNotFoundError: if a folder has no images.
-        ValueError: if a link in a folder leads elsewhere.
+        FileNotFoundError: if a folder has no images, or there is no such table.
+        ValueError: if a link in a folder leads elsewhere, or a table cannot be read or has no such column.
+        ModuleNotFoundError: if a table is of Parquet, and pyarrow is not installed.
     """
-    return [path for place in places for path in (image_paths(place) if place.is_dir() else [place])]
+    return [path for paths, _ in _listed(places, path_column) for path in paths]
+
+
+def columns_of(places: Sequence[Path], path_column: str | None = None) -> dict[str, list[Cell]]:
+    """The columns of tables beside their paths, a row each of the files; empty cells for what no table names.
+
+    Raises:
+        As `files_of`.
+    """
+    found = list(_listed(places, path_column))
+    names = dict.fromkeys(name for _, columns in found for name in columns)
+    return {name: [cell for paths, columns in found for cell in columns.get(name, [""] * len(paths))] for name in names}
+
+
+def _listed(places: Sequence[Path], path_column: str | None) -> Iterator[tuple[Sequence[Path], Columns]]:
+    """The files of each place, and what is told of them."""
+    for place in places:
+        if is_table(place):
+            table = open_table(place, path_column)
+            yield table.paths, table.columns
+        else:
+            yield image_paths(place) if place.is_dir() else [place], {}
 
 
 def loaded(arguments: argparse.Namespace) -> Backbone:

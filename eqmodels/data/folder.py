@@ -14,7 +14,7 @@ from eqmodels.transforms.preprocessing import WHITE
 __all__ = ["read_image_folder"]
 
 
-@register_source("image_folder")
+@register_source("image_folder", validation=True)
 def read_image_folder(
     split: Split,
     *,
@@ -33,15 +33,16 @@ def read_image_folder(
     them gives it to a picture: the largest square in the middle, resampled. A picture that was turned by quarters or
     mirrored becomes the same tensor, turned. Pixels are not rounded: of `size`, images are float32.
 
-    Folders ``train`` and ``test`` (or ``val``, ``valid``, ``validation``) are splits if one of them has folders, or if
-    there are no others beside them; else they are classes like the others. Without splits, a fifth of the images are
+    Folders ``train``, ``test`` and ``val`` (or ``valid``, ``validation``) are splits if one of them has folders, or if
+    there are no others beside them; else they are classes like the others. Without ``test``, ``val`` is for testing
+    too. Without splits, a fifth of the images are
     for testing, chosen by a hash of the path in the folder, so that a new file moves no other. All splits number the
     classes of the whole directory. Images that lie in no folder have no classes and the label -1. Files whose names
     begin with a point are left out. Arrays of numpy, one ``.npy`` an image, are images where no pictures are in the
     directory; see `open_picture` for these and for TIFF of many channels.
 
     Args:
-        split: ``"train"`` or ``"test"``.
+        split: ``"train"``, ``"test"`` or ``"validation"``.
         root: the directory.
         size: side in pixels of the squares that images become; None keeps the images, which must then have one size.
         channels: of the images, up to 64: 3 makes pictures RGB and 1 grey, any other number must be in the files.

@@ -12,7 +12,7 @@ from eqmodels.data.file_images import read_listed
 from eqmodels.data.image_files import split_of
 from eqmodels.data.places import Listed, Place, within
 from eqmodels.data.planes import optional
-from eqmodels.data.registry import SPLIT_NAMES, Split, register_source
+from eqmodels.data.registry import Split, named_splits, register_source
 from eqmodels.data.source import Source
 from eqmodels.errors import shown
 from eqmodels.storage import read_regular, reason_of
@@ -27,7 +27,7 @@ NONE = "-"
 """What is said for a column to have no labels."""
 
 
-@register_source("hf_disk")
+@register_source("hf_disk", validation=True)
 def read_hf_disk(
     split: Split,
     *,
@@ -44,11 +44,12 @@ def read_hf_disk(
 ) -> Source:
     """Images of a folder that ``save_to_disk`` of Hugging Face's `datasets` wrote, of one split or of several.
 
-    Of several, ``test``, ``val``, ``valid`` or ``validation`` is for testing, the first that is there; of one, a fifth
-    of the images, by a hash of their number. Pictures become images as those of `image_folder` do.
+    Of several, ``test`` is for testing, and ``val``, ``valid`` or ``validation``, the first that is there, for
+    validation, and for testing too if there is no ``test``; of one, a fifth of the images is for testing, by a hash of
+    their number. Pictures become images as those of `image_folder` do.
 
     Args:
-        split: ``"train"`` or ``"test"``.
+        split: ``"train"``, ``"test"`` or ``"validation"``.
         root: the folder.
         image_column: the column of the images; left out, the first that holds images.
         label_column: the column of the labels; left out, the first that has classes, or label, labels, class,
@@ -170,10 +171,7 @@ def _parts(base: Path) -> dict[Split | None, Any]:
         ) from error
     if not isinstance(found, library.DatasetDict):
         return {None: found}
-    parts: dict[Split | None, Any] = {}
-    for split, names in SPLIT_NAMES.items():
-        if there := [name for name in names if name in found]:
-            parts[split] = found[there[0]]
+    parts: dict[Split | None, Any] = {split: found[name] for split, name in named_splits(found).items()}
     if not parts:
         raise ValueError(f"{base} has the splits {', '.join(found)}, and none of train and test. Rename them.")
     return parts

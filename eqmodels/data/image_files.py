@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from eqmodels.data.registry import SPLIT_NAMES, Split
+from eqmodels.data.registry import SPLIT_NAMES, Split, named_splits
 
 __all__ = ["ENDINGS", "SPLITS", "FolderListing", "image_paths", "list_folder", "split_of"]
 
@@ -19,8 +19,8 @@ ENDINGS = (".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".t
 ARRAY = ".npy"
 """Of the names of arrays, which are images where no pictures are: beside pictures they are somebody's numbers."""
 
-SPLITS: dict[str, Split] = {name: split for split, names in SPLIT_NAMES.items() for name in names}
-"""What folders that are splits are called, and which split each is. Of several for testing the first is read."""
+SPLITS = tuple(dict.fromkeys(name for names in SPLIT_NAMES.values() for name in names))
+"""What folders that are splits are called."""
 
 TEST_SHARE = 0.2
 """Of the images of a folder without splits: by a hash of the path, so that adding a file moves no other."""
@@ -55,7 +55,7 @@ def list_folder(root: Path, split: Split | None) -> FolderListing:
 
     Args:
         root: the folder.
-        split: ``"train"`` or ``"test"``; None for all images.
+        split: ``"train"``, ``"test"`` or ``"validation"``; None for all images.
 
     Raises:
         FileNotFoundError: if the folder does not exist.
@@ -67,6 +67,8 @@ def list_folder(root: Path, split: Split | None) -> FolderListing:
             "root= (--root)."
         )
     places = _split_places(root)
+    if places.get("validation") == places.get("test"):  # one folder is both: it is walked once
+        places.pop("test" if split == "validation" else "validation", None)
     walked: list[tuple[Path, Split | None, Path]] = []
     for name, place in places.items() if places else [(None, root)]:
         if split in (None, name) or name is None:
@@ -77,9 +79,9 @@ def list_folder(root: Path, split: Split | None) -> FolderListing:
     endings = _endings(path for _, _, path in walked)
     ignored = Counter[str]()
     for second in _second_splits(root, places):  # which are not read, and must not be missed in silence
-        if split in (None, SPLITS[second]):
+        if split != "train":
             count = sum(_ending(path) in endings for path in _files(root / second, root))
-            ignored[f"images of {second}, as there is {places[SPLITS[second]].name}"] += count
+            ignored[f"images of {second}, as there is {_instead_of(second, places)}"] += count
     # Folders of something else beside loose images are no classes.
     has_classes = any(_ending(path) in endings and path.parent != place for place, _, path in walked)
     folders = {folder for place in places.values() or [root] for folder in _folders(place)}
@@ -129,15 +131,18 @@ def _split_places(root: Path) -> dict[Split, Path]:
     nested = any(_folders(root / name) for name in present)
     if not present or not (nested or set(present).issuperset(names)):
         return {}
-    places: dict[Split, Path] = {}
-    for name in present:
-        places.setdefault(SPLITS[name], root / name)
-    return places
+    return {split: root / name for split, name in named_splits(present).items()}
 
 
 def _second_splits(root: Path, places: Mapping[Split, Path]) -> list[str]:
     """Folders that are called like a split for which there is another one already."""
     return [name for name in SPLITS if places and name in _folders(root) and root / name not in places.values()]
+
+
+def _instead_of(name: str, places: Mapping[Split, Path]) -> str:
+    """What the folder is called that is read instead of such a one."""
+    meant: tuple[Split, ...] = ("validation", "test")
+    return next(places[split].name for split in meant if split in places and name in SPLIT_NAMES[split])
 
 
 def split_of(path: PurePath) -> Split:

@@ -18,7 +18,7 @@ from eqmodels.data import (  # noqa: F401 (they register what they read)
     table,
     torchvision_sets,
 )
-from eqmodels.data.registry import SOURCES, Split
+from eqmodels.data.registry import SOURCES, Split, has_validation
 from eqmodels.data.source import Source, check_source
 from eqmodels.options import check_options, options_of
 from eqmodels.registry import UnknownNameError
@@ -41,7 +41,8 @@ def load_data(name: str, split: Split = "train", **options: Any) -> Source:  # n
 
     Args:
         name: one of `list_data`; ``"fashion_mnist_mini"`` is part of the package.
-        split: ``"train"`` or ``"test"``.
+        split: ``"train"`` or ``"test"``; or ``"validation"``, of folders, tables, shards and data sets of Hugging Face
+            that have such images.
         **options: those of the data set, such as `root`, the folder that has its files; one that is None is left out.
 
     Raises:
@@ -53,7 +54,9 @@ def load_data(name: str, split: Split = "train", **options: Any) -> Source:  # n
     check_arguments(load_data, {"split": split})
     reader = SOURCES.find(name)
     if split not in get_args(Split):
-        raise ValueError(f"split must be 'train' or 'test'; got {split!r}. Use 'train'.")
+        raise ValueError(f"split must be 'train', 'test' or 'validation'; got {split!r}. Use 'train'.")
+    if split == "validation" and not has_validation(name):
+        raise ValueError(f"data {name!r} has no split 'validation'; it has 'train' and 'test'. Use 'test'.")
     given = {option: value for option, value in options.items() if value is not None}
     for option in given.keys() - options_of(reader, without=("split",)).keys():
         if takers := _takers(option):

@@ -15,7 +15,7 @@ from eqmodels.data.file_images import read_listed
 from eqmodels.data.image_files import ARRAY, ENDINGS, SPLITS, check_link, split_of
 from eqmodels.data.places import Listed, Place, within
 from eqmodels.data.planes import optional
-from eqmodels.data.registry import Split, register_source
+from eqmodels.data.registry import Split, named_splits, register_source
 from eqmodels.data.source import Source
 from eqmodels.storage import open_regular, reason_of
 from eqmodels.transforms.preprocessing import WHITE
@@ -35,7 +35,7 @@ OWN = re.compile(r"__[^/]*__($|/)")
 """Names of members that webdataset keeps for itself."""
 
 
-@register_source("shards")
+@register_source("shards", validation=True)
 def read_shards(
     split: Split,
     *,
@@ -52,12 +52,13 @@ def read_shards(
 
     By webdataset's convention: ``0001.jpg`` and ``0001.cls`` are one image and its label, a number or a word; a label
     may also stand in ``0001.json``, as `label` or `class`. Shards whose names or folders begin with ``train``,
-    ``test``, ``val``, ``valid`` or ``validation`` are of this split; unless all are called so, a fifth of the images
+    ``test``, ``val``, ``valid`` or ``validation`` are of this split (without ``test``, those to validate on are for
+    testing too); unless all are called so, a fifth of the images
     are for testing, by a hash of the name before the point. All splits number the classes of all shards. Pictures
     become images as those of `image_folder` do.
 
     Args:
-        split: ``"train"`` or ``"test"``.
+        split: ``"train"``, ``"test"`` or ``"validation"``.
         root: the folder of the shards, or one shard.
         size: side in pixels of the squares that images become; None keeps the images, which must then have one size.
         channels: of the images, up to 64: 3 makes pictures RGB and 1 grey, any other number must be in the files.
@@ -81,7 +82,8 @@ def read_shards(
     base = Path(root).expanduser()
     samples = list(_samples(base, _shards(base)))
     numbers, classes = _numbered([sample.label for sample in samples], base)
-    chosen = [number for number, sample in enumerate(samples) if sample.split == split]
+    wanted = named_splits({sample.split for sample in samples}).get(split)
+    chosen = [number for number, sample in enumerate(samples) if sample.split == wanted]
     if not chosen:
         raise FileNotFoundError(
             f"{base} has no images for split={split!r}. Add some, five or more, as 0001.jpg in a tar."
@@ -141,11 +143,11 @@ class Member(Place):
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """What is of one name before the point: where its image is, its label if it has one, its split."""
+    """What is of one name before the point: where its image is, its label if it has one, what its split is called."""
 
     image: Member
     label: str | None
-    split: Split
+    split: str
 
 
 def _numbered(labels: list[str | None], base: Path) -> tuple[list[int], tuple[str, ...]]:
@@ -165,8 +167,8 @@ def _numbered(labels: list[str | None], base: Path) -> tuple[list[int], tuple[st
     return numbered(given, None, str(base))
 
 
-def _shards(base: Path) -> list[tuple[Path, Split | None]]:
-    """The shards of a folder and the split of each; None for all if none is called like one.
+def _shards(base: Path) -> list[tuple[Path, str | None]]:
+    """The shards of a folder and what the split of each is called; None for all if none is called like one.
 
     Raises:
         FileNotFoundError: if there are none.
@@ -178,20 +180,20 @@ def _shards(base: Path) -> list[tuple[Path, Split | None]]:
         raise FileNotFoundError(
             f"shards reads files of tar; {base} has none. Name a folder of *.tar by root= (--root)."
         )
-    splits: list[Split | None] = []
+    splits: list[str | None] = []
     for file in files:
         check_link(file, base)
         words = (file.name, file.parent.name) if file.parent != base else (file.name,)
         names = [
             name for word in words for name in SPLITS if word.partition(".")[0].split("-")[0].split("_")[0] == name
         ]
-        splits.append(SPLITS[names[0]] if names else None)
+        splits.append(names[0] if names else None)
     if None in splits:  # a name alone that begins so is none
         splits = [None] * len(files)
     return list(zip(files, splits, strict=True))
 
 
-def _samples(base: Path, shards: list[tuple[Path, Split | None]]) -> Iterator[_Sample]:
+def _samples(base: Path, shards: list[tuple[Path, str | None]]) -> Iterator[_Sample]:
     """Every sample of every shard that has an image, as webdataset groups the members; of these, labels alone are read.
 
     Raises:

@@ -1,14 +1,14 @@
-"""What is in a folder of images, said before any work is done on it."""
+"""What is in a folder or a table of images, said before any work is done on it."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from eqmodels.arguments import check_arguments
 from eqmodels.checks import check_count
-from eqmodels.data.image_files import list_folder
+from eqmodels.data.contents import contents_of
 from eqmodels.data.pictures import (
     BadFile,
     check_channels,
@@ -26,7 +26,6 @@ from eqmodels.data.pictures import (
     sorted_out,
 )
 from eqmodels.data.planes import Planes
-from eqmodels.data.registry import Split
 from eqmodels.data.showing import as_seen
 from eqmodels.storage import legible, read_regular, reason_of
 from eqmodels.transforms import Pixels
@@ -39,10 +38,10 @@ OPAQUE = 0.01
 
 @dataclass(frozen=True)
 class FolderSummary:
-    """What is in a folder of images.
+    """What is in a folder of images, or in a table of them.
 
     Attributes:
-        root: the folder.
+        root: the folder, or the table.
         splits: number of images of each split.
         classes: number of images of each class, in all splits; empty if the images have none.
         sizes: number of images of each size, as ``"640 x 480"``, width first; the most frequent first.
@@ -53,6 +52,9 @@ class FolderSummary:
         empty: paths of images that are transparent nearly everywhere.
         bad: paths of files that cannot be read, and why.
         ignored: number of files that are left out, by the ending of their names.
+        labels: of each column of a table beside paths and splits, number of images that have each label in it, of which
+            an image may have several.
+        no_classes: why there are no classes.
     """
 
     root: str
@@ -66,6 +68,8 @@ class FolderSummary:
     empty: Sequence[str]
     bad: Mapping[str, str]
     ignored: Mapping[str, int]
+    labels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    no_classes: str = "the images lie in no folders"
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -97,7 +101,10 @@ class FolderSummary:
             lines.append(f"{words}: {counted(by_count)}")
             lines.append(f"the smallest class: {min(by_count.values()):,}")
         else:
-            lines.append("no classes: the images lie in no folders")
+            lines.append(f"no classes: {legible(self.no_classes)}")
+        for name, counts in self.labels.items():
+            words = "1 label" if len(counts) == 1 else f"{len(counts):,} labels"
+            lines.append(f"column {legible(name)}: {words}: {counted(counts)}")
         sizes = "1 size" if len(self.sizes) == 1 else f"{len(self.sizes)} sizes"
         lines.append(f"{sizes} (width x height): {counted(self.sizes)}")
         lines.append(f"channels: {counted(self.channels)}; bits: {counted(self.bits)}; modes: {counted(self.modes)}")
@@ -122,44 +129,53 @@ class _Seen:
     is_empty: bool
 
 
-def summarise_folder(root: str | Path, *, channels: int | None = None) -> FolderSummary:
-    """Looks at every file of a folder of images, as `load_data("image_folder")` lists them.
+def summarise_folder(
+    root: str | Path,
+    *,
+    channels: int | None = None,
+    path_column: str | None = None,
+    label_column: str | None = None,
+) -> FolderSummary:
+    """Looks at every file of a folder or a table of images, as `load_data` lists them.
 
     Args:
-        root: the folder.
+        root: the folder, or a .csv, .tsv or .parquet.
         channels: of the images that are to be read, see `open_picture`: of those that have others it is said; None for
             any.
+        path_column: of a table, see `read_table` of the source ``"table"``.
+        label_column: what is the class of a table's images, see there; None where there are none, or several columns.
 
     Raises:
         TypeError: if an argument is of another type.
-        FileNotFoundError: if the folder does not exist.
-        ValueError: if a link in it leads to a folder, or out of it, or `channels` is below 1 or above 64.
+        FileNotFoundError: if the folder or the table does not exist.
+        ValueError: if a link in it leads to a folder, or out of it, `channels` is below 1 or above 64, or the table
+            cannot be read, or has no such column.
         ModuleNotFoundError: if a file needs a package that is not installed.
     """
     check_arguments(summarise_folder, locals())
     check_channels(channels)
-    base = Path(root).expanduser()
-    whole = list_folder(base, None)
-    names = [str(path.relative_to(base)) for path, _ in whole.files]
-    paths = [path for path, _ in whole.files]
-    found = read_pictures(paths, _seen, opened=partial(_opened, channels=channels), workers=os.cpu_count() or 1)
+    whole = contents_of(root, path_column=path_column, label_column=label_column)
+    names = whole.names
+    found = read_pictures(whole.paths, _seen, opened=partial(_opened, channels=channels), workers=os.cpu_count() or 1)
     seen, numbers, bad = sorted_out(found)
-    classes = Counter(whole.classes[label] for _, label in whole.files) if whole.classes else Counter[str]()
+    name_of = dict(zip(whole.paths, names, strict=True))
     sizes, kinds, bits, modes = (
         dict(Counter(getattr(one, name) for one in seen).most_common()) for name in ("size", "channels", "bits", "mode")
     )
     return FolderSummary(
-        str(base),
-        {split: whole.splits.count(split) for split in get_args(Split)},
-        {name: classes[name] for name in whole.classes},
+        str(whole.root),
+        whole.splits,
+        whole.classes,
         sizes,
         kinds,
         bits,
         modes,
         [names[number] for number, one in zip(numbers, seen, strict=True) if one.is_constant],
         [names[number] for number, one in zip(numbers, seen, strict=True) if one.is_empty],
-        {str(one.path.relative_to(base)): one.reason for one in bad},
+        {name_of[one.path]: one.reason for one in bad},
         whole.ignored,
+        whole.labels,
+        whole.no_classes,
     )
 
 
@@ -205,39 +221,46 @@ def _seen_planes(planes: Planes) -> _Seen:
 
 
 def contact_sheet(
-    root: str | Path, *, channels: int | None = None, columns: int = 12, rows: int = 8, side: int = 80
+    root: str | Path,
+    *,
+    channels: int | None = None,
+    path_column: str | None = None,
+    columns: int = 12,
+    rows: int = 8,
+    side: int = 80,
 ) -> Image.Image:
-    """A picture of pictures of a folder, evenly chosen from all of it, each whole, upright and on white.
+    """A picture of pictures of a folder or a table, evenly chosen from all of it, each whole, upright and on white.
 
     Of many channels the first three are shown as red, green and blue, from the least pixel to the largest.
 
     Args:
-        root: the folder.
+        root: the folder, or a .csv, .tsv or .parquet.
         channels: of the images that are shown, see `open_picture`; None for any.
+        path_column: of a table, see `read_table` of the source ``"table"``.
         columns: pictures in a row.
         rows: of pictures, at most.
         side: of the square that a picture is fitted into, in pixels.
 
     Raises:
         TypeError: if an argument is of another type.
-        FileNotFoundError: if the folder does not exist, or has no image that can be read.
+        FileNotFoundError: if the folder or the table does not exist, or has no image that can be read.
         ValueError: if a number is below 1 or above 4,095, or `channels` above 64, or a link in it leads to a folder, or
-            out of it.
+            out of it; or the table cannot be read, or has no such column.
     """
     check_arguments(contact_sheet, locals())
     check_channels(channels)
     for name, value in (("columns", columns), ("rows", rows), ("side", side)):
         check_count(name, value, bits=12)
-    base = Path(root).expanduser()
-    files = list_folder(base, None).files
+    listing = contents_of(root, path_column=path_column)
+    files = listing.paths
     count = min(len(files), columns * rows)
-    chosen = [files[number * len(files) // count][0] for number in range(count)]
+    chosen = [files[number * len(files) // count] for number in range(count)]
 
     opened = partial(picture_at, channels=channels)
     read = read_pictures(chosen, partial(as_seen, side=side), opened=opened, workers=os.cpu_count() or 1)
     found = [one for one in read if not isinstance(one, BadFile)]
     if not found:
-        raise FileNotFoundError(f"{base} has no images that can be read. Name a folder of images.")
+        raise FileNotFoundError(f"{listing.root} has no images that can be read. Name a folder of images.")
     height = -(-len(found) // columns)
     sheet = Image.new("RGB", (columns * (side + 4) + 4, height * (side + 4) + 4), "white")
     for number, picture in enumerate(found):

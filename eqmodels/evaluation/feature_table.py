@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -24,6 +25,8 @@ __all__ = ["ENDINGS", "Embedding", "check_ending", "check_header", "write_featur
 
 ENDINGS = (".npz", ".parquet", ".safetensors")
 """Of the names of files of features."""
+
+NO_COLUMNS: Mapping[str, Any] = MappingProxyType({})
 
 ROWS = 8192
 """Pictures of a group of rows of Parquet, at least, but for the last."""
@@ -91,21 +94,21 @@ def check_ending(file: Path) -> Path:
     return file
 
 
-def check_header(file: Path, paths: Sequence[str]) -> None:
-    """Refuses more paths than the head of a file has room for.
+def check_header(file: Path, paths: Sequence[str], columns: Mapping[str, Any] = NO_COLUMNS) -> None:
+    """Refuses more paths, and columns of a table, than the head of a file has room for.
 
     Raises:
         ValueError: if there are.
     """
     # Ten thousand bytes are more than what else stands there.
-    if file.suffix == ".safetensors" and len(_header([], paths, "")) > LARGEST_HEADER - 10**4:
+    if file.suffix == ".safetensors" and len(_header([], paths, "", columns)) > LARGEST_HEADER - 10**4:
         raise ValueError(
             f"the paths of {len(paths)} pictures do not fit into the head of a .safetensors, which has at most "
             f"{LARGEST_HEADER} bytes. Name a .parquet (--out)."
         )
 
 
-def write_features(file: Path, parts: Sequence[Embedding]) -> None:
+def write_features(file: Path, parts: Sequence[Embedding], columns: Mapping[str, Any] = NO_COLUMNS) -> None:
     """Writes parts of one embedding, one behind the other, as one file, whole or not at all.
 
     Args:
@@ -113,13 +116,14 @@ def write_features(file: Path, parts: Sequence[Embedding]) -> None:
         parts: of one field, each of which is asked for once or twice, in order, and forgotten: so a sequence that
             reads them from files needs no more memory than the largest does, and that of all paths. At least one has
             a picture.
+        columns: of a table of the pictures, a row each, as `rows_of` gives them.
 
     Raises:
         StorageError: if it cannot be written; a file that was there is then what it was.
         ModuleNotFoundError: if it is to be of Parquet, and pyarrow is not installed.
     """
     writers = {".npz": _write_npz, ".parquet": _write_parquet, ".safetensors": _write_safetensors}
-    write_atomically(file, partial(writers[file.suffix], parts=parts))
+    write_atomically(file, partial(writers[file.suffix], parts=parts, columns=columns))
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ def _without_features(parts: Iterable[Embedding]) -> _Rest:
     return _Rest(paths, width, field, known)
 
 
-def _write_npz(stream: BinaryIO, parts: Sequence[Embedding]) -> None:
+def _write_npz(stream: BinaryIO, parts: Sequence[Embedding], columns: Mapping[str, Any]) -> None:
     rest = _without_features(parts)
     count = len(rest.paths)
     word = np.dtype(f"<U{max(map(len, rest.paths))}")
@@ -169,18 +173,22 @@ def _write_npz(stream: BinaryIO, parts: Sequence[Embedding]) -> None:
         field = np.array(rest.field)
         add("field", field.dtype, (), [field])
         add("features", np.dtype("<f4"), (count, rest.width), (part.features.numpy() for part in parts))
-        for name, values in rest.known.items():
+        # Lists are no arrays: what is in one is written as a table of text does it.
+        told = {
+            name: np.array([*map(";".join, rows)]) if isinstance(rows, list) else rows for name, rows in columns.items()
+        }
+        for name, values in (rest.known | told).items():
             add(name, values.dtype, values.shape, [values])
 
 
-def _write_safetensors(stream: BinaryIO, parts: Sequence[Embedding]) -> None:
+def _write_safetensors(stream: BinaryIO, parts: Sequence[Embedding], columns: Mapping[str, Any]) -> None:
     """As the library of this format does, which wants all of it in memory: the wider numbers first, then by name."""
     rest = _without_features(parts)
     count = len(rest.paths)
     sizes = {"pose": ("I64", [count], 8 * count), "confidence": ("F32", [count], 4 * count)}
     tensors = [(name, *sizes[name]) for name in sizes if name in rest.known]
     tensors.append(("features", "F32", [count, rest.width], 4 * count * rest.width))
-    header = _header(tensors, rest.paths, rest.field)
+    header = _header(tensors, rest.paths, rest.field, columns)
     stream.write(len(header).to_bytes(8, "little") + header)
     for name, *_ in tensors[:-1]:
         stream.write(rest.known[name].tobytes())
@@ -188,15 +196,23 @@ def _write_safetensors(stream: BinaryIO, parts: Sequence[Embedding]) -> None:
         stream.write(part.features.contiguous().numpy().tobytes())
 
 
-def _header(tensors: Iterable[tuple[str, str, list[int], int]], paths: Sequence[str], field: str) -> bytes:
+def _header(
+    tensors: Iterable[tuple[str, str, list[int], int]],
+    paths: Sequence[str],
+    field: str,
+    columns: Mapping[str, Any] = NO_COLUMNS,
+) -> bytes:
     """The head of a file of safetensors.
 
     Args:
         tensors: name, kind, shape and bytes of each, in the order of the file.
         paths: of the pictures.
         field: of the features.
+        columns: of a table of the pictures.
     """
-    content: dict[str, Any] = {"__metadata__": {"paths": json.dumps(paths), "field": field}}
+    about = {"paths": json.dumps(paths), "field": field}
+    told = {name: rows if isinstance(rows, list) else rows.tolist() for name, rows in columns.items()}
+    content: dict[str, Any] = {"__metadata__": about | ({"columns": json.dumps(told)} if told else {})}
     place = 0
     for name, dtype, shape, size in tensors:
         content[name] = {"dtype": dtype, "shape": shape, "data_offsets": [place, place + size]}
@@ -205,20 +221,24 @@ def _header(tensors: Iterable[tuple[str, str, list[int], int]], paths: Sequence[
     return head + b" " * (-len(head) % 8)
 
 
-def _write_parquet(stream: BinaryIO, parts: Sequence[Embedding]) -> None:
+def _write_parquet(stream: BinaryIO, parts: Sequence[Embedding], columns: Mapping[str, Any]) -> None:
     pa, parquet = _pyarrow()
-    writer = None
+    writer, done = None, 0
     try:
         for part in _joined(parts):
             features = part.features.numpy()
-            columns: dict[str, Any] = {
+            written: dict[str, Any] = {
                 # What is no text in a name is written as its number, \\xff, as Parquet holds text alone.
                 "paths": pa.array([os.fsencode(path).decode("utf-8", "backslashreplace") for path in part.paths]),
                 "features": pa.FixedSizeListArray.from_arrays(pa.array(features.ravel()), features.shape[1]),
             }
             known = {"pose": part.pose, "confidence": part.confidence}
-            columns |= {name: pa.array(value.numpy()) for name, value in known.items() if value is not None}
-            table = pa.table(columns).replace_schema_metadata({"field": part.field})
+            written |= {name: pa.array(value.numpy()) for name, value in known.items() if value is not None}
+            # Of each a type, though all rows here may be empty lists.
+            kinds = {name: pa.list_(pa.string()) if isinstance(rows, list) else None for name, rows in columns.items()}
+            rows_here = slice(done, done := done + len(part.paths))
+            written |= {name: pa.array(rows[rows_here], kinds[name]) for name, rows in columns.items()}
+            table = pa.table(written).replace_schema_metadata({"field": part.field})
             writer = writer or parquet.ParquetWriter(stream, table.schema)
             writer.write_table(table)
     finally:

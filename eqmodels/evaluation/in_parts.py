@@ -12,11 +12,11 @@ import contextlib
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import safetensors.torch
 import torch
@@ -24,14 +24,14 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from eqmodels.backbones.network import StagedNetwork
-from eqmodels.data.pictures import BadFile
+from eqmodels.data.pictures import BadFile, Picture
 from eqmodels.evaluation.embedding import embedding_of
 from eqmodels.evaluation.feature_table import Embedding
-from eqmodels.evaluation.reading import read_batches, refuse_bad
+from eqmodels.evaluation.reading import ReadPicture, read_batches, refuse_bad
 from eqmodels.processes.world import World, joined_world
 from eqmodels.storage import StorageError, claimed_folder, pack_weights, reason_of, write_atomically
 
-__all__ = ["Making", "made_in_parts"]
+__all__ = ["Beside", "Making", "Part", "made_in_parts"]
 
 FORMAT = 1
 """Of parts."""
@@ -39,12 +39,41 @@ FORMAT = 1
 PARTS, MOST = 1000, 4096
 """Into how many parts the pictures are cut, about, and how many pictures a part has at most, if a batch has fewer."""
 
+BESIDE = "beside."
+"""Before the names of what is kept beside the features."""
+
 Outputs = Callable[[StagedNetwork, Tensor], tuple[Tensor, Tensor | None]]
 """From normalised images to a row of numbers each, and the logits of their pose or None, on the CPU."""
 
 T = TypeVar("T")
 
 GO_ON = "What is done is kept: start the same command again, and it goes on from there."
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is kept of pictures beside the numbers that the network makes of them.
+
+    Attributes:
+        name: of it, which no other one has.
+        of: a picture; a `ValueError` of it is the reason why the file is bad.
+        packed: tensors, by name, of what that gave of several pictures; a row each.
+    """
+
+    name: str
+    of: Callable[[Picture], Any]
+    packed: Callable[[Sequence[Any]], Mapping[str, Tensor]]
+
+
+@dataclass(frozen=True, eq=False)
+class Part(Embedding):
+    """What the network made of some pictures.
+
+    Attributes:
+        beside: what else is kept of them, by name; empty if nothing is.
+    """
+
+    beside: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,6 +90,7 @@ class Making:
         progress: called on the first process with a number of files whenever so many are done by all of them, going by
             its own share.
         report: called there with a sentence where it goes on.
+        beside: what is kept of the pictures themselves; None for nothing.
     """
 
     network: StagedNetwork
@@ -71,13 +101,14 @@ class Making:
     skip_bad: bool = False
     progress: Callable[[int], object] | None = None
     report: Callable[[str], object] = lambda _: None
+    beside: Beside | None = None
 
 
 def made_in_parts(
     making: Making,
     files: Sequence[Path],
     place: Path,
-    become: Callable[[Sequence[Embedding]], T],
+    become: Callable[[Sequence[Part]], T],
     *,
     work: str = "embeds",
     option: str = "--out",
@@ -119,9 +150,7 @@ def _remove_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _all_parts(
-    run: _Run, world: World, become: Callable[[Sequence[Embedding]], T]
-) -> tuple[T, tuple[BadFile, ...], int]:
+def _all_parts(run: _Run, world: World, become: Callable[[Sequence[Part]], T]) -> tuple[T, tuple[BadFile, ...], int]:
     """Makes the parts that are not there yet, and one result of all."""
     total, making = len(run.files), run.making
     found = world.spread(run.look_up, range(run.count))
@@ -223,26 +252,32 @@ class _Run:
         made: dict[int, tuple[BadFile, ...]] = {}
         files = [path for number in numbers for path in self.files_of(number)]
         making, network = self.making, self.making.network
-        batches = read_batches(network, files, size=making.size, batch_size=making.batch_size, grey=making.grey)
+        beside = None if making.beside is None else making.beside.of
+        batches = read_batches(
+            network, files, size=making.size, batch_size=making.batch_size, grey=making.grey, beside=beside
+        )
         for number in numbers:
             good: list[str] = []
             found: list[tuple[Tensor, Tensor | None]] = []
             bad: list[BadFile] = []
+            kept: list[Any] = []
             for _ in range(math.ceil(len(self.files_of(number)) / making.batch_size)):
                 batch = next(batches)
-                images = [(path, one) for path, one in batch if isinstance(one, Tensor)]
-                bad += [one for _, one in batch if isinstance(one, BadFile)]
+                images = [one for one in batch if isinstance(one, ReadPicture)]
+                bad += [one for one in batch if isinstance(one, BadFile)]
                 is_refused = is_refused or bool(bad and not making.skip_bad)
                 if images and not is_refused:
-                    good += [str(path) for path, _ in images]
-                    found.append(making.outputs(network, torch.stack([one for _, one in images])))
+                    good += [str(one.path) for one in images]
+                    kept += [one.beside for one in images]
+                    found.append(making.outputs(network, torch.stack([one.image for one in images])))
                 tell(len(batch))
             made[number] = tuple(bad)
             if not is_refused:
                 field = str(network.out_field)
                 nothing = Embedding((), torch.zeros(0, 0), field, skipped=tuple(bad))
                 part = embedding_of(network, good, found, bad) if found else nothing
-                _write(self.folder / names[number], part)
+                extra = making.beside.packed(kept) if making.beside and kept else {}
+                _write(self.folder / names[number], part, extra)
         return made
 
 
@@ -261,11 +296,13 @@ def _key_of(making: Making) -> bytes:
         "numbers": [parameter.device.type, str(parameter.dtype)],
         "versions": {name: version(name) for name in ("eqmodels", "torch", "torchvision", "pillow")},
     }
+    if making.beside is not None:
+        about["beside"] = making.beside.name
     return json.dumps(about, sort_keys=True).encode()
 
 
-class _Parts(Sequence[Embedding]):
-    """Parts of an embedding, read from their files when they are asked for."""
+class _Parts(Sequence[Part]):
+    """Parts, read from their files when they are asked for."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._files = files
@@ -274,32 +311,33 @@ class _Parts(Sequence[Embedding]):
         return len(self._files)
 
     @overload
-    def __getitem__(self, number: int) -> Embedding: ...
+    def __getitem__(self, number: int) -> Part: ...
 
     @overload
-    def __getitem__(self, number: slice) -> Sequence[Embedding]: ...
+    def __getitem__(self, number: slice) -> Sequence[Part]: ...
 
-    def __getitem__(self, number: int | slice) -> Embedding | Sequence[Embedding]:
+    def __getitem__(self, number: int | slice) -> Part | Sequence[Part]:
         return _Parts(self._files[number]) if isinstance(number, slice) else _read(self._files[number])
 
-    def __iter__(self) -> Iterator[Embedding]:
+    def __iter__(self) -> Iterator[Part]:
         return map(_read, self._files)
 
 
-def _write(file: Path, part: Embedding) -> None:
+def _write(file: Path, part: Embedding, beside: Mapping[str, Tensor]) -> None:
     known = {"features": part.features, "pose": part.pose, "confidence": part.confidence}
+    known |= {f"{BESIDE}{name}": value for name, value in beside.items()}
     tensors = {name: value.contiguous() for name, value in known.items() if value is not None}
     skipped = [[str(one.path), one.reason] for one in part.skipped]
     notes = {"paths": json.dumps(part.paths), "field": part.field, "skipped": json.dumps(skipped)}
     write_atomically(file, safetensors.torch.save(tensors, notes))
 
 
-def _read(file: Path, *, features: bool = True) -> Embedding:
+def _read(file: Path, *, features: bool = True) -> Part:
     """A part.
 
     Args:
         file: its place.
-        features: whether its features are asked for; else they are empty.
+        features: whether its features, and what is kept beside them, are asked for; else they are empty.
 
     Raises:
         StorageError: if it is not there, or not whole.
@@ -307,14 +345,16 @@ def _read(file: Path, *, features: bool = True) -> Embedding:
     try:
         with safe_open(file, framework="pt") as content:
             notes, names = content.metadata(), set(content.keys())
-            tensors = {name: content.get_tensor(name) for name in names if features or name != "features"}
-        return Embedding(
+            small = {name for name in names if name != "features" and not name.startswith(BESIDE)}
+            tensors = {name: content.get_tensor(name) for name in (names if features else small)}
+        return Part(
             paths=tuple(json.loads(notes["paths"])),
             features=tensors.get("features", torch.zeros(0, 0)),
             field=notes["field"],
             pose=tensors.get("pose"),
             confidence=tensors.get("confidence"),
             skipped=tuple(BadFile(Path(path), reason) for path, reason in json.loads(notes["skipped"])),
+            beside={name.removeprefix(BESIDE): one for name, one in tensors.items() if name.startswith(BESIDE)},
         )
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise StorageError(

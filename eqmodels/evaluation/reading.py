@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -17,7 +18,15 @@ from eqmodels.data.pictures import BadFile, BadFilesError, Picture, picture_at, 
 from eqmodels.errors import shown
 from eqmodels.transforms.preprocessing import WHITE
 
-__all__ = ["files_of", "input_of_picture", "opened_for", "outputs_of_pictures", "read_batches", "refuse_bad"]
+__all__ = [
+    "ReadPicture",
+    "files_of",
+    "input_of_picture",
+    "opened_for",
+    "outputs_of_pictures",
+    "read_batches",
+    "refuse_bad",
+]
 
 GREY = ("1", "L", "LA", "La", "F")
 """Modes of PIL that have no colours; so have those that begin with an I."""
@@ -64,21 +73,42 @@ def outputs_of_pictures(
     good: list[str] = []
     bad: list[BadFile] = []
     for batch in read_batches(network, files, size=size, batch_size=batch_size, grey=grey):
-        images = [(path, one) for path, one in batch if isinstance(one, Tensor)]
-        bad += [one for _, one in batch if isinstance(one, BadFile)]
+        images = [one for one in batch if isinstance(one, ReadPicture)]
+        bad += [one for one in batch if isinstance(one, BadFile)]
         # Once a file is bad, the rest is read to list all of them, not to be asked about.
         if images and (skip_bad or not bad):
-            good += [str(path) for path, _ in images]
-            found.append(outputs(torch.stack([one for _, one in images])))
+            good += [str(one.path) for one in images]
+            found.append(outputs(torch.stack([one.image for one in images])))
         if progress is not None:
             progress(len(batch))
     refuse_bad(bad, len(files), skip_bad=skip_bad)
     return tuple(good), found, tuple(bad)
 
 
+@dataclass(frozen=True, eq=False)
+class ReadPicture:
+    """A picture that was read.
+
+    Attributes:
+        path: of its file.
+        image: ``(C, H, W)``, the input that the network makes of it.
+        beside: what else was made of it.
+    """
+
+    path: Path
+    image: Tensor
+    beside: Any = None
+
+
 def read_batches(
-    network: StagedNetwork, files: Sequence[Path], *, size: tuple[int, int] | None, batch_size: int, grey: bool
-) -> Iterator[list[tuple[Path, Tensor | BadFile]]]:
+    network: StagedNetwork,
+    files: Sequence[Path],
+    *,
+    size: tuple[int, int] | None,
+    batch_size: int,
+    grey: bool,
+    beside: Callable[[Picture], Any] | None = None,
+) -> Iterator[list[ReadPicture | BadFile]]:
     """So many files at a time, each with the input that a network makes of its picture, or why it cannot be read.
 
     Args:
@@ -87,14 +117,19 @@ def read_batches(
         size: height and width of what the network sees; None for the size of its training images.
         batch_size: files at a time; the last batch may have fewer.
         grey: whether a network of one channel is given pictures that have colours without these.
+        beside: what else is made of each picture; None for nothing.
 
     Raises:
         ValueError: if the network knows nothing of its images.
     """
-    made_of = input_of_picture(network, size, grey=grey)
-    batch: list[tuple[Path, Tensor | BadFile]] = []
-    for path, picture in zip(files, read_pictures(files, made_of, opened=opened_for(network)), strict=True):
-        batch.append((path, picture))
+    input_of = input_of_picture(network, size, grey=grey)
+
+    def made_of(picture: Picture) -> tuple[Tensor, Any]:
+        return input_of(picture), None if beside is None else beside(picture)
+
+    batch: list[ReadPicture | BadFile] = []
+    for path, found in zip(files, read_pictures(files, made_of, opened=opened_for(network)), strict=True):
+        batch.append(found if isinstance(found, BadFile) else ReadPicture(path, *found))
         if len(batch) == batch_size:
             yield batch
             batch = []

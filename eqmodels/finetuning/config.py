@@ -26,7 +26,7 @@ class FinetuneConfig:
         layer_decay: factor of the learning rate from each stage to the one before it, 1 for the same everywhere.
         weight_decay: decoupled decay of filters (AdamW); none of biases and normalisation.
         augment: of the training images of all layers, as in pretraining.
-        validation: part of the training images of every class that the epoch is chosen on.
+        validation: part of the training images of every class to choose the epoch on, where no others are given.
         seed: of order, augmentation and dropout, below 2**32.
 
     Raises:

@@ -24,11 +24,12 @@ from eqmodels.backbones.loading import load_folder
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.backbones.saving import save_network
 from eqmodels.data import Source
+from eqmodels.data.source import skipped_of
 from eqmodels.finetuning.config import FinetuneConfig
 from eqmodels.finetuning.page import page
 from eqmodels.finetuning.probe import fitted_classifier
 from eqmodels.finetuning.result import Finetuned, scored
-from eqmodels.finetuning.splitting import check_classes, image_digests, validation_split
+from eqmodels.finetuning.splitting import Together, check_classes, image_digests, validation_split
 from eqmodels.finetuning.tuning import CHECKPOINT, ROWS, Tuning, differing
 from eqmodels.processes import World
 from eqmodels.processes.statistics import shared_statistics
@@ -45,6 +46,7 @@ from eqmodels.storage import (
 from eqmodels.training import TrainingError
 from eqmodels.training.errors import foreign_run
 from eqmodels.training.interrupt import Interrupt
+from eqmodels.training.skipped import SKIPPED, write_skipped
 from eqmodels.transforms import Preprocessing
 
 __all__ = ["CARD", "PAGE", "RESULTS", "finetune"]
@@ -60,6 +62,7 @@ def finetune(
     folder: str | Path,
     config: FinetuneConfig | None = None,
     *,
+    validation: Source | None = None,
     name: str | None = None,
     device: str | torch.device | None = None,
     checkpoint_seconds: float = 60.0,
@@ -69,15 +72,15 @@ def finetune(
     """Makes a classifier of a pretrained network, or goes on with a fine-tuning that was stopped.
 
     First a linear probe is fitted to the network's frozen features and becomes its classifier; then all layers learn,
-    each stage more slowly than the one after it, until the score on held-out training images has not become better for
+    each stage more slowly than the one after it, until the score on validation images has not become better for
     `patience` epochs. The weights are those of the epoch with the highest accuracy on these (of equal ones with the
     lowest loss), the linear probe, epoch 0, among them. Test images are looked at once, at the end. A network whose
     features do not change when the image turns stays so: its classifier reads these features.
 
     The folder gets ``config.json`` and ``model.safetensors``, which `eqmodels.load` reads, with the names of the
-    classes; ``finetuning.json``, ``index.html`` and a card. Until then it has ``finetuning.pt``, and the same call goes
-    on from there, to weights that are the same bit for bit on the same machine's CPU; or returns at once, if it was
-    done.
+    classes; ``finetuning.json``, ``index.html`` and a card; ``skipped.csv``, if files that cannot be read were left
+    out. Until then it has ``finetuning.pt``, and the same call goes on from there, to weights that are the same bit for
+    bit on the same machine's CPU; or returns at once, if it was done.
 
     Started by ``torchrun`` on several processes, each computes its share of all that is asked of the network, and the
     first one writes. Batch statistics are those of the whole batch, so that the weights are those of one process up to
@@ -87,10 +90,12 @@ def finetune(
     Args:
         network: pretrained, with a preprocessing, see `eqmodels.load`; it is left as it is. It has the channels of the
             images, and the pooling whose features are to be classified.
-        train: images with classes; some are held out to choose on, see `validation_split`.
+        train: images with classes.
         test: images with the same classes, of which some may have none.
         folder: where the network goes.
         config: what to do; None for the defaults.
+        validation: images with the same classes to choose the epoch on; None for a part of the training images, see
+            `validation_split`. Where test images are among them, the notes of the result say so.
         name: of the network that it begins with; None for that of its architecture.
         device: where to compute; None for a GPU if there is one.
         checkpoint_seconds: time between checkpoints within an epoch; there is one after every epoch.
@@ -107,7 +112,8 @@ def finetune(
     """
     check_arguments(
         finetune,
-        {"network": network, "train": train, "test": test, "folder": folder, "config": config, "name": name}
+        {"network": network, "train": train, "test": test, "validation": validation, "folder": folder}
+        | {"config": config, "name": name}
         | {"checkpoint_seconds": checkpoint_seconds, "quiet": quiet, "report": report},
     )
     folder, config = Path(folder), config or FinetuneConfig()
@@ -118,18 +124,24 @@ def finetune(
         contextlib.ExitStack() as claim,
     ):
         say = report if world.is_writer else _ignore
-        world.from_each(lambda: _check(network, train, test))
+        world.from_each(lambda: _check(network, train, test, validation))
         say(f"reading {len(train):,} training images")
         digests = image_digests(train, world)
-        marks = world.from_writer(lambda: _marks(network, train, test, digests, config, name))
+        chosen_on = {} if validation is None else _about(validation, test, world)
+        marks = world.from_writer(lambda: _marks(network, train, test, digests, config, name) | chosen_on)
         if (found := world.from_writer(lambda: _finished(folder, marks))) is not None:
             return found
-        fit, held_out = world.from_writer(lambda: validation_split(train, config.validation, digests))
+        if validation is None:
+            images, split = train, world.from_writer(lambda: validation_split(train, config.validation, digests))
+        else:
+            images = Together(train, validation)
+            split = images.split()
         del digests
         world.from_writer(lambda: claim.enter_context(claimed_folder(folder)))
+        world.from_writer(lambda: write_skipped(folder, images, test))
         own = _prepared(network, train, world.device)
         with shared_statistics(own, world):
-            tuning = _begun(Tuning(own, train, fit, held_out, config, marks, world), folder, say)
+            tuning = _begun(Tuning(own, images, *split, config, marks, world), folder, say)
             _train(tuning, folder, checkpoint_seconds, quiet=quiet or not world.is_writer)
         own.load_state_dict(tuning.best)
         say(f"testing on {len(test):,} images, upright, turned and mirrored")
@@ -174,7 +186,19 @@ def _begun(tuning: Tuning, folder: Path, report: Callable[[str], object]) -> Tun
     return begun
 
 
-def _check(network: StagedNetwork, train: Source, test: Source) -> None:
+def _about(validation: Source, test: Source, world: World) -> dict[str, Any]:
+    """What tells images to choose on from others, and how many test images are among them, ready for JSON."""
+    digests = image_digests(validation, world)
+    known = set(digests)
+    pixels = hashlib.sha256(b"".join(digests) + validation.labels.numpy().tobytes()).hexdigest()
+    return {
+        "validation_images": len(validation),
+        "validation_pixels": pixels,
+        "tested_on_validation": sum(one in known for one in image_digests(test, world)),
+    }
+
+
+def _check(network: StagedNetwork, train: Source, test: Source, validation: Source | None) -> None:
     """Raises a `ValueError` unless the network can be fine-tuned on such images."""
     if network.preprocessing is None:
         raise ValueError(
@@ -182,7 +206,8 @@ def _check(network: StagedNetwork, train: Source, test: Source) -> None:
             "not. Load one with eqmodels.load, or set network.preprocessing."
         )
     describe_network(network)  # what could not be saved is not trained
-    for data in (train, test):
+    held_out = {"test": test} | ({} if validation is None else {"validation": validation})
+    for data in (train, *held_out.values()):
         if data.channels != network.in_chans:
             raise ValueError(
                 f"the network takes images of {network.in_chans} channels; {data.name} has {data.channels}. Load it "
@@ -190,15 +215,16 @@ def _check(network: StagedNetwork, train: Source, test: Source) -> None:
                 "to_rgb of eqmodels.data (--grey)."
             )
     check_classes(train)
-    if tuple(test.classes) != tuple(train.classes):
-        raise ValueError(
-            f"test images must have the classes of the training images, {_few(train.classes)}; got "
-            f"{_few(test.classes)}. Put both into one folder, with train and test in it."
-        )
-    if test.size != train.size:
-        raise ValueError(
-            f"test images must be as large as the training images, {train.size}; got {test.size}. Pass one size."
-        )
+    for word, data in held_out.items():
+        if tuple(data.classes) != tuple(train.classes):
+            raise ValueError(
+                f"{word} images must have the classes of the training images, {_few(train.classes)}; got "
+                f"{_few(data.classes)}. Put both into one folder, with train and {word} in it."
+            )
+        if data.size != train.size:
+            raise ValueError(
+                f"{word} images must be as large as the training images, {train.size}; got {data.size}. Pass one size."
+            )
 
 
 def _few(classes: tuple[str, ...]) -> str:
@@ -346,10 +372,22 @@ def _notes(tuning: Tuning, test: Source) -> tuple[str, ...]:
         counts = numbers.bincount(minlength=len(classes)).tolist()
         return tuple(name for name, count in zip(classes, counts, strict=True) if not count)
 
-    trained, chosen_on = without(labels), without(labels[tuning.held_out])
+    trained, chosen_on = without(labels[tuning.fit]), without(labels[tuning.held_out])
+    is_cut = "validation_images" not in tuning.marks
+    reason = "its only image is trained on" if is_cut else "the epoch was chosen on the others"
     found = (
         ("training", trained, "it is never predicted"),
-        ("validation", tuple(name for name in chosen_on if name not in trained), "its only image is trained on"),
+        ("validation", tuple(name for name in chosen_on if name not in trained), reason),
         ("test", without(test.labels), "nothing is known of how well it is found"),
     )
-    return tuple(f"Without a {part} image: {_few(names)}; {words}." for part, names, words in found if names)
+    notes = [f"Without a {part} image: {_few(names)}; {words}." for part, names, words in found if names]
+    if shared := tuning.marks.get("tested_on_validation", 0):
+        which = "All" if shared == len(test) else f"{shared:,} of the {len(test):,}"
+        notes.append(
+            f"{which} test images are validation images, on which the epoch was chosen: their accuracy is a little too "
+            "high. Keep other images for the test, or choose on a part of the training images (--validation 0.2)."
+        )
+    if left_out := len(skipped_of(tuning.images)) + len(skipped_of(test)):
+        words = "1 file that cannot be read" if left_out == 1 else f"{left_out:,} files that cannot be read"
+        notes.append(f"Left out: {words}, see {SKIPPED}.")
+    return tuple(notes)

@@ -3,18 +3,60 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from eqmodels._shapes import Int
+from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
 from eqmodels.data import Source, is_labelled
-from eqmodels.data.source import parts_of
+from eqmodels.data.pictures import BadFile
+from eqmodels.data.source import numbers_of, parts_of, skipped_of
+from eqmodels.data.view import View
 from eqmodels.errors import shown
 from eqmodels.processes import World
 
-__all__ = ["check_classes", "image_digests", "validation_split"]
+__all__ = ["Together", "check_classes", "image_digests", "validation_split"]
+
+
+@dataclass(frozen=True, eq=False)
+class Together(View):
+    """Images to train on and images to choose on, as one source.
+
+    Args:
+        source: the training images.
+        others: those to choose on, numbered after them, of the same channels, size and classes.
+    """
+
+    others: Source
+
+    def __len__(self) -> int:
+        return len(self.source) + len(self.others)
+
+    @property
+    def labels(self) -> Int[Tensor, " N"]:
+        """The class of each image, int64."""
+        return torch.cat([self.source.labels, self.others.labels])
+
+    @property
+    def skipped(self) -> tuple[BadFile, ...]:
+        """Files of both that were left out, as was asked for, because they could not be read."""
+        return (*skipped_of(self.source), *skipped_of(self.others))
+
+    def pixels(self, indices: Tensor | slice) -> Float[Tensor, "B C H W"]:
+        """The images of such numbers, or of a slice, as float32 in [0, 1]."""
+        numbers, first = numbers_of(indices, len(self)), len(self.source)
+        images = torch.empty(len(numbers), self.channels, *self.size)
+        for part, source, before in ((numbers < first, self.source, 0), (numbers >= first, self.others, first)):
+            if part.any():
+                images[part] = source.pixels(numbers[part] - before)
+        return images
+
+    def split(self) -> tuple[Int[Tensor, " N"], Int[Tensor, " M"]]:
+        """The numbers of the images to train on, and of those to choose on."""
+        first, second = torch.arange(len(self)).split([len(self.source), len(self.others)])
+        return first, second
 
 
 def check_classes(source: Source) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from eqmodels.hub.entries import entry_of
     from eqmodels.hub.publishing import Publication, publish
     from eqmodels.hub.timm_models import register_timm
+    from eqmodels.hub.torchvision_models import register_torchvision
+    from eqmodels.hub.transformers_models import register_transformers
     from eqmodels.hub.verification import Check, Verification, verify
 
 __all__ = [
@@ -30,6 +32,8 @@ __all__ = [
     "publish",
     "read_index",
     "register_timm",
+    "register_torchvision",
+    "register_transformers",
     "verify",
 ]
 
@@ -42,6 +46,8 @@ __getattr__ = names_from(
         "entry_of": "eqmodels.hub.entries",
         "publish": "eqmodels.hub.publishing",
         "register_timm": "eqmodels.hub.timm_models",
+        "register_torchvision": "eqmodels.hub.torchvision_models",
+        "register_transformers": "eqmodels.hub.transformers_models",
         "verify": "eqmodels.hub.verification",
     },
 )

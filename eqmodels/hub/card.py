@@ -128,7 +128,7 @@ def _body(
         source=f"hub:{entry.repository}",
         channels=encoder.in_chans,
         size=run.preprocessing.size,
-        features=encoder.num_features,
+        features=encoder.head_hidden_size,
         picture=PICTURE,
         evaluation=evaluation,
         exact=exact_moves(encoder.group),

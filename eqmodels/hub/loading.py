@@ -140,7 +140,7 @@ def load_pretrained(
 
     Example:
         >>> run = load_pretrained("c4_resnet18s_w16.rot_fmnist_simclr")
-        >>> run.encoder("canonical").num_features
+        >>> run.encoder("canonical").head_hidden_size
         128
     """
     check_arguments(
@@ -186,7 +186,7 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> Back
         TypeError: if the name is no string, or the network does not have such an option.
 
     Example:
-        >>> create_model("c4_resnet18s_w16.rot_fmnist_simclr", pretrained=True, global_pool="regular").num_features
+        >>> create_model("c4_resnet18s_w16.rot_fmnist_simclr", pretrained=True, global_pool="regular").head_hidden_size
         128
     """
     check_arguments(create_model, {"pretrained": pretrained})

@@ -3,10 +3,12 @@
 from eqmodels.layers.basis import BasisName, default_basis, scalar_basis
 from eqmodels.layers.conv import PaddingMode, SteerableConv2d
 from eqmodels.layers.declared import output_field
+from eqmodels.layers.dropout import FieldDropout1d, FieldDropout2d
 from eqmodels.layers.filters import SteerableFilters
 from eqmodels.layers.linear import SteerableLinear
-from eqmodels.layers.norm import FieldBatchNorm2d, FieldDropout2d, FieldLayerNorm2d
+from eqmodels.layers.norm import FieldBatchNorm2d, FieldLayerNorm2d
 from eqmodels.layers.pool import (
+    AnyPoolMode,
     ExactDownsample2d,
     GlobalPool,
     GlobalPoolMode,
@@ -18,9 +20,11 @@ from eqmodels.layers.pose import pose_predictor
 from eqmodels.layers.restriction import Restrict
 
 __all__ = [
+    "AnyPoolMode",
     "BasisName",
     "ExactDownsample2d",
     "FieldBatchNorm2d",
+    "FieldDropout1d",
     "FieldDropout2d",
     "FieldLayerNorm2d",
     "GlobalPool",

@@ -1,4 +1,4 @@
-"""Normalisation and dropout that treat a regular field as one: stock operations on views of the channels."""
+"""Normalisation that treats a regular field as one: stock operations on views of the channels."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
-from eqmodels.checks import check_batch, check_channels, check_count, check_fibre, check_scaled
-from eqmodels.errors import shown
+from eqmodels.checks import check_batch, check_channels, check_count, check_scaled
 from eqmodels.fields import Field, Regular
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.batch_norm import field_batch_norm
-from eqmodels.layers.declared import check_tied, expect_field, regular_field
+from eqmodels.layers.declared import check_tied, expect_field
 from eqmodels.layers.scripting import NotScriptable
 
-__all__ = ["FieldBatchNorm2d", "FieldDropout2d", "FieldLayerNorm2d"]
+__all__ = ["FieldBatchNorm2d", "FieldLayerNorm2d"]
 
 torch.fx.wrap("check_batch")
 torch.fx.wrap("check_channels")
-torch.fx.wrap("check_fibre")
 torch.fx.wrap("check_scaled")
 
 
@@ -174,46 +172,3 @@ class FieldLayerNorm2d(_FieldNorm):
     def extra_repr(self) -> str:
         """The arguments, for `print(model)`."""
         return f"{self.group}, {self.fields}, eps={self.eps}"
-
-
-class FieldDropout2d(NotScriptable):
-    """Dropout of whole fields: a field is kept or zeroed at every pixel and in its whole fibre at once.
-
-    ``(B, |G| fields, H, W)`` in and out; kept fields are scaled by ``1 / (1 - p)``.
-
-    Args:
-        group: a `PlanarGroup` or its name.
-        p: probability of zeroing a field, in [0, 1].
-
-    Raises:
-        ValueError: if `p` is no probability, or, in `forward`, if the channels are no whole fibres.
-
-    Source: Tompson et al. 2015, arXiv 1411.4280.
-    """
-
-    def __init__(self, group: PlanarGroup | str, p: float = 0.5) -> None:
-        super().__init__()
-        if not isinstance(p, int | float) or not 0 <= p <= 1:
-            raise ValueError(f"p must be a probability between 0 and 1; got {shown(p)}. Use 0 for no dropout.")
-        self.group = PlanarGroup.parse(group)
-        # A module, so that a trace follows its mode.
-        self.drop = nn.Dropout3d(p)
-
-    def output_field(self, field: Field) -> Field:
-        """That of the input; in train mode the law holds in distribution, as each call draws its mask.
-
-        Raises:
-            ValueError: if the input is of no regular fields of the group.
-        """
-        return regular_field(self, self.group, field)
-
-    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """Maps with some fields zeroed (train mode), or as they are (eval mode)."""
-        # Fields become channels and the fibre a third axis of space, so that a channel dropped is a field dropped.
-        fields = check_fibre(maps, self.group.order).unflatten(1, (self.group.order, -1)).transpose(1, 2)
-        dropped: Tensor = self.drop(fields)
-        return dropped.transpose(1, 2).flatten(1, 2)
-
-    def extra_repr(self) -> str:
-        """The arguments, for `print(model)`."""
-        return str(self.group)

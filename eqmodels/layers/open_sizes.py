@@ -13,7 +13,9 @@ __all__ = ["halved", "has_open_size", "made_odd"]
 
 
 def has_open_size(maps: Float[Tensor, "B C H W"]) -> bool:
-    """Whether `torch.export` keeps the height or the width open: a graph of them must hold at every size."""
+    """Whether `torch.export`, or the older export to ONNX, keeps sizes open: a graph must hold at every one."""
+    if torch.onnx.is_in_onnx_export() and torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+        return True  # the sizes of a trace are tensors, of which ONNX takes no window
     # What stands for maps in a symbolic trace has no shape, and its pooling fits every size as it is.
     return isinstance(maps, Tensor) and any(isinstance(size, torch.SymInt) for size in maps.shape[-2:])
 

@@ -14,16 +14,49 @@ from eqmodels.errors import is_one_of, shown
 from eqmodels.fields import Field, Regular, Scalars, turn_back
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.declared import check_permuted, check_tied, regular_field
+from eqmodels.layers.dropout import FeatureDropout
 from eqmodels.layers.open_sizes import halved, has_open_size, made_odd
 from eqmodels.layers.scripting import NotScriptable
 
-__all__ = ["ExactDownsample2d", "GlobalPool", "GlobalPoolMode", "GroupPool", "GroupPoolMode", "OddSize2d"]
+__all__ = [
+    "AnyPoolMode",
+    "ExactDownsample2d",
+    "GlobalPool",
+    "GlobalPoolMode",
+    "GroupPool",
+    "GroupPoolMode",
+    "OddSize2d",
+    "pool_mode",
+]
 
 torch.fx.wrap("check_fibre")
 torch.fx.wrap("check_maps")
 
 GroupPoolMode = Literal["max", "mean", "norm"]
 GlobalPoolMode = Literal["invariant", "regular", "invariant+regular", "canonical", "canonical-soft"]
+AnyPoolMode = Literal[GlobalPoolMode, "avg", "max", "avgmax", "catavgmax", ""]
+"""Ours and timm's words: ``"avg"`` is ``"regular"``, and ``""`` leaves maps as they are."""
+
+SPATIAL: tuple[object, ...] = ("regular", "max", "avgmax", "catavgmax", "")
+"""Modes that pool each channel over space alone, or not at all, and keep the fibre."""
+
+
+def pool_mode(word: object) -> AnyPoolMode:
+    """The mode that a word names: timm also says False for none, and ``"fastavg"`` for what is the mean here.
+
+    Raises:
+        ValueError: if there is no such mode.
+    """
+    word = "" if word is False else word
+    if isinstance(word, str):
+        word = word.removeprefix("fast") if word.startswith("fast") and word != "fast" else word
+        word = "regular" if word in ("avg", "fast") else word
+    if not is_one_of(word, get_args(AnyPoolMode)):
+        raise ValueError(
+            f"global_pool must be one of {', '.join(get_args(GlobalPoolMode))}, or in timm's words avg, max, avgmax, "
+            f"catavgmax or '' for maps; got {shown(word)}. Use 'invariant'."
+        )
+    return word  # type: ignore[return-value]
 
 
 class ExactDownsample2d(NotScriptable):
@@ -165,7 +198,10 @@ class GlobalPool(NotScriptable):
     * ``"invariant+regular"`` concatenates both;
     * ``"canonical"`` turns it back by the pose that the child `pose` predicts: ``|G| F`` features that do not change
       when the image turns, and keep what pooling throws away; ``"canonical-soft"`` averages over the predicted poses
-      instead of choosing one (see `turn_back`).
+      instead of choosing one (see `turn_back`);
+    * ``"max"`` is ``"regular"`` with the maximum over space, ``"avgmax"`` the mean of both, ``"catavgmax"`` one behind
+      the other, ``2 |G| F`` features; ``""`` pools nothing, and leaves the maps. These are timm's words, as is
+      ``"avg"`` for ``"regular"``.
 
     The choice of a pose is a step, which has no gradient: ``"canonical"`` freezes `pose` (``requires_grad`` is False),
     so that optimisers and `DistributedDataParallel` do not wait for it, and ``"canonical-soft"``, which trains it,
@@ -177,25 +213,28 @@ class GlobalPool(NotScriptable):
         group_pool: how the fibre is pooled, see `GroupPool`.
         tied: number of fields that `GroupPool` pools together.
         pose: for the canonical modes, the module from regular features to ``|G|`` logits (see `pose_predictor`).
+        drop_rate: probability of zeroing a feature in train mode: of a regular field with its whole fibre, so that
+            features still turn with the image. No layer is added for 0.
+
+    Attributes:
+        mode: of the modes above; ``"regular"`` for ``"avg"``.
 
     Raises:
-        ValueError: if a mode is unknown, or canonical without a `pose`.
+        ValueError: if a mode is unknown, or canonical without a `pose`, or the rate is no probability.
     """
 
     def __init__(
         self,
         group: PlanarGroup | str,
-        mode: GlobalPoolMode = "invariant",
+        mode: AnyPoolMode = "invariant",
         group_pool: GroupPoolMode = "max",
         *,
         tied: int = 1,
         pose: nn.Module | None = None,
+        drop_rate: float = 0.0,
     ) -> None:
         super().__init__()
-        if not is_one_of(mode, get_args(GlobalPoolMode)):
-            raise ValueError(
-                f"global_pool must be one of {', '.join(get_args(GlobalPoolMode))}; got {shown(mode)}. Use 'invariant'."
-            )
+        mode = pool_mode(mode)
         # Not the group of `fibre`: export takes that child's place before it traces this module.
         self.group, self.mode = PlanarGroup.parse(group), mode
         self.fibre = GroupPool(self.group, group_pool, tied=tied)
@@ -206,6 +245,22 @@ class GlobalPool(NotScriptable):
                     "it; got pose=None. Pass the pose of an equivariant E-SSL head, or pose_predictor(group, fields)."
                 )
             self.pose = pose.requires_grad_(mode == "canonical-soft")
+        self.drop: FeatureDropout | None = None
+        self.set_drop_rate(drop_rate)
+
+    def set_drop_rate(self, rate: float) -> None:
+        """Sets the probability of zeroing a feature in train mode; 0 takes the layer away.
+
+        Raises:
+            ValueError: if it is no probability.
+        """
+        layer = FeatureDropout(self.group, self.mode, rate)
+        self.drop = layer if rate > 0 else None
+
+    @property
+    def pool_type(self) -> str:
+        """The mode, by the name that timm asks for."""
+        return self.mode
 
     @property
     def is_canonical(self) -> bool:
@@ -215,37 +270,49 @@ class GlobalPool(NotScriptable):
     def num_features(self, channels: int) -> int:
         """The length of the feature vector of a map of so many channels, ``|G| F``."""
         invariant = channels // (self.group.order * self.fibre.tied)
-        return {"invariant": invariant, "invariant+regular": invariant + channels}.get(self.mode, channels)
+        lengths = {"invariant": invariant, "invariant+regular": invariant + channels, "catavgmax": 2 * channels}
+        return lengths.get(self.mode, channels)
 
     def output_field(self, field: Field) -> Field:
         """Scalars, regular fields, or scalars and then regular fields, as the mode says.
 
-        The mean over space alone, of the mode ``"regular"``, keeps scalars too. Under the trivial group nothing is
+        What pools space alone, such as the mode ``"regular"``, keeps scalars too. Under the trivial group nothing is
         claimed: features of every mode are regular fields of it.
 
         Raises:
             ValueError: if the input is of no regular fields of the group.
         """
-        if self.mode == "regular" and isinstance(field, Scalars) and self.group.order > 1:
-            return field
+        if self.mode in SPATIAL and isinstance(field, Scalars) and self.group.order > 1:
+            return field + field if self.mode == "catavgmax" else field
         regular = regular_field(self, self.group, field)
         if self.group.order == 1:
             return Regular(self.group, self.num_features(regular.channels))
         if self.is_canonical:
             return Scalars(regular.channels)
         invariant = self.fibre.output_field(regular)
-        return {"invariant": invariant, "regular": regular}.get(self.mode, invariant + regular)
+        both = {"invariant+regular": invariant + regular, "catavgmax": regular + regular}
+        return {"invariant": invariant, **both}.get(self.mode, regular)
 
-    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
-        """The feature vectors of the mode.
+    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F *space"]:
+        """The feature vectors of the mode; maps if it pools nothing.
 
         Raises:
             TypeError: if the maps are no dense tensor of floating point.
             ValueError: if they have another rank, no pixels, or channels that are no whole fibres.
         """
-        regular = check_maps(maps).mean((-2, -1))
+        features = self._pooled(check_maps(maps))
+        return features if self.drop is None else self.drop(features)
+
+    def _pooled(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F *space"]:
+        if self.mode in ("", "max"):
+            return maps.amax((-2, -1)) if self.mode else maps
+        regular = maps.mean((-2, -1))
         if self.mode == "regular":
             return regular
+        if self.mode == "avgmax":
+            return 0.5 * (regular + maps.amax((-2, -1)))
+        if self.mode == "catavgmax":
+            return torch.cat([regular, maps.amax((-2, -1))], dim=1)
         if self.is_canonical:
             return turn_back(self.group, regular, self.pose(regular), soft=self.mode == "canonical-soft")
         invariant: Tensor = self.fibre(regular)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -22,20 +23,32 @@ MOVES = PlanarGroup.parse("d4")
 SIDE, PARTS = 64, 16
 """Pixels of a miniature along each axis, and parts, each judged by its mean."""
 
+DIMMEST, BRIGHTEST = 0.01, 0.99
+"""Parts of the pixels of two deep pictures between which their range lies, so that no hot pixel decides it."""
+
+LEVEL = 1 / (2**16 - 1)
+"""The least range: one of 16 bits."""
+
 
 @dataclass(frozen=True, eq=False)
 class Miniature:
     """What pictures are compared by.
 
     Attributes:
-        pixels: ``(3, 64, 64)``, uint8: the whole picture, upright, on white.
+        pixels: ``(C, 64, 64)``: the whole picture, upright, on white; uint8, or float32 in [0, 1] if it is deep: of 16
+            bits, floats, or neither one channel nor three.
         height: of the picture, in pixels.
         width: of the picture, in pixels.
     """
 
-    pixels: Shaped[Tensor, "3 S S"]
+    pixels: Shaped[Tensor, "C S S"]
     height: int
     width: int
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether the picture fills any part of its range, as measured ones do, and not that of 8 bits as seen ones."""
+        return self.pixels.is_floating_point()
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,7 @@ class Comparison:
         worst: of the means of parts of 1/16 of the side, the largest difference.
         contrast: the smaller one of the pixels' standard deviations.
         same_shape: whether the sides have the same proportion, as far as whole pixels can.
+        is_deep: whether one of the pictures is, so that all is told in the range of both, channel by channel.
     """
 
     element: int
@@ -55,25 +69,34 @@ class Comparison:
     worst: float
     contrast: float
     same_shape: bool
+    is_deep: bool = False
 
 
-def miniature(picture: Picture) -> Miniature:
-    """A picture of PIL, in small; a picture that was turned by quarters or mirrored has the same one, moved.
+def miniature(picture: Picture, channels: int = 3) -> Miniature:
+    """A picture in small; a picture that was turned by quarters or mirrored has the same one, moved.
+
+    Args:
+        picture: as `open_picture` gives it.
+        channels: of the picture; of one channel or three it becomes RGB.
 
     Raises:
-        ValueError: if it cannot be made RGB.
+        ValueError: if it has others.
     """
-    upright = Pixels(3)(picture)
+    upright = Pixels(3 if channels in (1, 3) else channels)(picture)
     pixels = Resize((SIDE, SIDE), "squash")(upright)
     height, width = upright.shape[-2:]
-    return Miniature((pixels * 255).round().to(torch.uint8), height, width)
+    is_deep = picture.mode[0] in "IF" if isinstance(picture, Image.Image) else picture.is_floating_point()
+    is_deep = is_deep or channels not in (1, 3)
+    return Miniature(pixels.float() if is_deep else (pixels * 255).round().to(torch.uint8), height, width)
 
 
 def compare(first: Miniature, second: Miniature) -> Comparison:
     """The element that moves the first picture nearest to the second one, and what is left between them."""
-    own, other = (one.pixels.float() / 255 for one in (first, second))
+    own, other = (one.pixels if one.is_deep else one.pixels.float() / 255 for one in (first, second))
+    if is_deep := first.is_deep or second.is_deep:
+        own, other = _in_their_range(own, other)
     moved = torch.stack([MOVES.act(g, own) for g in MOVES.elements])
-    gaps: Float[Tensor, "8 3 S S"] = moved - other
+    gaps: Float[Tensor, "8 C S S"] = moved - other
     squares = gaps.square().mean((1, 2, 3))
     # Of a symmetric picture several elements do: the first, unless another one is clearly better.
     element = int((squares <= squares.min() + 1e-6).nonzero()[0])
@@ -83,9 +106,27 @@ def compare(first: Miniature, second: Miniature) -> Comparison:
         element,
         float(squares[element].sqrt()),
         float(F.avg_pool2d(gaps[element], SIDE // PARTS).abs().max()),
-        float(torch.stack([own, other]).flatten(1).std(1, correction=0).min()),
+        min(_contrast(one, by_channel=is_deep) for one in (own, other)),
         _same_shape(sides, (second.height, second.width)),
+        is_deep,
     )
+
+
+def _in_their_range(*pictures: Float[Tensor, "C S S"]) -> list[Float[Tensor, "C S S"]]:
+    """Pictures with each channel stretched to [0, 1], from the dimmest pixels of all of them to the brightest."""
+    pixels = torch.stack(pictures).transpose(0, 1).flatten(1)
+    low, high = pixels.quantile(torch.tensor([DIMMEST, BRIGHTEST]), dim=1)
+    # A few pixels on an even ground are all that there is to see.
+    is_even = high - low < LEVEL
+    low, high = torch.where(is_even, pixels.amin(1), low), torch.where(is_even, pixels.amax(1), high)
+    low, span = low[:, None, None], (high - low).clamp_min(LEVEL)[:, None, None]
+    return [((one - low) / span).clamp(0, 1) for one in pictures]
+
+
+def _contrast(pixels: Float[Tensor, "C S S"], *, by_channel: bool) -> float:
+    """The standard deviation of the pixels, of all together or within the channels, which mean different things."""
+    deviations = pixels.flatten(1).std(1, correction=0) if by_channel else pixels.std(correction=0)
+    return float(deviations.square().mean().sqrt())
 
 
 def _same_shape(sides: tuple[int, int], others: tuple[int, int]) -> bool:

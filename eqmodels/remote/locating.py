@@ -25,7 +25,7 @@ from eqmodels.storage import (
     sha256_of,
 )
 
-__all__ = ["FOLDERS", "HUB", "Located", "is_pretrained", "list_pretrained", "locate", "zoo_folders"]
+__all__ = ["FOLDERS", "HUB", "Located", "is_pretrained", "list_pretrained", "locate", "located_here", "zoo_folders"]
 
 HUB = "hub:"
 """What a source on the Hub begins with."""
@@ -115,7 +115,7 @@ def list_pretrained(pattern: str = "*") -> list[str]:
 
 def is_pretrained(source: str | Path) -> bool:
     """Whether a source is a name of the zoo, whatever else has this name. A `Path` never is."""
-    return isinstance(source, str) and (source in read_index() or _at_hand(source) is not None)
+    return isinstance(source, str) and (source in read_index() or located_here(source) is not None)
 
 
 def locate(
@@ -166,7 +166,7 @@ def locate(
         return Located(fetched(repository, named if at else revision))
     if not is_pretrained(source):
         return Located(_folder(name, revision))
-    entry, folder = read_index().get(name), _at_hand(name)
+    entry, folder = read_index().get(name), located_here(name)
     pinned = None if entry is None else entry.commit
     if folder is not None:
         if revision not in (None, pinned):
@@ -188,7 +188,7 @@ def _names(zoo: Path) -> set[str]:
     return {config.parent.name for config in zoo.glob(f"*/{CONFIG}")}
 
 
-def _at_hand(name: str) -> Path | None:
+def located_here(name: str) -> Path | None:
     """The folder of a network of the zoo, if this installation has it."""
     return next((folder / name for folder in FOLDERS if name in _names(folder)), None)
 

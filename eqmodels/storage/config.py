@@ -26,6 +26,7 @@ __all__ = [
     "FORMATS",
     "GOLDEN_SIDE",
     "LARGEST_NUMBER",
+    "MODEL_TYPE",
     "PREVIOUS_CHECKPOINT",
     "broken_rule",
     "check_config",
@@ -43,6 +44,9 @@ PREVIOUS_CHECKPOINT = "checkpoint.previous.pt"
 
 FORMAT = 3
 """The version of the schema that this version of the package writes."""
+
+MODEL_TYPE = "eqmodels"
+"""What transformers knows our files by; a file that does not say it is as good."""
 
 FORMATS = (2, 3)
 """The versions that it reads."""

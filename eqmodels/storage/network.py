@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eqmodels.arguments import check_arguments
-from eqmodels.storage.config import CONFIG, FORMAT, broken_rule
+from eqmodels.storage.config import CONFIG, FORMAT, MODEL_TYPE, broken_rule
 from eqmodels.storage.errors import StorageError, reason_of
 from eqmodels.storage.files import prepare_folder, write_together
 from eqmodels.storage.limits import excess
@@ -63,7 +63,7 @@ def fault_of(content: Mapping[str, Any]) -> str:
 
 def _config_text(content: Mapping[str, Any], sha256: str) -> tuple[str, str]:
     """The text of a config, and what is wrong with it."""
-    config = {"format": FORMAT, **content, "sha256": sha256}
+    config = {"format": FORMAT, "model_type": MODEL_TYPE, **content, "sha256": sha256}
     try:
         text = json.dumps(config, indent=2, allow_nan=False) + "\n"
     except (ValueError, TypeError) as error:

@@ -278,7 +278,7 @@ def _described(folder: Path, content: Mapping[str, Any]) -> Run:
     check_layout(folder / WEIGHTS, layout, model.state_dict())
     run = Run(config, model, preprocessing, content["log"], content["provenance"], content["sha256"])
     description = run.description(license_name=content["pretrained_cfg"].get("license", ""))
-    check_description(description, content, folder / CONFIG)
+    check_description(description, content, folder / CONFIG, pooled=run.described_encoder().head_hidden_size)
     return run
 
 

@@ -16,7 +16,7 @@ SKIPPED = "skipped.csv"
 """The name of their list in a run's folder."""
 
 
-def write_skipped(folder: Path, images: Source) -> None:
+def write_skipped(folder: Path, *images: Source) -> None:
     """Writes path and reason of each file that was left out; nothing if there is none.
 
     The list stays on this machine: the config, which is published, has the number of the files alone.
@@ -24,7 +24,7 @@ def write_skipped(folder: Path, images: Source) -> None:
     Raises:
         StorageError: if it cannot be written.
     """
-    skipped = skipped_of(images)
+    skipped = [one for source in images for one in skipped_of(source)]
     if not skipped:
         return
     text = io.StringIO()

@@ -232,6 +232,10 @@ class Preprocessing:
         mean, deviation = (fmean(self.mean),) * channels, (fmean(self.deviation),) * channels
         return replace(self, mean=mean, deviation=deviation)
 
+    def with_size(self, size: tuple[int, int]) -> Preprocessing:
+        """The same for images of another height and width."""
+        return replace(self, size=size)
+
     def transform(self, size: int | tuple[int, int] | None = None) -> v2.Compose:
         """The whole way from a PIL image, or pixels ``(..., C, H, W)`` as uint8, uint16 or in [0, 1], to the input.
 

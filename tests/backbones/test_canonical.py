@@ -48,7 +48,7 @@ def test_features_do_not_change_when_the_image_moves(name, options, mode, random
     images = torch.randn(2, 3, 14, 17, dtype=torch.float64)
     with torch.no_grad():
         features = model(images)
-        assert features.shape == (2, model.num_features) == (2, model.feature_info[-1]["num_chs"])
+        assert features.shape == (2, model.head_hidden_size) == (2, model.feature_info[-1]["num_chs"])
         assert float((features[0] - features[1]).norm()) > 1e-6 * float(features.norm())
         for g in model.group.exact_elements:
             moved = model(model.group.act(g, images))
@@ -165,7 +165,7 @@ def test_a_network_becomes_canonical_by_a_pose_and_another_again(mode, randomise
     model.reset_classifier(5, mode, pose=pose)
     assert model.global_pool.mode == mode
     assert model.global_pool.pose is pose
-    assert model.fc.in_features == model.num_features == 64
+    assert model.fc.in_features == model.head_hidden_size == 64
     with torch.no_grad():
         scores = model(images)
         assert scores.shape == (2, 5)

@@ -66,7 +66,7 @@ def test_larger_groups_become_c4_and_d4_with_equal_outputs_also_in_train_mode(na
     model, report = from_equivision(reference.state_dict(), group=target)
     assert model.group.name == target
     assert model.structure["basis"] == "pixel"
-    assert model.num_features == 8
+    assert model.head_hidden_size == 8
     assert any("tied" in note for note in report.notes)
     with torch.no_grad():
         torch.testing.assert_close(model.train()(images), reference.train()(images), rtol=1e-3, atol=1e-3)

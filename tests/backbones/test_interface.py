@@ -40,7 +40,7 @@ def test_every_registered_model_has_the_whole_interface(name):
         assert torch.equal(model(images), scores)
         assert torch.equal(nn.Sequential(*model.children())(images), scores)
     assert maps.shape[:2] == (2, model.feature_info[-1]["num_chs"])
-    assert features.shape == (2, model.num_features)
+    assert features.shape == (2, model.head_hidden_size)
     assert scores.shape == (2, 5)
     assert model.get_classifier() is model.fc
     assert model.describe_output()
@@ -67,7 +67,7 @@ def test_without_classes_the_features_are_the_output(name, options):
     with torch.no_grad():
         features = model.forward_head(model.forward_features(images), pre_logits=True)
         assert torch.equal(model(images), features)
-    assert features.shape == (2, model.num_features)
+    assert features.shape == (2, model.head_hidden_size)
 
 
 @each_family
@@ -77,7 +77,7 @@ def test_every_pooling_has_its_number_of_features(name, options, pool):
     channels = model.feature_info[-1]["num_chs"]
     invariant, regular = channels // model.group.order, channels
     expected = {"invariant": invariant, "regular": regular, "invariant+regular": invariant + regular}[pool]
-    assert model.num_features == expected == model.fc.in_features
+    assert model.head_hidden_size == expected == model.fc.in_features
     with torch.no_grad():
         assert model(torch.randn(2, 3, 16, 16)).shape == (2, 3)
 
@@ -96,7 +96,7 @@ def test_the_classifier_can_be_replaced(name, options, pool):
         assert model.get_classifier().weight.dtype == torch.float64
         assert model.global_pool.mode == (pool or "invariant")
         model.reset_classifier(0, pool)
-        assert model(images).shape == (2, model.num_features)
+        assert model(images).shape == (2, model.head_hidden_size)
         assert isinstance(model.get_classifier(), nn.Identity)
     assert [child for child, _ in model.named_children()] == CHILDREN
     model.reset_classifier(2)

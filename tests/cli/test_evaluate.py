@@ -131,7 +131,7 @@ def test_an_encoder_alone_is_measured_on_images_that_are_named(capsys, tiny_run,
     content = json.loads(capsys.readouterr().out)
     assert content["model"] == "c4_resnet18s_w4"
     assert content["tasks"] == []
-    assert content["kinds"][0]["width"] == encoder.num_features
+    assert content["kinds"][0]["width"] == encoder.head_hidden_size
 
 
 @pytest.fixture(scope="module")

@@ -86,6 +86,17 @@ def test_what_is_for_testing_has_several_names(tmp_path, name):
     flat_folder(tmp_path / name, {"bee": 2})
     data = load_data("image_folder", "test", root=tmp_path)
     assert (data.classes, data.labels.tolist()) == (("ant", "bee"), [1, 1])
+    if name != "test":
+        assert len(load_data("image_folder", "validation", root=tmp_path)) == 2
+        flat_folder(tmp_path / "test", {"cat": 1})
+        splits = ("test", "validation")
+        found = {split: load_data("image_folder", split, root=tmp_path) for split in splits}
+        assert [(len(one), one.classes) for one in found.values()] == [
+            (count, ("ant", "bee", "cat")) for count in (1, 2)
+        ]
+    else:
+        with pytest.raises(FileNotFoundError, match="has no images for split='validation'"):
+            load_data("image_folder", "validation", root=tmp_path)
 
 
 def test_what_is_no_image_is_counted_by_its_ending(tmp_path):

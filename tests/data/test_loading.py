@@ -68,7 +68,9 @@ def test_an_unknown_name_is_refused_with_the_nearest(name, nearest):
 @pytest.mark.parametrize("name", ["fashion_mnist_mini", "mnist"])
 @pytest.mark.usefixtures("no_shape_checks")
 def test_an_unknown_split_is_refused(name):
-    with pytest.raises(ValueError, match=r"^split must be 'train' or 'test'; got 'valid'\. Use 'train'\.$"):
+    with pytest.raises(
+        ValueError, match=r"^split must be 'train', 'test' or 'validation'; got 'valid'\. Use 'train'\.$"
+    ):
         load_data(name, "valid")
 
 

@@ -53,7 +53,9 @@ def test_shards_that_are_called_anything_are_split_by_the_names_inside(tmp_path)
     assert 2 <= counts["test"] <= 16
     write_tar(tmp_path / "val/0.tar", members)
     (tmp_path / "some.tar").unlink()
-    assert len(load_data("shards", "test", root=tmp_path)) == 40
+    assert [len(load_data("shards", split, root=tmp_path)) for split in ("test", "validation")] == [40, 40]
+    write_tar(tmp_path / "test-0.tar", dict(list(members.items())[:3]))
+    assert [len(load_data("shards", split, root=tmp_path)) for split in ("test", "validation")] == [3, 40]
 
 
 def test_images_of_other_sizes_and_channels_get_those_that_are_asked_for(tmp_path):

@@ -83,11 +83,49 @@ def test_no_folder_and_no_image_are_said(tmp_path):
 
 
 def test_a_second_folder_for_testing_is_counted_and_names_are_one_line(tmp_path):
-    for split in ("train", "test", "val"):
+    for split in ("train", "test", "valid", "val"):
         for number in range(3):
             save(tmp_path / f"mine/{split}/a\nb/{number}.png", seed=number)
     found = summarise_folder(tmp_path / "mine")
-    assert found.ignored == {"images of val, as there is test": 3}
+    assert found.splits == {"train": 3, "test": 3, "validation": 3}
+    assert found.ignored == {"images of valid, as there is val": 3}
     lines = found.text().splitlines()
-    assert "left out: images of val, as there is test (3)" in lines
-    assert "1 class: 'a\\nb' (6)" in lines
+    assert "left out: images of valid, as there is val (3)" in lines
+    assert "1 class: 'a\\nb' (9)" in lines
+
+
+def test_every_column_of_labels_of_a_table_is_counted(tmp_path):
+    file = tmp_path / "mine.csv"
+    rows = [("ant", "1,5", "wing;leg"), ("bee", "2", "wing"), ("ant", "", "leg"), ("ant", "1,5", "no; thing at all")]
+    lines = [f'{number}.png,{species},"{stage}",{tags},train' for number, (species, stage, tags) in enumerate(rows)]
+    file.write_text("\n".join(["path,species,stage,tags,split", *lines]))
+    for number in range(4):
+        save(tmp_path / f"{number}.png", seed=number)
+    (tmp_path / "2.png").write_text("no image")
+    found = summarise_folder(file)
+    assert found.splits == {"train": 4, "test": 0}
+    assert list(found.bad) == ["2.png"]
+    assert found.labels == {
+        "species": {"ant": 3, "bee": 1},
+        "stage": {"1,5": 2, "2": 1},
+        "tags": {"wing;leg": 1, "wing": 1, "leg": 1, "no; thing at all": 1},
+    }
+    assert found.classes == {}
+    assert "no classes: " in found.text()
+    assert "Name one by label_column= (--label-column)" in found.text()
+    assert "column species: 2 labels: ant (3), bee (1)" in found.text().splitlines()
+    assert summarise_folder(file, label_column="species,tags:leg").classes == {
+        "ant / leg": 2,
+        "ant / no leg": 1,
+        "bee / no leg": 1,
+    }
+    lines[0] = lines[0].replace("train", "val")
+    file.write_text("\n".join(["path,species,stage,tags,split", *lines[:3]]))
+    assert summarise_folder(file).splits == {"train": 2, "test": 1}
+    file.write_text("\n".join(["path,species,stage,tags,split", *lines[:3], lines[3].replace("train", "test")]))
+    assert summarise_folder(file).splits == {"train": 2, "test": 1, "validation": 1}
+    file.write_text("\n".join(["path,species,stage,tags,split", *lines[:3]]))
+    assert summarise_folder(file).labels["tags"] == {"wing": 2, "leg": 2}
+    assert contact_sheet(file, columns=3, rows=1, side=8).size == (3 * 12 + 4, 12 + 4)
+    with pytest.raises(ValueError, match="label_column is for tables; got it for the folder"):
+        summarise_folder(tmp_path, label_column="species")

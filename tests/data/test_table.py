@@ -106,7 +106,7 @@ def test_bad_files_are_listed_and_left_out_if_that_is_asked_for(tmp_path, images
         (
             ROWS,
             {"label_column": "sex"},
-            "has no column 'sex' among path, kind, age, split. Name another by label_column=",
+            "has no column 'sex' among kind, age, split. Name another by label_column=",
         ),
         (ROWS, {"path_column": "at"}, "has no column 'at' among path, kind, age, split. Name it by path_column="),
         ([{"a": "b"}], {}, "has no column of paths among a. Name it by path_column= (--path-column)."),
@@ -159,8 +159,12 @@ def test_no_table_and_no_images_are_said(tmp_path, images):
 
 def test_a_column_of_labels_that_is_not_one_label_a_row_is_refused(tmp_path, images):
     rows = [{"path": f"images/{n}.png", "label": [0, 1], "split": "train"} for n in range(4)]
-    with pytest.raises(ValueError, match=r"its column 'label' is of list.*one label a row is read"):
+    with pytest.raises(ValueError, match=r"^the column 'label' of .* has up to 2 labels an image, .*such as label_col"):
         load_data("table", root=write(tmp_path / "many.parquet", rows))
+    with pytest.raises(
+        ValueError, match=r"its column 'class' is of struct<.*>, and labels are words, numbers or lists"
+    ):
+        load_data("table", root=write(tmp_path / "odd.parquet", [row | {"class": {"a": 1}} for row in rows]))
     rows = [{"path": f"images/{n}.png", "label": float("nan") if n else 1.0, "split": "train"} for n in range(4)]
     with pytest.raises(ValueError, match=r"must have a value in the column 'label'; image 2 has none"):
         load_data("table", root=write(tmp_path / "nan.parquet", rows))
@@ -175,3 +179,63 @@ def test_what_is_no_table_of_words_says_why(tmp_path, content, sentence):
     (tmp_path / "a.csv").write_bytes(content)
     with pytest.raises(ValueError, match=rf"cannot be read as a table \({sentence}"):
         load_data("table", root=tmp_path / "a.csv")
+
+
+SEVERAL = [
+    {"path": f"images/{number}.png", "species": species, "stage": stage, "tags": tags, "split": "train"}
+    for number, (species, stage, tags) in enumerate(
+        [("ant", 1, "wing;leg"), ("bee", 2, "wing"), ("ant", 10, ""), ("bee", 2, "leg|wing"), ("ant", 1, "leg")]
+    )
+]
+"""Five images with two labels, and several of a third kind in one cell."""
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+@pytest.mark.parametrize(
+    ("column", "classes", "labels"),
+    [
+        ("species", ("ant", "bee"), [0, 1, 0, 1, 0]),
+        ("stage", ("1", "2", "10"), [0, 1, 2, 1, 0]),
+        ("species,stage", ("ant / 1", "ant / 10", "bee / 2"), [0, 2, 1, 2, 0]),
+        ("stage, tags:wing", ("1 / no wing", "1 / wing", "10 / no wing", "2 / wing"), [1, 3, 2, 3, 0]),
+        ("tags:leg", ("leg", "no leg"), [0, 1, 1, 0, 0]),
+    ],
+)
+def test_one_column_of_several_is_the_class_or_several_are_one(tmp_path, images, name, column, classes, labels):
+    rows = SEVERAL
+    if name == "t.parquet":  # as Parquet has lists
+        rows = [row | {"tags": [word for word in re.split(r"[;|]", row["tags"]) if word]} for row in SEVERAL]
+    data = load_data("table", root=write(tmp_path / name, rows), label_column=column)
+    assert (data.classes, data.labels.tolist()) == (classes, labels)
+
+
+def test_a_label_that_is_none_of_a_column_is_refused(tmp_path, images):
+    file = write(tmp_path / "t.csv", SEVERAL)
+    with pytest.raises(
+        ValueError, match=r"has the labels wing, leg; got 'arm'\. Name one of them by label_column=tags:"
+    ):
+        load_data("table", root=file, label_column="tags:arm")
+    with pytest.raises(ValueError, match="has no column 'sex' among species, stage, tags, split"):
+        load_data("table", root=file, label_column="species,sex")
+    # A name with a comma in it is that column.
+    rows = [
+        {"path": row["path"], "split": "train", "species,stage": "a", "species": "b", "stage": 1} for row in SEVERAL
+    ]
+    assert load_data("table", root=write(tmp_path / "u.csv", rows), label_column="species,stage").classes == ("a",)
+
+
+def test_images_to_choose_on_are_a_split_of_their_own(tmp_path, images):
+    rows = [
+        {"path": f"images/{number}.png", "split": split}
+        for number, split in enumerate(["train", "test", "val", "valid", "val", "test"])
+    ]
+
+    def count(rows):
+        file = write(tmp_path / "t.csv", rows)
+        return [len(load_data("table", split, root=file)) for split in ("train", "test", "validation")]
+
+    assert count(rows) == [1, 2, 2]
+    # Without others to test on they are these too, as they always were.
+    assert count([row for row in rows if row["split"] != "test"]) == [1, 2, 2]
+    with pytest.raises(FileNotFoundError, match="has no images for split='validation'"):
+        count(rows[:2])

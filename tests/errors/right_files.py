@@ -47,6 +47,8 @@ FILES: dict[str, Callable[[], Call]] = {
         hub.entry_of, {"folder": ZOO_FOLDER, "repository": "me/mine", "commit": None}, values=8
     ),
     "hub.register_timm": lambda: Call(hub.register_timm, {"names": ["c4_resnet18s_w24"]}),
+    "hub.register_torchvision": lambda: Call(hub.register_torchvision, {"names": ["c4_resnet18s_w24"]}),
+    "hub.register_transformers": lambda: Call(hub.register_transformers),
     # remote
     "remote.Fetch": lambda: Call(
         remote.Fetch,

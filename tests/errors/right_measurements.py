@@ -117,7 +117,7 @@ MEASUREMENTS: dict[str, Callable[[], Call]] = {
     "data.summarise_folder": lambda: Call(data.summarise_folder, {"root": pictures(), "channels": 3}, values=8),
     "data.load_data": lambda: Call(data.load_data, {"name": "fashion_mnist_mini", "split": "test"}, values=8),
     "data.numbers_of": lambda: Call(data.numbers_of, {"indices": torch.tensor([0, 2])}, {"count": 12}),
-    "data.register_source": lambda: Call(data.register_source, {"name": "my_source"}),
+    "data.register_source": lambda: Call(data.register_source, {"name": "my_source", "validation": False}),
     "data.search_folders": lambda: Call(data.search_folders, {"root": Path("somewhere")}),
     "data.statistics": lambda: Call(data.statistics, {"source": images()}),
     "data.subset": lambda: Call(data.subset, {"source": images(), "indices": torch.tensor([0, 2])}, values=30),
@@ -133,7 +133,8 @@ MEASUREMENTS: dict[str, Callable[[], Call]] = {
     "evaluation.embed_to_file": lambda: Call(
         evaluation.embed_to_file,
         {"encoder": described(), "paths": sorted(pictures().iterdir()), "file": Path("features.npz"), "size": (8, 8)}
-        | {"batch_size": 2, "grey": False, "skip_bad": False},
+        | {"columns": {"species": ["ant"] * len(list(pictures().iterdir()))}, "batch_size": 2, "grey": False}
+        | {"skip_bad": False},
         values=5,
     ),
     "evaluation.predict": lambda: Call(
@@ -157,7 +158,7 @@ MEASUREMENTS: dict[str, Callable[[], Call]] = {
     "neighbours.find_duplicates": lambda: Call(
         neighbours.find_duplicates,
         {"encoder": described(), "paths": sorted(pictures().iterdir()), "candidates": 2, "size": (8, 8)}
-        | {"batch_size": 2, "grey": False, "skip_bad": False},
+        | {"batch_size": 2, "grey": False, "skip_bad": False, "kept": Path("pairs.csv")},
         values=6,
     ),
     "evaluation.assert_equivariant": lambda: Call(

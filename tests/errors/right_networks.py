@@ -147,9 +147,12 @@ NETWORKS: dict[str, Callable[[], Call]] = {
     # layers
     "layers.ExactDownsample2d": lambda: Call(layers.ExactDownsample2d, {"mode": "mean"}),
     "layers.FieldBatchNorm2d": lambda: Call(layers.FieldBatchNorm2d, {"group": "c4", "fields": 2}),
+    "layers.FieldDropout1d": lambda: Call(layers.FieldDropout1d, {"group": "c4", "p": 0.5}),
     "layers.FieldDropout2d": lambda: Call(layers.FieldDropout2d, {"group": "c4", "p": 0.5}),
     "layers.FieldLayerNorm2d": lambda: Call(layers.FieldLayerNorm2d, {"group": "c4", "fields": 2}),
-    "layers.GlobalPool": lambda: Call(layers.GlobalPool, {"group": "c4", "mode": "regular", "group_pool": "max"}),
+    "layers.GlobalPool": lambda: Call(
+        layers.GlobalPool, {"group": "c4", "mode": "regular", "group_pool": "max", "drop_rate": 0.5}
+    ),
     "layers.GroupPool": lambda: Call(layers.GroupPool, {"group": "c4", "mode": "mean"}),
     "layers.OddSize2d": lambda: Call(layers.OddSize2d),
     "layers.Restrict": lambda: Call(layers.Restrict, {"group": "d4", "subgroup": "c4"}),

@@ -246,3 +246,42 @@ def test_a_name_that_is_no_text_is_written_wherever_the_format_can(network, path
         str(odd).replace("\udcff", "\\xff"),
         str(paths[1]),
     ]
+
+
+COLUMNS = {
+    "species": ["ant", "bee", "", "ant", "bee", "ant", "cat", "ant", "bee"],
+    "number": ["3", "1", "4", "1", "5", "9", "2", "6", "5"],
+    "weight": ["0.5", "", "1", "2", "3", "4", "5", "6", "7"],
+    "code": ["007", *("12345678")],
+    "field": [("wing", "leg"), (), ("leg",), *[("wing",)] * 6],
+}
+"""Of the nine pictures: words, whole numbers, numbers of which one is missing, words of digits, lists."""
+
+
+@pytest.mark.parametrize("ending", [".npz", ".parquet", ".safetensors"])
+def test_columns_of_a_table_stand_beside_the_features(network, paths, tmp_path, ending):
+    file = tmp_path / f"features{ending}"
+    paths[4].write_text("no image")
+    embed_to_file(network(), paths, file, columns=COLUMNS, batch_size=2, skip_bad=True)
+    if ending == ".parquet":
+        written = parquet.read_table(file).to_pydict()
+        lists = written["label_field"]
+    elif ending == ".npz":
+        with np.load(file) as content:
+            written = {name: content[name].tolist() for name in content.files}
+        lists = [cell.split(";") if cell else [] for cell in written["label_field"]]
+    else:
+        with safetensors.safe_open(file, "pt") as content:
+            written = json.loads(content.metadata()["columns"])
+        lists = written["label_field"]
+    assert written["species"] == ["ant", "bee", "", "ant", "ant", "cat", "ant", "bee"]
+    assert written["number"] == [3, 1, 4, 1, 9, 2, 6, 5]
+    assert written["code"] == ["007", "1", "2", "3", "5", "6", "7", "8"]
+    np.testing.assert_array_equal(written["weight"], [0.5, np.nan, 1, 2, 4, 5, 6, 7])
+    assert lists == [["wing", "leg"], [], ["leg"], *[["wing"]] * 5]
+
+
+def test_a_column_has_a_cell_for_each_picture(network, paths, tmp_path):
+    with pytest.raises(ValueError, match="columns must have a cell for each of 9 paths; got 2 in 'species'"):
+        embed_to_file(network(), paths, tmp_path / "a.npz", columns={"species": ["ant", "bee"]})
+    assert not list(tmp_path.glob("a.*"))

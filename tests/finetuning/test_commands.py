@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import pytest
 import torch
@@ -132,3 +133,28 @@ def test_a_network_without_a_classifier_or_another_ending_is_refused(folder, cla
     assert "eqmodels finetune" in capsys.readouterr().err
     assert main(["predict", str(classifier), image, "--out", str(tmp_path / "a.txt")]) == 2
     assert ".csv or .json; got a.txt" in capsys.readouterr().err
+
+
+def test_images_of_val_are_those_to_choose_on(folder, tmp_path, capsys):
+    for number in range(6):
+        name, split = ("cat", "dog")[number % 2], ("train", "val", "test")[number // 2]
+        save(tmp_path / f"mine/{split}/{name}/{number}.png", size=(12, 10), seed=number)
+
+    def told(images, out, *options):
+        command = ["finetune", str(folder / "encoder"), str(images), "--folder", str(tmp_path / out)]
+        assert main([*command, "--epochs", "0", "--quiet", *options]) == 0
+        return capsys.readouterr().out
+
+    assert "On 2 validation images: " in told(tmp_path / "mine", "a")
+    rows = [f"{path.relative_to(tmp_path)},{path.parent.name},a,{path.parts[-3]}" for path in tmp_path.rglob("*.png")]
+    (tmp_path / "mine.csv").write_text("\n".join(["path,species,stage,split", *rows]))
+    found = json.loads(told(tmp_path / "mine.csv", "b", "--json", "--label-column", "species,stage"))
+    assert (found["classes"], found["images"]) == (["cat / a", "dog / a"], {"training": 2, "validation": 2})
+    (tmp_path / "mine/test").rename(tmp_path / "mine/train/test")
+    for path in (tmp_path / "mine/train/test").rglob("*.png"):
+        path.rename(tmp_path / "mine/train" / path.parent.name / path.name)
+    shutil.rmtree(tmp_path / "mine/train/test")
+    printed = told(tmp_path / "mine", "c")
+    assert "On 2 validation images: " in printed
+    assert "All test images are validation images" in printed
+    assert "On 2 of the training images, which were held out: " in told(tmp_path / "mine", "d", "--validation", "0.5")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from eqmodels import create_model, load
 from eqmodels.data import LabelledImages, in_memory, subset
+from eqmodels.data.pictures import BadFile
 from eqmodels.finetuning import FinetuneConfig, finetune, validation_split
+from eqmodels.finetuning.finetuning import PAGE
 from eqmodels.finetuning.probe import fitted_classifier
-from eqmodels.finetuning.splitting import image_digests
+from eqmodels.finetuning.splitting import Together, image_digests
 from eqmodels.finetuning.tuning import CHECKPOINT, Tuning, logits_of
 from eqmodels.storage import StorageError
 from eqmodels.training import TrainingError
@@ -162,7 +165,7 @@ def test_a_network_stays_invariant_while_all_layers_learn(name, pool, randomised
 def test_the_classifier_begins_as_the_linear_probe_and_never_names_what_it_never_saw():
     own, features = network(), torch.rand(20, 4, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(20) % 2 * 2  # classes 0 and 2 of four
-    features = torch.cat([features, labels[:, None] + features], 1)[:, : own.num_features]
+    features = torch.cat([features, labels[:, None] + features], 1)[:, : own.head_hidden_size]
     probe = fitted_classifier(own, features, labels, 4)
     scores = own.fc(features)
     torch.testing.assert_close(scores[:, [0, 2]].double(), probe.scores(features).double(), rtol=1e-4, atol=1e-4)
@@ -254,3 +257,44 @@ def test_images_that_no_classifier_can_learn_from_are_refused(tmp_path):
 def test_values_that_break_their_rule_are_refused(values, sentence):
     with pytest.raises(ValueError, match=sentence):
         FinetuneConfig(**values)
+
+
+def test_images_to_choose_on_may_be_given_and_all_others_are_trained_on(tmp_path):
+    train, chosen_on = labelled([0, 1, 2] * 4), labelled([0, 1, 1, 2], seed=3)
+    test = labelled([0, 1, 2, 2], seed=1)
+    result = finetune(network(), train, test, tmp_path / "a", CONFIG, validation=chosen_on)
+    assert result.images == {"training": 12, "validation": 4}
+    predicted = logits_of(load(tmp_path / "a"), chosen_on.pixels()).argmax(1)
+    assert result.log[result.best]["accuracy"] == float((predicted == chosen_on.labels).double().mean())
+    assert [note.partition(":")[0] for note in result.notes] == ["Without a training image", "Without a test image"]
+    page = (tmp_path / "a" / PAGE).read_text()
+    assert "the epoch was chosen on 4 validation images" in page
+    assert "test images were looked at once" in page
+    again = finetune(network(), train, test, tmp_path / "a", CONFIG, validation=chosen_on)
+    assert json.dumps(again.to_dict()) == json.dumps(result.to_dict())
+    with pytest.raises(TrainingError, match="validation_images"):
+        finetune(network(), train, test, tmp_path / "a", CONFIG)
+    with pytest.raises(ValueError, match=r"^validation images must have the classes of the training images"):
+        finetune(network(), train, test, tmp_path / "b", CONFIG, validation=labelled([0, 1], names="ab"))
+
+
+def test_test_images_that_the_epoch_was_chosen_on_are_said(tmp_path):
+    train, test = labelled([0, 1, 2, 3] * 3), labelled([0, 1, 2, 3], seed=1)
+    result = finetune(network(), train, test, tmp_path / "a", replace(CONFIG, epochs=0), validation=test)
+    assert result.notes[-1].startswith("All test images are validation images, on which the epoch was chosen")
+    assert "looked at once" not in (tmp_path / "a" / PAGE).read_text()
+    some = subset(replace(test, skipped=(BadFile(Path("bad.png"), "it is damaged"),)), [0, 2])
+    result = finetune(network(), train, test, tmp_path / "b", replace(CONFIG, epochs=0), validation=some)
+    assert result.notes[-2].startswith("2 of the 4 test images are validation images")
+    assert result.notes[-1] == "Left out: 1 file that cannot be read, see skipped.csv."
+    assert (tmp_path / "b/skipped.csv").read_text() == "path,reason\nbad.png,it is damaged\n"
+
+
+def test_two_sources_are_numbered_one_after_the_other():
+    first, second = labelled([0, 1, 2]), labelled([3, 0], seed=1)
+    both = Together(first, second)
+    assert [part.tolist() for part in both.split()] == [[0, 1, 2], [3, 4]]
+    assert both.labels.tolist() == [0, 1, 2, 3, 0]
+    numbers = torch.tensor([4, 0, 3, 2, 0, -1])
+    assert torch.equal(both.pixels(numbers), torch.cat([first.pixels(), second.pixels()])[numbers])
+    assert torch.equal(both.pixels(slice(1, 2)), first.pixels(slice(1, 2)))

@@ -72,7 +72,7 @@ def test_a_fresh_classifier_stands_on_any_pooling(mode):
     assert outputs(encoder).shape == (3, 7)
     assert encoder.fc.weight.requires_grad
     features = create_model(C4, pretrained=True, global_pool=mode)
-    assert features.num_features == encoder.num_features
+    assert features.head_hidden_size == encoder.head_hidden_size
 
 
 @pytest.mark.parametrize("name", [C4, TWIN])

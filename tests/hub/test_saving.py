@@ -283,7 +283,7 @@ def test_a_pose_that_is_a_tie_is_not_stored(encoder, tmp_path):
         encoder.global_pool.pose.logits.weight.zero_()
     assert "pooled" not in golden_features(encoder, pooled=True)
     encoder.save_pretrained(tmp_path)
-    assert load(tmp_path).num_features == 64
+    assert load(tmp_path).head_hidden_size == 64
 
 
 def test_a_size_that_a_config_names_does_not_cost_a_huge_report(encoder, tmp_path, monkeypatch):

@@ -151,7 +151,7 @@ def test_what_is_no_source_is_one_sentence(server, call, source, error, sentence
 def test_from_pretrained_finds_the_zoo_folders_and_repositories(server, saved):
     files = {file.name: file.read_bytes() for file in saved.iterdir()}
     server.publish("org/network", files)
-    assert Backbone.from_pretrained(C4).num_features == 128
+    assert Backbone.from_pretrained(C4).head_hidden_size == 128
     assert server.requests == []
     for source in (saved, str(saved), "org/network", "hub:org/network"):
         assert Backbone.from_pretrained(source).num_classes == 3
@@ -240,5 +240,5 @@ def test_a_trained_classifier_is_not_exchanged_for_a_random_one_silently(saved, 
 
 def test_features_have_no_classifier_to_lose(saved):
     load(saved, num_classes=0).save_pretrained(saved)
-    assert load(saved, global_pool="regular").num_features == 32
+    assert load(saved, global_pool="regular").head_hidden_size == 32
     assert load(saved, global_pool="regular", num_classes=2).fc.in_features == 32

@@ -15,6 +15,7 @@ from eqmodels.groups import PlanarGroup
 from eqmodels.layers import (
     ExactDownsample2d,
     FieldBatchNorm2d,
+    FieldDropout1d,
     FieldDropout2d,
     FieldLayerNorm2d,
     GlobalPool,
@@ -48,6 +49,7 @@ LAYERS = [
     (FieldBatchNorm2d("d4", 2), Regular("d4", 2), MAPS, Regular("d4", 2)),
     (FieldLayerNorm2d("c4", 2), Regular("c4", 2), MAPS, Regular("c4", 2)),
     (FieldDropout2d("c4"), Regular("c4", 3), MAPS, Regular("c4", 3)),
+    (FieldDropout1d("c4"), Regular("c4", 3), VECTORS, Regular("c4", 3)),
     (ExactDownsample2d(), Regular("d4", 1), MAPS, Regular("d4", 1)),
     (ExactDownsample2d("max"), Scalars(1) + Regular("d4", 1), MAPS, Scalars(1) + Regular("d4", 1)),
     (OddSize2d(), Regular("d2", 1, (0, 3)), MAPS, Regular("d2", 1, (0, 3))),

@@ -58,7 +58,7 @@ def test_a_network_of_tied_fields_is_exported_and_says_what_it_cannot_be():
     with torch.no_grad():
         torch.testing.assert_close(to_plain(network)(images), network(images), rtol=1e-4, atol=1e-5)
     network.reset_classifier(0, "invariant+regular")
-    assert network(images).shape == (2, network.num_features) == (2, 8 + 64)
+    assert network(images).shape == (2, network.head_hidden_size) == (2, 8 + 64)
     with pytest.raises(ValueError, match=r"tied must divide the 3 fields; got 2\. Use 1, or 4 fields"):
         SteerableResNet("resnet18s", "c4", width=12, tied=2)
     with pytest.raises(ValueError, match="tied is of batch norms alone"):

@@ -167,7 +167,7 @@ def test_the_interface_is_that_of_the_native_network():
     native, other = twins("resnet18", "d4")
     assert [name for name, _ in other.named_children()] == [name for name, _ in native.named_children()]
     assert other.feature_info == native.feature_info
-    assert other.num_features == native.num_features
+    assert other.head_hidden_size == native.head_hidden_size
     assert other.describe_output() == native.describe_output()
     native.eval()
     other.eval()

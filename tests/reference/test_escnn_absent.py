@@ -34,4 +34,4 @@ def test_a_file_of_such_a_network_is_refused_in_one_sentence(monkeypatch, tmp_pa
 
 def test_native_networks_do_not_need_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "escnn", None)
-    assert create_model("c4_resnet18s_w8").num_features == 16
+    assert create_model("c4_resnet18s_w8").head_hidden_size == 16

@@ -23,7 +23,7 @@ from eqmodels.checks import check_images
 from eqmodels.errors import shown
 from eqmodels.fields import Scalars
 from eqmodels.groups import PlanarGroup
-from eqmodels.layers import GlobalPoolMode
+from eqmodels.layers import AnyPoolMode
 from eqmodels.transforms import Preprocessing
 
 __all__ = ["ENERGY", "Canonicalised"]
@@ -80,7 +80,7 @@ class Canonicalised(Backbone):
         at_a_time: int | None = None,
         in_chans: int = 3,
         num_classes: int = 0,
-        global_pool: GlobalPoolMode = "regular",
+        global_pool: AnyPoolMode = "regular",
     ) -> None:
         check_arguments(Canonicalised, {"by_args": by_args, "by_images": by_images})
         super().__init__(check_exact(group), in_chans, num_classes)
@@ -168,7 +168,7 @@ class Canonicalised(Backbone):
         return (
             f"{made_of}, which sees images turned upright by the pose that {by} ({self.canonical.mode}). "
             f"forward_features: {self.num_features} channels that the elements of {self.group} leave, and whose pixels "
-            f"they move, exactly where the pose is decided. global_pool: {self.num_features} features that do not "
+            f"they move, exactly where the pose is decided. global_pool: {self.head_hidden_size} features that do not "
             f"change when the image moves.{scores}"
         )
 

@@ -15,7 +15,7 @@ from eqmodels.backbones.registry import register_backbone
 from eqmodels.checks import check_count, check_images, check_placed, is_open
 from eqmodels.errors import shown
 from eqmodels.groups import PlanarGroup
-from eqmodels.layers import GlobalPoolMode, GroupPoolMode
+from eqmodels.layers import AnyPoolMode, GroupPoolMode
 
 __all__ = ["Symmetrised", "check_filters", "checked_size", "named_source"]
 
@@ -63,7 +63,7 @@ class Symmetrised(Backbone):
         drawn: int | None = None,
         in_chans: int = 3,
         num_classes: int = 0,
-        global_pool: GlobalPoolMode = "invariant",
+        global_pool: AnyPoolMode = "invariant",
         group_pool: GroupPoolMode = "mean",
         pose_hidden: int = 2048,
     ) -> None:

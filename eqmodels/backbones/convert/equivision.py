@@ -241,7 +241,7 @@ def _image_channels(layers: EscnnLayers, fields: int) -> int:
 
 def _convert_classifier(model: SteerableResNet, tensors: dict[str, Tensor]) -> ConvertedLayer:
     weight, bias = (tensors[name] for name in _CLASSIFIER)
-    check_shape(SOURCE, _CLASSIFIER[0], weight, (model.num_classes, model.num_features))
+    check_shape(SOURCE, _CLASSIFIER[0], weight, (model.num_classes, model.head_hidden_size))
     check_shape(SOURCE, _CLASSIFIER[1], bias, (model.num_classes,))
     model.fc.load_state_dict({"weight": weight, "bias": bias})
     return ConvertedLayer("fc", "fc", "exact", 0.0)
