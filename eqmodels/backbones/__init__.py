@@ -2,7 +2,14 @@
 
 from eqmodels.backbones.adapted import ORIGINS, Canonical, Canonicalised, Orbit, Symmetrised
 from eqmodels.backbones.backbone import Backbone, create_model
-from eqmodels.backbones.convert import ConvertedLayer, RedetReport, from_redet, from_torchvision
+from eqmodels.backbones.convert import (
+    ConversionReport,
+    ConvertedLayer,
+    RedetReport,
+    from_equivision,
+    from_redet,
+    from_torchvision,
+)
 from eqmodels.backbones.encoder import Encoder
 from eqmodels.backbones.escnn_adapter import as_escnn
 from eqmodels.backbones.escnn_resnet import EscnnResNet
@@ -21,6 +28,7 @@ __all__ = [
     "Backbone",
     "Canonical",
     "Canonicalised",
+    "ConversionReport",
     "ConvertedLayer",
     "Encoder",
     "EscnnResNet",
@@ -34,6 +42,7 @@ __all__ = [
     "as_encoder",
     "as_escnn",
     "create_model",
+    "from_equivision",
     "from_escnn",
     "from_redet",
     "from_torchvision",

@@ -216,7 +216,7 @@ def _timm_config(network: StagedNetwork, license_name: str | None) -> dict[str, 
             "input_size": [network.in_chans, *preprocessing.size],
             "fixed_input_size": False,
             "interpolation": "bilinear",
-            "crop_pct": 1.0,
+            "crop_pct": 0.875 if preprocessing.resize == "crop_7_8" else 1.0,
             "mean": list(preprocessing.mean),
             "std": list(preprocessing.deviation),
         }

@@ -59,6 +59,11 @@ def to_escnn(model: SteerableResNet) -> EscnnResNet:
             f"escnn's network halves maps by pooling; this model's downsampling is "
             f"{model.structure['downsampling']!r}, whose convolutions stride. Build it with downsampling='pool'."
         )
+    if model.structure.get("tied", 1) > 1:
+        raise ValueError(
+            f"escnn's network has no fields that are tied; this model's tied is {model.structure['tied']}. Build it "
+            "with tied=1, of the larger group."
+        )
     twin = _like(EscnnResNet(**_options(model), initialize=False), model)
     changes: dict[tuple[int, bool], Tensor] = {}
     for native, other in _pairs(model, twin):

@@ -46,7 +46,10 @@ def fitting_size(network: StagedNetwork, size: tuple[int, int]) -> tuple[int, in
     if _runs(own, size):
         return size
     ghost = own.to("meta")  # which computes shapes alone
-    sides = [next((side for side in range(wanted, 0, -1) if _runs(ghost, (side, side))), 0) for wanted in size]
+    largest = {
+        wanted: next((side for side in range(wanted, 0, -1) if _runs(ghost, (side, side))), 0) for wanted in {*size}
+    }
+    sides = [largest[wanted] for wanted in size]
     if not all(sides):
         raise ValueError(f"{type(network).__name__} runs at no square size up to {max(size)} pixels.")
     return sides[0], sides[1]

@@ -104,7 +104,12 @@ class StagedNetwork(NotScriptable):
         self.feature_info.append({"num_chs": channels, "reduction": reduction, "module": name})
 
     def finish(
-        self, global_pool: AnyPoolMode = "invariant", group_pool: GroupPoolMode = "max", pose_hidden: int = 2048
+        self,
+        global_pool: AnyPoolMode = "invariant",
+        group_pool: GroupPoolMode = "max",
+        pose_hidden: int = 2048,
+        *,
+        tied: int = 1,
     ) -> None:
         """Builds `global_pool` and `fc`, once the stages are there.
 
@@ -112,6 +117,7 @@ class StagedNetwork(NotScriptable):
             global_pool: how features are pooled, see `GlobalPool`.
             group_pool: how the fibre is pooled, see `GroupPool`.
             pose_hidden: of a canonical pooling, dense channels of the hidden layer of what predicts the pose.
+            tied: number of fields that are pooled together, see `GroupPool`.
 
         Raises:
             ValueError: if a mode is unknown, or `map_field` is not of what the pooling takes.
@@ -121,7 +127,7 @@ class StagedNetwork(NotScriptable):
         self._check_pooled(global_pool)
         canonical = global_pool.startswith("canonical")
         pose = pose_predictor(self.group, channels // self.group.order, pose_hidden) if canonical else None
-        self.global_pool = GlobalPool(self.group, global_pool, group_pool, pose=pose)
+        self.global_pool = GlobalPool(self.group, global_pool, group_pool, tied=tied, pose=pose)
         self.fc = self._classifier(self.num_classes)
 
     def _check_pooled(self, global_pool: str) -> None:
@@ -263,7 +269,9 @@ class StagedNetwork(NotScriptable):
             known = getattr(old, "pose", None) if pose is None else pose
             mode = old.mode if global_pool is None else pool_mode(global_pool)
             self._check_pooled(mode)
-            new = GlobalPool(self.group, mode, old.fibre.mode, pose=known, drop_rate=self.drop_rate)
+            new = GlobalPool(
+                self.group, mode, old.fibre.mode, tied=old.fibre.tied, pose=known, drop_rate=self.drop_rate
+            )
             if pose is not None and not new.is_canonical:
                 raise ValueError(
                     f"pose is what a canonical pooling turns features back by; got one for global_pool={new.mode!r}. "

@@ -36,6 +36,7 @@ from eqmodels.layers import (
     SteerableConv2d,
     default_basis,
 )
+from eqmodels.layers.declared import check_tied
 
 __all__ = ["RESNETS", "RESNET_DEPTHS", "BasicBlock", "Bottleneck", "Downsampling", "SteerableResNet", "resnet_plan"]
 
@@ -63,6 +64,7 @@ class BasicBlock(ResidualBlock):
         basis: BasisName | None,
         norm: NormName,
         downsampling: Downsampling = "pool",
+        tied: int = 1,
         dilations: tuple[int, int] = (1, 1),
     ) -> None:
         super().__init__()
@@ -71,11 +73,12 @@ class BasicBlock(ResidualBlock):
         stride = 2 if halve and downsampling == "stride" else 1
         self.pool = ExactDownsample2d() if halve and stride == 1 else nn.Identity()
         self.conv1 = _spatial(group, in_fields, fields, kernel_size, stride, basis, dilations[0])
-        self.bn1 = make_norm(norm, group, fields)
+        self.bn1 = make_norm(norm, group, fields, tied=tied)
         self.conv2 = _spatial(group, fields, fields, kernel_size, 1, basis, dilations[1])
-        self.bn2 = make_norm(norm, group, fields)
+        self.bn2 = make_norm(norm, group, fields, tied=tied)
         self.relu = nn.ReLU(inplace=True)
-        self.downsample = _shortcut(group, in_fields, fields, norm, stride) if in_fields != fields else nn.Identity()
+        widens = in_fields != fields
+        self.downsample = _shortcut(group, in_fields, fields, norm, stride, tied) if widens else nn.Identity()
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
         """The activated sum of residual and shortcut, ``(B, |G| in_fields, H, W) -> (B, |G| out_fields, H', W')``."""
@@ -106,6 +109,7 @@ class Bottleneck(ResidualBlock):
         basis: BasisName | None,
         norm: NormName,
         downsampling: Downsampling = "pool",
+        tied: int = 1,
         dilations: tuple[int, int] = (1, 1),
     ) -> None:
         super().__init__()
@@ -115,14 +119,14 @@ class Bottleneck(ResidualBlock):
         stride = 2 if halve and downsampling == "stride" else 1
         self.pool = ExactDownsample2d() if halve and stride == 1 else nn.Identity()
         self.conv1 = SteerableConv2d(group, in_fields, fields, 1, bias=False)
-        self.bn1 = make_norm(norm, group, fields)
+        self.bn1 = make_norm(norm, group, fields, tied=tied)
         self.conv2 = _spatial(group, fields, fields, kernel_size, stride, basis, dilations[0])
-        self.bn2 = make_norm(norm, group, fields)
+        self.bn2 = make_norm(norm, group, fields, tied=tied)
         self.conv3 = SteerableConv2d(group, fields, out_fields, 1, bias=False)
-        self.bn3 = make_norm(norm, group, out_fields)
+        self.bn3 = make_norm(norm, group, out_fields, tied=tied)
         self.relu = nn.ReLU(inplace=True)
         widens = in_fields != out_fields
-        self.downsample = _shortcut(group, in_fields, out_fields, norm, stride) if widens else nn.Identity()
+        self.downsample = _shortcut(group, in_fields, out_fields, norm, stride, tied) if widens else nn.Identity()
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
         """The activated sum of residual and shortcut, ``(B, |G| in_fields, H, W) -> (B, |G| out_fields, H', W')``."""
@@ -147,9 +151,9 @@ def _spatial(
     )
 
 
-def _shortcut(group: PlanarGroup, in_fields: int, out_fields: int, norm: NormName, stride: int) -> nn.Module:
+def _shortcut(group: PlanarGroup, in_fields: int, out_fields: int, norm: NormName, stride: int, tied: int) -> nn.Module:
     conv = SteerableConv2d(group, in_fields, out_fields, 1, stride=stride, bias=False)
-    return nn.Sequential(conv, make_norm(norm, group, out_fields))
+    return nn.Sequential(conv, make_norm(norm, group, out_fields, tied=tied))
 
 
 RESNET_DEPTHS: dict[str, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int]]] = {
@@ -201,6 +205,8 @@ class SteerableResNet(Backbone):
         norm: ``"batch"`` or ``"layer"``.
         downsampling: ``"pool"``, exact at every size, or ``"stride"``: convolutions of stride 2, as in torchvision's
             network, exact where sides are 1 mod 32 (small stem: 1 mod 8) and refused elsewhere.
+        tied: number of fields that share the statistics of a batch norm and are pooled together, as the parts of one
+            field of a larger group: 2 of a C8 network that is read as one of C4. Its kernels are those of `group`.
         output_stride: how many times smaller than the image the last map is at most, 8, 16 or 32; later stages dilate
             their kernels instead of halving the map: with the same weights exactly equivariant, with other features.
         pose_hidden: of a canonical pooling, dense channels of the hidden layer of what predicts the pose.
@@ -224,6 +230,7 @@ class SteerableResNet(Backbone):
         basis: BasisName | None = None,
         norm: NormName = "batch",
         downsampling: Downsampling = "pool",
+        tied: int = 1,
         output_stride: int = 32,
         pose_hidden: int = 2048,
     ) -> None:
@@ -232,11 +239,13 @@ class SteerableResNet(Backbone):
         check_option("downsampling", downsampling, Downsampling)
         pools = downsampling == "pool"
         fields = field_count(self.group, width)
+        if check_tied(fields, tied) == 1:
+            del self.structure["tied"]  # files are those of before there were ties
         k = check_kernel_size(kernel_size, self.group)
         self.usual = {"kernel_size": default_kernel_size(self.group), "basis": default_basis(self.group)}
         self.structure |= {"kernel_size": k, "basis": default_basis(self.group) if basis is None else basis}
         lifting, pool, reduction = image_stem(stem, self.group, in_chans, fields, k, basis, every_size=pools)
-        lifting |= {"bn": make_norm(norm, self.group, fields), "relu": nn.ReLU(inplace=True)}
+        lifting |= {"bn": make_norm(norm, self.group, fields, tied=tied), "relu": nn.ReLU(inplace=True)}
         self.add_stage("stem", nn.Sequential(lifting), width, reduction)
         strides = Dilations(output_stride, reduction * (1 if isinstance(pool, nn.Identity) else 2))
         current = fields
@@ -257,7 +266,8 @@ class SteerableResNet(Backbone):
                     downsampling=downsampling,
                     # A pooling that falls away stood before the first convolution, a stride in it.
                     dilations=(strides.dilation if pools or number > 0 else strides.before, strides.dilation),
+                    tied=tied,
                 )
                 current = fields * 2**index * block.expansion
             self.add_stage(f"layer{index + 1}", nn.Sequential(blocks), current * self.group.order, strides.reduction)
-        self.finish(global_pool, group_pool, pose_hidden)
+        self.finish(global_pool, group_pool, pose_hidden, tied=tied)

@@ -140,14 +140,22 @@ def default_kernel_size(group: PlanarGroup) -> int:
     return 3 if default_basis(group) == "pixel" else 5
 
 
-def make_norm(norm: NormName, group: PlanarGroup, fields: int) -> nn.Module:
+def make_norm(norm: NormName, group: PlanarGroup, fields: int, *, tied: int = 1) -> nn.Module:
     """The normalisation of so many regular fields.
 
+    Args:
+        norm: ``"batch"`` or ``"layer"``.
+        group: of the fields.
+        fields: their number.
+        tied: number of fields that share a batch norm's statistics, see `FieldBatchNorm2d`.
+
     Raises:
-        ValueError: if the name is unknown.
+        ValueError: if the name is unknown, or fields of a layer norm are to be tied, which has no statistics.
     """
     check_option("norm", norm, NormName)
-    return FieldBatchNorm2d(group, fields) if norm == "batch" else FieldLayerNorm2d(group, fields)
+    if norm == "layer" and tied > 1:
+        raise ValueError(f"tied is of batch norms alone; got tied={tied} and norm='layer'. Use norm='batch'.")
+    return FieldBatchNorm2d(group, fields, tied=tied) if norm == "batch" else FieldLayerNorm2d(group, fields)
 
 
 def image_stem(

@@ -8,17 +8,20 @@ import re
 
 from eqmodels.cli.terminal import say
 from eqmodels.hub import list_pretrained, load, locate
+from eqmodels.remote import read_elsewhere
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
 DESCRIPTION = (
     "Fetches pretrained networks into the Hugging Face cache (the folder named by HF_HOME) and checks them. With this "
-    "cache, and HF_HUB_OFFLINE=1, they load without network. What this installation has is only checked."
+    "cache, and HF_HUB_OFFLINE=1, they load without network. What this installation has is only checked. Of networks "
+    "that others publish elsewhere, such as equivision/c4resnet18, it says where the file is and what to run."
 )
 EPILOG = """\
 examples:
   eqmodels download 'c4_*'
   eqmodels download hub:organisation/name@v1
+  eqmodels download equivision/c4resnet18
 """
 
 REPOSITORY = r"[\w.-]+/[\w.-]+(@[\w./-]+)?"
@@ -37,11 +40,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises:
         ValueError: if a pattern matches nothing, or a repository's name is none.
-        StorageError: if files cannot be had or are damaged.
+        StorageError: if files cannot be had or are damaged, or the user has to fetch them.
     """
     folders = {}
     for pattern in arguments.names:
-        names = [pattern] if pattern.startswith("hub:") else list_pretrained(pattern)
+        # What others publish is not fetched: `locate` says where it is.
+        whole = pattern.startswith("hub:") or pattern in read_elsewhere()
+        names = [pattern] if whole else list_pretrained(pattern)
         if not names:
             hint = f" A repository of the Hub is named hub:{pattern}." if re.fullmatch(REPOSITORY, pattern) else ""
             raise ValueError(

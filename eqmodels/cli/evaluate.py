@@ -17,6 +17,7 @@ from eqmodels.backbones.describe import name_of
 from eqmodels.cli.chosen_data import add_data_flags, chosen_data, loaded
 from eqmodels.cli.images import with_channels
 from eqmodels.cli.kept_results import keep_results, place_of_results
+from eqmodels.cli.own_classifier import judge_classifier
 from eqmodels.cli.probed_images import with_probed_classes
 from eqmodels.cli.table import percent, table
 from eqmodels.cli.terminal import has_watchers, say, say_failure
@@ -50,6 +51,7 @@ examples:
   eqmodels evaluate runs/my_run --limit 1000 --kind canonical --json
   eqmodels evaluate folder_of_save_pretrained --data fashion_mnist_mini
   eqmodels evaluate runs/seed0 runs/seed1 runs/seed2 --quick
+  eqmodels evaluate c4resnet18 --classifier --data imagenet --root /data/imagenet
   torchrun --nproc-per-node 2 -m eqmodels evaluate runs/my_run
 """
 
@@ -87,6 +89,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="linear probes and heads as they are: no neighbours, subsets of labels, angles and augmented images",
     )
     parser.add_argument(
+        "--classifier",
+        action="store_true",
+        help="train nothing, and measure the classifier that the network was saved with: top-1 and top-5 on the "
+        "held-out images, upright and turned",
+    )
+    parser.add_argument(
         "--processes",
         type=int,
         metavar="N",
@@ -113,6 +121,8 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if arguments.output and arguments.output.is_dir():
         raise ValueError(f"--output must name a file; {arguments.output} is a folder. Name a file in it.")
+    if arguments.classifier:
+        return judge_classifier(arguments)
     if (count := arguments.processes) is None:
         count = processes_here(arguments.device)
     check_processes(count, arguments.device, "--processes")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import keyword
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -17,6 +18,7 @@ COMMANDS = {
     "demo": "see what equivariance buys: a pretrained equivariant encoder beside its ResNet twin",
     "data": "look at a folder of images: classes, sizes, and files that cannot be read",
     "pretrain": "pretrain an encoder by predicting what was done to the image",
+    "import": "read a checkpoint of equivision, torchvision or ReDet into a folder like every other",
     "adapt": "make a pretrained network of timm or torchvision exactly equivariant",
     "finetune": "make a classifier of your own images out of a pretrained encoder",
     "predict": "name the classes of pictures with a fine-tuned network",
@@ -32,8 +34,8 @@ COMMANDS = {
     "download": "fetch pretrained networks into the cache, for machines without network",
     "publish": "publish a measured network to the Hugging Face Hub",
 }
-"""What every command is for. Each is the module of its name beside this file, with ``DESCRIPTION``, ``EPILOG``,
-``add_arguments(parser)`` and ``run(arguments) -> status``."""
+"""What every command is for. Each is the module of its name beside this file, of a word of Python's with ``_`` behind
+it, with ``DESCRIPTION``, ``EPILOG``, ``add_arguments(parser)`` and ``run(arguments) -> status``."""
 
 
 class UsageError(Exception):
@@ -75,7 +77,8 @@ class _CommandParser(_Parser):
         imports = first.parse_known_args(args)[0].imports
         for place in imports or ():
             import_user_code(place)
-        module = importlib.import_module(f"eqmodels.cli.{self.command}")
+        name = f"{self.command}_" if keyword.iskeyword(self.command) else self.command
+        module = importlib.import_module(f"eqmodels.cli.{name}")
         self.typed = list(args or ())
         self.description, self.epilog = module.DESCRIPTION, module.EPILOG
         module.add_arguments(self)

@@ -11,6 +11,7 @@ from eqmodels.data import (  # noqa: F401 (they register what they read)
     clipart_mini,
     folder,
     hf_disk,
+    imagenet,
     mini,
     openclipart,
     shards,

@@ -1,5 +1,6 @@
 """Evaluation: any encoder in, a dataclass of numbers out."""
 
+from eqmodels.evaluation.classifying import ClassifierAccuracy, classifier_accuracy
 from eqmodels.evaluation.collapse import Collapse, effective_rank
 from eqmodels.evaluation.embedding import embed
 from eqmodels.evaluation.encoding import Encodable, encode
@@ -34,6 +35,7 @@ __all__ = [
     "TURNED_PROBE",
     "AngleError",
     "ClassScores",
+    "ClassifierAccuracy",
     "Collapse",
     "EmbeddedFile",
     "Embedding",
@@ -56,6 +58,7 @@ __all__ = [
     "TaskSummary",
     "View",
     "assert_equivariant",
+    "classifier_accuracy",
     "effective_rank",
     "embed",
     "embed_to_file",

@@ -106,7 +106,7 @@ def _stock(norm: FieldBatchNorm2d, own: nn.BatchNorm2d) -> nn.Module:
         return norm
     stock = nn.BatchNorm2d(norm.group.order * norm.fields, eps=own.eps)
     for name, value in values.items():
-        repeated = value.detach().repeat(norm.group.order)
+        repeated = value.detach().repeat(norm.group.order * norm.tied)
         setattr(stock, name, nn.Parameter(repeated, False) if name in ("weight", "bias") else repeated)
     return stock.eval()
 

@@ -235,10 +235,10 @@ def _(module: SteerableLinear, sizes: Sizes) -> nn.Module:  # noqa: ARG001
 
 @_convert.register
 def _(module: FieldBatchNorm2d, sizes: Sizes) -> nn.Module:  # noqa: ARG001
-    bn, order = module.bn, module.group.order
+    bn, order = module.bn, module.group.order * module.tied
     # SyncBatchNorm and frozen norms, of which some have neither attribute, become the BatchNorm2d of inference.
     eps, momentum = getattr(bn, "eps", 1e-5), getattr(bn, "momentum", 0.1)
-    plain = nn.BatchNorm2d(order * module.fields, eps=eps, momentum=momentum)
+    plain = nn.BatchNorm2d(module.group.order * module.fields, eps=eps, momentum=momentum)
     learned = dict(bn.named_parameters())
     for name, value in [*learned.items(), *bn.named_buffers()]:
         repeated = value.repeat(order) if value.dim() else value

@@ -13,27 +13,14 @@ from huggingface_hub import EvalResult, ModelCardData
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.evaluation import CONTROLS, TURNED_PROBE, EncoderEvaluation
 from eqmodels.groups import PlanarGroup
-from eqmodels.hub.entries import entry_of, read_results
+from eqmodels.hub.entries import NOTES, entry_of, read_notes, read_results
 from eqmodels.hub.picture import PICTURE
 from eqmodels.objectives import Prediction
 from eqmodels.remote import ZooEntry
-from eqmodels.storage import CONFIG, StorageError, for_markdown, read_regular, reason_of
+from eqmodels.storage import CONFIG, StorageError, for_markdown, reason_of
 from eqmodels.training import PretrainConfig, Run, load_run
 
 __all__ = ["NOTES", "exact_moves", "model_card", "possible_twin", "twin_of"]
-
-LICENCES = {
-    "openclipart": "public domain",
-    "fashion_mnist": "Zalando SE, MIT licence",
-    "fashion_mnist_mini": "Zalando SE, MIT licence",
-}
-"""Licences of the training images, where they are known."""
-
-NOTES = "NOTES.md"
-"""The name of the file in a folder of weights, if there is one, in whose Markdown its owner says what no measurement
-does: where training images are from, their licences, what the network is not for. It becomes a part of the card."""
-
-LONGEST_NOTES = 100_000
 
 UNNAMED = ("array", "image_folder")
 """Sources that are somebody's own files, which are no data set that others know by this name."""
@@ -104,7 +91,7 @@ def model_card(folder: Path, repository: str) -> str:
     )
     template = environment.from_string((files("eqmodels.hub") / "card.md.j2").read_text("utf-8"))
     try:
-        body = _body(template, entry, run, evaluation, twins, config, _notes(folder))
+        body = _body(template, entry, run, evaluation, twins, config, read_notes(folder))
         metadata = _metadata(entry, evaluation).to_yaml()
     except (jinja2.UndefinedError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise StorageError(
@@ -112,23 +99,6 @@ def model_card(folder: Path, repository: str) -> str:
             f"({type(error).__name__}: {reason_of(error)}). Measure the network again: eqmodels evaluate."
         ) from error
     return f"---\n{metadata}\n---\n\n{body}"
-
-
-def _notes(folder: Path) -> str:
-    """What the owner of a folder says of its weights, in Markdown; empty if nothing.
-
-    Raises:
-        StorageError: if it is no text, or longer than anybody reads.
-    """
-    file = folder / NOTES
-    if not file.is_file():
-        return ""
-    try:
-        return read_regular(file, LONGEST_NOTES).decode("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(
-            f"{file} cannot be read ({reason_of(error)}). Write plain text of at most 100 kB."
-        ) from error
 
 
 class _Markdown(str):
@@ -170,7 +140,7 @@ def _body(
         percent=_percent,
         pretraining=run.config.flat(),
         provenance=run.provenance,
-        data_licence=LICENCES.get(entry.data),
+        data_licence=entry.data_license,
         notes=_Markdown(notes),
     )
     return body

@@ -16,7 +16,25 @@ from eqmodels.remote import ZooEntry, check_repository
 from eqmodels.storage import CONFIG, LARGEST, WEIGHTS, StorageError, read_regular, reason_of, sha256_of
 from eqmodels.training import PretrainConfig
 
-__all__ = ["RESULTS", "entry_of", "read_results", "run_config"]
+__all__ = ["NOTES", "RESULTS", "entry_of", "read_notes", "read_results", "run_config"]
+
+NOTES = "NOTES.md"
+"""The name of the file in a folder of weights, if there is one, in whose Markdown its owner says what no measurement
+does: where training images are from, their licences, what the network is not for. It becomes a part of the card."""
+
+LONGEST_NOTES = 100_000
+
+DATA_LICENSES = {
+    "fashion_mnist": "MIT",
+    "fashion_mnist_mini": "MIT",
+    "imagenet": "LicenseRef-ImageNet",
+    "openclipart": "CC-PDDC",
+    "openclipart_mini": "CC-PDDC",
+}
+"""SPDX identifiers of the training images, where they are known."""
+
+_SAID = re.compile(r"^Licence of the training images: `([A-Za-z0-9.+() -]{1,200})`", re.MULTILINE)
+"""A line of the notes of a network that learned from images of its own."""
 
 RESULTS = "results.json"
 """The name of the file in a folder of weights that holds what was measured of them."""
@@ -62,7 +80,31 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
         data=pretraining["data"],
         group=config["group"],
         metrics=metrics,
+        data_license=_data_license(folder, pretraining["data"]),
     )
+
+
+def _data_license(folder: Path, data: str) -> str | None:
+    """The SPDX expression of the training images: of a set that is known, or what the notes say."""
+    said = _SAID.search(read_notes(folder))
+    return said[1] if said else DATA_LICENSES.get(data)
+
+
+def read_notes(folder: Path) -> str:
+    """What the owner of a folder says of its weights, in Markdown; empty if nothing.
+
+    Raises:
+        StorageError: if it is no text, or longer than anybody reads.
+    """
+    file = folder / NOTES
+    if not file.is_file():
+        return ""
+    try:
+        return read_regular(file, LONGEST_NOTES).decode("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(
+            f"{file} cannot be read ({reason_of(error)}). Write plain text of at most 100 kB."
+        ) from error
 
 
 def run_config(folder: Path) -> dict[str, Any]:

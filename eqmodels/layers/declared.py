@@ -12,10 +12,11 @@ from typing import Any, cast
 from torch import nn
 
 from eqmodels.arguments import check_arguments
+from eqmodels.checks import check_count
 from eqmodels.fields import Field, Regular, Scalars, Sum
 from eqmodels.groups import PlanarGroup
 
-__all__ = ["check_permuted", "expect_field", "fixed_fields", "output_field", "regular_field"]
+__all__ = ["check_permuted", "check_tied", "expect_field", "fixed_fields", "output_field", "regular_field"]
 
 
 def output_field(module: nn.Module, field: Field) -> Field:
@@ -116,6 +117,19 @@ def check_permuted(module: nn.Module, field: Field) -> Field:
             f"{field}. Use a nonlinearity made for it, or declare the output in a module of your own."
         )
     return field
+
+
+def check_tied(fields: int, tied: int) -> int:
+    """The number of fields that are tied itself, if so many fields are of whole ties.
+
+    Raises:
+        TypeError: if `tied` is not an integer.
+        ValueError: if it is below 1, or `fields` is no multiple of it.
+    """
+    if fields % check_count("tied", tied):
+        more = tied * (fields // tied + 1)
+        raise ValueError(f"tied must divide the {fields} fields; got {tied}. Use 1, or {more} fields.")
+    return tied
 
 
 def _way_out(expected: PlanarGroup | None, field: Field) -> str:

@@ -12,7 +12,7 @@ from eqmodels.checks import check_batch, check_channels, check_count, check_scal
 from eqmodels.fields import Field, Regular
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.batch_norm import field_batch_norm
-from eqmodels.layers.declared import expect_field
+from eqmodels.layers.declared import check_tied, expect_field
 from eqmodels.layers.scripting import NotScriptable
 
 __all__ = ["FieldBatchNorm2d", "FieldLayerNorm2d"]
@@ -68,24 +68,31 @@ class FieldBatchNorm2d(_FieldNorm):
     child, so that forward hooks belong on this module. Under the transforms of `torch.func` and in forward-mode
     differentiation it is the child.
 
+    Fields that are `tied` share all three, as the parts of one field of a larger group do: with ``tied=2`` those of the
+    numbers ``c`` and ``fields / 2 + c``, which `Restrict` makes of field ``c``.
+
     Args:
         group: a `PlanarGroup` or its name.
         fields: number of regular fields.
         eps: added to the variance.
         momentum: weight of the newest batch in the running statistics.
+        tied: number of fields that share one statistic, one scale and one shift.
 
     Raises:
-        TypeError: if `fields` is not an integer, or, in `forward`, if the maps are not floating point, or of a type
+        TypeError: if a count is not an integer, or, in `forward`, if the maps are not floating point, or of a type
             that does not go with that of the scales.
-        ValueError: if `fields` is below 1, or, in `forward`, if the maps have another number of channels, or are on
-            another device.
+        ValueError: if a count is below 1, `fields` is no multiple of `tied`, or, in `forward`, if the maps have another
+            number of channels, or are on another device.
 
     Source: Ioffe and Szegedy 2015, arXiv 1502.03167; per field: Cohen and Welling 2016, arXiv 1602.07576.
     """
 
-    def __init__(self, group: PlanarGroup | str, fields: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
+    def __init__(
+        self, group: PlanarGroup | str, fields: int, *, eps: float = 1e-5, momentum: float = 0.1, tied: int = 1
+    ) -> None:
         super().__init__(group, fields)
-        self.bn = nn.BatchNorm2d(fields, eps=eps, momentum=momentum)
+        self.tied = check_tied(fields, tied)
+        self.bn = nn.BatchNorm2d(fields // tied, eps=eps, momentum=momentum)
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Maps normalised by the statistics of the batch (train mode) or the running ones (eval mode)."""
@@ -96,17 +103,18 @@ class FieldBatchNorm2d(_FieldNorm):
         if self._on_cpu_kernels(maps):
             return field_batch_norm(maps, self.bn)
         if isinstance(self.bn, nn.BatchNorm2d) and self.bn.training:
-            maps = check_batch(maps, self.fields)
+            maps = check_batch(maps, self.fields // self.tied)
         # (B, G C, H, W) -> (B, H, W, G C) -> (B, H, W G, C): no copy if the memory is channels-last.
         pixels = maps.permute(0, 2, 3, 1)
-        folded = pixels.unflatten(3, (self.group.order, self.fields)).flatten(2, 3)
+        rows = self.group.order * self.tied
+        folded = pixels.unflatten(3, (rows, self.fields // self.tied)).flatten(2, 3)
         normalised: Tensor = self.bn(folded.permute(0, 3, 1, 2))
-        unfolded: Tensor = normalised.permute(0, 2, 3, 1).unflatten(2, (-1, self.group.order)).flatten(3, 4)
+        unfolded: Tensor = normalised.permute(0, 2, 3, 1).unflatten(2, (-1, rows)).flatten(3, 4)
         return unfolded.permute(0, 3, 1, 2)
 
     def _on_cpu_kernels(self, maps: Tensor | torch.fx.Proxy) -> bool:
         # A trace or a compiler wants the stock module, which follows its own mode and is fused anyway.
-        if self.group.order == 1 or torch.compiler.is_compiling() or isinstance(maps, torch.fx.Proxy):
+        if self.group.order * self.tied == 1 or torch.compiler.is_compiling() or isinstance(maps, torch.fx.Proxy):
             return False
         # What somebody has put in its place, a frozen or a synchronised norm, is called as it is.
         if type(self.bn) is not nn.BatchNorm2d or maps.device.type != "cpu" or maps.numel() == 0:

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
-from eqmodels.checks import check_fibre, check_maps
+from eqmodels.checks import check_count, check_fibre, check_maps
 from eqmodels.errors import is_one_of, shown
 from eqmodels.fields import Field, Regular, Scalars, turn_back
 from eqmodels.groups import PlanarGroup
-from eqmodels.layers.declared import check_permuted, regular_field
+from eqmodels.layers.declared import check_permuted, check_tied, regular_field
 from eqmodels.layers.dropout import FeatureDropout
 from eqmodels.layers.open_sizes import halved, has_open_size, made_odd
 from eqmodels.layers.scripting import NotScriptable
@@ -138,28 +138,36 @@ class GroupPool(NotScriptable):
 
     ``(B, |G| F, *space) -> (B, F, *space)``: vectors that do not change when the image turns, maps that turn like it.
 
+    Fields that are `tied` are pooled together, as the parts of one field of a larger group: with ``tied=2`` those of
+    the numbers ``c`` and ``F / 2 + c``, which `Restrict` makes of field ``c``; F / 2 channels are left.
+
     Args:
         group: a `PlanarGroup` or its name.
         mode: ``"max"``, ``"mean"`` or ``"norm"`` (Euclidean norm over the fibre).
+        tied: number of fields that are pooled together.
 
     Raises:
-        ValueError: if the mode is another, or, in `forward`, if the channels are no whole fibres.
+        TypeError: if `tied` is not an integer.
+        ValueError: if the mode is another, `tied` is below 1, or, in `forward`, if the channels are no whole fibres.
     """
 
-    def __init__(self, group: PlanarGroup | str, mode: GroupPoolMode = "max") -> None:
+    def __init__(self, group: PlanarGroup | str, mode: GroupPoolMode = "max", *, tied: int = 1) -> None:
         super().__init__()
+        self.tied = check_count("tied", tied)
         if not is_one_of(mode, get_args(GroupPoolMode)):
             raise ValueError(f"mode must be one of {', '.join(get_args(GroupPoolMode))}; got {shown(mode)}. Use 'max'.")
         self.group, self.mode = PlanarGroup.parse(group), mode
 
     def output_field(self, field: Field) -> Field:
-        """One scalar a field; under the trivial group, where nothing is pooled, the input's field.
+        """One scalar a field, or for all that are tied; under the trivial group, where it claims nothing, its fields.
 
         Raises:
-            ValueError: if the input is of no regular fields of the group.
+            ValueError: if the input is of no regular fields of the group, or not of whole ties.
         """
         regular = regular_field(self, self.group, field)
-        return regular if self.group.order == 1 else Scalars(regular.count)
+        pooled = check_tied(regular.count, self.tied)
+        count = regular.count // pooled
+        return Regular(self.group, count) if self.group.order == 1 else Scalars(count)
 
     def forward(self, features: Float[Tensor, "B C *space"]) -> Float[Tensor, "B F *space"]:
         """The maximum, the mean or the norm over each fibre.
@@ -168,15 +176,16 @@ class GroupPool(NotScriptable):
             TypeError: if the features are no dense tensor, or, for the mean and the norm, not floating point.
             ValueError: if the channels are no whole fibres.
         """
-        features = check_fibre(features, self.group.order, floating=self.mode != "max")
-        fibre: Tensor = features.unflatten(1, (self.group.order, -1))
+        rows = self.group.order * self.tied
+        features = check_fibre(features, rows, floating=self.mode != "max")
+        fibre: Tensor = features.unflatten(1, (rows, -1))
         if self.mode == "max":
             return fibre.amax(1)
         return fibre.mean(1) if self.mode == "mean" else torch.linalg.vector_norm(fibre, dim=1)
 
     def extra_repr(self) -> str:
         """The arguments, for `print(model)`."""
-        return f"{self.group}, {self.mode!r}"
+        return f"{self.group}, {self.mode!r}" + (f", tied={self.tied}" if self.tied > 1 else "")
 
 
 class GlobalPool(NotScriptable):
@@ -202,6 +211,7 @@ class GlobalPool(NotScriptable):
         group: a `PlanarGroup` or its name.
         mode: see above.
         group_pool: how the fibre is pooled, see `GroupPool`.
+        tied: number of fields that `GroupPool` pools together.
         pose: for the canonical modes, the module from regular features to ``|G|`` logits (see `pose_predictor`).
         drop_rate: probability of zeroing a feature in train mode: of a regular field with its whole fibre, so that
             features still turn with the image. No layer is added for 0.
@@ -219,6 +229,7 @@ class GlobalPool(NotScriptable):
         mode: AnyPoolMode = "invariant",
         group_pool: GroupPoolMode = "max",
         *,
+        tied: int = 1,
         pose: nn.Module | None = None,
         drop_rate: float = 0.0,
     ) -> None:
@@ -226,7 +237,7 @@ class GlobalPool(NotScriptable):
         mode = pool_mode(mode)
         # Not the group of `fibre`: export takes that child's place before it traces this module.
         self.group, self.mode = PlanarGroup.parse(group), mode
-        self.fibre = GroupPool(self.group, group_pool)
+        self.fibre = GroupPool(self.group, group_pool, tied=tied)
         if self.is_canonical:
             if pose is None:
                 raise ValueError(
@@ -258,7 +269,7 @@ class GlobalPool(NotScriptable):
 
     def num_features(self, channels: int) -> int:
         """The length of the feature vector of a map of so many channels, ``|G| F``."""
-        invariant = channels // self.group.order
+        invariant = channels // (self.group.order * self.fibre.tied)
         lengths = {"invariant": invariant, "invariant+regular": invariant + channels, "catavgmax": 2 * channels}
         return lengths.get(self.mode, channels)
 
@@ -278,7 +289,7 @@ class GlobalPool(NotScriptable):
             return Regular(self.group, self.num_features(regular.channels))
         if self.is_canonical:
             return Scalars(regular.channels)
-        invariant = Scalars(regular.count)
+        invariant = self.fibre.output_field(regular)
         both = {"invariant+regular": invariant + regular, "catavgmax": regular + regular}
         return {"invariant": invariant, **both}.get(self.mode, regular)
 

@@ -27,6 +27,7 @@ class ZooEntry:
         data: that it was pretrained on.
         group: under which its features are equivariant; ``"c1"`` for none.
         metrics: accuracies of linear probes from 0 to 1, by what was measured.
+        data_license: of the training images, an SPDX expression; None if nothing is known of it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ZooEntry:
     data: str
     group: str
     metrics: dict[str, float]
+    data_license: str | None = None
 
     def line(self) -> str:
         """The entry as a line of the index."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from eqmodels.arguments import check_arguments
 from eqmodels.errors import shown
 from eqmodels.remote.download import PICKLES, Fetch
+from eqmodels.remote.elsewhere import read_elsewhere
 from eqmodels.remote.index import ZooEntry, read_index
 from eqmodels.storage import (
     CHECKPOINT,
@@ -197,9 +198,11 @@ def _folder(name: str, revision: str | None) -> Path:
 
     Raises:
         ValueError: if there is none, or a revision of it is asked for.
-        StorageError: if it holds no finished network.
+        StorageError: if it holds no finished network, or others publish a network of this name.
     """
     folder = Path(name)
+    if not os.path.isdir(name) and (elsewhere := read_elsewhere().get(name)) is not None:
+        raise StorageError(f"{elsewhere.way()}.")
     if not os.path.isdir(name):  # unlike `Path.is_dir`, also of a name that is too long for the system
         nearest = difflib.get_close_matches(name[:200], list_pretrained(), n=3, cutoff=0.0)
         raise ValueError(

@@ -181,8 +181,8 @@ class Preprocessing:
         deviation: standard deviation of each channel.
         size: height and width of the training images.
         resize: the rule by which pictures of other sizes get this one, a name of `RESIZING`: ``"crop"``, the largest
-            part in the middle that has its proportions; ``"squash"``, the whole; or ``"squash_8bit"``, of files that
-            name none, the whole with pixels rounded to 8 bits after each axis.
+            part in the middle that has its proportions; ``"crop_7_8"``, seven eighths of it; ``"squash"``, the whole;
+            or ``"squash_8bit"``, of files that name none, the whole with pixels rounded to 8 bits after each axis.
         background: the colour of what transparent pictures lie on, as PIL names it.
     """
 
@@ -240,8 +240,8 @@ class Preprocessing:
         """The whole way from a PIL image, or pixels ``(..., C, H, W)`` as uint8, uint16 or in [0, 1], to the input.
 
         Upright, to as many channels as the network takes (see `Pixels`, and what it raises), resized by the rule
-        `resize`, to float32 in [0, 1], normalised. With ``"crop"`` and ``"squash"`` it commutes with quarter turns and
-        flips of the picture, at every size: to 1e-6 before the normalisation.
+        `resize`, to float32 in [0, 1], normalised. With ``"crop"``, ``"crop_7_8"`` and ``"squash"`` it commutes with
+        quarter turns and flips of the picture, at every size: to 1e-6 before the normalisation.
 
         Args:
             size: height and width of the network's input, one number for both; None for those of the training images.

@@ -39,7 +39,7 @@ class Resize(nn.Module):
 
     Args:
         size: height and width in pixels.
-        rule: one of ``"crop"``, ``"squash"`` and ``"squash_8bit"``, or one that is registered.
+        rule: one of ``"crop"``, ``"crop_7_8"``, ``"squash"`` and ``"squash_8bit"``, or one that is registered.
 
     Raises:
         TypeError: if an argument is of another type.
@@ -66,8 +66,19 @@ class Resize(nn.Module):
 @RESIZING.register("crop")
 def cropped(pixels: Shaped[Tensor, "*batch C H W"], size: Size) -> Shaped[Tensor, "*batch C height width"]:
     """The largest part in the middle that has the proportions of `size`, antialiased and bilinear; floats in [0, 1]."""
+    return _cut(pixels, size, 1.0)
+
+
+@RESIZING.register("crop_7_8")
+def cropped_closer(pixels: Shaped[Tensor, "*batch C H W"], size: Size) -> Shaped[Tensor, "*batch C height width"]:
+    """The middle of what ``"crop"`` takes, seven eighths along each axis: classifiers of ImageNet see 224 of 256."""
+    return _cut(pixels, size, 7 / 8)
+
+
+def _cut(pixels: Shaped[Tensor, "*batch C H W"], size: Size, part: float) -> Shaped[Tensor, "*batch C height width"]:
+    """A part, along each axis, of the largest part in the middle that has the proportions of `size`, resampled."""
     sides = pixels.shape[-2], pixels.shape[-1]
-    scale = max(new / old for new, old in zip(size, sides, strict=True))
+    scale = max(new / old for new, old in zip(size, sides, strict=True)) / part
     top, left = (round((old - new / scale) / 2 * PARTS) / PARTS for new, old in zip(size, sides, strict=True))
     return _resampled(pixels, size, top, left)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -160,11 +158,13 @@ def test_stem_and_first_stage_are_redets_at_sizes_4n_plus_1(network, converted):
     assert distance(ours[1], theirs[1]) > 0.1
 
 
-def test_with_redets_strides_put_back_the_whole_network_is_redets(network, converted):
-    model, state = copy.deepcopy(converted[0]).double(), redet_state(network, "filters")
-    for name in ("layer2", "layer3", "layer4"):
-        block = model.get_submodule(name)[0]
-        block.pool, block.conv2.stride, block.downsample[0].stride = nn.Identity(), 2, 2
+def test_with_redets_strides_the_whole_network_is_redets(network):
+    state = redet_state(network, "filters")
+    model, report = from_redet(state, downsampling="stride")
+    assert not any(layer.note for layer in report.layers)
+    model.double().eval()
+    with pytest.raises(ValueError, match=r"got size 1024\. Nearest valid sizes: 1023 and 1025"):
+        model(torch.zeros(1, 3, 1024, 1024, dtype=torch.float64))
     images = torch.randn(2, 3, 33, 65, dtype=torch.float64)
     with torch.no_grad():
         ours = our_stages(model, images)

@@ -109,6 +109,18 @@ def write_image_folder(root: Path) -> None:
         Image.fromarray(generator.integers(0, 256, (6, 8, 3), dtype=np.uint8)).save(file)
 
 
+def write_imagenet(root: Path, classes: tuple[str, ...] = ("n01440764", "n01443537"), side: int = 8) -> None:
+    """Pictures as ImageNet's archives have them: five of each class to learn from and three to validate, all sizes."""
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 5), ("val", 3)):
+        for number, name in enumerate(classes):
+            folder = root / "ILSVRC/Data/CLS-LOC" / split / name
+            folder.mkdir(parents=True)
+            for which in range(count):
+                levels = generator.integers(0, 256, (side + which, side + number, 3), dtype=np.uint8)
+                Image.fromarray(levels).save(folder / f"{name}_{which}.JPEG", "JPEG")
+
+
 def clipart_names(use: str) -> list[str]:
     """The pictures of the Open Clip Art Library that are for testing, or left out, by the table of the package."""
     lines = (resources.files("eqmodels.data") / "openclipart.txt").read_text("utf-8").splitlines()

@@ -35,6 +35,7 @@ from tests.data.files import (
     write_hf_disk,
     write_idx,
     write_image_folder,
+    write_imagenet,
     write_openclipart,
     write_shards,
     write_stl10,
@@ -80,6 +81,9 @@ def written(name, folder, monkeypatch) -> dict[str, object]:
         write_stl10(folder, monkeypatch)
     elif name == "image_folder":
         write_image_folder(folder)
+        options = {"root": folder, "size": 5}
+    elif name == "imagenet":
+        write_imagenet(folder)
         options = {"root": folder, "size": 5}
     elif name == "openclipart":
         write_openclipart(folder)

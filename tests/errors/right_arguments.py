@@ -21,7 +21,9 @@ LATER: dict[str, str] = {
     **dict.fromkeys(
         ("backbones.EscnnResNet", "backbones.as_escnn", "backbones.from_escnn", "backbones.to_escnn"), "needs escnn"
     ),
-    **dict.fromkeys(("backbones.from_redet", "backbones.from_torchvision"), "takes whole checkpoints"),
+    **dict.fromkeys(
+        ("backbones.from_equivision", "backbones.from_redet", "backbones.from_torchvision"), "takes whole checkpoints"
+    ),
     **dict.fromkeys(("cli.build_parser", "cli.main"), "speaks in the words of the command line, tested in tests/cli"),
     **dict.fromkeys(("objectives.create_teacher", "objectives.Teacher"), "downloads weights"),
     **dict.fromkeys(

@@ -174,6 +174,9 @@ MEASUREMENTS: dict[str, Callable[[], Call]] = {
         },
         values=5,
     ),
+    "evaluation.classifier_accuracy": lambda: Call(
+        evaluation.classifier_accuracy, {"encoder": model(), "source": images()}, values=6
+    ),
     "evaluation.effective_rank": lambda: Call(evaluation.effective_rank, {"features": maps(8, 3)}, values=30),
     "evaluation.encode": lambda: Call(
         evaluation.encode, {"encoder": model(), "pixels": images().pixels, "count": 4, "batch_size": 2}, values=8

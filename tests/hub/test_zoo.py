@@ -10,6 +10,7 @@ import torch
 from eqmodels.data import load_data
 from eqmodels.evaluation import assert_equivariant, fit_linear_probe
 from eqmodels.hub import list_pretrained, load_pretrained
+from eqmodels.remote import read_index
 from eqmodels.remote.locating import FOLDERS
 from eqmodels.training import PretrainConfig
 
@@ -30,6 +31,12 @@ def test_weights_are_small_and_have_their_recipe_log_and_results(name):
     results = json.loads((folder / "results.json").read_text())
     assert results.get("evaluation", results)["sha256"] == run.sha256
     assert len((folder / "log.csv").read_text().splitlines()) == 1 + run.config.optimisation.epochs == 1 + len(run.log)
+
+
+def test_every_network_says_under_which_licence_its_images_are():
+    found = {name: entry.data_license for name, entry in read_index().items()}
+    assert set(found) == set(NAMES)
+    assert set(found.values()) == {"MIT", "CC-PDDC AND GPL-2.0-or-later"}
 
 
 @pytest.mark.parametrize("name", EQUIVARIANT)

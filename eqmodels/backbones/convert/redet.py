@@ -1,26 +1,27 @@
 """ReDet's rotation-equivariant ResNet (ReResNet), trained with e2cnn, as a steerable ResNet of this package.
 
-A checkpoint of e2cnn (or escnn, which saves under the same names) holds the coefficients of each convolution's kernels,
-``weights``, and the functions that they combine, ``_basisexpansion.*.sampled_basis``: their product is the filter, with
-no need for either package. The ``filter`` itself is there only if the layer was in eval mode. Both packages and this
-one span the same kernels, each by a basis of its own, so that the weight here is found by least squares.
-
 Source: Han, Ding, Xue and Xia 2021, arXiv 2103.07733; the kernels: Weiler and Cesa 2019, arXiv 1911.08251.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import TypeAlias
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
-from eqmodels.backbones.convert.redet_report import ConvertedLayer, RedetReport
+from eqmodels.backbones.convert.escnn_layers import (
+    STATISTICS,
+    EscnnLayers,
+    basis_names,
+    convs,
+    first_norm,
+    norm_name,
+    norms,
+)
+from eqmodels.backbones.convert.report import ConvertedLayer, RedetReport
 from eqmodels.backbones.convert.state import (
     check_names,
     check_shape,
@@ -29,10 +30,9 @@ from eqmodels.backbones.convert.state import (
     resnet_architecture,
 )
 from eqmodels.backbones.describe import name_of
-from eqmodels.backbones.escnn_weights import TOLERANCE as EXACT
-from eqmodels.backbones.escnn_weights import pair_kernels
-from eqmodels.backbones.resnet import RESNET_DEPTHS, SteerableResNet
-from eqmodels.layers import FieldBatchNorm2d, SteerableConv2d
+from eqmodels.backbones.resnet import RESNET_DEPTHS, Downsampling, SteerableResNet
+from eqmodels.backbones.stages import check_option
+from eqmodels.groups import PlanarGroup
 
 __all__ = ["from_redet"]
 
@@ -41,21 +41,20 @@ SOURCE = "a ReResNet"
 TOLERANCE = 1e-2
 """Above the rounding of bfloat16 (1e-3), far below the residual of filters of another group (0.6 to 0.9)."""
 
-_FIRST_NORM = re.compile(r"bn1\.batch_norm_\[([1-9][0-9]*)\]\.weight")
-_STATISTICS = ("weight", "bias", "running_mean", "running_var")
 _CLASSIFIER = ("head.fc.weight", "head.fc.bias")
-
-_Factors: TypeAlias = dict[tuple[int, bool], tuple[Tensor, Tensor]]
-"""The QR decomposition of the kernels, by the size and the kind of the convolution."""
 
 
 @torch.no_grad()
-def from_redet(state: Mapping[str, Tensor], *, tolerance: float = TOLERANCE) -> tuple[SteerableResNet, RedetReport]:
+def from_redet(
+    state: Mapping[str, Tensor], *, tolerance: float = TOLERANCE, downsampling: Downsampling = "pool"
+) -> tuple[SteerableResNet, RedetReport]:
     """A ReResNet-18, -34, -50 or -101 over C_N from its state dict, and what became of each of its layers.
 
     Every convolution, every batch norm and the classifier are mapped: the filters by least squares on the harmonic
-    basis, their relative residual in the report. The network is *not* the same function. ReDet halves a map by
-    convolutions of stride 2, which break exactness at even sizes; the first blocks of layer2, layer3 and layer4 here
+    basis, their relative residual in the report. ReDet halves a map by convolutions of stride 2, which break exactness
+    at even sizes. With ``downsampling="stride"`` the network does so too and is the same function, all layers, where
+    that is exact: at sides that are ``1 mod 32``, 1,025 for instance. ReDet's own 1,024 is not one and is refused. With
+    ``"pool"``, which takes every size, it is *not* the same function: the first blocks of layer2, layer3 and layer4
     apply the same kernels at stride 1 to a mean over neighbouring pixels. Up to there both agree: at image sizes
     ``4 n + 1`` stem and layer1 put out ReDet's own features. What comes after them is a start for training.
 
@@ -67,6 +66,7 @@ def from_redet(state: Mapping[str, Tensor], *, tolerance: float = TOLERANCE) -> 
     Args:
         state: names and tensors, such as ``torch.load(file, weights_only=True)["state_dict"]``.
         tolerance: the largest relative residual of a filter, in [0, 1).
+        downsampling: ``"pool"``, exact at every size, or ``"stride"``, ReDet's own, see `SteerableResNet`.
 
     Returns:
         A new network in train mode, with the dtype and on the device of ``bn1``'s weight: width, ImageNet stem,
@@ -81,32 +81,42 @@ def from_redet(state: Mapping[str, Tensor], *, tolerance: float = TOLERANCE) -> 
 
     Source: Han, Ding, Xue and Xia 2021, arXiv 2103.07733.
     """
-    check_arguments(from_redet, {"tolerance": tolerance})
+    check_arguments(from_redet, {"tolerance": tolerance, "downsampling": downsampling})
+    check_option("downsampling", downsampling, Downsampling)
     if not 0 <= tolerance < 1:
         raise ValueError(f"tolerance must be a relative residual in [0, 1); got {tolerance}. Use {TOLERANCE}.")
     tensors, beside = _backbone(checked_tensors(state, SOURCE))
     architecture = resnet_architecture(tensors, SOURCE)
-    group, fields = _group_and_fields(tensors)
+    order, fields = first_norm(SOURCE, tensors)
+    group = PlanarGroup(order)
     _check_names(architecture, group, tensors)
+    own = EscnnLayers(SOURCE, tensors, group)
 
     classes = known_rank(SOURCE, _CLASSIFIER[0], tensors[_CLASSIFIER[0]], 2)[0] if _CLASSIFIER[0] in tensors else 0
     model = SteerableResNet(
         architecture,
         group,
-        width=fields * int(group[1:]),
-        in_chans=_image_channels(tensors, fields),
+        width=fields * order,
+        in_chans=_image_channels(own, fields),
         num_classes=classes,
         global_pool="regular" if classes else "invariant",
         kernel_size=3,
         basis="harmonic",
+        downsampling=downsampling,
     )
-    reference = tensors[_norm_name("bn1", group, "weight")]
+    reference = tensors[norm_name("bn1", order, "weight")]
     model.to(reference.device, reference.dtype)
-    factors: _Factors = {}
-    layers = [_convert_conv(name, target, conv, tensors, factors) for name, target, conv in _convs(model)]
-    _check_residuals(layers, tolerance, group)
-    norms = [_convert_norm(name, target, norm, tensors) for name, target, norm in _norms(model)]
-    rows = _in_forward_order(model, architecture, [*layers, *norms])
+    whole = group.restriction(group)
+    layers = [own.convert_conv(name, target, conv, whole) for name, target, conv in convs(model)]
+    own.check_residuals(
+        layers,
+        tolerance,
+        f"{group} with the frequency cut-off 3r",
+        "Networks of another group or cut-off have no counterpart; a checkpoint of low precision needs a larger "
+        "tolerance.",
+    )
+    statistics = [own.convert_norm(name, target, norm) for name, target, norm in norms(model)]
+    rows = _in_forward_order(model, architecture, [*layers, *statistics])
     if classes:
         rows.append(_convert_classifier(model, tensors))
     rows += [
@@ -130,59 +140,22 @@ def _backbone(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], Counter[st
     )
 
 
-def _group_and_fields(tensors: dict[str, Tensor]) -> tuple[str, int]:
-    """The group's name and the fields of the first stage, by the name and the length of the first norm's weight."""
-    found = [match for name in tensors if (match := _FIRST_NORM.fullmatch(name))]
-    if len(found) != 1:
-        raise ValueError(
-            f"state must be that of {SOURCE}, whose norm 'bn1.batch_norm_[N].weight' names the order N of its group; "
-            f"got {len(found)} such names. For torchvision's networks there is from_torchvision."
-        )
-    scales = tensors[found[0][0]]
-    (fields,) = known_rank(SOURCE, found[0][0], scales, 1)
-    check_shape(SOURCE, found[0][0], scales, (fields,))
-    return f"c{found[0][1]}", fields
-
-
-def _theirs(name: str) -> str:
-    """A layer's name in the checkpoint."""
-    return {"stem.conv": "conv1", "stem.bn": "bn1"}.get(name, name)
-
-
-def _norm_name(layer: str, group: str, statistic: str) -> str:
-    return f"{layer}.batch_norm_[{group[1:]}].{statistic}"
-
-
-def _convs(model: SteerableResNet) -> Iterator[tuple[str, str, SteerableConv2d]]:
-    """The convolutions, each with its name in the checkpoint and here."""
-    for name, module in model.named_modules():
-        if isinstance(module, SteerableConv2d):
-            yield _theirs(name), name, module
-
-
-def _norms(model: SteerableResNet) -> Iterator[tuple[str, str, FieldBatchNorm2d]]:
-    """The batch norms, each with its name in the checkpoint and here."""
-    for name, module in model.named_modules():
-        if isinstance(module, FieldBatchNorm2d):
-            yield _theirs(name), name, module
-
-
-def _check_names(architecture: str, group: str, tensors: dict[str, Tensor]) -> None:
+def _check_names(architecture: str, group: PlanarGroup, tensors: dict[str, Tensor]) -> None:
     """Raises a `ValueError` if tensors are missing or unknown, or a filter is not there in either form."""
     # The names depend on the depth and the group alone.
-    model = SteerableResNet(architecture, group, width=int(group[1:]), basis="harmonic")
+    model = SteerableResNet(architecture, group, width=group.order, basis="harmonic")
     known: set[str] = set()
     missing: list[str] = []
     bare: list[str] = []
-    for name, _, _ in _convs(model):
-        known |= {f"{name}.weights", f"{name}.filter", *_basis_names(name, tensors)}
-        if f"{name}.filter" not in tensors and len(_basis_names(name, tensors)) != 1:
+    for name, _, _ in convs(model):
+        known |= {f"{name}.weights", f"{name}.filter", *basis_names(name, tensors)}
+        if f"{name}.filter" not in tensors and len(basis_names(name, tensors)) != 1:
             (bare if f"{name}.weights" in tensors else missing).append(f"{name}.weights")
         elif f"{name}.filter" not in tensors and f"{name}.weights" not in tensors:
             missing.append(f"{name}.weights")
-    for name, _, _ in _norms(model):
-        expected = [_norm_name(name, group, statistic) for statistic in _STATISTICS]
-        known |= {*expected, _norm_name(name, group, "num_batches_tracked"), f"{name}.indices_{group[1:]}"}
+    for name, _, _ in norms(model):
+        expected = [norm_name(name, group.order, statistic) for statistic in STATISTICS]
+        known |= {*expected, norm_name(name, group.order, "num_batches_tracked"), f"{name}.indices_{group.order}"}
         missing += [key for key in expected if key not in tensors]
     if any(key in tensors for key in _CLASSIFIER):
         known |= set(_CLASSIFIER)
@@ -196,86 +169,13 @@ def _check_names(architecture: str, group: str, tensors: dict[str, Tensor]) -> N
         )
 
 
-def _basis_names(name: str, tensors: dict[str, Tensor]) -> list[str]:
-    prefix = f"{name}._basisexpansion."
-    return [key for key in tensors if key.startswith(prefix) and key.endswith(".sampled_basis")]
-
-
-def _basis(name: str, tensors: dict[str, Tensor]) -> Float[Tensor, "K order fibre pixels"] | None:
-    """The functions that the coefficients of a convolution combine; None if the filter has to be read instead."""
-    names = _basis_names(name, tensors)
-    if len(names) != 1 or f"{name}.weights" not in tensors:
-        return None
-    known_rank(SOURCE, names[0], tensors[names[0]], 4)
-    return tensors[names[0]]
-
-
-def _image_channels(tensors: dict[str, Tensor], fields: int) -> int:
-    basis = _basis("conv1", tensors)
+def _image_channels(layers: EscnnLayers, fields: int) -> int:
+    tensors, basis = layers.tensors, layers.basis("conv1")
     if basis is None:
         return known_rank(SOURCE, "conv1.filter", tensors["conv1.filter"], 4)[1]
     (coefficients,) = known_rank(SOURCE, "conv1.weights", tensors["conv1.weights"], 1)
     # At least one, so that a number of coefficients that fits no image is refused like any other shape.
     return max(1, coefficients // (fields * len(basis)))
-
-
-def _convert_conv(
-    name: str, target: str, conv: SteerableConv2d, tensors: dict[str, Tensor], factors: _Factors
-) -> ConvertedLayer:
-    """Sets the weight of a convolution to the nearest one; the residual says how near."""
-    key = (conv.kernel_size, conv.lifting)
-    if key not in factors:
-        # Least squares by an orthonormal basis of the kernels: `lstsq` is ten times slower for thousands of pairs.
-        factors[key] = torch.linalg.qr(pair_kernels(conv).T)
-    orthonormal, change = factors[key]
-    pairs = _pairs(name, conv, tensors).T
-    projection = orthonormal.T @ pairs
-    conv.weight.copy_(torch.linalg.solve_triangular(change, projection, upper=True).view_as(conv.weight))
-    norm = float(pairs.norm())
-    residual = float((orthonormal @ projection - pairs).norm()) / norm if norm > 0 else 0.0
-    return ConvertedLayer(name, target, "exact" if residual <= EXACT else "residual", residual)
-
-
-def _pairs(name: str, conv: SteerableConv2d, tensors: dict[str, Tensor]) -> Float[Tensor, "pairs values"]:
-    """The kernels between each output and each input field (outputs before inputs), flattened as in `pair_kernels`."""
-    order, fibre, k = conv.group.order, conv.fibre, conv.kernel_size
-    basis = _basis(name, tensors)
-    if basis is not None:
-        check_shape(SOURCE, _basis_names(name, tensors)[0], basis, (len(basis), order, fibre, k**2))
-        coefficients = tensors[f"{name}.weights"]
-        check_shape(SOURCE, f"{name}.weights", coefficients, (conv.out_fields * conv.in_fields * len(basis),))
-        products: Tensor = coefficients.double().view(-1, len(basis)) @ basis.double().flatten(1)
-        return products
-    filters = tensors[f"{name}.filter"]
-    check_shape(SOURCE, f"{name}.filter", filters, (conv.out_channels, conv.in_channels, k, k))
-    # Field-major: (out order, in fibre, k, k) -> (out, in, order, fibre, k, k).
-    blocks = filters.double().unflatten(0, (conv.out_fields, order)).unflatten(2, (conv.in_fields, fibre))
-    pairs: Tensor = blocks.transpose(1, 2).flatten(0, 1).flatten(1)
-    return pairs
-
-
-def _check_residuals(layers: list[ConvertedLayer], tolerance: float, group: str) -> None:
-    outside = [layer for layer in layers if layer.residual is not None and not layer.residual <= tolerance]
-    if outside:
-        worst = max(outside, key=lambda layer: layer.residual or 0.0)
-        raise ValueError(
-            f"every filter must be a kernel of {group.upper()} with the frequency cut-off 3r, up to a relative "
-            f"residual of {tolerance:.0e}; {len(outside)} of {len(layers)} are not, the worst is {worst.source!r} with "
-            f"{worst.residual:.1e}. Networks of another group or cut-off have no counterpart; a checkpoint of low "
-            "precision needs a larger tolerance."
-        )
-
-
-def _convert_norm(name: str, target: str, norm: FieldBatchNorm2d, tensors: dict[str, Tensor]) -> ConvertedLayer:
-    group = norm.group.name
-    for statistic in _STATISTICS:
-        source = tensors[_norm_name(name, group, statistic)]
-        check_shape(SOURCE, _norm_name(name, group, statistic), source, (norm.fields,))
-        getattr(norm.bn, statistic).copy_(source)
-    count = tensors.get(_norm_name(name, group, "num_batches_tracked"))
-    if count is not None and norm.bn.num_batches_tracked is not None:
-        norm.bn.num_batches_tracked.copy_(count)
-    return ConvertedLayer(name, target, "exact", 0.0)
 
 
 def _convert_classifier(model: SteerableResNet, tensors: dict[str, Tensor]) -> ConvertedLayer:
@@ -291,6 +191,8 @@ def _in_forward_order(model: SteerableResNet, architecture: str, layers: list[Co
     places = {name: place for place, (name, _) in enumerate(model.named_modules())}
     pooling = ConvertedLayer("maxpool", "layer1.pool", "exact", 0.0)
     ordered = sorted([*layers, pooling], key=lambda layer: places[layer.target or ""])
+    if model.structure["downsampling"] == "stride":
+        return ordered
     bottleneck = RESNET_DEPTHS[architecture][0].expansion > 1
     strided = ("conv2" if bottleneck else "conv1", "downsample.0")
     halved = "stride 2 there; here stride 1, after a mean over neighbouring pixels"

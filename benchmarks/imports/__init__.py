@@ -1,0 +1,1 @@
+"""What importing other people's networks needs and costs: escnn's bases, and the time that it takes."""
