@@ -24,6 +24,7 @@ __all__ = [
     "check_placed",
     "check_scaled",
     "check_strided_size",
+    "check_target",
     "check_tensor",
     "is_open",
     "tensor_fault",
@@ -343,3 +344,17 @@ def check_strided_size(
                 "is exact at every size."
             )
     return maps
+
+
+def check_target(size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width themselves, if maps can be resampled to them.
+
+    Raises:
+        TypeError: if they are no two integers.
+        ValueError: if one is below 1.
+    """
+    if is_open() or isinstance(size, torch.fx.Proxy):
+        return size
+    if not isinstance(size, tuple | list) or len(size) != 2:
+        raise TypeError(f"size must be height and width in pixels; got {shown(size)}. Pass, say, (64, 64).")
+    return check_count("height", size[0]), check_count("width", size[1])

@@ -3,6 +3,7 @@
 from eqmodels.backbones.adapted import ORIGINS, Canonical, Canonicalised, Orbit, Symmetrised
 from eqmodels.backbones.backbone import Backbone, create_model
 from eqmodels.backbones.convert import ConvertedLayer, RedetReport, from_redet, from_torchvision
+from eqmodels.backbones.dense import FPN, DenseNetwork, UNet
 from eqmodels.backbones.encoder import Encoder
 from eqmodels.backbones.escnn_resnet import EscnnResNet
 from eqmodels.backbones.escnn_weights import from_escnn, to_escnn
@@ -16,11 +17,13 @@ from eqmodels.backbones.wide_resnet import WideSteerableResNet
 
 __all__ = [
     "BACKBONES",
+    "FPN",
     "ORIGINS",
     "Backbone",
     "Canonical",
     "Canonicalised",
     "ConvertedLayer",
+    "DenseNetwork",
     "Encoder",
     "EscnnResNet",
     "FeatureInfo",
@@ -29,6 +32,7 @@ __all__ = [
     "StandardResNet",
     "SteerableResNet",
     "Symmetrised",
+    "UNet",
     "WideSteerableResNet",
     "as_encoder",
     "create_model",

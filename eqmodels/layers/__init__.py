@@ -6,6 +6,7 @@ from eqmodels.layers.declared import output_field
 from eqmodels.layers.filters import SteerableFilters
 from eqmodels.layers.linear import SteerableLinear
 from eqmodels.layers.norm import FieldBatchNorm2d, FieldDropout2d, FieldLayerNorm2d
+from eqmodels.layers.output_conv import OutputConv2d
 from eqmodels.layers.pool import (
     ExactDownsample2d,
     GlobalPool,
@@ -16,10 +17,12 @@ from eqmodels.layers.pool import (
 )
 from eqmodels.layers.pose import pose_predictor
 from eqmodels.layers.restriction import Restrict
+from eqmodels.layers.upsampling import ExactUpsample2d, JoinFields
 
 __all__ = [
     "BasisName",
     "ExactDownsample2d",
+    "ExactUpsample2d",
     "FieldBatchNorm2d",
     "FieldDropout2d",
     "FieldLayerNorm2d",
@@ -27,7 +30,9 @@ __all__ = [
     "GlobalPoolMode",
     "GroupPool",
     "GroupPoolMode",
+    "JoinFields",
     "OddSize2d",
+    "OutputConv2d",
     "PaddingMode",
     "Restrict",
     "SteerableConv2d",
