@@ -17,6 +17,7 @@ __all__ = [
     "check_count",
     "check_fibre",
     "check_images",
+    "check_joined",
     "check_kernel",
     "check_labels",
     "check_logits",
@@ -343,6 +344,23 @@ def check_strided_size(
                 f"got size {size}. Nearest valid sizes: {nearest}; ExactDownsample2d before a convolution of stride 1 "
                 "is exact at every size."
             )
+    return maps
+
+
+def check_joined(maps: Tensor, others: Tensor) -> Tensor:
+    """The maps themselves, if those of `others` can be laid beside them: of as many images, as large, and at one place.
+
+    Raises:
+        ValueError: if they cannot.
+    """
+    if isinstance(maps, torch.fx.Proxy) or is_open():
+        return maps
+    if maps.device != others.device or maps[:, 0].shape != others[:, 0].shape:
+        found = " and ".join(f"{tuple(one.shape)} on {one.device}" for one in (maps, others))
+        raise ValueError(
+            f"maps that are joined must be of as many images, of one height and width and on one device; got {found}. "
+            "Resample the one to the size of the other with ExactUpsample2d()."
+        )
     return maps
 
 

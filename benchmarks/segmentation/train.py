@@ -29,7 +29,9 @@ from eqmodels.storage import write_atomically
 
 RESULTS = Path(__file__).parents[1] / "results" / "segmentation"
 SIZES, SEEDS = (50, 200, 1000), (0, 1, 2)
-STEPS, BATCH, RATE, DECAY = 150, 16, 3e-3, 1e-2
+STEPS, BATCH, RATE, DECAY = 600, 16, 3e-3, 1e-2
+BACKGROUND = 0.25
+"""The weight of the background in the loss; with a weight of 1, in 150 steps, a network learnt nothing else."""
 D4 = PlanarGroup.parse("d4")
 MOTIONS = {"upright": (0,), "turned": (1, 2, 3), "mirrored": (4, 5, 6, 7)}
 """The elements by which test pictures are moved, one after the other."""
@@ -50,6 +52,8 @@ def trained(network: nn.Module, images: Pictures, masks: Masks, seed: int, turne
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate_at)
+    weight = torch.ones(OUTPUTS)
+    weight[0] = BACKGROUND
     network.train()
     for _ in range(STEPS):
         chosen = torch.randint(len(images), (BATCH,), generator=generator)
@@ -57,7 +61,7 @@ def trained(network: nn.Module, images: Pictures, masks: Masks, seed: int, turne
         if turned:
             batch, labels = moved(batch, labels, torch.randint(D4.order, (BATCH,), generator=generator).tolist())
         optimiser.zero_grad()
-        F.cross_entropy(network(batch), labels).backward()  # type: ignore[no-untyped-call]
+        F.cross_entropy(network(batch), labels, weight).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
     return network.eval()

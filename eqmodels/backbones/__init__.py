@@ -3,7 +3,7 @@
 from eqmodels.backbones.adapted import ORIGINS, Canonical, Canonicalised, Orbit, Symmetrised
 from eqmodels.backbones.backbone import Backbone, create_model
 from eqmodels.backbones.convert import ConvertedLayer, RedetReport, from_redet, from_torchvision
-from eqmodels.backbones.dense import FPN, DenseNetwork, UNet
+from eqmodels.backbones.dense import FPN, UNet
 from eqmodels.backbones.encoder import Encoder
 from eqmodels.backbones.escnn_resnet import EscnnResNet
 from eqmodels.backbones.escnn_weights import from_escnn, to_escnn
@@ -23,7 +23,6 @@ __all__ = [
     "Canonical",
     "Canonicalised",
     "ConvertedLayer",
-    "DenseNetwork",
     "Encoder",
     "EscnnResNet",
     "FeatureInfo",

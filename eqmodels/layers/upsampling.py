@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
-from eqmodels.checks import check_channels, check_maps, check_target
+from eqmodels.checks import check_channels, check_joined, check_maps, check_target
 from eqmodels.fields import Field, Regular
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers.scripting import NotScriptable
@@ -15,6 +15,7 @@ from eqmodels.layers.scripting import NotScriptable
 __all__ = ["ExactUpsample2d", "JoinFields"]
 
 torch.fx.wrap("check_channels")
+torch.fx.wrap("check_joined")
 torch.fx.wrap("check_maps")
 torch.fx.wrap("check_target")
 
@@ -66,10 +67,12 @@ class JoinFields(NotScriptable):
 
         Raises:
             TypeError: if they are no dense tensors of floating point.
-            ValueError: if they have other channels than their fields.
+            ValueError: if they have other channels than their fields, or differ in the number of images, in size or in
+                their device.
         """
         maps = check_channels(maps, self.first.channels, 4)
         others = check_channels(others, self.second.channels, 4)
+        maps = check_joined(maps, others)
         order = self.group.order
         joined: Tensor = torch.cat([maps.unflatten(1, (order, -1)), others.unflatten(1, (order, -1))], 2)
         return joined.flatten(1, 2)

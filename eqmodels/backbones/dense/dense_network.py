@@ -43,7 +43,8 @@ class DenseNetwork(Backbone):
     around the stages of an encoder, of the name that the subclass gives it; `global_pool` leaves maps as they are, and
     `fc` is the convolution that reads off the output.
 
-    A subclass builds its stage of `encoder_for`'s network, and calls `__init__`, `add_stage` and `finish`. Files hold
+    A subclass calls `__init__` with the network that `encoder_for` gives, hands its one stage, a `Decoder`, to
+    `add_stage`, and ends with `finish`. Files hold
     the encoder by its name and options, and all weights.
 
     Args:

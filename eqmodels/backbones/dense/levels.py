@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
 from eqmodels.backbones.checkpointing import recomputed
 from eqmodels.backbones.describe import check_bounds
 from eqmodels.backbones.input_channels import with_channels
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.backbones.registry import build, resolve
+from eqmodels.checks import check_count
 from eqmodels.errors import shown
 from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.layers import Restrict, output_field
@@ -94,28 +96,30 @@ def _stage_fields(encoder: StagedNetwork) -> list[Regular]:
 
 
 def encoder_for(
-    encoder: str | StagedNetwork, arguments: Mapping[str, Any] | None, in_chans: int | None
+    encoder: str | StagedNetwork, encoder_args: Mapping[str, Any] | None, in_chans: int | None
 ) -> StagedNetwork:
     """The encoder of a dense network, for images of so many channels.
 
     Args:
         encoder: a network, whose weights stay, or the name of an architecture, for random ones.
-        arguments: of an encoder that is named, further options.
+        encoder_args: of an encoder that is named, further options.
         in_chans: channels of the images; None for those of the network, 3 of one that is named.
 
     Raises:
         TypeError: if the encoder is neither, or an option is of another type.
         ValueError: if there is no such architecture, it is too large, or an option breaks its rule.
     """
+    check_arguments(encoder_for, {"encoder_args": encoder_args})
     if encoder is None:
         raise ValueError(
             "encoder must be a network, or a word that names one; got None, as of a class that is not registered, of "
             "which no file can be written. Put @register_backbone('...') in front of the class."
         )
     if isinstance(encoder, StagedNetwork):
-        if arguments:
+        if encoder_args:
             raise ValueError(
-                f"encoder_args are for an encoder that is named; got {shown(dict(arguments))} and a network. Drop them."
+                f"encoder_args are for an encoder that is named; got {shown(dict(encoder_args))} and a network. Drop "
+                "them."
             )
         return encoder if in_chans in (None, encoder.in_chans) else with_channels(encoder, in_chans)
     if not isinstance(encoder, str):
@@ -128,7 +132,8 @@ def encoder_for(
             f"encoder must name an architecture, whose weights are random, such as 'c4_resnet18s'; got "
             f"{shown(encoder)}. For pretrained ones pass encoder=eqmodels.load(...)."
         )
-    options = {"num_classes": 0, "in_chans": 3 if in_chans is None else in_chans, **(arguments or {})}
+    channels = 3 if in_chans is None else check_count("in_chans", in_chans)
+    options = {"num_classes": 0, "in_chans": channels, **(encoder_args or {})}
     # A file may have named it: nothing is imported for it, and its size is known before it is built.
     check_bounds(resolve(encoder, plugins=False)[0], options)
     return build(encoder, plugins=False, **options)
