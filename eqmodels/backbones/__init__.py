@@ -5,6 +5,7 @@ from eqmodels.backbones.backbone import Backbone, create_model
 from eqmodels.backbones.convert import ConvertedLayer, RedetReport, from_redet, from_torchvision
 from eqmodels.backbones.dense import FPN, UNet
 from eqmodels.backbones.encoder import Encoder
+from eqmodels.backbones.escnn_adapter import as_escnn
 from eqmodels.backbones.escnn_resnet import EscnnResNet
 from eqmodels.backbones.escnn_weights import from_escnn, to_escnn
 from eqmodels.backbones.foreign import as_encoder
@@ -34,6 +35,7 @@ __all__ = [
     "UNet",
     "WideSteerableResNet",
     "as_encoder",
+    "as_escnn",
     "create_model",
     "from_escnn",
     "from_redet",

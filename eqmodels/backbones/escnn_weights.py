@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,9 @@ from eqmodels.arguments import check_arguments
 from eqmodels.backbones.backbone import Backbone
 from eqmodels.backbones.escnn_modules import EscnnConv2d
 from eqmodels.backbones.escnn_resnet import EscnnResNet
+from eqmodels.backbones.escnn_to_plain import plain_network
 from eqmodels.backbones.resnet import SteerableResNet
+from eqmodels.errors import shown
 from eqmodels.layers import FieldBatchNorm2d, SteerableConv2d, SteerableFilters
 
 __all__ = ["from_escnn", "pair_kernels", "to_escnn"]
@@ -71,18 +73,46 @@ def to_escnn(model: SteerableResNet) -> EscnnResNet:
     return twin
 
 
-@torch.no_grad()
-def from_escnn(model: EscnnResNet) -> SteerableResNet:
-    """The same network built of this package's layers: same outputs and running statistics, in train and in eval mode.
+@overload
+def from_escnn(model: EscnnResNet) -> SteerableResNet: ...
+
+
+@overload
+def from_escnn(model: nn.Module) -> nn.Module: ...
+
+
+def from_escnn(model: nn.Module) -> nn.Module:
+    """The same network without escnn: same outputs and running statistics, in train and in eval mode.
+
+    Of an `EscnnResNet` it is a `SteerableResNet` with the harmonic basis. Of anybody's network of escnn's modules it is
+    a graph of plain PyTorch, from a tensor to a tensor, whose channels are in escnn's order: a `SequentialModule`, a
+    block or a network whose `forward` calls such modules. Its layers have the weights of escnn's and the same kernels,
+    so that it is as equivariant as that and stays so in training; the masks of dropout are drawn otherwise. Covered are
+    `R2Conv` of any fields, `InnerBatchNorm`, pointwise activations, poolings and dropouts, `FieldDropout`, restriction,
+    disentangling and reshuffling, masks, upsampling and `GroupPooling`.
+
+    Args:
+        model: the network, which is not changed.
 
     Returns:
-        A new network with the harmonic basis, of the same dtype, device and mode; equal to 1e-5 in float32.
+        A new network of the same dtype, device and mode; equal to 1e-5 in float32.
 
     Raises:
-        TypeError: if an argument is of another type.
-        RuntimeError: if the installed escnn spans another space of kernels.
+        TypeError: if it is no module, none of escnn's is inside, or a `forward` cannot be traced.
+        ValueError: if some of escnn's modules are not covered, all of which are named, or a filter that was stored in
+            eval mode is not that of the weights.
+        RuntimeError: if, of an `EscnnResNet`, the installed escnn spans another space of kernels.
+
+    Source: Cesa, Lang and Weiler, ICLR 2022.
     """
-    check_arguments(from_escnn, locals())
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a network of escnn's modules; got {shown(model)}. Pass the network itself.")
+    return _native(model) if isinstance(model, EscnnResNet) else plain_network(model)
+
+
+@torch.no_grad()
+def _native(model: EscnnResNet) -> SteerableResNet:
+    """The network of this package's own layers."""
     twin = _like(SteerableResNet(**_options(model)), model)
     changes: dict[tuple[int, bool], Tensor] = {}
     for native, other in _pairs(twin, model):

@@ -24,6 +24,7 @@ from eqmodels.evaluation import (
     FeatureScores,
     encode,
     fit_linear_probe,
+    kinds_of,
     pool_features,
 )
 from eqmodels.evaluation.colours import OKABE_ITO
@@ -36,8 +37,20 @@ __all__ = ["DemoResult", "Learning", "TwinResult", "write_report"]
 SHOWN = {"c4": ("invariant-3", "regular", "canonical"), "c1": ("regular", ORBIT_MEAN, TURNED_BACK)}
 """The features that the table shows, by group."""
 
+PASSES = {ORBIT_MEAN: "four", TURNED_BACK: "two"}
+"""Of the network for one image, where they are more than one."""
+
 UNDRAWN = ("invariant-3",)
 """Of these, what the picture of the angles leaves out: its curve lies just below that of canonical features."""
+
+
+SHOWN_CLASSES = (0, 1, 4, 14)
+"""Of the pictures: an animal, a building, food and a vehicle."""
+
+
+def shown_of(run: Run) -> tuple[str, ...]:
+    """The features of a network that the table shows, of those that it has."""
+    return tuple(kind for kind in SHOWN[run.backbone.group.name] if kind in kinds_of(run))
 
 
 @dataclass(frozen=True)
@@ -57,7 +70,7 @@ class TwinResult:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of features that are shown."""
-        return SHOWN[self.run.backbone.group.name]
+        return shown_of(self.run)
 
     @property
     def best(self) -> FeatureScores:
@@ -115,16 +128,17 @@ class DemoResult:
         """What the table says."""
         ours, standard = self.twins
         learning = self.learning
+        passes = ", ".join(f"{kind} takes {PASSES[kind]}" for kind in standard.kinds if kind in PASSES)
         return (
             f"Accuracies in %: a linear probe trained on {len(self.train):,} upright images, on {len(self.test):,} "
             "held-out ones; turned: by 90, 180 and 270 degrees; worst angle: of every 15 degrees, through a circle. "
-            "Parameters and images/s: of the encoder alone, exported, one pass; orbit-mean takes four, turned back by "
-            "head two.",
+            f"Parameters and images/s: of the encoder alone, exported, one pass; {passes}.",
             f"When the image turns, the probe on the ResNet's features falls from {percent(standard.best.accuracy)} to "
             f"{percent(standard.best.turned)}; on the equivariant encoder's canonical features it goes from "
             f"{percent(ours.best.accuracy)} to {percent(ours.best.turned)}.",
-            f"{learning.model}: {len(learning.losses):,} steps on images that were never turned; rotation accuracy on "
-            f"held-out images {percent(learning.before.tasks[0].accuracy)} before and "
+            f"{learning.model}: {len(learning.losses):,} steps on small grey images that were never turned; it is "
+            "measured on such. Rotation accuracy on held-out images "
+            f"{percent(learning.before.tasks[0].accuracy)} before and "
             f"{percent(learning.after.tasks[0].accuracy)} after.",
         )
 
@@ -213,7 +227,7 @@ def _loss(learning: Learning) -> str:
 def _predictions(result: DemoResult) -> str:
     """A few test images at every quarter turn, and what the probe on each network's features says."""
     group, classes = PlanarGroup(4), result.test.classes
-    chosen = [int((result.test.labels == label).nonzero()[0]) for label in (1, 5, 6, 8)]
+    chosen = [int((result.test.labels == label).nonzero()[0]) for label in SHOWN_CLASSES]
     images, labels = result.test.pixels(torch.tensor(chosen)), result.test.labels[chosen]
     answers = {}
     for twin in result.twins:
@@ -226,11 +240,11 @@ def _predictions(result: DemoResult) -> str:
             turned = encode(twin.run, partial(_turned, group, g, images), len(images))
             answers[twin.name, g] = probe.predict(pool_features(twin.run, turned, kind)).tolist()
     figure = _figure(8.0, 11.0)
-    figure.get_layout_engine().set(h_pad=0.12)
+    figure.get_layout_engine().set(h_pad=0.12, rect=(0, 0.02, 1, 0.98))  # words stand below the last row
     rows = figure.subplots(len(chosen), group.order)
     for row, (axes_row, label) in enumerate(zip(rows, labels.tolist(), strict=True)):
         for g, axes in zip(group.elements, axes_row, strict=True):
-            axes.imshow(group.act(g, images[row, 0]), cmap="gray_r", vmin=0, vmax=1)
+            axes.imshow(group.act(g, images[row]).permute(1, 2, 0).numpy())
             axes.set(xticks=[], yticks=[])
             axes.set_title(f"{classes[label]}, {group.describe(g)}", fontsize=9)
             for line, twin in enumerate(result.twins):

@@ -19,13 +19,14 @@ from eqmodels.cli.images import with_channels
 from eqmodels.cli.kept_results import keep_results, place_of_results
 from eqmodels.cli.probed_images import with_probed_classes
 from eqmodels.cli.table import percent, table
-from eqmodels.cli.terminal import has_watchers, say
+from eqmodels.cli.terminal import has_watchers, say, say_failure
 from eqmodels.data import Source, Split, at_most, list_data
 from eqmodels.evaluation import EncoderEvaluation, SeedSummary, evaluate, over_seeds
 from eqmodels.evaluation.evaluating import ANEW, CURVE_IMAGES, FRACTIONS
 from eqmodels.evaluation.seeds import check_seeds
 from eqmodels.hub import load, load_pretrained
 from eqmodels.processes import World
+from eqmodels.processes.local import check_processes, on_processes, processes_here
 from eqmodels.processes.world import joined_world
 from eqmodels.storage import prepare_folder, write_atomically
 from eqmodels.training import Run
@@ -86,6 +87,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="linear probes and heads as they are: no neighbours, subsets of labels, angles and augmented images",
     )
     parser.add_argument(
+        "--processes",
+        type=int,
+        metavar="N",
+        help="that share the work, each of which holds the images (default: on a CPU under Linux as many as PyTorch "
+        "would use threads, and at most 16; else 1, and under torchrun those that it starts)",
+    )
+    parser.add_argument(
         "--seed", type=int, metavar="N", default=0, help="of validation splits, subsets and labels (default: 0)"
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="also write everything as JSON into a file")
@@ -95,16 +103,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints what was measured.
+    """Prints what was measured, by one process or several.
 
     Raises:
-        ValueError: if there is no such network or data set, they do not fit, or several networks do not differ in the
-            seed alone.
+        ValueError: if so many cannot share the work, there is no such network or data set, they do not fit, or several
+            networks do not differ in the seed alone.
         StorageError: if the network's files are damaged, or the result cannot be written.
         ProcessError: if another of several processes was killed.
     """
     if arguments.output and arguments.output.is_dir():
         raise ValueError(f"--output must name a file; {arguments.output} is a folder. Name a file in it.")
+    if (count := arguments.processes) is None:
+        count = processes_here(arguments.device)
+    check_processes(count, arguments.device, "--processes")
+    return on_processes(count, partial(_run, arguments), say_failure)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """What each of the processes does."""
     with joined_world(arguments.device) as world, world.together(ANEW):
         # Before anything is measured: it takes minutes a network.
         networks = world.each_after_first(lambda: _networks(arguments))

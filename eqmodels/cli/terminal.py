@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from typing import TextIO
 
-__all__ = ["FROM_CHECKPOINT", "for_terminal", "has_watchers", "is_first_process", "say"]
+from eqmodels.errors import EqmodelsError, is_told_by_first
+
+__all__ = ["FROM_CHECKPOINT", "for_terminal", "has_watchers", "is_first_process", "say", "say_failure"]
 
 FROM_CHECKPOINT = "from the last checkpoint, if it wrote one"
 """Where a training that was stopped goes on."""
@@ -51,3 +54,12 @@ def for_terminal(text: str) -> str:
     return "".join(
         sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape").decode() for sign in text
     )
+
+
+def say_failure(error: BaseException) -> None:
+    """Says why a process ends that is not the first of a command, unless the first says it, or it was stopped."""
+    if isinstance(error, EqmodelsError | ValueError | ModuleNotFoundError | OSError):
+        if not is_told_by_first(error):
+            say(f"eqmodels: {error}", file=sys.stderr, flush=True, everywhere=True)
+    elif isinstance(error, Exception):
+        traceback.print_exception(error)

@@ -22,7 +22,7 @@ from eqmodels.evaluation.encoding import Subject, encode
 from eqmodels.evaluation.few_labels import label_efficiency
 from eqmodels.evaluation.kinds import ORBIT_MEAN, FeatureKind
 from eqmodels.evaluation.knn import knn_accuracy
-from eqmodels.evaluation.orbits import QUARTERS, UPRIGHT, Orbits, View, quarter_orbits
+from eqmodels.evaluation.orbits import QUARTERS, UPRIGHT, Motion, Orbits, View, quarter_orbits
 from eqmodels.evaluation.poolings import change_under, poolings_of
 from eqmodels.evaluation.scores import FeatureScores
 from eqmodels.measures.intervals import Estimate, estimate, proportion_interval
@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 CURVE_STEP = 15
 """Degrees between the points of the curve."""
+EXACT = 1e-5
+"""Equivariance errors below it are rounding of float32."""
 VALIDATION = 0.2
 """Part of the training images on which a probe's strength is chosen."""
 LABEL_EFFICIENCY_OF = ("regular", "invariant-3", "canonical", "all", ORBIT_MEAN)
@@ -156,17 +158,29 @@ class Examination:
                 found.elements[view] = _accuracy(found, copies, view, self.test.labels)
             del copies
         chosen = _chosen(len(self.test), self.options.curve_images)
-        for view, copies in self._stream(self.curve, self.test, chosen):
+        by_law = not self.needs_quarters and self._law_holds()
+        for view, copies in self._stream(self.curve, self.test, chosen, by_law=by_law):
             for found in self.found:
                 found.curve[view] = _accuracy(found, copies, view, self.test.labels[chosen])
             del copies
 
     def _stream(
-        self, views: Sequence[View], data: Source, chosen: Int[Tensor, " K"] | None = None
+        self, views: Sequence[View], data: Source, chosen: Int[Tensor, " K"] | None = None, *, by_law: bool = False
     ) -> Iterator[tuple[View, dict[View, Tensor]]]:
-        """Each view with the features of it, and of its other quarter turns if a kind needs them."""
+        """Each view with the features of it, and of its other quarter turns if a kind needs them.
+
+        With `by_law` one view of each orbit is encoded, and its features are turned for the others.
+        """
         for orbit in quarter_orbits(views):
-            if self.needs_quarters:
+            if by_law:
+                first = orbit[0]
+                features = self._encoded(data, first, chosen)
+                for view in orbit:
+                    if view != first:
+                        self._step()
+                    yield view, {view: self._turned(features, first, view)}
+                del features
+            elif self.needs_quarters:
                 copies = {turned: self._encoded(data, turned, chosen) for turned in map(orbit[0].turned, range(4))}
                 for view in orbit:
                     yield view, copies
@@ -174,6 +188,27 @@ class Examination:
             else:
                 for view in orbit:
                     yield view, {view: self._encoded(data, view, chosen)}
+
+    def _turned(self, features: Float[Tensor, "N F"], first: View, view: View) -> Float[Tensor, "N F"]:
+        """The features of a view that differs from the first by quarter turns, as the field says."""
+        assert self.subject.field is not None
+        turn = Motion(view.motion.turn - first.motion.turn)
+        return self.subject.field.transform(*turn.element, features)
+
+    def _law_holds(self) -> bool:
+        """Whether features of quarter turns follow from upright ones: declared so, and seen on all whole test images.
+
+        Of images that are not square a quarter turn is another rectangle than any angle between.
+        """
+        height, width = self.test.size
+        quarters = QUARTERS[1:]
+        field = self.subject.field
+        return (
+            height == width
+            and field is not None
+            and all(field.represents(*view.motion.element) for view in quarters)
+            and all(self.errors.get(view, math.inf) < EXACT for view in quarters)
+        )
 
     def _encoded(self, data: Source, view: View, chosen: Int[Tensor, " K"] | None = None) -> Float[Tensor, "N F"]:
         if chosen is None:

@@ -50,7 +50,9 @@ class FeatureScores:
         labels: accuracy by the fraction of training labels, on upright images, mean and interval over three subsets;
             of the main kinds of features; empty of others. These probes choose among every other strength.
         angles: by view, such as ``"15° in a circle"``: accuracy on images that are turned by any angle and seen through
-            a circle; the probe is that of such images.
+            a circle; the probe is that of such images. Of square images, features of angles that differ by quarter
+            turns follow from those of one of them, where the field says how and no whole test image contradicts it by
+            more than the rounding of float32.
         angle_mean: the mean of that curve; NaN without one.
         angle_worst: its lowest point; NaN without one.
     """

@@ -247,9 +247,11 @@ class LogisticObjective:
         exact = self.x.dtype == torch.float64
         shape = weight.shape
 
+        count = shape.numel()
+
         def unpacked(vector: npt.NDArray[np.float64]) -> tuple[Tensor, Tensor]:
             numbers = torch.from_numpy(vector).to(self.x)
-            return numbers[: shape.numel()].view(shape), numbers[shape.numel() :]
+            return numbers[:count].view(shape), numbers[count:]
 
         def value_and_gradient(vector: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
             parameter, bias = unpacked(vector)

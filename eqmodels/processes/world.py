@@ -18,7 +18,7 @@ from eqmodels.errors import EqmodelsError, shared
 from eqmodels.processes.devices import usable_device
 from eqmodels.processes.failures import ProcessError, Terminated, is_lost, portable, told_when_terminated
 
-__all__ = ["World", "joined_world", "wait_for_all"]
+__all__ = ["World", "is_one_of_several", "joined_world", "wait_for_all"]
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -225,6 +225,11 @@ class World:
         if self.device.type == "cuda":
             return DistributedDataParallel(model, device_ids=[self.device.index])
         return DistributedDataParallel(model)
+
+
+def is_one_of_several() -> bool:
+    """Whether this process is one of several that share their work, as torchrun starts them."""
+    return os.environ.get("WORLD_SIZE", "1") != "1"
 
 
 @contextmanager

@@ -12,6 +12,10 @@ import pytest
 import torch
 
 from eqmodels.cli import main
+from eqmodels.cli.terminal import say_failure
+from eqmodels.processes import ProcessError
+from eqmodels.processes.local import check_processes, on_processes, processes_here
+from eqmodels.processes.world import joined_world
 from tests.cli.several import on_several, start_several
 from tests.data.test_folder import save
 from tests.training.runs import finish
@@ -61,6 +65,52 @@ def test_two_processes_measure_what_one_measures_and_end_together(command, tmp_p
     assert unknown[0][2].endswith("got 'irregular'. Name these alone.\n")
     assert "all 9 of image_folder:lonely are of 'a'. Add images of another class" in alone[0][2]
     assert unknown[1][1:] == alone[1][1:] == ("", "")
+
+
+def test_one_command_shares_its_work_among_processes_of_its_own(command, tmp_path):
+    files = [tmp_path / f"{name}.json" for name in ("one", "two")]
+    kinds = ["--kind", "regular-half", "--kind", "invariant"]
+    measured = [
+        [*command, *kinds, "--processes", number, "--output", str(file)]
+        for number, file in zip(("1", "2"), files, strict=True)
+    ]
+    refused = [[*command, "--kind", "irregular"], [*command, "--processes", "0"]]
+    (one,), (two,), (unknown,), (none,) = on_several(
+        tmp_path / "told", [*measured, [*refused[0], "--processes", "2"], refused[1]], count=1
+    )
+    assert one[:2] == two[:2]
+    assert one[0] == 0
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert unknown[0] == none[0] == 2
+    assert unknown[2].count("got 'irregular'") == 1
+    assert none[2] == "eqmodels: --processes must be at least 1; got 0. Pass a whole number of at least 1.\n"
+
+
+def test_processes_are_not_started_where_torchrun_started_several_or_beside_a_gpu(monkeypatch):
+    assert processes_here("cuda") == 1
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert processes_here(None) == 1
+    with pytest.raises(ValueError, match="where torchrun starts the processes; got 2"):
+        check_processes(2, None)
+    monkeypatch.delenv("WORLD_SIZE")
+    with pytest.raises(ValueError, match="processes must be 1 on a device that is no CPU; got 2"):
+        check_processes(2, "cuda:0")
+    monkeypatch.setattr("sys.platform", "darwin")
+    with pytest.raises(ValueError, match="processes must be 1 elsewhere than on Linux; got 2"):
+        check_processes(2, "cpu")
+
+
+def test_a_process_that_cannot_go_on_says_why_and_ends_all(capfd):
+    def second_fails() -> int:
+        with joined_world("cpu") as world, world.together("Nothing was done."):
+            if world.rank == 1:
+                raise ValueError("the second cannot.")
+            return int(world.sum(torch.ones(1)))
+
+    with pytest.raises(ProcessError, match=r"another of the 2 processes .* Nothing was done"):
+        on_processes(2, second_fails, say_failure)
+    assert capfd.readouterr().err == "eqmodels: the second cannot.\n"
+    assert on_processes(2, lambda: 3, say_failure) == 3
 
 
 @pytest.mark.slow

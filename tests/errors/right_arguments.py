@@ -18,7 +18,9 @@ RIGHT: dict[str, Callable[[], Call]] = {**NETWORKS, **MEASUREMENTS, **LEARNING, 
 _RUN = "needs a pretraining run, of which nothing is asked beyond what its hints say"
 
 LATER: dict[str, str] = {
-    **dict.fromkeys(("backbones.EscnnResNet", "backbones.from_escnn", "backbones.to_escnn"), "needs escnn"),
+    **dict.fromkeys(
+        ("backbones.EscnnResNet", "backbones.as_escnn", "backbones.from_escnn", "backbones.to_escnn"), "needs escnn"
+    ),
     **dict.fromkeys(("backbones.from_redet", "backbones.from_torchvision"), "takes whole checkpoints"),
     **dict.fromkeys(("cli.build_parser", "cli.main"), "speaks in the words of the command line, tested in tests/cli"),
     **dict.fromkeys(("objectives.create_teacher", "objectives.Teacher"), "downloads weights"),

@@ -271,8 +271,38 @@ def test_however_many_views_there_are_few_copies_are_held(encoder, held, monkeyp
 
     monkeypatch.setattr(probing, "encode", counted)
     evaluate(encoder, TRAIN, TEST, **(QUICK | {"curve_images": len(TEST)}))
-    assert len(alive) >= 24 + 4
+    # A law of quarter turns that holds leaves 6 angles of 24.
+    assert len(alive) >= (6 + 8 if held == 3 else 24 + 4)
     assert most[0] <= held
+
+
+def test_angles_that_follow_by_the_law_are_those_that_are_encoded(monkeypatch):
+    network, told = steerable("c4_resnet18s_w8"), []
+    options = QUICK | {"curve_images": len(TEST), "progress": lambda done, steps: told.append((done, steps))}
+    by_law = evaluate(network, TRAIN, TEST, **options)
+    steps, encoded = list(told), []
+    original = probing.encode
+    monkeypatch.setattr(probing, "encode", lambda *given, **named: encoded.append(named) or original(*given, **named))
+    monkeypatch.setattr(probing.Examination, "_law_holds", lambda _: False)
+    assert evaluate(network, TRAIN, TEST, **options) == by_law
+    assert told[len(steps) :] == steps
+    # Whole test images in four turns, training images whole and in a circle.
+    assert len(encoded) == 4 + 2 + 24
+
+
+def test_a_law_that_is_declared_and_does_not_hold_is_not_followed(monkeypatch):
+    network = steerable("c4_resnet18s_w8")
+
+    class Pretending(nn.Module):
+        out_field, group, in_chans = network.out_field, network.group, 1
+
+        def forward(self, images):
+            return network(images) + images.mean((1, 3))[:, :1]
+
+    encoded, original = [], probing.encode
+    monkeypatch.setattr(probing, "encode", lambda *given, **named: encoded.append(named) or original(*given, **named))
+    evaluate(Pretending(), TRAIN, TEST, **(QUICK | {"curve_images": len(TEST), "kinds": ("invariant",)}))
+    assert len(encoded) == 4 + 2 + 24
 
 
 def test_nothing_of_the_heads_is_made_up_for_what_has_none():
