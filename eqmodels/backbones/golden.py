@@ -148,8 +148,8 @@ def _features(network: StagedNetwork, size: tuple[int, int]) -> Float[Tensor, " 
 def _pooled(network: StagedNetwork, features: Float[Tensor, " F"]) -> Float[Tensor, " P"]:
     """What `global_pool` makes of features, and then what `group_pool` does, which stands behind some of its modes."""
     maps = features[None, :, None, None]
-    # What pools nothing, as dense networks do, gives maps of the one pixel.
-    return torch.cat([network.global_pool(maps).flatten(1), network.global_pool.fibre(features[None])], dim=1)[0]
+    pooled = network.global_pool(maps).flatten(1)  # which may leave maps
+    return torch.cat([pooled, network.global_pool.fibre(features[None])], dim=1)[0]
 
 
 def _pose(network: StagedNetwork, features: Float[Tensor, " F"]) -> Float[Tensor, " G"]:
