@@ -87,7 +87,8 @@ class Vectors(Field):
     def invariants(self, features: Float[Tensor, "B C *space"]) -> Float[Tensor, "B F *space"]:
         """The length of each vector."""
         vectors: Tensor = check_field(features, self).unflatten(1, (2, self.count))
-        return torch.linalg.vector_norm(vectors, dim=1)
+        lengths: Tensor = torch.linalg.vector_norm(vectors, dim=1)
+        return lengths
 
     def turned_back(
         self, features: Float[Tensor, "B C"], logits: Float[Tensor, "B G"], *, soft: bool = False
