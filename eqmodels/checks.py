@@ -353,7 +353,7 @@ def check_joined(maps: Tensor, others: Tensor) -> Tensor:
     Raises:
         ValueError: if they cannot.
     """
-    if isinstance(maps, torch.fx.Proxy) or is_open():
+    if is_open():
         return maps
     if maps.device != others.device or maps[:, 0].shape != others[:, 0].shape:
         found = " and ".join(f"{tuple(one.shape)} on {one.device}" for one in (maps, others))
@@ -371,7 +371,7 @@ def check_target(size: tuple[int, int]) -> tuple[int, int]:
         TypeError: if they are no two integers.
         ValueError: if one is below 1.
     """
-    if is_open() or isinstance(size, torch.fx.Proxy):
+    if is_open():
         return size
     if not isinstance(size, tuple | list) or len(size) != 2:
         raise TypeError(f"size must be height and width in pixels; got {shown(size)}. Pass, say, (64, 64).")

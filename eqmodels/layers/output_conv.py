@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -87,8 +89,8 @@ class OutputConv2d(SteerableConv2d):
     def _mixed(self, dense: Float[Tensor, ...]) -> Float[Tensor, ...]:
         """Filters, or a bias, of regular fields made those of the output."""
         # The weight's type, but for autocast, or a weight that was replaced alone.
-        mixed: Tensor = self._mixing.to(dense) @ dense.flatten(1)
-        return mixed.unflatten(1, dense.shape[1:])
+        mixed: Tensor = (self._mixing.to(dense) @ dense.flatten(1)).unflatten(1, dense.shape[1:])
+        return mixed
 
     def expanded(self) -> Float[Tensor, "out_channels in_channels k k"]:
         """The ordinary filters of the output's channels."""
@@ -122,13 +124,13 @@ def _mixing(group: PlanarGroup, field: Field) -> Float[Tensor, "channels regular
 def _mixing_of(group: PlanarGroup, part: Field) -> Float[Tensor, "channels regular"] | None:
     """The linear map to a part of a field, which is no sum; None if none is known."""
     if isinstance(part, Scalars):
-        return torch.eye(part.count, dtype=torch.float64).repeat(1, group.order) / group.order**0.5
+        return torch.eye(part.count, dtype=torch.float64).repeat(1, group.order) / math.sqrt(group.order)
     if part.group != group:
         return None
     if isinstance(part, Vectors):
         # Component i of the vector c is of the channel (i, c), and so are the two regular fields that make it.
         one = torch.eye(part.count, dtype=torch.float64)
-        return torch.cat([torch.kron(part.matrix(g), one) for g in group.elements], 1) / group.order**0.5
+        return torch.cat([torch.kron(part.matrix(g), one) for g in group.elements], 1) / math.sqrt(group.order)
     if isinstance(part, Regular) and part.elements is None:
         return torch.eye(part.channels, dtype=torch.float64)
     return None

@@ -99,7 +99,8 @@ class _Decoder(Decoder):
         maps = levels[len(self.blocks)]
         for index, block in enumerate(self.blocks):
             maps = block(maps, levels[len(self.blocks) - 1 - index])
-        return maps if self.last is None else self.last(maps, images)
+        finest: Tensor = maps if self.last is None else self.last(maps, images)
+        return finest
 
 
 class _UpBlock(nn.Module):
