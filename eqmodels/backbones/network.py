@@ -259,11 +259,11 @@ class StagedNetwork(NotScriptable):
         reference = next(self.parameters(), torch.empty(0))
         self.fc = self._classifier(count).to(reference.device, reference.dtype)
 
-    def transform(self, size: tuple[int, int] | None = None) -> v2.Compose:
+    def transform(self, size: int | tuple[int, int] | None = None) -> v2.Compose:
         """From a PIL image of any mode, or pixels, to this network's input: upright, resized, normalised.
 
         Args:
-            size: height and width of the input; None for those of the images it was trained on.
+            size: height and width of the input, one number for both; None for those of the images it was trained on.
 
         Raises:
             ValueError: if nothing is known of the images it was trained on.

@@ -6,17 +6,29 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+import torch
+from torch import Tensor
+
+from eqmodels.backbones import Backbone
 from eqmodels.cli.flags import in_flags, pixels
+from eqmodels.cli.table import percent
 from eqmodels.cli.terminal import say
-from eqmodels.cli.with_network import add_network
-from eqmodels.export import Parity, export_network
+from eqmodels.cli.with_network import add_network, files_of
+from eqmodels.data.pictures import BadFile
+from eqmodels.evaluation.reading import read_batches, refuse_bad
+from eqmodels.export import Parity, export_int8, export_network
 from eqmodels.export.files import ENDINGS, ExportFormat
+from eqmodels.export.int8 import Int8Kind
+from eqmodels.export.onnx import OPSET
 from eqmodels.hub import load
 from eqmodels.layers.pool import GlobalPoolMode
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
+
+CALIBRATING = 256
+"""Images that ranges are taken from, and that a file of 8 bits is measured on."""
 
 DESCRIPTION = (
     "Writes a network into one file that other programs run without this package, and compares what the file computes "
@@ -28,6 +40,7 @@ examples:
   eqmodels export NAME --out network.onnx
   eqmodels export runs/mine --out network.onnx --size any
   eqmodels export NAME --out network.pt2 --features invariant
+  eqmodels export NAME --out small.onnx --int8 static --images my_images
   eqmodels export NAME --out network.pt        (stock modules of PyTorch, pickled: for yourself)
 
 In Python: eqmodels.export.export_network(eqmodels.load(NAME), file); to_plain and to_onnx beside it
@@ -50,6 +63,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=get_args(GlobalPoolMode),
         help=f"one of {', '.join(get_args(GlobalPoolMode))}, instead of classes (default: what was saved)",
     )
+    parser.add_argument("--opset", type=int, metavar="N", help=f"of ONNX operators (default: {OPSET})")
+    parser.add_argument(
+        "--int8",
+        choices=get_args(Int8Kind),
+        metavar="KIND",
+        help="convolutions of 8 bits in an ONNX file: static, with ranges taken from --images, or dynamic, slower and "
+        "closer; prints how often file and network agree on these, and the file's equivariance error",
+    )
+    parser.add_argument(
+        "--images",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help=f"of --int8: files or folders; {CALIBRATING} of them",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -68,7 +96,12 @@ def run(arguments: argparse.Namespace) -> int:
     """
     num_classes = None if arguments.features is None else 0
     model = load(arguments.name, num_classes=num_classes, in_chans=arguments.in_chans, global_pool=arguments.features)
-    options = {"format": arguments.format, "size": arguments.size}
+    if (arguments.int8 is None) != (arguments.images is None):
+        given, missing = ("--int8", "--images") if arguments.int8 else ("--images", "--int8")
+        raise ValueError(f"{given} needs {missing}; got none. Name the images, such as --int8 static --images FOLDER.")
+    if arguments.int8:
+        return _write_int8(arguments, model)
+    options = {"format": arguments.format, "size": arguments.size, "opset": arguments.opset}
     classes = list(model.classes)
     result: Parity = in_flags(options, lambda: export_network(model, arguments.out, classes=classes, **options))
     if arguments.json:
@@ -84,3 +117,46 @@ def run(arguments: argparse.Namespace) -> int:
         f"{result.scale:.3g})"
     )
     return 0
+
+
+def _write_int8(arguments: argparse.Namespace, model: Backbone) -> int:
+    """Writes the file of 8 bits, and prints how it compares with the network; 0."""
+    if arguments.format not in (None, "onnx") or arguments.out.suffix != ".onnx" or arguments.size == "any":
+        raise ValueError(
+            "--int8 is for ONNX files of one size; got another --out, --format or --size. Pass --out FILE.onnx."
+        )
+    images, labels = _calibration(arguments, model)
+    options: dict[str, Any] = {"kind": arguments.int8, "labels": labels, "classes": list(model.classes)}
+    options |= {} if arguments.opset is None else {"opset": arguments.opset}
+    report = in_flags({"opset": arguments.opset}, lambda: export_int8(model, arguments.out, images, **options))
+    if arguments.json:
+        say(json.dumps(asdict(report), indent=2))
+        return 0
+    agree = "say the same class" if model.num_classes else "agree (mean cosine)"
+    say(
+        f"{report.file}: {report.kind} 8 bits, {report.images} images: file and network {agree}: {report.agreement:.4f}"
+    )
+    if report.accuracy is not None:
+        say(f"accuracy: {percent(report.accuracy[0])} of the network, {percent(report.accuracy[1])} of the file")
+    if report.equivariance is not None:
+        say(f"equivariance error of the file: {report.equivariance:.1e}")
+    return 0
+
+
+def _calibration(arguments: argparse.Namespace, model: Backbone) -> tuple[Tensor, Tensor | None]:
+    """Some of the images, as the network takes them, and their classes if their folders have the names of these."""
+    paths = files_of(arguments.images)
+    chosen = (
+        [paths[number * len(paths) // CALIBRATING] for number in range(CALIBRATING)]
+        if len(paths) > CALIBRATING
+        else paths
+    )
+    read = [
+        one for batch in read_batches(model, chosen, size=arguments.size, batch_size=64, grey=False) for one in batch
+    ]
+    refuse_bad([one for _, one in read if isinstance(one, BadFile)], len(chosen), skip_bad=False)
+    places = [path.parent.name for path, _ in read]
+    names = list(model.classes)
+    known = bool(names) and all(place in names for place in places)
+    labels = torch.tensor([names.index(place) for place in places]) if known else None
+    return torch.stack([one for _, one in read if isinstance(one, Tensor)]), labels

@@ -20,7 +20,7 @@ from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Backbone
 from eqmodels.errors import EqmodelsError, is_one_of, shown
 from eqmodels.evaluation import smooth_images
-from eqmodels.export.onnx import metadata_of, to_onnx
+from eqmodels.export.onnx import OPSET, metadata_of, to_onnx
 from eqmodels.export.plain import fixed_size, to_plain
 from eqmodels.storage import write_atomically
 
@@ -71,6 +71,7 @@ def export_network(
     format: ExportFormat | None = None,
     size: int | tuple[int, int] | Literal["any"] | None = None,
     classes: Sequence[str] = (),
+    opset: int | None = None,
 ) -> Parity:
     """Writes a network, in eval mode, into one file for other programs, and compares what the file computes.
 
@@ -87,11 +88,13 @@ def export_network(
         size: pixels of the images, one number or (height, width); ``"any"``, of ONNX and plain networks alone; None for
             the size of the images that the network was trained on.
         classes: names of the classes, for the metadata.
+        opset: version of the ONNX operator set, of ONNX alone; None for that of `to_onnx`.
 
     Raises:
         TypeError: if an argument is of another type.
         FileNotFoundError: if the folder does not exist.
-        ValueError: if the format is unknown or the ending is, or the size is refused.
+        ValueError: if the format is unknown or the ending is, the size is refused, or PyTorch does not write the
+            operator set.
         ModuleNotFoundError: if the packages of the extra ``export`` are missing, of ONNX alone.
         EqmodelsError: if the file computes something else than the network; it is not written then.
         StorageError: if it cannot be written; a file that was there is then what it was.
@@ -107,11 +110,13 @@ def export_network(
     pixels = fixed_size(own, size)
     if pixels is None and kind in ("torch.export", "torchscript"):
         raise ValueError(f"size='any' is for ONNX and plain networks; got format {kind!r}. Name the size.")
+    if opset is not None and kind != "onnx":
+        raise ValueError(f"opset is of ONNX files; got {shown(opset)} and format {kind!r}. Leave it out.")
     notes: dict[str, Any] = metadata_of(own, pixels) | ({"classes": list(classes)} if classes else {})
     with warnings.catch_warnings():
         # What PyTorch says of its own ways of export, to people who did not choose them.
         warnings.simplefilter("ignore")
-        content = _WRITERS[kind](own, pixels, notes)
+        content = _WRITERS[kind](own, pixels, notes) if opset is None else _write_onnx(own, pixels, notes, opset)
         found = _compared(own, _READERS[kind](content), pixels or OPEN_SIZE)
     parity = Parity(str(place), kind, notes, *found)
     if max(parity.upright, parity.turned or 0.0) > TOLERANCE * max(parity.scale, 1e-6):
@@ -151,11 +156,10 @@ def _plain(model: Backbone, pixels: Pixels | None) -> nn.Module:
     return to_plain(model, size=pixels or "any", fold_batch_norm=True)
 
 
-def _write_onnx(model: Backbone, pixels: Pixels | None, notes: dict[str, Any]) -> bytes:
+def _write_onnx(model: Backbone, pixels: Pixels | None, notes: dict[str, Any], opset: int = OPSET) -> bytes:
     with tempfile.TemporaryDirectory(prefix="eqmodels-") as folder:
-        return to_onnx(
-            model, Path(folder) / "network.onnx", size=pixels or "any", classes=notes.get("classes", ())
-        ).read_bytes()
+        file, classes = Path(folder) / "network.onnx", notes.get("classes", ())
+        return to_onnx(model, file, size=pixels or "any", classes=classes, opset=opset).read_bytes()
 
 
 def _write_program(model: Backbone, pixels: Pixels | None, notes: dict[str, Any]) -> bytes:

@@ -232,7 +232,7 @@ class Preprocessing:
         mean, deviation = (fmean(self.mean),) * channels, (fmean(self.deviation),) * channels
         return replace(self, mean=mean, deviation=deviation)
 
-    def transform(self, size: tuple[int, int] | None = None) -> v2.Compose:
+    def transform(self, size: int | tuple[int, int] | None = None) -> v2.Compose:
         """The whole way from a PIL image, or pixels ``(..., C, H, W)`` as uint8, uint16 or in [0, 1], to the input.
 
         Upright, to as many channels as the network takes (see `Pixels`, and what it raises), resized by the rule
@@ -240,8 +240,9 @@ class Preprocessing:
         flips of the picture, at every size: to 1e-6 before the normalisation.
 
         Args:
-            size: height and width of the network's input; None for those of the training images.
+            size: height and width of the network's input, one number for both; None for those of the training images.
         """
+        size = (size, size) if isinstance(size, int) else size
         return v2.Compose(
             [
                 Pixels(len(self.mean), self.background),

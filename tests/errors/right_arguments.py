@@ -25,7 +25,10 @@ LATER: dict[str, str] = {
     **dict.fromkeys(("cli.build_parser", "cli.main"), "speaks in the words of the command line, tested in tests/cli"),
     **dict.fromkeys(("objectives.create_teacher", "objectives.Teacher"), "downloads weights"),
     **dict.fromkeys(
-        ("evaluation.equivariance_report", "evaluation.evaluate", "evaluation.images_per_second", "export.to_onnx"),
+        (
+            *("evaluation.equivariance_report", "evaluation.evaluate", "evaluation.images_per_second"),
+            *("export.export_int8", "export.to_onnx"),
+        ),
         "takes seconds when a wrong value is harmless",
     ),
     **dict.fromkeys(

@@ -103,3 +103,8 @@ def test_the_command_prints_how_far_the_file_is_from_the_network(network, tmp_pa
     assert (content["metadata"]["size"], content["metadata"]["num_classes"]) == ("any", 0)
     assert main([*command[:3], str(tmp_path / "network.ts"), "--size", "any"]) == 2
     assert capsys.readouterr().err.startswith("eqmodels: --size any is for ONNX and plain networks; got")
+
+
+def test_the_operator_set_is_one_of_onnx(network, tmp_path):
+    with pytest.raises(ValueError, match=r"^opset is of ONNX files; got 20 and format 'plain'"):
+        export_network(network, tmp_path / "network.pt", opset=20)
