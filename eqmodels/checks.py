@@ -17,6 +17,7 @@ __all__ = [
     "check_count",
     "check_fibre",
     "check_images",
+    "check_joined",
     "check_kernel",
     "check_labels",
     "check_logits",
@@ -24,6 +25,7 @@ __all__ = [
     "check_placed",
     "check_scaled",
     "check_strided_size",
+    "check_target",
     "check_tensor",
     "is_open",
     "tensor_fault",
@@ -343,3 +345,34 @@ def check_strided_size(
                 "is exact at every size."
             )
     return maps
+
+
+def check_joined(maps: Tensor, others: Tensor) -> Tensor:
+    """The maps themselves, if those of `others` can be laid beside them: of as many images, as large, and at one place.
+
+    Raises:
+        ValueError: if they cannot.
+    """
+    if is_open():
+        return maps
+    if maps.device != others.device or maps[:, 0].shape != others[:, 0].shape:
+        found = " and ".join(f"{tuple(one.shape)} on {one.device}" for one in (maps, others))
+        raise ValueError(
+            f"maps that are joined must be of as many images, of one height and width and on one device; got {found}. "
+            "Resample the one to the size of the other with ExactUpsample2d()."
+        )
+    return maps
+
+
+def check_target(size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width themselves, if maps can be resampled to them.
+
+    Raises:
+        TypeError: if they are no two integers.
+        ValueError: if one is below 1.
+    """
+    if is_open():
+        return size
+    if not isinstance(size, tuple | list) or len(size) != 2:
+        raise TypeError(f"size must be height and width in pixels; got {shown(size)}. Pass, say, (64, 64).")
+    return check_count("height", size[0]), check_count("width", size[1])

@@ -10,6 +10,7 @@ from eqmodels.backbones.convert import (
     from_redet,
     from_torchvision,
 )
+from eqmodels.backbones.dense import FPN, UNet
 from eqmodels.backbones.encoder import Encoder
 from eqmodels.backbones.escnn_adapter import as_escnn
 from eqmodels.backbones.escnn_resnet import EscnnResNet
@@ -24,6 +25,7 @@ from eqmodels.backbones.wide_resnet import WideSteerableResNet
 
 __all__ = [
     "BACKBONES",
+    "FPN",
     "ORIGINS",
     "Backbone",
     "Canonical",
@@ -38,6 +40,7 @@ __all__ = [
     "StandardResNet",
     "SteerableResNet",
     "Symmetrised",
+    "UNet",
     "WideSteerableResNet",
     "as_encoder",
     "as_escnn",

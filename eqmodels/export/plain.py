@@ -7,7 +7,7 @@ import inspect
 import math
 from collections import OrderedDict
 from functools import singledispatch
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, fx, nn
@@ -33,6 +33,7 @@ from eqmodels.transforms import Preprocessing
 
 __all__ = ["check_any_size", "fixed_size", "to_plain"]
 
+M = TypeVar("M", bound=nn.Module)
 Size: TypeAlias = tuple[int, int]
 Sizes: TypeAlias = dict[nn.Module, Size]
 """Of the maps that adaptive poolings meet; of none of them if the network is for any size."""
@@ -43,11 +44,12 @@ def to_plain(
 ) -> nn.Sequential:
     """The network as stock `torch.nn` modules with the same child names and, in eval mode, the same outputs.
 
-    The result is an ``nn.Sequential`` of `stem`, `layer1` .. `layer4`, `global_pool` and `fc`, each of which can be
-    called alone. Convolutions, norms, poolings and linear layers are stock modules; what has a `forward` of its own (a
-    residual block, the pooling of the fibre) is a `torch.fx.GraphModule`: the few stock calls that it makes, traced
-    once its children had become stock. So nothing of this package is left inside, the state dict reads like a ResNet's
-    (``layer1.0.conv1.weight``), and the pickled network loads where this package is not installed.
+    The result is an ``nn.Sequential`` of `stem`, `layer1` .. `layer4`, `global_pool` and `fc` (of a dense network, of
+    its decoder and these two), each of which can be called alone. Convolutions, norms, poolings and linear layers are
+    stock modules; what has a `forward` of its own (a residual block, the pooling of the fibre) is a
+    `torch.fx.GraphModule`: the few stock calls that it makes, traced once its children had become stock. So nothing of
+    this package is left inside, the state dict reads like a ResNet's (``layer1.0.conv1.weight``), and the pickled
+    network loads where this package is not installed.
 
     Of an adapted network its only stage stays what it is, around a network whose code is another package's.
 
@@ -181,7 +183,7 @@ def _pooled_sizes(model: Backbone, size: Size) -> Sizes:
     return {model.get_submodule(name): met_size for name, met_size in met.items()}
 
 
-def _convert_children(module: nn.Sequential, sizes: Sizes) -> nn.Sequential:
+def _convert_children(module: M, sizes: Sizes) -> M:
     for name, child in module.named_children():
         module.add_module(name, _convert(child, sizes))
     return module
@@ -197,8 +199,9 @@ def _convert(module: nn.Module, sizes: Sizes) -> nn.Module:
     return _traced(module)
 
 
-@_convert.register
-def _(module: nn.Sequential, sizes: Sizes) -> nn.Module:
+@_convert.register(nn.Sequential)
+@_convert.register(nn.ModuleList)
+def _(module: nn.Module, sizes: Sizes) -> nn.Module:
     return _convert_children(module, sizes)
 
 

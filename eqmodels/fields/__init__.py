@@ -2,5 +2,6 @@
 
 from eqmodels.fields.field import Field, Regular, Scalars, Sum, check_field
 from eqmodels.fields.turning import turn_back
+from eqmodels.fields.vectors import Vectors
 
-__all__ = ["Field", "Regular", "Scalars", "Sum", "check_field", "turn_back"]
+__all__ = ["Field", "Regular", "Scalars", "Sum", "Vectors", "check_field", "turn_back"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,8 +28,8 @@ __all__ = ["Field", "Regular", "Scalars", "Sum", "check_field"]
 
 torch.fx.wrap("check_field")
 
-_REGULAR = re.compile(r"(?P<count>[0-9]{1,9}) x regular\((?P<group>[cd][0-9]{1,4})(:(?P<elements>[0-9]+(,[0-9]+)*))?\)")
-_SCALARS = re.compile(r"(?P<count>[0-9]{1,9}) x scalar")
+READERS: dict[re.Pattern[str], Callable[[re.Match[str]], Field]] = {}
+"""How each kind of field is written, and what reads it."""
 
 
 class Field(ABC):
@@ -125,16 +125,14 @@ class Field(ABC):
         """
         parts: list[Field] = []
         for part in text.split(" + ") if isinstance(text, str) else [""]:
-            if match := _SCALARS.fullmatch(part):
-                parts.append(Scalars(int(match["count"])))
-            elif match := _REGULAR.fullmatch(part):
-                elements = None if match["elements"] is None else tuple(map(int, match["elements"].split(",")))
-                parts.append(Regular(PlanarGroup.parse(match["group"]), int(match["count"]), elements))
-            else:
+            matches = ((read, words.fullmatch(part)) for words, read in READERS.items())
+            found = [read(match) for read, match in matches if match is not None]
+            if not found:
                 raise ValueError(
                     f"a field is written as '8 x regular(c4) + 3 x scalar'; got {str(text)[:80]!r}. Use the text that "
                     "str(field) gives."
                 )
+            parts += found
         return Sum.of(*parts)
 
 
@@ -390,3 +388,13 @@ def check_field(features: Tensor, field: Field) -> Tensor:
             f"{tuple(features.shape)}. Declare the field that they are of."
         )
     return features
+
+
+def _regular(match: re.Match[str]) -> Regular:
+    elements = None if match["elements"] is None else tuple(map(int, match["elements"].split(",")))
+    return Regular(PlanarGroup.parse(match["group"]), int(match["count"]), elements)
+
+
+READERS[re.compile(r"(?P<count>[0-9]{1,9}) x scalar")] = lambda match: Scalars(int(match["count"]))
+_REGULAR = r"(?P<count>[0-9]{1,9}) x regular\((?P<group>[cd][0-9]{1,4})(:(?P<elements>[0-9]+(,[0-9]+)*))?\)"
+READERS[re.compile(_REGULAR)] = _regular

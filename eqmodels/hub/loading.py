@@ -176,8 +176,9 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> Back
             the zoo, ``<architecture>.<task>_<data>``, for pretrained ones, of which the architecture is enough if the
             zoo has one set of weights for it.
         pretrained: whether to load the weights of the zoo.
-        **options: of the network; with pretrained weights those of `load`: `num_classes`, `in_chans` and `global_pool`,
-            and for the Hub `revision`, `token`, `cache_dir`, `force_download` and `local_files_only`.
+        **options: of the network, where the `encoder` of a dense one (``"unet"``) comes with its weights if it is one
+            of the zoo; with pretrained weights those of `load`: `num_classes`, `in_chans` and `global_pool`, and for
+            the Hub `revision`, `token`, `cache_dir`, `force_download` and `local_files_only`.
 
     Raises:
         StorageError: if the files of the weights cannot be had or are not what they should be.
@@ -191,6 +192,9 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> Back
     """
     check_arguments(create_model, {"pretrained": pretrained})
     if not pretrained:
+        encoder = options.get("encoder")
+        if isinstance(encoder, str) and is_pretrained(encoder):
+            options["encoder"] = load(encoder)
         architecture = name
         # Only names of the zoo have a point, and its folders need not be read for the others.
         if isinstance(name, str) and "." in name and name in {*list_pretrained(), *read_index()}:

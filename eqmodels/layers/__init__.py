@@ -7,6 +7,7 @@ from eqmodels.layers.dropout import FieldDropout1d, FieldDropout2d
 from eqmodels.layers.filters import SteerableFilters
 from eqmodels.layers.linear import SteerableLinear
 from eqmodels.layers.norm import FieldBatchNorm2d, FieldLayerNorm2d
+from eqmodels.layers.output_conv import OutputConv2d
 from eqmodels.layers.pool import (
     AnyPoolMode,
     ExactDownsample2d,
@@ -18,11 +19,13 @@ from eqmodels.layers.pool import (
 )
 from eqmodels.layers.pose import pose_predictor
 from eqmodels.layers.restriction import Restrict
+from eqmodels.layers.upsampling import ExactUpsample2d, JoinFields
 
 __all__ = [
     "AnyPoolMode",
     "BasisName",
     "ExactDownsample2d",
+    "ExactUpsample2d",
     "FieldBatchNorm2d",
     "FieldDropout1d",
     "FieldDropout2d",
@@ -31,7 +34,9 @@ __all__ = [
     "GlobalPoolMode",
     "GroupPool",
     "GroupPoolMode",
+    "JoinFields",
     "OddSize2d",
+    "OutputConv2d",
     "PaddingMode",
     "Restrict",
     "SteerableConv2d",

@@ -76,6 +76,13 @@ NETWORKS: dict[str, Callable[[], Call]] = {
     "backbones.WideSteerableResNet": lambda: Call(
         backbones.WideSteerableResNet, {"architecture": "wide_resnet16_8", "group": "c4", "width": 8, **WIDTHS}
     ),
+    "backbones.UNet": lambda: Call(
+        backbones.UNet,
+        {"encoder": "c4_resnet18s_w4", "encoder_args": {"norm": "layer"}, "width": 4, "out_field": "3 x scalar"}
+        | {"kernel_size": 1, "norm": "batch", **WIDTHS},
+        values=6,
+    ),
+    "backbones.FPN": lambda: Call(backbones.FPN, {"encoder": "c4_resnet18s_w4", "width": 4, **WIDTHS}, values=6),
     "backbones.as_encoder": lambda: Call(
         backbones.as_encoder, {"network": torch.nn.Flatten(), "in_chans": 1, "out_field": "64 x scalar"}
     ),
@@ -126,6 +133,7 @@ NETWORKS: dict[str, Callable[[], Call]] = {
     # fields
     "fields.Regular": lambda: Call(fields.Regular, {"group": "c4", "count": 2}),
     "fields.Scalars": lambda: Call(fields.Scalars, {"count": 2}),
+    "fields.Vectors": lambda: Call(fields.Vectors, {"group": "c4", "count": 2, "frequency": 1}),
     "fields.Sum": lambda: Call(fields.Sum, {"parts": (fields.Scalars(2), REGULAR)}),
     "fields.check_field": lambda: Call(fields.check_field, {"features": maps(2, 8)}, {"field": REGULAR}, values=30),
     "fields.turn_back": lambda: Call(
@@ -146,6 +154,8 @@ NETWORKS: dict[str, Callable[[], Call]] = {
     "heads.register_head": lambda: Call(several(heads.register_head), {"names": "my_head"}),
     # layers
     "layers.ExactDownsample2d": lambda: Call(layers.ExactDownsample2d, {"mode": "mean"}),
+    "layers.ExactUpsample2d": lambda: Call(layers.ExactUpsample2d),
+    "ExactUpsample2d, called": lambda: Call(layers.ExactUpsample2d(), {"maps": maps(2, 8, 5, 5), "size": (7, 3)}),
     "layers.FieldBatchNorm2d": lambda: Call(layers.FieldBatchNorm2d, {"group": "c4", "fields": 2}),
     "layers.FieldDropout1d": lambda: Call(layers.FieldDropout1d, {"group": "c4", "p": 0.5}),
     "layers.FieldDropout2d": lambda: Call(layers.FieldDropout2d, {"group": "c4", "p": 0.5}),
@@ -154,7 +164,15 @@ NETWORKS: dict[str, Callable[[], Call]] = {
         layers.GlobalPool, {"group": "c4", "mode": "regular", "group_pool": "max", "drop_rate": 0.5}
     ),
     "layers.GroupPool": lambda: Call(layers.GroupPool, {"group": "c4", "mode": "mean"}),
+    "layers.JoinFields": lambda: Call(layers.JoinFields, {"group": "c4", "fields": 2, "others": 1}),
+    "JoinFields, called": lambda: Call(
+        layers.JoinFields("c4", 2, 1), {"maps": maps(2, 8, 5, 5), "others": maps(2, 4, 5, 5)}, values=30
+    ),
     "layers.OddSize2d": lambda: Call(layers.OddSize2d),
+    "layers.OutputConv2d": lambda: Call(
+        layers.OutputConv2d,
+        {"group": "c4", "in_fields": 2, "out_field": fields.Vectors("c4", 1), "kernel_size": 1, "basis": "pixel"},
+    ),
     "layers.Restrict": lambda: Call(layers.Restrict, {"group": "d4", "subgroup": "c4"}),
     "layers.SteerableConv2d": lambda: Call(
         layers.SteerableConv2d,
@@ -180,6 +198,7 @@ NETWORKS: dict[str, Callable[[], Call]] = {
         )
         for layer, right in (
             (layers.SteerableConv2d("c4", 2, 2, 3), maps(2, 8, 5, 5)),
+            (layers.OutputConv2d("c4", 2, fields.Scalars(3)), maps(2, 8, 5, 5)),
             (layers.SteerableLinear("c4", 2, 2), maps(2, 8)),
             (layers.FieldBatchNorm2d("c4", 2), maps(2, 8, 5, 5)),
             (layers.FieldLayerNorm2d("c4", 2), maps(2, 8, 5, 5)),

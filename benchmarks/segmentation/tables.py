@@ -1,0 +1,49 @@
+"""Writes what came out into docs/dense.md: ``python -m benchmarks.segmentation.tables``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks._sections import write_section
+from benchmarks.segmentation.networks import NETWORKS
+from benchmarks.segmentation.train import MOTIONS, RESULTS, SIZES
+from eqmodels.measures import estimate
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "dense.md"
+
+
+def section() -> str:
+    """A table a number of training pictures: means over the seeds that are there, with 95% intervals."""
+    cells = [json.loads(file.read_text()) for file in sorted(RESULTS.glob("*.json"))]
+    lines: list[str] = []
+    for count in SIZES:
+        own = [cell for cell in cells if cell["pictures"] == count]
+        if own:
+            lines += [f"{count} training pictures, {own[0]['steps']} steps of training:", "", *_table(own), ""]
+    return "\n".join(lines).strip() or "Nothing has been measured yet."
+
+
+def _table(cells: list[dict[str, Any]]) -> list[str]:
+    lines = [
+        f"| network | MFLOPs | parameters | seeds | {' | '.join(MOTIONS)} |",
+        f"| --- | ---: | ---: | ---: |{' ---: |' * len(MOTIONS)}",
+    ]
+    for name in NETWORKS:
+        if own := [cell for cell in cells if cell["network"] == name]:
+            found = [estimate([cell[words] for cell in own]).as_percent() for words in MOTIONS]
+            size = f"{own[0]['MFLOPs']:.0f} | {own[0]['parameters']:.1f}M | {len(own)}"
+            lines.append(f"| {name} | {size} | {' | '.join(found)} |")
+    return lines
+
+
+def main() -> None:
+    """Writes the section."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    write_section(DOCUMENT, "segmentation", section())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The worked example of segmentation: scenes and masks belong together, and the document is that of the results."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from benchmarks._sections import read_section
+from benchmarks.segmentation import scenes, tables
+from benchmarks.segmentation.networks import NETWORKS, OUTPUTS, cost
+from benchmarks.segmentation.scenes import SIDE, STORED, Painter
+from benchmarks.segmentation.train import D4, mean_iou, moved, rate_at
+
+
+def test_the_section_of_the_document_is_that_of_the_committed_results():
+    assert read_section(tables.DOCUMENT, "segmentation") == tables.section()
+
+
+def test_a_mask_is_where_the_stamp_lies(monkeypatch):
+    monkeypatch.setattr(scenes, "MOST", 1)  # the soft edges of several may add up
+    white = np.zeros((1, STORED, STORED, 4), np.uint8)
+    white[:, 20:80, 20:80] = 255
+    grey = np.full((200, 300, 3), 90, np.uint8)
+    painter = Painter([white, white], [grey], np.random.default_rng(0))
+    for _ in range(5):
+        image, mask = painter.scene()
+        assert (image.shape, mask.shape) == ((3, SIDE, SIDE), (SIDE, SIDE))
+        assert np.array_equal(mask > 0, image[0] > 172)
+        assert set(np.unique(mask)) <= {0, 1, 2}
+        assert 0 < (mask > 0).mean() < 0.9
+
+
+def test_the_mean_over_classes_is_of_intersections_over_unions():
+    masks = torch.zeros(1, 2, 2, dtype=torch.long)
+    masks[0, 0] = 1
+    scores = torch.zeros(1, OUTPUTS, 2, 2)
+    scores[0, 1, :, 0] = 1  # of two pixels of each class one is found, and one of the other is taken for it
+    found = mean_iou(lambda images: scores, torch.zeros(1, 3, 2, 2), masks)
+    assert abs(found - 2 * (1 / 3) / OUTPUTS) < 1e-6
+
+
+def test_pictures_are_moved_with_their_masks():
+    masks = torch.randint(9, (8, 5, 5))
+    images = masks[:, None].expand(-1, 3, -1, -1).float()
+    moved_images, moved_masks = moved(images, masks, (1, 6))
+    assert torch.equal(moved_images[:, 0], moved_masks.float())
+    assert torch.equal(moved_masks[3], D4.act(6, masks[3]))
+
+
+def test_both_groups_cost_the_same_and_the_rate_rises_and_falls():
+    first, second = (cost(NETWORKS[name][0]())["MFLOPs"] for name in ("C4 U-Net", "D4 U-Net"))
+    assert abs(first / second - 1) < 0.01
+    assert rate_at(0) < rate_at(59) == 1.0 > rate_at(300) > rate_at(599) >= 0
