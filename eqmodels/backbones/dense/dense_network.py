@@ -16,7 +16,7 @@ from eqmodels.checks import check_count, check_images, check_maps
 from eqmodels.errors import is_one_of, shown
 from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.groups import PlanarGroup
-from eqmodels.layers import GlobalPool, GlobalPoolMode, GroupPoolMode, OutputConv2d
+from eqmodels.layers import AnyPoolMode, GlobalPool, GroupPoolMode, OutputConv2d
 
 __all__ = ["Decoder", "DenseNetwork"]
 
@@ -86,9 +86,11 @@ class DenseNetwork(Backbone):
 
     def finish(
         self,
-        global_pool: GlobalPoolMode = "regular",
+        global_pool: AnyPoolMode = "regular",
         group_pool: GroupPoolMode = "max",
         pose_hidden: int = 2048,
+        *,
+        tied: int = 1,
     ) -> None:
         """Builds `global_pool`, which leaves maps as they are, and `fc`, once the stage is there.
 
@@ -96,11 +98,12 @@ class DenseNetwork(Backbone):
             global_pool: ``"regular"``, as nothing is pooled.
             group_pool: ``"max"``, for the same reason.
             pose_hidden: of a pooling that is not there.
+            tied: 1, for the same reason.
 
         Raises:
             ValueError: if another pooling is asked for.
         """
-        _refuse_pooling(type(self).__name__, global_pool, group_pool != "max" or pose_hidden != 2048)
+        _refuse_pooling(type(self).__name__, global_pool, group_pool != "max" or pose_hidden != 2048 or tied != 1)
         self.global_pool = _WholeMaps(self.group)
         self.fc = self._classifier(self.num_classes)
 
@@ -114,7 +117,7 @@ class DenseNetwork(Backbone):
     def reset_classifier(
         self,
         num_classes: int,
-        global_pool: GlobalPoolMode | None = None,
+        global_pool: AnyPoolMode | None = None,
         *,
         pose: nn.Module | None = None,
         out_field: Field | str | None = None,
