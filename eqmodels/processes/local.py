@@ -63,7 +63,8 @@ def _hindrance(device: str | None) -> str | None:
         return "where torchrun starts the processes"
     if not sys.platform.startswith("linux"):
         return "elsewhere than on Linux"
-    is_on_cpu = not torch.cuda.is_available() if device is None else torch.device(device).type == "cpu"
+    # By its word: whether there is such a device is said where it is used.
+    is_on_cpu = not torch.cuda.is_available() if device is None else device.partition(":")[0] == "cpu"
     return None if is_on_cpu else "on a device that is no CPU"
 
 

@@ -75,7 +75,7 @@ def test_the_images_of_a_run_have_its_options_but_for_those_that_are_given(run, 
 def test_an_option_that_the_images_do_not_have_is_one_sentence(run, seen, capsys, command):
     assert main([command, run, "--size", "9"]) == 2
     assert (
-        "--size is for hf_disk, image_folder, openclipart, shards, table only; got 9 for noise5. Leave it out"
+        "--size is for hf_disk, image_folder, imagenet, openclipart, shards, table only; got 9 for noise5. Leave it out"
         in capsys.readouterr().err
     )
     assert main([command, run, "--data", "fashion_mnist_mini", "--every", "2"]) == 2

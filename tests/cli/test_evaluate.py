@@ -216,12 +216,12 @@ def test_a_limit_beyond_the_images_takes_them_all_though_classes_are_unequal(ask
         (["--limit", "0"], "--limit must be at least 10"),
         (
             ["--size", "0"],
-            "--size is for hf_disk, image_folder, openclipart, shards, table only; got 0 for fashion_mnist_mini.",
+            "--size is for hf_disk, image_folder, imagenet, openclipart, shards, table only; got 0 for fashion_mnist_mini.",
         ),
         (["--data", "image_folder", "--root", ".", "--size", "0"], "--size must be at least one pixel; got 0"),
         (
             ["--data", "fashion_mnist_mini", "--size", "9"],
-            "--size is for hf_disk, image_folder, openclipart, shards, table only; got 9 for fashion",
+            "--size is for hf_disk, image_folder, imagenet, openclipart, shards, table only; got 9 for fashion",
         ),
         (["--output", "."], "--output must name a file; . is a folder"),
         (["--device", "abacus"], "device must be one that PyTorch can use here; got abacus"),

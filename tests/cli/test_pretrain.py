@@ -104,7 +104,7 @@ def test_the_next_step_finds_the_same_data(capsys, tmp_path):
     # Which images there are may not be said beside the config, nor how others are read.
     assert main(["pretrain", *SMALL, "--cache", "elsewhere", "--folder", str(tmp_path / "other")]) == 2
     assert (
-        "--cache is for hf_disk, image_folder, shards, table only; got 'elsewhere' for fashion_mnist_mini"
+        "--cache is for hf_disk, image_folder, imagenet, shards, table only; got 'elsewhere' for fashion_mnist_mini"
         in capsys.readouterr().err
     )
 
@@ -130,7 +130,7 @@ def test_images_of_a_folder_have_a_size_and_other_data_keep_theirs(capsys, tmp_p
     assert json.loads(capsys.readouterr().out)["train"][0] == "fashion_mnist_mini"
     assert main([*evaluation, "--data", "fashion_mnist_mini", "--size", "16"]) == 2
     assert (
-        "size is for hf_disk, image_folder, openclipart, shards, table only; got 16 for fashion_mnist_mini"
+        "size is for hf_disk, image_folder, imagenet, openclipart, shards, table only; got 16 for fashion_mnist_mini"
         in capsys.readouterr().err
     )
 
@@ -257,7 +257,7 @@ def test_every_config_has_a_folder_of_its_own():
         (["--model", "c4_resnet18s_w4000000"], 1, "c4_resnet18s_w4000000 needs more memory than this machine can give"),
         (["--model", "resnet18s_w4"], 2, "an equivariant head needs a backbone whose group contains the task's"),
         (["--task", "grayscale", "--head", "mlp", "--augment", "none"], 2, "(--coloured)"),
-        (["--data", "imagenet"], 2, "data must be one of"),
+        (["--data", "imagined"], 2, "data must be one of"),
         (
             ["--recipe", "/nowhere/recipe.json"],
             2,

@@ -10,7 +10,17 @@ import torch
 from eqmodels.data import SOURCES, LabelledImages, list_data, load_data, register_source
 from eqmodels.options import REQUIRED, options_of
 
-NAMES = ["array", "cifar10", "cifar100", "fashion_mnist", "fashion_mnist_mini", "hf_disk", "image_folder", "mnist"]
+NAMES = [
+    "array",
+    "cifar10",
+    "cifar100",
+    "fashion_mnist",
+    "fashion_mnist_mini",
+    "hf_disk",
+    "image_folder",
+    "imagenet",
+    "mnist",
+]
 NAMES += ["openclipart", "openclipart_mini", "shards", "stl10", "table"]
 
 
@@ -80,12 +90,12 @@ def test_an_unknown_split_is_refused(name):
         (
             "fashion_mnist_mini",
             {"size": 32},
-            "size is for hf_disk, image_folder, openclipart, shards, table only; got 32 for fashion_mnist_mini.",
+            "size is for hf_disk, image_folder, imagenet, openclipart, shards, table only; got 32 for fashion_mnist_mini.",
         ),
         (
             "mnist",
             {"size": 32},
-            "size is for hf_disk, image_folder, openclipart, shards, table only; got 32 for mnist. Leave it out",
+            "size is for hf_disk, image_folder, imagenet, openclipart, shards, table only; got 32 for mnist. Leave it out",
         ),
         (
             "image_folder",

@@ -40,7 +40,8 @@ def source(request, tmp_path):
 
 
 def test_these_are_all_of_them():
-    assert {*STREAMED} == {*WRITERS, "image_folder"}
+    # What reads folders has tests of its own.
+    assert {*STREAMED} == {*WRITERS, "image_folder", "imagenet"}
     for name in STREAMED:
         assert set(READING) <= set(options_of(SOURCES.find(name)))
 

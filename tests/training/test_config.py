@@ -120,7 +120,9 @@ def test_what_nothing_has_is_refused_with_the_nearest_name(values, nearest):
 
 
 def test_options_of_another_network_are_refused_with_its_own():
-    with pytest.raises(TypeError, match=r"^model 'resnet18s' has no option 'norm'; its options are width\. Drop it"):
+    with pytest.raises(
+        TypeError, match=r"^model 'resnet18s' has no option 'norm'; its options are width, output_stride\. Drop it"
+    ):
         PretrainConfig(model=ModelConfig("resnet18s", {"norm": "layer"}))
     with pytest.raises(TypeError, match="has no 'kernel_size'"):
         PretrainConfig.of(model="c4_resnet18s_k5_w16", kernel_size=5)  # the name says so already
