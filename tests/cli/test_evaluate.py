@@ -216,7 +216,7 @@ def test_a_limit_beyond_the_images_takes_them_all_though_classes_are_unequal(ask
         (["--limit", "0"], "--limit must be at least 10"),
         (
             ["--size", "0"],
-            "--size is for hf_disk, image_folder, imagenet, openclipart, shards, table only; got 0 for fashion_mnist_mini.",
+            "--size is for hf_disk, image_folder, imagenet, openclipart, shards, table only; got 0 for fashion_mnist",
         ),
         (["--data", "image_folder", "--root", ".", "--size", "0"], "--size must be at least one pixel; got 0"),
         (

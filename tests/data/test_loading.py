@@ -90,12 +90,12 @@ def test_an_unknown_split_is_refused(name):
         (
             "fashion_mnist_mini",
             {"size": 32},
-            "size is for hf_disk, image_folder, imagenet, openclipart, shards, table only; got 32 for fashion_mnist_mini.",
+            "size is for hf_disk, image_folder, imagenet, openclipart, shards, table only; got 32 for fashion_mnist",
         ),
         (
             "mnist",
             {"size": 32},
-            "size is for hf_disk, image_folder, imagenet, openclipart, shards, table only; got 32 for mnist. Leave it out",
+            "size is for hf_disk, image_folder, imagenet, openclipart, shards, table only; got 32 for mnist. Leave",
         ),
         (
             "image_folder",
