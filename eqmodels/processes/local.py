@@ -29,14 +29,14 @@ GRACE = 60.0
 
 
 def processes_here(device: str | None) -> int:
-    """The number of processes that share work best here: one a thread that PyTorch would use, and at most 16.
+    """The number of processes that share work best here: one a thread that PyTorch would use, at most one a processor.
 
-    One where they cannot be forked safely, see `check_processes`.
+    At most 16; one where they cannot be forked safely, see `check_processes`.
 
     Args:
         device: where is computed; None for a GPU if there is one, else the CPU.
     """
-    return 1 if _hindrance(device) else min(torch.get_num_threads(), MOST)
+    return 1 if _hindrance(device) else min(torch.get_num_threads(), len(os.sched_getaffinity(0)), MOST)
 
 
 def check_processes(count: int, device: str | None, name: str = "processes") -> int:
