@@ -50,8 +50,11 @@ class FieldDropout2d(NotScriptable):
 
     def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Maps with some fields zeroed (train mode), or as they are (eval mode)."""
+        return self._dropped(maps)
+
+    def _dropped(self, features: Float[Tensor, "B C *space"]) -> Float[Tensor, "B C *space"]:
         # Fields become channels and the fibre a third axis of space, so that a channel dropped is a field dropped.
-        fields = check_fibre(maps, self.group.order).unflatten(1, (self.group.order, -1)).transpose(1, 2)
+        fields = check_fibre(features, self.group.order).unflatten(1, (self.group.order, -1)).transpose(1, 2)
         dropped: Tensor = self.drop(fields)
         return dropped.transpose(1, 2).flatten(1, 2)
 
@@ -77,7 +80,7 @@ class FieldDropout1d(FieldDropout2d):
 
     def forward(self, features: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
         """Features with some fields zeroed (train mode), or as they are (eval mode)."""
-        return super().forward(features)
+        return self._dropped(features)
 
 
 class FeatureDropout(NotScriptable):

@@ -51,6 +51,7 @@ def test_tied_fields_are_pooled_together(group, subgroup, mode):
     assert "tied=" in repr(pool)
 
 
+@pytest.mark.tracing
 def test_a_network_of_tied_fields_is_exported_and_says_what_it_cannot_be():
     torch.manual_seed(0)
     network = SteerableResNet("resnet18s", "c4", width=8, num_classes=3, tied=2).eval()
