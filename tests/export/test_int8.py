@@ -13,7 +13,7 @@ from PIL import Image
 
 from eqmodels import create_model
 from eqmodels.cli import main
-from eqmodels.export import export_int8
+from eqmodels.export import Int8Report, export_int8
 from eqmodels.transforms import Preprocessing
 
 pytestmark = [pytest.mark.tracing, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -56,7 +56,7 @@ def test_what_cannot_be_quantised_is_refused(network, tmp_path):
         export_int8(network, tmp_path / "nowhere" / "small.onnx", images)
 
 
-def test_the_command_takes_its_images_and_classes_from_folders(network, tmp_path, capsys):
+def test_the_command_takes_its_images_and_classes_from_folders(network, tmp_path, capsys, monkeypatch):
     network.classes = ("cat", "dog")
     network.save_pretrained(tmp_path / "small")
     for number in range(4):
@@ -69,9 +69,14 @@ def test_the_command_takes_its_images_and_classes_from_folders(network, tmp_path
     command += ["--images", str(tmp_path / "mine")]
     assert main([*command, "--size", "any"]) == 2
     assert capsys.readouterr().err.startswith("eqmodels: --int8 is for ONNX files of one size")
-    assert main([*command, "--opset", "20"]) == 0
+    assert main(command) == 0
     said = capsys.readouterr().out.splitlines()
     assert "static 8 bits, 4 images: file and network say the same class" in said[0]
     assert said[1].startswith("accuracy: ")
     assert said[2].startswith("equivariance error of the file: ")
-    assert onnx.load(tmp_path / "small.onnx").opset_import[0].version == 20
+    asked = []
+    report = Int8Report("small.onnx", "static", {}, 4, 1.0, None, None)
+    monkeypatch.setattr("eqmodels.cli.export.export_int8", lambda *_, **options: asked.append(options) or report)
+    assert main([*command, "--opset", "20", "--json"]) == 0
+    assert (asked[0]["opset"], asked[0]["kind"]) == (20, "static")
+    assert json.loads(capsys.readouterr().out)["agreement"] == 1.0
