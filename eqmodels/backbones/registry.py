@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from eqmodels.arguments import check_arguments
@@ -14,7 +14,16 @@ from eqmodels.errors import is_one_of, shown
 from eqmodels.options import REQUIRED, check_options, options_of
 from eqmodels.registry import Registry, UnknownNameError, check_free
 
-__all__ = ["BACKBONES", "Architecture", "build", "check_name", "list_models", "register_backbone", "resolve"]
+__all__ = [
+    "BACKBONES",
+    "Architecture",
+    "build",
+    "check_name",
+    "checked_names",
+    "list_models",
+    "register_backbone",
+    "resolve",
+]
 
 GROUPS = ("c1", "c4", "d4", "c8", "d8")
 """The groups whose models are listed; other groups can be named too, as in ``c6_resnet18s_w96``."""
@@ -198,6 +207,26 @@ def check_name(name: str) -> None:
     parsed, architecture = resolve(name)
     builder = architecture.builder(parsed.group is not None)
     check_options(builder, parsed.options, subject=f"{name!r}", without=("architecture", "group"))
+
+
+def checked_names(function: Callable[..., Any], names: Iterable[str]) -> list[str]:
+    """The names of several networks, each of which `check_name` lets pass.
+
+    Args:
+        function: whose argument `names` they are.
+        names: one after the other.
+
+    Raises:
+        TypeError: if `names` is one name, or one of them is no string.
+        ValueError: if one of them is no architecture.
+    """
+    if isinstance(names, str):
+        raise TypeError(f"names must be several names; got {names!r}. Pass [{names!r}].")
+    check_arguments(function, {"names": names})
+    names = list(names)
+    for name in names:
+        check_name(name)
+    return names
 
 
 def list_models(pattern: str = "*") -> list[str]:

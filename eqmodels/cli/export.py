@@ -94,11 +94,11 @@ def run(arguments: argparse.Namespace) -> int:
         EqmodelsError: if the file would compute something else, or cannot be written.
         ModuleNotFoundError: if the packages that ONNX needs are not installed.
     """
-    num_classes = None if arguments.features is None else 0
-    model = load(arguments.name, num_classes=num_classes, in_chans=arguments.in_chans, global_pool=arguments.features)
     if (arguments.int8 is None) != (arguments.images is None):
         given, missing = ("--int8", "--images") if arguments.int8 else ("--images", "--int8")
         raise ValueError(f"{given} needs {missing}; got none. Name the images, such as --int8 static --images FOLDER.")
+    num_classes = None if arguments.features is None else 0
+    model = load(arguments.name, num_classes=num_classes, in_chans=arguments.in_chans, global_pool=arguments.features)
     if arguments.int8:
         return _write_int8(arguments, model)
     options = {"format": arguments.format, "size": arguments.size, "opset": arguments.opset}

@@ -24,7 +24,7 @@ from eqmodels.export.onnx import OPSET, metadata_of, to_onnx
 from eqmodels.export.plain import fixed_size, to_plain
 from eqmodels.storage import write_atomically
 
-__all__ = ["ENDINGS", "ExportFormat", "Parity", "export_network"]
+__all__ = ["ENDINGS", "ExportFormat", "Parity", "export_network", "place_of"]
 
 ExportFormat = Literal["onnx", "torch.export", "torchscript", "plain"]
 """ONNX; a graph of `torch.export`; a traced TorchScript; or a pickled `nn.Sequential` of stock modules."""
@@ -100,11 +100,7 @@ def export_network(
         StorageError: if it cannot be written; a file that was there is then what it was.
     """
     check_arguments(export_network, {"model": model, "file": file, "classes": classes})
-    place = Path(file)
-    if not place.name or not place.parent.is_dir():
-        raise FileNotFoundError(
-            f"file must be a name in a folder that exists; got {shown(str(file))}. Create {place.parent} first."
-        )
+    place = place_of(file)
     kind = _format_of(place, format)
     own = copy.deepcopy(model).cpu().eval()
     pixels = fixed_size(own, size)
@@ -126,6 +122,20 @@ def export_network(
         )
     write_atomically(place, content)
     return parity
+
+
+def place_of(file: str | Path) -> Path:
+    """The path of a file that is to be written.
+
+    Raises:
+        FileNotFoundError: if its folder does not exist, or it has no name.
+    """
+    place = Path(file)
+    if not place.name or not place.parent.is_dir():
+        raise FileNotFoundError(
+            f"file must be a name in a folder that exists; got {shown(str(file))}. Create {place.parent} first."
+        )
+    return place
 
 
 def _format_of(file: Path, format: object) -> ExportFormat:

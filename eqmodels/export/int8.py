@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,6 +20,7 @@ from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Backbone
 from eqmodels.checks import check_tensor
 from eqmodels.errors import is_one_of, shown
+from eqmodels.export.files import place_of
 from eqmodels.export.onnx import OPSET, to_onnx
 from eqmodels.storage import write_atomically
 
@@ -93,10 +94,7 @@ def export_int8(
         StorageError: if the file cannot be written.
     """
     check_arguments(export_int8, {"model": model, "file": file, "classes": classes})
-    if not (place := Path(file)).name or not place.parent.is_dir():
-        raise FileNotFoundError(
-            f"file must be a name in a folder that exists; got {shown(str(file))}. Create {place.parent} first."
-        )
+    place = place_of(file)
     if not is_one_of(kind, get_args(Int8Kind)):
         raise ValueError(f"kind must be one of {', '.join(get_args(Int8Kind))}; got {shown(kind)}. Use 'static'.")
     if check_tensor("images", images).dim() != 4 or not len(images) or images.shape[1] != model.in_chans:
@@ -130,9 +128,10 @@ def export_int8(
         parts = [session.run(["output"], {"images": some.contiguous().numpy()})[0] for some in batch.split(BATCH)]
         return torch.cat([torch.from_numpy(part) for part in parts])
 
-    report = _measured(model, str(file), kind, images, labels, computed)
+    notes = {one.key: json.loads(one.value) for one in properties}
+    agreement, equivariance, accuracy = _measured(model, images, labels, computed)
     write_atomically(place, content)
-    return replace(report, metadata={one.key: json.loads(one.value) for one in properties})
+    return Int8Report(str(file), kind, notes, len(images), agreement, equivariance, accuracy)
 
 
 def _quantise(whole: Path, small: Path, kind: str, images: Float[Tensor, "N C H W"]) -> None:
@@ -165,13 +164,11 @@ def _quantise(whole: Path, small: Path, kind: str, images: Float[Tensor, "N C H 
 @torch.no_grad()
 def _measured(
     model: Backbone,
-    file: str,
-    kind: str,
     images: Float[Tensor, "N C H W"],
     labels: Int[Tensor, " N"] | None,
-    computed: Any,  # noqa: ANN401
-) -> Int8Report:
-    """What the file computes, beside the network in eval mode."""
+    computed: Callable[[Tensor], Tensor],
+) -> tuple[float, float | None, tuple[float, float] | None]:
+    """Agreement, equivariance error and accuracy of what the file computes, beside the network in eval mode."""
     was_training, place = model.training, next(model.parameters()).device
     model.eval()
     try:
@@ -190,7 +187,7 @@ def _measured(
     right = None
     if labels is not None and model.num_classes:
         right = (_share(own.argmax(1) == labels), _share(found.argmax(1) == labels))
-    return Int8Report(file, kind, {}, len(images), _share(same), max(errors, default=None), right)
+    return _share(same), max(errors, default=None), right
 
 
 def _share(values: Tensor) -> float:

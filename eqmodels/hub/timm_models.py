@@ -13,12 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels import backbones
-from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Backbone
 from eqmodels.backbones.describe import preprocessing_from
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.loading import encoder_state
-from eqmodels.backbones.registry import check_name
+from eqmodels.backbones.registry import checked_names
 from eqmodels.errors import shown
 from eqmodels.hub.timm_configs import (
     CLASSIFIER,
@@ -60,12 +59,7 @@ def register_timm(names: Iterable[str] = ()) -> list[str]:
         TypeError: if `names` is one name, or one of them is no string.
         ValueError: if one of them is no architecture, or is a name of timm's own; nothing is registered then.
     """
-    if isinstance(names, str):
-        raise TypeError(f"names must be several names; got {names!r}. Pass [{names!r}].")
-    check_arguments(register_timm, locals())
-    names = list(names)
-    for name in names:
-        check_name(name)
+    names = checked_names(register_timm, names)
     try:
         from timm.models import is_model, model_entrypoint, register_model
     except ModuleNotFoundError as error:

@@ -8,9 +8,8 @@ from types import ModuleType
 from typing import Any
 
 from eqmodels import backbones
-from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Backbone
-from eqmodels.backbones.registry import check_name
+from eqmodels.backbones.registry import checked_names
 from eqmodels.errors import is_one_of, shown
 from eqmodels.hub.loading import load
 from eqmodels.remote import is_pretrained, read_index
@@ -38,12 +37,7 @@ def register_torchvision(names: Iterable[str] = ()) -> list[str]:
         TypeError: if `names` is one name, or one of them is no string.
         ValueError: if one of them is no architecture, or is a name of torchvision's own; nothing is registered then.
     """
-    if isinstance(names, str):
-        raise TypeError(f"names must be several names; got {names!r}. Pass [{names!r}].")
-    check_arguments(register_torchvision, locals())
-    names = list(names)
-    for name in names:
-        check_name(name)
+    names = checked_names(register_torchvision, names)
     from torchvision.models import get_model_builder, list_models
     from torchvision.models._api import register_model
 
