@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.backbones.backbone import CHANGEABLE, Backbone
+from eqmodels.backbones.dense.layers import DecoderOptions
 from eqmodels.backbones.dense.levels import EncoderLevels
 from eqmodels.backbones.describe import description_of
 from eqmodels.backbones.network import StagedNetwork
@@ -43,9 +44,8 @@ class DenseNetwork(Backbone):
     around the stages of an encoder, of the name that the subclass gives it; `global_pool` leaves maps as they are, and
     `fc` is the convolution that reads off the output.
 
-    A subclass calls `__init__` with the network that `encoder_for` gives, hands its one stage, a `Decoder`, to
-    `add_stage`, and ends with `finish`. Files hold
-    the encoder by its name and options, and all weights.
+    A subclass calls `__init__` with the network that `encoder_for` gives, and hands its one stage, a `Decoder`, to
+    `decode`. Files hold the encoder by its name and options, and all weights.
 
     Args:
         encoder: the network whose stages the decoder has.
@@ -77,6 +77,19 @@ class DenseNetwork(Backbone):
             "out_field": None if field is None else str(field),
         }
         self.preprocessing, self.license = encoder.preprocessing, encoder.license
+
+    def decode(self, name: str, decoder: Decoder, options: DecoderOptions) -> None:
+        """Adds the one stage, and what follows it.
+
+        Args:
+            name: of the stage.
+            decoder: the stage.
+            options: that it was made with, which files hold.
+        """
+        self.usual = options.usual
+        self.structure |= options.structure
+        self.add_stage(name, decoder, options.width, 1)
+        self.finish()
 
     @property
     def decoder(self) -> Decoder:

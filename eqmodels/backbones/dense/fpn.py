@@ -71,10 +71,7 @@ class FPN(DenseNetwork):
         levels = EncoderLevels(own)
         channels = own.feature_info[0]["num_chs"] if width is None else width
         options = DecoderOptions(self.group, channels, kernel_size, basis, norm)
-        self.usual = options.usual
-        self.structure |= options.structure
-        self.add_stage("fpn", _Decoder(levels, options), options.width, 1)
-        self.finish()
+        self.decode("fpn", _Decoder(levels, options), options)
 
     def pyramid(self, images: Float[Tensor, "B C H W"]) -> tuple[Tensor, ...]:
         """The maps of every size, from the finest to the coarsest, each of the field `map_field`.

@@ -72,10 +72,7 @@ class UNet(DenseNetwork):
         super().__init__(own, num_classes, out_field)
         levels = EncoderLevels(own)
         options = DecoderOptions(self.group, decoder_width(own, width), kernel_size, basis, norm)
-        self.usual = options.usual
-        self.structure |= options.structure
-        self.add_stage("unet", _Decoder(levels, options), options.width, 1)
-        self.finish()
+        self.decode("unet", _Decoder(levels, options), options)
 
 
 class _Decoder(Decoder):
