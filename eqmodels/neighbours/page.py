@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import os
 from collections.abc import Mapping, Sequence
@@ -168,8 +169,11 @@ def duplicates_page(found: Duplicates) -> str:
 
 def _common_folder(paths: Sequence[str]) -> str:
     """What all paths begin with, a folder and what ends its name; empty if there is none."""
-    common = os.path.commonprefix(list(paths))
-    return common[: max(common.rfind("/"), common.rfind(os.sep)) + 1]
+    folders = {path[: len(path) - len(os.path.basename(path))] for path in paths}
+    with contextlib.suppress(ValueError):  # of several drives, or none at all
+        common = os.path.commonpath(folders)
+        return common if common in ("", os.sep) else f"{common}{os.sep}"
+    return ""
 
 
 def _rendered(template: str, small: Thumbnails, **values: Any) -> str:  # noqa: ANN401

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 import eqmodels
 from eqmodels import list_models
@@ -198,10 +199,13 @@ def test_the_package_runs_as_a_module():
     assert done.stderr.startswith("eqmodels: no registered model matches 'none'")
 
 
-def test_a_reader_that_has_enough_is_no_error():
+@pytest.mark.parametrize("buffering", [1, 4096], ids=["a line", "all"])
+def test_a_reader_that_has_enough_is_no_error(buffering, tmp_path, monkeypatch, capsys):
     """Such as ``head``: here one that reads nothing."""
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run([sys.executable, "-m", "eqmodels", "models"], stdout=writing, stderr=subprocess.PIPE)
-    os.close(writing)
-    assert (done.returncode, done.stderr) == (141, b"")
+    with os.fdopen(writing, "w", buffering) as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert main(["data", str(tmp_path)]) == 141
+    assert capsys.readouterr().err == ""
