@@ -10,6 +10,7 @@ channels, as a camera of 12 bits behind filters gives them. The figures go into 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import itertools
 import json
 import random
@@ -158,6 +159,15 @@ def near_miss(picture: Image.Image, kind: str, draw: random.Random) -> Image.Ima
 MISSES = ("cropped", "stretched", "brighter", "recoloured", "patched")
 
 
+def distinct(paths: list[Path]) -> list[Path]:
+    """The first file of each picture: collections hold some twice, pixel by pixel the same."""
+    found: dict[tuple[tuple[int, int], bytes], Path] = {}
+    for path in paths:
+        picture = opened(path)
+        found.setdefault((picture.size, hashlib.sha256(picture.tobytes()).digest()), path)
+    return list(found.values())
+
+
 def build(originals: list[Path], folder: Path, seed: int, *, deep: bool = False) -> dict[str, Made]:
     """Writes the set, of 16 bits if it is to be deep; what each file is, by its path."""
     draw, made = random.Random(seed), {}
@@ -251,6 +261,7 @@ def main() -> None:
         fit = [path for path in image_paths(folder) if not any(word in str(path) for word in arguments.without)]
         fit = [path for path in fit if min(Image.open(path).size) >= LEAST]
         originals += draw.sample(fit, min(arguments.count, len(fit)))
+    originals = distinct(originals)
     results: dict[str, Any] = {
         "pictures": {folder.name: arguments.count for folder in arguments.folders},
         "seed": arguments.seed,
