@@ -232,8 +232,8 @@ class Preprocessing:
         """What happens to pictures, in words, for cards."""
         height, width = self.size
         how = {
-            "crop": "the largest part in the middle of these proportions resized",
-            "crop_7_8": "seven eighths of the largest part in the middle of these proportions resized",
+            "crop": "cropped to the largest part in the middle of these proportions and resized",
+            "crop_7_8": "cropped to seven eighths of the largest part in the middle of these proportions and resized",
             "squash": "squashed",
             "squash_8bit": "squashed",
         }.get(self.resize, f"by the rule {self.resize} made")

@@ -140,5 +140,6 @@ def test_timm_and_the_card_are_told_of_the_same_rule(network):
     assert "laid on black where they are transparent, squashed to 20 x 24 pixels (height x width)" in card
     assert "normalised by the mean 0.5, 0.4, 0.3 and the deviation 0.25, 0.2, 0.1" in card
     network.preprocessing = Preprocessing((0.5,) * 13, (0.25,) * 13, (20, 24))
-    assert "the largest part in the middle of these proportions resized to 20 x 24" in network.preprocessing.describe()
-    assert "the mean 0.5 (of 13 channels)" in network.preprocessing.describe()
+    said = network.preprocessing.describe()
+    assert "cropped to the largest part in the middle of these proportions and resized to 20 x 24 pixels" in said
+    assert "the mean 0.5 (of 13 channels)" in said
