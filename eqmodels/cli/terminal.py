@@ -9,10 +9,14 @@ from typing import TextIO
 
 from eqmodels.errors import EqmodelsError, is_told_by_first
 
-__all__ = ["FROM_CHECKPOINT", "for_terminal", "has_watchers", "is_first_process", "say", "say_failure"]
+__all__ = ["FROM_CHECKPOINT", "UnreadError", "for_terminal", "has_watchers", "is_first_process", "say", "say_failure"]
 
 FROM_CHECKPOINT = "from the last checkpoint, if it wrote one"
 """Where a training that was stopped goes on."""
+
+
+class UnreadError(Exception):
+    """Nobody reads on what is printed: ``eqmodels data FOLDER --json | head`` has enough."""
 
 
 def is_first_process() -> bool:
@@ -36,10 +40,16 @@ def say(
         flush: whether to wait until it is there.
         end: what is printed after it.
         everywhere: whether every process prints it.
+
+    Raises:
+        UnreadError: if what reads the output has ended.
     """
     if not everywhere and not is_first_process():
         return
-    print(for_terminal(str(text)), file=sys.stdout if file is None else file, flush=flush, end=end)
+    try:
+        print(for_terminal(str(text)), file=sys.stdout if file is None else file, flush=flush, end=end)
+    except BrokenPipeError as error:
+        raise UnreadError from error
 
 
 def for_terminal(text: str) -> str:

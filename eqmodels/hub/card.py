@@ -128,6 +128,7 @@ def _body(
         source=f"hub:{entry.repository}",
         channels=encoder.in_chans,
         size=run.preprocessing.size,
+        pictures=_Markdown(run.preprocessing.describe()),
         features=encoder.head_hidden_size,
         picture=PICTURE,
         evaluation=evaluation,
