@@ -182,6 +182,9 @@ def test_what_no_map_needs_is_pruned(images):
     assert model.num_features == model.head_hidden_size == before[1].shape[1]
     assert str(model.out_field) == "4 x regular(c4)"
     assert torch.equal(model(images), before[1])
+    model.reset_classifier(2)
+    assert str(model.out_field) == "2 x scalar"
+    assert model(images).shape == (2, 2)
     whole = eqmodels.create_model(TINY, num_classes=3)
     assert whole.prune_intermediate_layers(1, prune_head=False) == [4]
     assert whole(images).shape == (2, 3)
