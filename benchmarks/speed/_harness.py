@@ -102,7 +102,13 @@ def rows_of(table: str, folder: Path | None = None) -> dict[tuple[str, str], Row
 
 
 def compare(
-    setting: str, contenders: Mapping[str, Callable[[], object]], *, reference: str, rounds: int, warmup: int = 1
+    setting: str,
+    contenders: Mapping[str, Callable[[], object]],
+    *,
+    reference: str,
+    rounds: int,
+    warmup: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[Row]:
     """Times every contender once a round, in an order that rotates, after `warmup` rounds that do not count."""
     names = list(contenders)
@@ -110,10 +116,10 @@ def compare(
     for number in tqdm(range(-warmup, rounds), desc=setting, leave=False):
         shift = number % len(names)
         for name in names[shift:] + names[:shift]:
-            start = time.perf_counter()
+            start = clock()
             contenders[name]()
             if number >= 0:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     return summarise(setting, seconds, reference=reference)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from typing import TextIO
 
 from eqmodels.errors import EqmodelsError, is_told_by_first
+from eqmodels.torchrun import own_place
 
 __all__ = ["FROM_CHECKPOINT", "UnreadError", "for_terminal", "has_watchers", "is_first_process", "say", "say_failure"]
 
@@ -21,7 +21,8 @@ class UnreadError(Exception):
 
 def is_first_process() -> bool:
     """Whether this process speaks: the only one, or the first of those that torchrun started."""
-    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
+    place = own_place()
+    return place.size == 1 or place.rank == 0
 
 
 def has_watchers() -> bool:
