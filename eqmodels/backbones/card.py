@@ -10,6 +10,10 @@ from eqmodels.storage import for_markdown
 __all__ = ["encoder_card"]
 
 
+MOST = 50
+"""Classes that a card names."""
+
+
 def encoder_card(network: StagedNetwork, repository: str | None = None) -> ModelCard:
     """A card that says what the network's outputs mean, with metadata for the Hub.
 
@@ -21,8 +25,10 @@ def encoder_card(network: StagedNetwork, repository: str | None = None) -> Model
     task = "image-classification" if network.classes else "image-feature-extraction"
     data = ModelCardData(library_name="eqmodels", license=network.license, pipeline_tag=task, tags=tags)
     known = "" if network.preprocessing is None else f"Pictures are {network.preprocessing.describe()}.\n\n"
-    classes = ", ".join(for_markdown(name) for name in network.classes)
-    known += f"Its {len(network.classes)} classes: {classes}.\n\n" if classes else ""
+    count = len(network.classes)
+    classes = ", ".join(for_markdown(name) for name in network.classes[:MOST])
+    more = f" and {count - MOST:,} more" if count > MOST else ""
+    known += f"Its {count:,} classes: {classes}{more}.\n\n" if count else ""
     source = "." if repository is None else f"hub:{repository}"
     return ModelCard(
         f"---\n{data.to_yaml()}\n---\n\n# {type(network).__name__}\n\n{network.describe_output()}\n\n{known}"

@@ -51,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say_error(error)
         return 1
     except UnreadError:
+        # Python hands on at its end what is left, and would complain of the reader that left.
+        with contextlib.suppress(OSError):  # where it is no file
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # as the shell has it of programs that end so
     except KeyboardInterrupt:
         goes_on = getattr(arguments, "goes_on", "")
@@ -61,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _send_all() -> None:
-    """Hands on what was printed, which Python keeps until its end, and by then would complain of a reader that left.
+    """Hands on what was printed, which Python would keep until its end.
 
     Raises:
         UnreadError: if it has ended.
@@ -69,8 +72,6 @@ def _send_all() -> None:
     try:
         sys.stdout.flush()
     except BrokenPipeError as error:
-        with contextlib.suppress(OSError):  # where it is no file
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise UnreadError from error
 
 

@@ -190,13 +190,13 @@ def _arrays_of(place: Path, split: Split) -> dict[str, Callable[[], Numbers]]:
         held = _names(place)
         splits = [name for name in SPLIT_NAMES[split] if any(one.startswith(f"{name}_") for one in held)][:1]
         found = {one.removeprefix(f"{name}_"): one for name in splits for one in held if one.startswith(f"{name}_")}
-        return {name: partial(_member, place, one) for name, one in found.items() if name != "images"}
+        return {name: partial(_held, place, one) for name, one in found.items() if name != "images"}
     if (place / f"{split}.npy").is_file():
         files = sorted(place.glob(f"{split}_*.npy"))
         return {file.stem.removeprefix(f"{split}_"): partial(_mapped, file) for file in files}
     packed = place / f"{split}.npz"
     names = _names(packed) if packed.is_file() else []
-    return {name: partial(_member, packed, name) for name in names if name != "images"}
+    return {name: partial(_held, packed, name) for name in names if name != "images"}
 
 
 def _mapped(file: Path) -> Numbers:
@@ -226,6 +226,17 @@ def _member(file: Path, name: str) -> Numbers | None:
         raise ValueError(
             f"{file} must be arrays as numpy.savez writes them; it cannot be read ({reason_of(error)}). Write it anew."
         ) from error
+    return found
+
+
+def _held(file: Path, name: str) -> Numbers:
+    """An array of several in one file that is there.
+
+    Raises:
+        ValueError: as `_member`.
+    """
+    found = _member(file, name)
+    assert found is not None
     return found
 
 

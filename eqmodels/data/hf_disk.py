@@ -27,6 +27,10 @@ LABELS = ("label", "labels", "class", "fine_label")
 """What the column of the labels is called, if none says of itself that it has classes."""
 
 
+PLAIN = ("ClassLabel", "Value")
+"""What the kinds of columns are called that may be labels."""
+
+
 @register_source("hf_disk", validation=True)
 def read_hf_disk(
     split: Split,
@@ -214,10 +218,11 @@ def _labels(
         return {}, ()
     columns = next(iter(parts.values())).features
     given: list[Any]
-    if column in columns and type(columns[column]).__name__ in ("ClassLabel", "Value"):
+    if column in columns and type(columns[column]).__name__ in PLAIN:
         given = [value for part in parts.values() for value in part[column]]
     else:  # of several columns, or of one with several labels an image
-        given = class_words(ReadWhenAsked(list(columns), partial(_cells, parts)), base, (), column)
+        names = [name for name, feature in columns.items() if type(_inner(feature)).__name__ in PLAIN]
+        given = class_words(ReadWhenAsked(names, partial(_cells, parts)), base, (), column)
     wrong = [value for value in given if not isinstance(value, int | str)]
     if wrong:
         raise ValueError(
@@ -254,10 +259,13 @@ def _cells(parts: dict[Split | None, Any], column: str) -> list[Cell]:
             return ""
         return str(names[value] if names and isinstance(value, int) else value)
 
-    feature = next(iter(parts.values())).features[column]
-    inner = feature[0] if isinstance(feature, list) else getattr(feature, "feature", feature)
-    names = getattr(inner, "names", None)
+    names = getattr(_inner(next(iter(parts.values())).features[column]), "names", None)
     return [cell(value) for part in parts.values() for value in part[column]]
+
+
+def _inner(feature: Any) -> Any:  # noqa: ANN401
+    """What a column holds, or the lists in it."""
+    return feature[0] if isinstance(feature, list) else getattr(feature, "feature", feature)
 
 
 def _undecoded(part: Any, column: str) -> tuple[Any, str]:  # noqa: ANN401 (no annotations)
