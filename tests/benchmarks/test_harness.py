@@ -5,7 +5,8 @@ import json
 import pytest
 import torch
 
-from benchmarks.speed import _harness
+from benchmarks._sections import read_section
+from benchmarks.speed import _harness, readme
 
 
 def test_every_contender_runs_once_a_round_in_a_rotating_order(monkeypatch):
@@ -44,3 +45,7 @@ def test_a_table_is_saved_with_its_command_and_its_machine(tmp_path, monkeypatch
     assert saved["rows"][0]["contender"] == "a"
     assert f"{torch.get_num_threads()} thread" in saved["machine"]
     assert "| batch 1 | a | 1 (1 .. 1) | 1.00 (1.00 .. 1.00) |" in capsys.readouterr().out
+
+
+def test_readme_has_the_measured_table_of_consumers():
+    assert read_section(readme.README, readme.CONSUMERS) == readme.plugs()
