@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from eqmodels.studies import markdown_table
 
-__all__ = ["RESULTS", "Row", "Table", "compare", "rows_of", "summarise"]
+__all__ = ["RESULTS", "Row", "Table", "compare", "rows_of", "summarise", "timed"]
 
 RESULTS = Path(__file__).parents[1] / "results" / "speed"
 THREADS = 2
@@ -105,16 +105,30 @@ def compare(
     setting: str, contenders: Mapping[str, Callable[[], object]], *, reference: str, rounds: int, warmup: int = 1
 ) -> list[Row]:
     """Times every contender once a round, in an order that rotates, after `warmup` rounds that do not count."""
+    seconds = timed(setting, contenders, rounds=rounds, warmup=warmup)
+    return summarise(setting, seconds, reference=reference)
+
+
+def timed(
+    setting: str,
+    contenders: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int,
+    warmup: int = 1,
+    clock: Callable[[], float] | None = None,
+) -> dict[str, list[float]]:
+    """The seconds of every contender, round by round; see `compare`. The clock is that of the wall if none is given."""
+    now = time.perf_counter if clock is None else clock
     names = list(contenders)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for number in tqdm(range(-warmup, rounds), desc=setting, leave=False):
         shift = number % len(names)
         for name in names[shift:] + names[:shift]:
-            start = time.perf_counter()
+            start = now()
             contenders[name]()
             if number >= 0:
-                seconds[name].append(time.perf_counter() - start)
-    return summarise(setting, seconds, reference=reference)
+                seconds[name].append(now() - start)
+    return seconds
 
 
 def summarise(setting: str, values: Mapping[str, Sequence[float]], *, reference: str) -> list[Row]:
