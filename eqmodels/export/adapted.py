@@ -144,12 +144,18 @@ class StockPose(nn.Module):
         convert: for the stages of its encoder, and what predicts the pose.
     """
 
+    grey: Tensor
+    mean: Tensor
+    deviation: Tensor
+    own_mean: Tensor
+    own_deviation: Tensor
+
     def __init__(self, pose: PoseNetwork, example: Float[Tensor, "B C H W"], convert: Convert) -> None:
         super().__init__()
         encoder, own = pose.encoder, pose.encoder.preprocessing
         self.channels, self.in_chans = example.shape[1], encoder.in_chans
-        self.side = None if own is None else max(own.size)
-        self.is_resized = self.side is not None and tuple(example.shape[-2:]) != (self.side, self.side)
+        self.size = None if own is None else (max(own.size), max(own.size))
+        self.is_resized = self.size is not None and tuple(example.shape[-2:]) != self.size
         self.is_normalised = own is not None and pose.images is not None
         known = {"grey": list(GREY) if self.channels == 3 else [1 / self.channels] * self.channels}
         if own is not None and pose.images is not None:
@@ -170,7 +176,7 @@ class StockPose(nn.Module):
         elif self.in_chans < self.channels:
             images = torch.einsum("bchw,c->bhw", images, self.grey).unsqueeze(1)
         if self.is_resized:
-            images = nn.functional.interpolate(images, (self.side, self.side), mode="bilinear", antialias=True)
+            images = nn.functional.interpolate(images, self.size, mode="bilinear", antialias=True)
         if self.is_normalised:
             images = (images - self.own_mean) / self.own_deviation
         logits: Tensor = self.predictor(self.stages(images).mean((-2, -1)))

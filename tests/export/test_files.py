@@ -66,7 +66,7 @@ def test_a_file_computes_what_its_network_does(network, tmp_path, ending):
 
 
 def test_a_file_that_computes_something_else_is_not_written(network, tmp_path, monkeypatch):
-    def wrong(model, pixels, notes):
+    def wrong(model, asked):
         other, content = create_model("c4_resnet18s_w4", in_chans=1, num_classes=2).eval(), io.BytesIO()
         torch.save(other, content)
         return content.getvalue()
