@@ -83,7 +83,7 @@ def golden_features(network: StagedNetwork, *, pooled: bool = False, heads: Head
     found = {"features": _features(plain, size)}
     if pooled and _is_decided(plain, found["features"]):
         found["pooled"] = _pooled(plain, found["features"])
-    if pooled and plain.global_pool.is_canonical:
+    if pooled and plain.global_pool.reads_pose:
         found["pose"] = _pose(plain, found["features"])
     of_heads = {} if heads is None else _of_heads(heads, found["features"])
     if not all(values.isfinite().all() for values in (*found.values(), *of_heads.values())):
@@ -112,7 +112,7 @@ def check_golden(network: StagedNetwork, golden: Mapping[str, Any], name: str, h
     _compare(features, golden["features"], GOLDEN_TOLERANCE, f"{name} gives features")
     if "pooled" in golden:
         _compare(_pooled(network, features), golden["pooled"], POOLED_TOLERANCE, f"{name} gives pooled features")
-    if "pose" in golden and network.global_pool.is_canonical:
+    if "pose" in golden and network.global_pool.reads_pose:
         _compare(_pose(network, features), golden["pose"], POOLED_TOLERANCE, f"{name} gives logits of the pose")
     if heads is None or "heads" not in golden:
         return
