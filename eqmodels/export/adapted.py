@@ -165,6 +165,7 @@ class StockPose(nn.Module):
             value = torch.tensor(values, dtype=example.dtype, device=example.device)
             self.register_buffer(name, value if name == "grey" else value[:, None, None])
         self.stages = nn.Sequential(*(convert(encoder.get_submodule(name)) for name in encoder.stages))
+        self.stages.training = pose.training
         self.predictor = convert(encoder.global_pool.pose)
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B G"]:

@@ -185,9 +185,9 @@ class _Asked(NamedTuple):
 
 def _write_onnx(model: nn.Module, asked: _Asked) -> bytes:
     with tempfile.TemporaryDirectory(prefix="eqmodels-") as folder:
-        file, size, classes = Path(folder) / "network.onnx", asked.pixels or "any", asked.notes.get("classes", ())
-        options: dict[str, Any] = {"in_chans": asked.channels, "classes": classes, "opset": asked.opset}
-        return to_onnx(model, file, size=size, **options).read_bytes()
+        options: dict[str, Any] = {"in_chans": asked.channels, "classes": asked.notes.get("classes", ())}
+        options |= {"size": asked.pixels or "any", "opset": asked.opset}
+        return to_onnx(model, Path(folder) / "network.onnx", **options).read_bytes()
 
 
 def _write_program(model: nn.Module, asked: _Asked) -> bytes:

@@ -284,7 +284,8 @@ def _(module: Canonical | Orbit | PoseNetwork, sizes: Sizes) -> nn.Module:
             made = StockWeighted(
                 module, _convert(module.orbit, sizes | {module.orbit: tuple(example.shape[1:])}), convert
             )
-        made = _traced(made.train(training), kind)
+        made.training = training  # and of its parts each its own, which a frozen pose needs
+        made = _traced(made, kind)
     except Exception:
         return module  # a function of images that no graph shows
     return made

@@ -78,7 +78,11 @@ MODULES = {
 }
 
 
-@pytest.fixture(params=MODULES)
+SELDOM = {"orbit of names", "orbit of ours", "upright, in frames", "torchvision's stages"}
+"""What differs little from another."""
+
+
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.slow) if name in SELDOM else name for name in MODULES])
 def module(request, randomised, shallow):
     return randomised(MODULES[request.param]()).eval()
 
@@ -141,6 +145,13 @@ def test_onnxruntime_computes_the_same_upright_and_turned(name, size, tmp_path, 
     made = randomised(MODULES[name]()).eval()
     parity = export_network(made, tmp_path / "network.onnx", size=size, in_chans=3)
     assert max(parity.upright, parity.turned) < 1e-4 * parity.scale
+
+
+def test_the_modes_of_its_parts_are_kept(shallow):
+    plain = to_plain(canonicalised("hard"), size=12)
+    assert plain.canonical.network[1].training
+    assert not any(part.training for part in plain.canonical.pose.modules()), "a pose that is not trained"
+    assert not any(part.training for part in to_plain(canonicalised("soft").eval(), size=12).modules())
 
 
 def test_a_pickle_keeps_nothing_of_this_package(randomised, shallow):

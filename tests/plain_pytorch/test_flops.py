@@ -37,7 +37,9 @@ def multiply_adds(plain):
     return sum(found)
 
 
-@pytest.mark.parametrize("name", ["c4_resnet18s_w8", "d4_resnet50_w8", "resnet18s_w8"])
+@pytest.mark.parametrize(
+    "name", ["c4_resnet18s_w8", pytest.param("d4_resnet50_w8", marks=pytest.mark.slow), "resnet18s_w8"]
+)
 def test_torch_counts_the_dense_convolutions_in_both_modes(name, shallow):
     model = create_model(name, num_classes=3).eval()
     expected = 2 * multiply_adds(to_plain(model, size=SHAPE[2:]))
