@@ -148,7 +148,7 @@ def test_onnxruntime_computes_the_same_upright_and_turned(name, size, tmp_path, 
 
 
 def test_the_modes_of_its_parts_are_kept(shallow):
-    plain = to_plain(canonicalised("hard"), size=12)
+    plain = to_plain(canonicalised("hard").train(), size=12)
     assert plain.canonical.network[1].training
     assert not any(part.training for part in plain.canonical.pose.modules()), "a pose that is not trained"
     assert not any(part.training for part in to_plain(canonicalised("soft").eval(), size=12).modules())
