@@ -1,4 +1,4 @@
-"""Every block of Python in ``docs/recipes`` runs as it is printed, each file in an empty folder of its own."""
+"""Every recipe of ``docs/recipes`` runs as it is printed, each in an empty folder of its own, and fits a screen."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 RECIPES = sorted((Path(__file__).parents[1] / "docs" / "recipes").glob("*.md"))
 LONGEST = 25
-"""Lines of code in a recipe."""
+"""Lines of a recipe, its words included."""
 
 
 @pytest.mark.parametrize(
@@ -17,9 +17,10 @@ LONGEST = 25
     [pytest.param(file, id=file.stem, marks=[pytest.mark.escnn] if file.stem == "escnn" else []) for file in RECIPES],
 )
 def test_a_recipe_runs_as_printed(file, tmp_path, monkeypatch):
-    blocks = re.findall(r"```python\n(.*?)```", file.read_text("utf-8"), re.DOTALL)
+    text = file.read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert blocks, "a recipe has code"
-    assert sum(bool(line.strip()) for block in blocks for line in block.splitlines()) <= LONGEST
+    assert len(text.splitlines()) <= LONGEST
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "recipe"}
     for block in blocks:

@@ -3,12 +3,14 @@
 Of pictures drawn from folders that exist, such as stamps and clip art, copies are made: turned or mirrored, resized,
 and compressed anew. Beside them lie near misses: pictures that were cropped, stretched, changed in colour or in one
 place.
-Every pair of files of one picture is to be found, and no other one. The figures go into a JSON file.
+Every pair of files of one picture is to be found, and no other one. With ``--deep`` the files are of 16 bits and five
+channels, as a camera of 12 bits behind filters gives them. The figures go into a JSON file.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import itertools
 import json
 import random
@@ -19,7 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import tifffile
 from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageOps, ImageStat
+from scipy import ndimage
 
 from eqmodels import load
 from eqmodels.data.image_files import image_paths
@@ -29,6 +35,7 @@ from eqmodels.neighbours import Duplicates, find_duplicates
 from eqmodels.storage import write_atomically
 
 RESULTS = Path(__file__).parents[1] / "results" / "data" / "duplicates.json"
+DEEP_RESULTS = RESULTS.with_name("duplicates_16_bits.json")
 D4 = PlanarGroup.parse("d4")
 COPIES = 2
 """Of every picture, beside itself."""
@@ -37,6 +44,15 @@ LEAST = 40
 """Pixels of the shorter side of pictures, and of their copies."""
 
 NAMES = ("d4_resnet18s_w16.rot_fmnist_simclr", "c4_resnet18s_w16.rot_fmnist_simclr", "resnet18s_w16.rot_fmnist_simclr")
+
+
+CHANNELS = 5
+"""Of deep pictures: red, green and blue, a blurred grey, and its edges."""
+
+LEVELS, NOISE = 4095, 0.01
+"""The largest number of a deep picture, in files that could have 65,535, and the deviation of its noise beside that."""
+
+Pixels = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -83,6 +99,37 @@ def copied(picture: Image.Image, element: int, file: Path, draw: random.Random) 
     return file
 
 
+def deepened(picture: Image.Image) -> Pixels:
+    """Five channels ``(C, H, W)`` of a picture, in [0, 1]."""
+    colours = np.moveaxis(np.asarray(picture, dtype=np.float64) / 255, -1, 0)
+    grey = colours.mean(0)
+    edges = np.hypot(ndimage.sobel(grey, 0), ndimage.sobel(grey, 1)) / 6
+    return np.concatenate([colours, np.stack([ndimage.gaussian_filter(grey, 2), edges])])
+
+
+def write_deep(pixels: Pixels, file: Path) -> Path:
+    """Writes channels into a file of 16 bits, TIFF or an array of numpy."""
+    levels = np.round(pixels.clip(0, 1) * LEVELS).astype(np.uint16)
+    if file.suffix == ".npy":
+        np.save(file, levels)
+    else:
+        tifffile.imwrite(file, levels, photometric="minisblack")
+    return file
+
+
+def copied_deep(pixels: Pixels, element: int, file: Path, draw: random.Random) -> Path:
+    """Writes a copy of channels: moved, then resized, and taken anew, with other noise."""
+    pixels = np.flip(pixels, 2) if D4.reflected(element) else pixels
+    pixels = np.rot90(pixels, int(D4.degrees(element)) // 90, (1, 2))
+    if draw.random() < 0.7:
+        scale = max(LEAST / min(pixels.shape[1:]), draw.uniform(0.5, 1.5))
+        size = (round(pixels.shape[2] * scale), round(pixels.shape[1] * scale))
+        way = draw.choice((Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS))
+        pixels = np.stack([np.asarray(Image.fromarray(one.astype(np.float32)).resize(size, way)) for one in pixels])
+    noise = np.random.default_rng(draw.randrange(2**32)).normal(0, NOISE, pixels.shape)
+    return write_deep(pixels + noise, file.with_suffix(draw.choice((".tif", ".npy"))))
+
+
 def near_miss(picture: Image.Image, kind: str, draw: random.Random) -> Image.Image:
     """A picture that is another one, by little."""
     width, height = picture.size
@@ -112,21 +159,38 @@ def near_miss(picture: Image.Image, kind: str, draw: random.Random) -> Image.Ima
 MISSES = ("cropped", "stretched", "brighter", "recoloured", "patched")
 
 
-def build(originals: list[Path], folder: Path, seed: int) -> dict[str, Made]:
-    """Writes the set; what each file is, by its path."""
+def distinct(paths: list[Path]) -> list[Path]:
+    """The first file of each picture: collections hold some twice, pixel by pixel the same."""
+    found: dict[tuple[tuple[int, int], bytes], Path] = {}
+    for path in paths:
+        picture = opened(path)
+        found.setdefault((picture.size, hashlib.sha256(picture.tobytes()).digest()), path)
+    return list(found.values())
+
+
+def build(originals: list[Path], folder: Path, seed: int, *, deep: bool = False) -> dict[str, Made]:
+    """Writes the set, of 16 bits if it is to be deep; what each file is, by its path."""
     draw, made = random.Random(seed), {}
     for number, original in enumerate(originals):
         picture = opened(original)
-        path = folder / f"{number:05d}.png"
-        picture.save(path)
+        pixels = deepened(picture) if deep else None
+        path = folder / f"{number:05d}{'.png' if pixels is None else '.tif'}"
+        if pixels is None:
+            picture.save(path)
+        else:
+            write_deep(pixels, path)
         made[str(path)] = Made(number, "original")
         for copy in range(COPIES):
             element = draw.randrange(8)
-            path = copied(picture, element, folder / f"{number:05d}_copy{copy}.png", draw)
+            file = folder / f"{number:05d}_copy{copy}.png"
+            path = copied(picture, element, file, draw) if pixels is None else copied_deep(pixels, element, file, draw)
             made[str(path)] = Made(number, path.suffix[1:], element)
         kind = MISSES[number % len(MISSES)]
         path = folder / f"{number:05d}_{kind}.png"
-        near_miss(picture, kind, draw).save(path)
+        if pixels is None:
+            near_miss(picture, kind, draw).save(path)
+        else:
+            path = write_deep(deepened(near_miss(picture, kind, draw)), path.with_suffix(".tif"))
         made[str(path)] = Made(len(originals) + number, kind)
     return made
 
@@ -150,7 +214,10 @@ def scores(found: Duplicates, made: dict[str, Made], originals: list[Path]) -> d
     right = pairs.keys() & true
     # From the original, whose name is the first, to its copy.
     known = [pair for pair in right if made[pair[0]].kind == "original"]
-    exact = sum(looks_alike(opened(Path(pair[0])), pairs[pair].element, made[pair[1]].element) for pair in known)
+    exact = sum(
+        looks_alike(opened(originals[made[pair[0]].family]), pairs[pair].element, made[pair[1]].element)
+        for pair in known
+    )
     wrong = Counter[str]()
     between = []
     for first, second in pairs.keys() - true:
@@ -184,28 +251,35 @@ def main() -> None:
     parser.add_argument("--without", nargs="*", default=(), help="words in the paths of pictures that are left out")
     parser.add_argument("--names", nargs="*", default=NAMES, help="networks (default: three of the zoo)")
     parser.add_argument("--seed", type=int, default=0, help="of the set (default: 0)")
-    parser.add_argument("--output", type=Path, default=RESULTS, help=f"the file of the figures (default: {RESULTS})")
+    parser.add_argument("--deep", action="store_true", help="make files of 16 bits and five channels")
+    parser.add_argument(
+        "--output", type=Path, help=f"the file of the figures (default: {RESULTS.name}, of --deep {DEEP_RESULTS.name})"
+    )
     arguments = parser.parse_args()
     draw, originals = random.Random(arguments.seed), []
     for folder in arguments.folders:
         fit = [path for path in image_paths(folder) if not any(word in str(path) for word in arguments.without)]
         fit = [path for path in fit if min(Image.open(path).size) >= LEAST]
         originals += draw.sample(fit, min(arguments.count, len(fit)))
+    originals = distinct(originals)
     results: dict[str, Any] = {
         "pictures": {folder.name: arguments.count for folder in arguments.folders},
         "seed": arguments.seed,
     }
     with tempfile.TemporaryDirectory() as place:
-        made = build(originals, Path(place), arguments.seed)
+        made = build(originals, Path(place), arguments.seed, deep=arguments.deep)
         results |= {"files": len(made), "networks": {}}
         for name in arguments.names:
             begun = time.monotonic()
-            found = find_duplicates(load(name, num_classes=0, in_chans=3, global_pool="invariant"), sorted(made))
+            channels = CHANNELS if arguments.deep else 3
+            network = load(name, num_classes=0, in_chans=channels, global_pool="invariant")
+            found = find_duplicates(network, sorted(made))
             figures = scores(found, made, originals) | {"seconds": round(time.monotonic() - begun, 1)}
             results["networks"][name] = figures
             print(name, json.dumps(figures, indent=2), flush=True)
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(arguments.output, json.dumps(results, indent=2) + "\n")
+    output = arguments.output or (DEEP_RESULTS if arguments.deep else RESULTS)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(output, json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

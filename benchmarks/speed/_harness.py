@@ -102,10 +102,16 @@ def rows_of(table: str, folder: Path | None = None) -> dict[tuple[str, str], Row
 
 
 def compare(
-    setting: str, contenders: Mapping[str, Callable[[], object]], *, reference: str, rounds: int, warmup: int = 1
+    setting: str,
+    contenders: Mapping[str, Callable[[], object]],
+    *,
+    reference: str,
+    rounds: int,
+    warmup: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[Row]:
     """Times every contender once a round, in an order that rotates, after `warmup` rounds that do not count."""
-    seconds = timed(setting, contenders, rounds=rounds, warmup=warmup)
+    seconds = timed(setting, contenders, rounds=rounds, warmup=warmup, clock=clock)
     return summarise(setting, seconds, reference=reference)
 
 
@@ -115,19 +121,18 @@ def timed(
     *,
     rounds: int,
     warmup: int = 1,
-    clock: Callable[[], float] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
-    """The seconds of every contender, round by round; see `compare`. The clock is that of the wall if none is given."""
-    now = time.perf_counter if clock is None else clock
+    """The seconds of every contender, round by round; see `compare`."""
     names = list(contenders)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for number in tqdm(range(-warmup, rounds), desc=setting, leave=False):
         shift = number % len(names)
         for name in names[shift:] + names[:shift]:
-            start = now()
+            start = clock()
             contenders[name]()
             if number >= 0:
-                seconds[name].append(now() - start)
+                seconds[name].append(clock() - start)
     return seconds
 
 

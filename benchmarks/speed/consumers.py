@@ -1,13 +1,16 @@
 """What it costs to plug an encoder in: a training step of other libraries on ours, and on a ResNet of the same width.
 
-Those that only wrap a network (transformers, peft, a registry) are compared with the encoder itself.
+Those that only build, wrap or adapt a network (timm, lightly, transformers, peft, equiadapt) are compared with the
+encoder itself. With ``--processor``, the time of the processor is taken, not that of the clock: of a machine that has
+other work to do.
 
-python -m benchmarks.speed.consumers [--rounds 9] [--side 96] [--threads 2]
+python -m benchmarks.speed.consumers [--rounds 9] [--side 96] [--threads 2] [--processor]
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable
 
 import torch
@@ -15,6 +18,7 @@ from torch import Tensor, nn
 
 from benchmarks.speed._harness import THREADS, Row, Table, compare
 from eqmodels import create_model
+from eqmodels.backbones import as_equiadapt
 from eqmodels.hub import register_timm, register_transformers
 from eqmodels.layers import SteerableConv2d
 
@@ -68,15 +72,41 @@ def adapted(encoder: nn.Module) -> nn.Module:
     return model
 
 
+def of_timm(_: nn.Module) -> nn.Module:
+    """The network that timm builds by the same name."""
+    import timm
+
+    network: nn.Module = timm.create_model(ENCODERS["C4"], num_classes=0)
+    return network
+
+
+def of_lightly(encoder: nn.Module) -> nn.Module:
+    """The children but for the last, as lightly's examples take them."""
+    return nn.Sequential(*list(encoder.children())[:-1], nn.Flatten())
+
+
+def turned_upright(encoder: nn.Module, side: int) -> Callable[[Tensor], Tensor]:
+    """The same behind equiadapt, which turns images by the pose that another such network predicts."""
+    from equiadapt.images import GroupEquivariantImageCanonicalization
+    from omegaconf import DictConfig
+
+    pose = create_model(ENCODERS["C4"], num_classes=0, global_pool="canonical-soft", pose_hidden=64)
+    options = DictConfig({"input_crop_ratio": 1.0, "resize_shape": (side, side), "beta": 1.0})
+    upright = GroupEquivariantImageCanonicalization(as_equiadapt(pose), options, (3, side, side))
+    return lambda images: encoder(upright(images))
+
+
 def main() -> None:
     """Runs the comparisons and writes their table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--side", type=int, default=96)
     parser.add_argument("--threads", type=int, default=THREADS)
+    parser.add_argument("--processor", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     register_timm(list(ENCODERS.values())[1:])
+    clock = time.process_time if arguments.processor else time.perf_counter
     images = torch.randn(4, 3, arguments.side, arguments.side)
     rows: list[Row] = []
     consumers: dict[str, Callable[[str], Callable[[Tensor], Tensor]]] = {
@@ -85,17 +115,20 @@ def main() -> None:
     }
     for consumer, build in consumers.items():
         steps = {label: step(build(name), images) for label, name in ENCODERS.items()}
-        rows += compare(consumer, steps, reference=REFERENCE, rounds=arguments.rounds)
+        rows += compare(consumer, steps, reference=REFERENCE, rounds=arguments.rounds, clock=clock)
     wrapped: dict[str, Callable[[nn.Module], Callable[[Tensor], Tensor]]] = {
         "encoder": lambda encoder: encoder,
+        "timm": of_timm,
+        "lightly": of_lightly,
         "transformers": transformed,
         "peft, rank 8": adapted,
+        "equiadapt": lambda encoder: turned_upright(encoder, arguments.side),
     }
     steps = {label: step(wrap(create_model(ENCODERS["C4"], num_classes=0)), images) for label, wrap in wrapped.items()}
-    rows += compare("C4 encoder alone", steps, reference="encoder", rounds=arguments.rounds)
+    rows += compare("C4 encoder alone", steps, reference="encoder", rounds=arguments.rounds, clock=clock)
     table = Table.of(
         f"A training step of other libraries on ResNet-18s of width 64, batch 4, {arguments.side} x {arguments.side}",
-        unit="s",
+        unit="s of the processor" if arguments.processor else "s",
         reference="resnet18 (below: the encoder)",
         module="benchmarks.speed.consumers",
         rounds=arguments.rounds,

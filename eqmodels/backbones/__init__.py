@@ -12,6 +12,7 @@ from eqmodels.backbones.convert import (
 )
 from eqmodels.backbones.dense import FPN, UNet
 from eqmodels.backbones.encoder import Encoder
+from eqmodels.backbones.equiadapt_adapter import as_equiadapt
 from eqmodels.backbones.escnn_adapter import as_escnn
 from eqmodels.backbones.escnn_resnet import EscnnResNet
 from eqmodels.backbones.escnn_weights import from_escnn, to_escnn
@@ -43,6 +44,7 @@ __all__ = [
     "UNet",
     "WideSteerableResNet",
     "as_encoder",
+    "as_equiadapt",
     "as_escnn",
     "create_model",
     "from_equivision",

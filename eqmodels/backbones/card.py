@@ -5,8 +5,13 @@ from __future__ import annotations
 from huggingface_hub import ModelCard, ModelCardData
 
 from eqmodels.backbones.network import StagedNetwork
+from eqmodels.storage import for_markdown
 
 __all__ = ["encoder_card"]
+
+
+MOST = 50
+"""Classes that a card names."""
 
 
 def encoder_card(network: StagedNetwork, repository: str | None = None) -> ModelCard:
@@ -17,11 +22,15 @@ def encoder_card(network: StagedNetwork, repository: str | None = None) -> Model
         repository: that the card's code loads, ``organisation/name``; None for the folder that the card lies in.
     """
     tags = ["eqmodels", "equivariant", network.group.name]
-    data = ModelCardData(
-        library_name="eqmodels", license=network.license, pipeline_tag="image-feature-extraction", tags=tags
-    )
+    task = "image-classification" if network.classes else "image-feature-extraction"
+    data = ModelCardData(library_name="eqmodels", license=network.license, pipeline_tag=task, tags=tags)
+    known = "" if network.preprocessing is None else f"Pictures are {network.preprocessing.describe()}.\n\n"
+    count = len(network.classes)
+    classes = ", ".join(for_markdown(name) for name in network.classes[:MOST])
+    more = f" and {count - MOST:,} more" if count > MOST else ""
+    known += f"Its {count:,} classes: {classes}{more}.\n\n" if count else ""
     source = "." if repository is None else f"hub:{repository}"
     return ModelCard(
-        f"---\n{data.to_yaml()}\n---\n\n# {type(network).__name__}\n\n{network.describe_output()}\n\n"
+        f"---\n{data.to_yaml()}\n---\n\n# {type(network).__name__}\n\n{network.describe_output()}\n\n{known}"
         f'```python\nimport eqmodels\n\nencoder = eqmodels.load("{source}")\n```\n'
     )

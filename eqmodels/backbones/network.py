@@ -258,7 +258,8 @@ class StagedNetwork(NotScriptable):
 
         Args:
             num_classes: outputs of the new `fc`.
-            global_pool: the new pooling; None keeps the old one.
+            global_pool: the new pooling; None keeps the old one, and takes ``"invariant"`` where classes are asked for
+                and the old one leaves maps.
             pose: for a canonical or weighted pooling, what predicts the pose; None keeps the one that is there. It is
                 frozen by ``"canonical"`` and trained by the others, see `GlobalPool`.
 
@@ -268,30 +269,28 @@ class StagedNetwork(NotScriptable):
                 another with it, or one that does not take the field of the last map, or leaves maps to a classifier.
         """
         count = check_count("num_classes", num_classes, 0)
-        if global_pool is not None or pose is not None:
-            old = self.global_pool
-            known = getattr(old, "pose", None) if pose is None else pose
-            mode = old.mode if global_pool is None else pool_mode(global_pool)
+        old, usual = self.global_pool, self.global_pool.mode or ("invariant" if count else "")
+        mode = usual if global_pool is None else pool_mode(global_pool)
+        if global_pool is not None or pose is not None or mode != old.mode:
+            known, fibre = getattr(old, "pose", None) if pose is None else pose, old.fibre
             self._check_pooled(mode)
-            new = GlobalPool(
-                self.group, mode, old.fibre.mode, tied=old.fibre.tied, pose=known, drop_rate=self.drop_rate
-            )
+            new = GlobalPool(self.group, mode, fibre.mode, tied=fibre.tied, pose=known, drop_rate=self.drop_rate)
             if pose is not None and not new.reads_pose:
                 raise ValueError(
                     f"pose is read by a canonical or a weighted pooling; got one for global_pool={new.mode!r}. Add "
                     "global_pool='canonical', or leave pose out."
                 )
             self._check_classified(count, new.mode)
-            # What predicts the pose keeps its mode.
             new.training = self.training
-            if new.drop is not None:
-                new.drop.train(self.training)
+            for name, child in new.named_children():
+                if name != "pose":  # what predicts it keeps its mode
+                    child.train(self.training)
             self.global_pool = new
         self._check_classified(count, self.global_pool.mode)
         self.num_classes, self.classes = count, ()
         # What was wrapped may be a function, without any parameters.
         reference = next(self.parameters(), torch.empty(0))
-        self.fc = self._classifier(count).to(reference.device, reference.dtype)
+        self.fc = self._classifier(count).to(reference.device, reference.dtype).train(self.training)
 
     def transform(self, size: int | tuple[int, int] | None = None) -> v2.Compose:
         """From a PIL image of any mode, or pixels, to this network's input: upright, resized, normalised.

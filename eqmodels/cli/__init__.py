@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 import time
 import warnings
@@ -11,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from eqmodels.cli.parser import UsageError, build_parser
-from eqmodels.cli.terminal import is_first_process, say
+from eqmodels.cli.terminal import UnreadError, is_first_process, say
 from eqmodels.errors import EqmodelsError, is_shared, is_told_by_first
 
 __all__ = ["build_parser", "main"]
@@ -28,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0, also without arguments, where the help is printed; 2 after bad input and 1 after a failure,
-        explained in one sentence on standard error; 130 after Ctrl-C.
+        explained in one sentence on standard error; 130 after Ctrl-C, and 141, in silence, if what reads the output
+        has ended.
     """
     arguments = argparse.Namespace()
     try:
@@ -40,18 +43,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = partial(_say_warning, warnings.showwarning)
             status: int = arguments.run(arguments)
+        _send_all()
     except (UsageError, ValueError, ModuleNotFoundError) as error:
         _say_error(error)
         return 2
     except (EqmodelsError, OSError) as error:
         _say_error(error)
         return 1
+    except UnreadError:
+        # Python hands on at its end what is left, and would complain of the reader that left.
+        with contextlib.suppress(OSError):  # where it is no file
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # as the shell has it of programs that end so
     except KeyboardInterrupt:
         goes_on = getattr(arguments, "goes_on", "")
         way_on = f"; the same command goes on {goes_on}" if goes_on else ""
         say(f"eqmodels: stopped{way_on}", file=sys.stderr)
         return 130
     return status
+
+
+def _send_all() -> None:
+    """Hands on what was printed, which Python would keep until its end.
+
+    Raises:
+        UnreadError: if it has ended.
+    """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise UnreadError from error
 
 
 def _say_error(error: Exception) -> None:

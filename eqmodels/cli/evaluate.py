@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from eqmodels.hub import load, load_pretrained
 from eqmodels.processes import World
 from eqmodels.processes.local import check_processes, on_processes, processes_here
 from eqmodels.processes.world import joined_world
-from eqmodels.storage import prepare_folder, write_atomically
+from eqmodels.storage import WEIGHTS, prepare_folder, sha256_of, write_atomically
 from eqmodels.training import Run
 from eqmodels.training.errors import NoRunError
 
@@ -38,8 +39,8 @@ __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 DESCRIPTION = (
     "Trains linear probes on frozen features of upright training images and measures them on held-out images, upright "
     "and turned, for every way to pool the features; and how well the head predicts its task. What is measured of a "
-    "finished run is written into its folder, as results.json, for its card. Takes minutes: with --limit and --quick "
-    "less, and on several processes that torchrun starts."
+    "finished run, or of an encoder in a folder, is written there, as results.json, for its card. Takes minutes: with "
+    "--limit and --quick less, and on several processes that torchrun starts."
 )
 SPLITS: tuple[Split, Split] = ("train", "test")
 EPILOG = """\
@@ -143,7 +144,7 @@ def _run(arguments: argparse.Namespace) -> int:
             (network.model if isinstance(network, Run) else network).to(world.device)
         results = []
         for name, network in zip(arguments.names, networks, strict=True):
-            results.append(_measured(network, arguments, world))
+            results.append(_of_weights(name, network, _measured(network, arguments, world)))
             # At once: the next network may take minutes, or be stopped.
             world.from_writer(partial(_keep, arguments, name, network, results[-1]))
         content = results[0].to_dict()
@@ -166,8 +167,16 @@ def _networks(arguments: argparse.Namespace) -> list[Run | Backbone]:
     return networks
 
 
+def _of_weights(name: str, network: Run | Backbone, result: EncoderEvaluation) -> EncoderEvaluation:
+    """What was measured with the hash of the weights: a run knows that of its own, an encoder alone does not."""
+    file = Path(name) / WEIGHTS
+    if isinstance(network, Run) or not file.is_file():
+        return result
+    return replace(result, sha256=sha256_of(file))
+
+
 def _keep(arguments: argparse.Namespace, name: str, network: Run | Backbone, result: EncoderEvaluation) -> None:
-    """Writes what was measured into the folder of the run, if it has one, and says so."""
+    """Writes what was measured into the folder of the network, if it has one, and says so."""
     if (file := place_of_results(name, network)) is not None and file != arguments.output:
         say(keep_results(file, result), file=sys.stderr, flush=True)
 

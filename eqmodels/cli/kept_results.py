@@ -1,4 +1,4 @@
-"""Results of a measurement in the folder of the run that was measured, where the card and ``verify`` look for them."""
+"""Results of a measurement in the folder of the network that was measured, where card and ``verify`` look."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ __all__ = ["keep_results", "place_of_results"]
 
 
 def place_of_results(name: str, network: Run | Backbone) -> Path | None:
-    """The file of results of a run that lies in a folder; None of a name of the zoo, a checkpoint, an encoder alone.
+    """The file of results of a network that lies in a folder; None of a name of the zoo, or a checkpoint.
 
     Args:
         name: what was typed.
         network: what it names.
     """
     folder = Path(name)
-    finished = isinstance(network, Run) and bool(network.sha256) and (folder / WEIGHTS).is_file()
+    finished = (folder / WEIGHTS).is_file() and (not isinstance(network, Run) or bool(network.sha256))
     return folder / RESULTS if finished else None
 
 
 def keep_results(file: Path, result: EncoderEvaluation) -> str:
-    """Writes what was measured of a run into its folder, unless more of the same weights is there; says which.
+    """Writes what was measured of a network into its folder, unless more of the same weights is there; says which.
 
     A folder that cannot be written into, such as one that is read only, is no error: everything was printed.
 
     Args:
         file: of `place_of_results`.
-        result: of this run.
+        result: of this network.
     """
     if (reason := _more_than(file, result)) is not None:
         return f"{file} stays as it is: {reason}. Name another file to keep this (--output)."

@@ -15,7 +15,7 @@ from typing import Any
 
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.cli.flags import add_flag, in_flags
-from eqmodels.cli.terminal import FROM_CHECKPOINT, say
+from eqmodels.cli.terminal import FROM_CHECKPOINT, has_watchers, say
 from eqmodels.data import READING, SOURCES
 from eqmodels.errors import EqmodelsError
 from eqmodels.options import Option, options_of
@@ -159,7 +159,7 @@ def run(arguments: argparse.Namespace) -> int:
                 reading={name: value for name, value in how.items() if value is not None},
                 device=arguments.device,
                 tensorboard=arguments.tensorboard,
-                quiet=arguments.quiet or arguments.json,
+                quiet=arguments.quiet or arguments.json or not has_watchers(),
                 report=(lambda _: None) if arguments.quiet else partial(_told, folder),
             ),
         )

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from typing import TextIO
 
 from eqmodels.errors import EqmodelsError, is_told_by_first
+from eqmodels.torchrun import own_place
 
-__all__ = ["FROM_CHECKPOINT", "for_terminal", "has_watchers", "is_first_process", "say", "say_failure"]
+__all__ = ["FROM_CHECKPOINT", "UnreadError", "for_terminal", "has_watchers", "is_first_process", "say", "say_failure"]
 
 FROM_CHECKPOINT = "from the last checkpoint, if it wrote one"
 """Where a training that was stopped goes on."""
 
 
+class UnreadError(Exception):
+    """Nobody reads on what is printed: ``eqmodels data FOLDER --json | head`` has enough."""
+
+
 def is_first_process() -> bool:
     """Whether this process speaks: the only one, or the first of those that torchrun started."""
-    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
+    place = own_place()
+    return place.size == 1 or place.rank == 0
 
 
 def has_watchers() -> bool:
@@ -36,10 +41,16 @@ def say(
         flush: whether to wait until it is there.
         end: what is printed after it.
         everywhere: whether every process prints it.
+
+    Raises:
+        UnreadError: if what reads the output has ended.
     """
     if not everywhere and not is_first_process():
         return
-    print(for_terminal(str(text)), file=sys.stdout if file is None else file, flush=flush, end=end)
+    try:
+        print(for_terminal(str(text)), file=sys.stdout if file is None else file, flush=flush, end=end)
+    except BrokenPipeError as error:
+        raise UnreadError from error
 
 
 def for_terminal(text: str) -> str:

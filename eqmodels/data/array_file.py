@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,17 @@ from eqmodels.data.classes import numbered
 from eqmodels.data.levels import from_levels
 from eqmodels.data.registry import SPLIT_NAMES, Split, register_source
 from eqmodels.data.source import Source, numbers_of
+from eqmodels.data.table_file import Cell, ReadWhenAsked
+from eqmodels.data.table_labels import class_words
 from eqmodels.storage import reason_of
 from eqmodels.transforms.preprocessing import DEEP
 
 __all__ = ["ArrayFile", "read_array"]
 
 Numbers = npt.NDArray[Any]
+
+LABELS = "labels"
+"""What the labels are called, if no other name is given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +97,9 @@ class ArrayFile:
 
 
 @register_source("array")
-def read_array(split: Split, *, root: str | Path | None = None, channels: int | None = None) -> Source:
+def read_array(
+    split: Split, *, root: str | Path | None = None, channels: int | None = None, label_column: str | None = None
+) -> Source:
     """Images of ``<root>/train.npy`` or ``<root>/test.npy``, mapped into memory, or of ``.npz``, read.
 
     Arrays are ``(N, C, H, W)`` or ``(N, H, W)``, uint8, uint16, or float32 in [0, 1]. Labels, if there are any, are in
@@ -98,31 +107,37 @@ def read_array(split: Split, *, root: str | Path | None = None, channels: int | 
     `images` and `labels`; or `root` is itself one, with `train_images`, `train_labels`, `test_images` and
     `test_labels` (or `val` for `test`).
 
+    Labels of other names are read the same way, such as `species` of ``<root>/train_species.npy``: one is chosen for
+    the class, or several, ``species,stage``, whose values are one class, ``ant / adult``. Where an image has several
+    labels, in a table of True and False ``(N, K)`` that numbers them, or between commas, semicolons or upright strokes
+    of words, ``tags:wing`` makes two classes, of the images with this one and of those without.
+
     Args:
         split: ``"train"`` or ``"test"``.
         root: the folder of the files, or one file .npz.
         channels: of the images, where these come last, ``(N, H, W, C)``; left out, they come before height and width.
+        label_column: what the labels are called, if not labels; - for none; A,B for both as one class; A:WORD for
+            whether WORD is among the labels of A.
 
     Raises:
-        ValueError: if no folder is named, or a file holds other arrays.
+        ValueError: if no folder is named, a file holds other arrays, or there are no such labels.
         FileNotFoundError: if there is no such file.
     """
     if root is None:
         raise ValueError("array needs the folder of train.npy and test.npy; got none. Name it by root= (--root).")
     place = Path(root).expanduser()
-    file, images, labels = _found(place, split)
+    file, images = _found(place, split)
     array = _as_images(images, file, channels)
     name = f"array:{place.stem if file == place else place.resolve().name}"
-    if labels is None:
+    labels = _labels(place, file, split, len(array), label_column)
+    if not labels:
         return ArrayFile(name, array)
-    given = _as_labels(labels, file, len(array))
-    others = _labels_of(place, "test" if split == "train" else "train")
-    numbers, classes = numbered([*given, *(() if others is None else others.ravel().tolist())], None, name)
+    numbers, classes = numbered(labels, None, name)
     return ArrayFile(name, array, torch.tensor(numbers[: len(array)]), classes)
 
 
-def _found(place: Path, split: Split) -> tuple[Path, Numbers, Numbers | None]:
-    """The file of a split, its images, and its labels if there are any.
+def _found(place: Path, split: Split) -> tuple[Path, Numbers]:
+    """The file of a split, and its images.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -131,7 +146,7 @@ def _found(place: Path, split: Split) -> tuple[Path, Numbers, Numbers | None]:
     if place.suffix == ".npz" and place.is_file():
         for name in SPLIT_NAMES[split]:
             if (images := _member(place, f"{name}_images")) is not None:
-                return place, images, _member(place, f"{name}_labels")
+                return place, images
         raise FileNotFoundError(
             f"array reads {split}_images of {place}, which has none. Save it with numpy.savez, by this name."
         )
@@ -142,21 +157,46 @@ def _found(place: Path, split: Split) -> tuple[Path, Numbers, Numbers | None]:
             raise ValueError(
                 f"{packed} must have the array 'images'; it has none. Save it with numpy.savez, by this name."
             )
-        return packed, images, _member(packed, "labels")
+        return packed, images
     if not file.is_file():
         raise FileNotFoundError(f"array reads {file}, which is no file. Write it with numpy.save, or name its folder.")
-    return file, _mapped(file), _labels_of(place, split)
+    return file, _mapped(file)
 
 
-def _labels_of(place: Path, split: Split) -> Numbers | None:
-    """The labels of a split that need not be there; None if there are none."""
+def _labels(place: Path, file: Path, split: Split, count: int, named: str | None) -> list[int | str]:
+    """The label of each image of a split, and behind them those of the other one; an empty list if there are none.
+
+    Raises:
+        ValueError: if they are not as many as images, something else, or not there though they are named.
+    """
+    own, others = (_arrays_of(place, one) for one in (split, "test" if split == "train" else "train"))
+    if named is None and LABELS not in own:
+        return []
+    if named is None or named in own:
+        labels, rest = own[named or LABELS](), others.get(named or LABELS, lambda: None)()
+        if not _is_table(labels):
+            return [*_as_labels(labels, file, count), *([] if rest is None else rest.ravel().tolist())]
+
+    def cells(name: str) -> list[Cell]:
+        rest = others.get(name, lambda: None)()
+        return [*_as_cells(own[name](), file, count), *([] if rest is None else _as_cells(rest, place, len(rest)))]
+
+    return [*class_words(ReadWhenAsked(list(own), cells), file, (), named or LABELS)]
+
+
+def _arrays_of(place: Path, split: Split) -> dict[str, Callable[[], Numbers]]:
+    """What reads each array of a split beside its images, by its name; of those that need not be there."""
     if place.suffix == ".npz" and place.is_file():
-        found = (_member(place, f"{name}_labels") for name in SPLIT_NAMES[split])
-        return next((one for one in found if one is not None), None)
-    if (file := place / f"{split}_labels.npy").is_file():
-        return _mapped(file)
+        held = _names(place)
+        splits = [name for name in SPLIT_NAMES[split] if any(one.startswith(f"{name}_") for one in held)][:1]
+        found = {one.removeprefix(f"{name}_"): one for name in splits for one in held if one.startswith(f"{name}_")}
+        return {name: partial(_held, place, one) for name, one in found.items() if name != "images"}
+    if (place / f"{split}.npy").is_file():
+        files = sorted(place.glob(f"{split}_*.npy"))
+        return {file.stem.removeprefix(f"{split}_"): partial(_mapped, file) for file in files}
     packed = place / f"{split}.npz"
-    return _member(packed, "labels") if packed.is_file() and not (place / f"{split}.npy").is_file() else None
+    names = _names(packed) if packed.is_file() else []
+    return {name: partial(_held, packed, name) for name in names if name != "images"}
 
 
 def _mapped(file: Path) -> Numbers:
@@ -187,6 +227,26 @@ def _member(file: Path, name: str) -> Numbers | None:
             f"{file} must be arrays as numpy.savez writes them; it cannot be read ({reason_of(error)}). Write it anew."
         ) from error
     return found
+
+
+def _held(file: Path, name: str) -> Numbers:
+    """An array of several in one file that is there.
+
+    Raises:
+        ValueError: as `_member`.
+    """
+    found = _member(file, name)
+    assert found is not None
+    return found
+
+
+def _names(file: Path) -> list[str]:
+    """The names of the arrays in one file; none if it cannot be read, which reading its images says."""
+    try:
+        with np.load(file, allow_pickle=False) as content:
+            return list(content.files)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError):
+        return []
 
 
 def _as_images(array: Numbers, file: Path, channels: int | None) -> Numbers:
@@ -225,3 +285,19 @@ def _as_labels(labels: Numbers, file: Path, count: int) -> list[int | str]:
         )
     found: list[int | str] = labels.ravel().tolist()
     return found
+
+
+def _is_table(labels: Numbers) -> bool:
+    """Whether an array says of each label whether an image has it."""
+    return labels.dtype == bool and labels.ndim == 2 and labels.shape[1] > 1
+
+
+def _as_cells(labels: Numbers, file: Path, count: int) -> list[Cell]:
+    """The label of each image as a word, or the numbers of those that it has, as words.
+
+    Raises:
+        ValueError: if they are not as many as images, or something else.
+    """
+    if _is_table(labels) and len(labels) == count:
+        return [tuple(map(str, np.flatnonzero(row).tolist())) for row in labels]
+    return [*map(str, _as_labels(labels, file, count))]

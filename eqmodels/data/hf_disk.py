@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,6 +15,8 @@ from eqmodels.data.places import Listed, Place, within
 from eqmodels.data.planes import optional
 from eqmodels.data.registry import Split, named_splits, register_source
 from eqmodels.data.source import Source
+from eqmodels.data.table_file import Cell, ReadWhenAsked
+from eqmodels.data.table_labels import NONE, class_words
 from eqmodels.errors import shown
 from eqmodels.storage import read_regular, reason_of
 from eqmodels.transforms.preprocessing import WHITE
@@ -23,8 +26,9 @@ __all__ = ["read_hf_disk"]
 LABELS = ("label", "labels", "class", "fine_label")
 """What the column of the labels is called, if none says of itself that it has classes."""
 
-NONE = "-"
-"""What is said for a column to have no labels."""
+
+PLAIN = ("ClassLabel", "Value")
+"""What the kinds of columns are called that may be labels."""
 
 
 @register_source("hf_disk", validation=True)
@@ -53,7 +57,7 @@ def read_hf_disk(
         root: the folder.
         image_column: the column of the images; left out, the first that holds images.
         label_column: the column of the labels; left out, the first that has classes, or label, labels, class,
-            fine_label; - for none.
+            fine_label; - for none; A,B for both as one class; A:WORD for whether WORD is among the labels of A.
         size: side in pixels of the squares that images become; None keeps the images, which must then have one size.
         channels: of the images, up to 64: 3 makes pictures RGB and 1 grey, any other number must be in the files.
         background: the colour of what transparent pictures lie on, such as ``black`` or ``#808080``.
@@ -67,7 +71,7 @@ def read_hf_disk(
         FileNotFoundError: if the folder does not exist or the split has no images.
         BadFilesError: if images cannot be read, or have other channels; lists all of them.
         ValueError: if no folder is named, it holds no such data set, it is not known which columns are meant, a label
-            is neither a number nor a word, or an option is out of its range.
+            is neither a number nor a word, there are several, or an option is out of its range.
         StorageError: if the cache cannot be written, or is damaged.
         ModuleNotFoundError: if datasets is not installed, or what an image needs.
     """
@@ -85,7 +89,7 @@ def read_hf_disk(
     ]
     if not chosen:
         raise FileNotFoundError(f"{base} has no images for split={split!r}. Save a DatasetDict that has this split.")
-    labels, classes = _labels(parts, base, _label_column(columns, base, images, label_column))
+    labels, classes = _labels(parts, base, _label_column(columns, images, label_column))
     undecoded = {id(part): _undecoded(part, images) for part in parts.values()}
     places = []
     for part, number in chosen:
@@ -194,17 +198,8 @@ def _image_column(columns: Any, base: Path, named: str | None) -> str:  # noqa: 
     return found
 
 
-def _label_column(columns: Any, base: Path, images: str, named: str | None) -> str | None:  # noqa: ANN401
-    """The name of the column of the labels; None if there are none.
-
-    Raises:
-        ValueError: if there is no column of the name.
-    """
-    if named is not None and named != NONE and named not in columns:
-        raise ValueError(
-            f"{base} has no column {named!r} among {', '.join(columns)}. Name another by label_column= "
-            f"(--label-column), or {NONE} for no labels."
-        )
+def _label_column(columns: Any, images: str, named: str | None) -> str | None:  # noqa: ANN401 (no annotations)
+    """The name of the column of the labels, or the word for several; None if there are none."""
     if named is not None:
         return None if named == NONE else named
     marked = [name for name, feature in columns.items() if type(feature).__name__ == "ClassLabel"]
@@ -217,11 +212,17 @@ def _labels(
     """The number of the class of each image of each part, by the part's identity, and the classes of all parts.
 
     Raises:
-        ValueError: if labels are neither numbers nor words.
+        ValueError: if labels are neither numbers nor words, or there is no such column.
     """
     if column is None:
         return {}, ()
-    given = [value for part in parts.values() for value in part[column]]
+    columns = next(iter(parts.values())).features
+    given: list[Any]
+    if column in columns and type(columns[column]).__name__ in PLAIN:
+        given = [value for part in parts.values() for value in part[column]]
+    else:  # of several columns, or of one with several labels an image
+        names = [name for name, feature in columns.items() if type(_inner(feature)).__name__ in PLAIN]
+        given = class_words(ReadWhenAsked(names, partial(_cells, parts)), base, (), column)
     wrong = [value for value in given if not isinstance(value, int | str)]
     if wrong:
         raise ValueError(
@@ -230,13 +231,41 @@ def _labels(
         )
     if set(given) == {-1}:  # as Hugging Face marks those without
         return {}, ()
-    named = getattr(next(iter(parts.values())).features[column], "names", None)
+    named = getattr(columns[column], "names", None) if column in columns else None
     numbers, classes = numbered(given, named, str(base))
     found, start = {}, 0
     for part in parts.values():
         found[id(part)] = numbers[start : start + len(part)]
         start += len(part)
     return found, classes
+
+
+def _cells(parts: dict[Split | None, Any], column: str) -> list[Cell]:
+    """What a column says of each image of all parts: the names of classes, or words and numbers.
+
+    Raises:
+        ValueError: if it holds other things.
+    """
+
+    def cell(value: Any) -> Cell:  # noqa: ANN401
+        if isinstance(value, list):
+            return tuple(str(cell(one)) for one in value)
+        if not isinstance(value, int | str | None):
+            raise ValueError(
+                f"labels must be numbers or words, or lists of them; got {shown(value)} in the column {column!r}. Name "
+                "another by label_column= (--label-column)."
+            )
+        if value is None or (names and value == -1):
+            return ""
+        return str(names[value] if names and isinstance(value, int) else value)
+
+    names = getattr(_inner(next(iter(parts.values())).features[column]), "names", None)
+    return [cell(value) for part in parts.values() for value in part[column]]
+
+
+def _inner(feature: Any) -> Any:  # noqa: ANN401
+    """What a column holds, or the lists in it."""
+    return feature[0] if isinstance(feature, list) else getattr(feature, "feature", feature)
 
 
 def _undecoded(part: Any, column: str) -> tuple[Any, str]:  # noqa: ANN401 (no annotations)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -55,8 +56,8 @@ FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """What an image may be, whatever its name ends in. PIL knows more, and starts other programs for some: Ghostscript for
 EPS."""
 
-SHOWN = 20
-"""Bad files that a sentence lists."""
+SHOWN, ALIKE = 1000, 5
+"""Bad files that a sentence lists, and how many of those that are bad for the same reason as most of the files."""
 
 AHEAD = 64
 """Pictures that are read before they are asked for, at most."""
@@ -99,13 +100,21 @@ class BadFilesError(ValueError):
 
     def __init__(self, bad: Sequence[BadFile], total: int, way_out: str) -> None:
         self.bad, self.total, self.way_out = tuple(bad), total, way_out
-        rows = [f"  {legible(str(one.path))}: {one.reason}" for one in self.bad[:SHOWN]]
-        more = [f"  and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []
         head = f"{len(bad)} of {total} files cannot be read as images. {way_out}"
-        super().__init__("\n".join([head, *rows, *more]))
+        super().__init__("\n".join([head, *_rows(self.bad, total)]))
 
     def __reduce__(self) -> tuple[type[BadFilesError], tuple[tuple[BadFile, ...], int, str]]:
         return type(self), (self.bad, self.total, self.way_out)  # what Python packs is the sentence alone
+
+
+def _rows(bad: Sequence[BadFile], total: int) -> list[str]:
+    """Path and reason of each, but of what most files are bad for, such as other channels, of the first ones alone."""
+    reason, count = Counter(one.reason for one in bad).most_common(1)[0] if bad else ("", 0)
+    alike = [one for one in bad if one.reason == reason] if count > max(ALIKE, total // 2) else []
+    unlike = [one for one in bad if one.reason != reason] if alike else bad
+    rows = [f"  {legible(str(one.path))}: {one.reason}" for one in (*unlike[:SHOWN], *alike[:ALIKE])]
+    more = [f"  and {len(unlike) - SHOWN:,} more"] if len(unlike) > SHOWN else []
+    return [*rows, *more, *([f"  and {count - ALIKE:,} more for this reason"] if alike else [])]
 
 
 def open_picture(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,6 +17,8 @@ from eqmodels.data.places import Listed, Place, within
 from eqmodels.data.planes import optional
 from eqmodels.data.registry import Split, named_splits, register_source
 from eqmodels.data.source import Source
+from eqmodels.data.table_file import Cell, ReadWhenAsked
+from eqmodels.data.table_labels import NONE, class_words
 from eqmodels.storage import open_regular, reason_of
 from eqmodels.transforms.preprocessing import WHITE
 
@@ -40,6 +42,7 @@ def read_shards(
     split: Split,
     *,
     root: str | Path | None = None,
+    label_column: str | None = None,
     size: int | None = None,
     channels: int = 3,
     background: str = WHITE,
@@ -60,6 +63,8 @@ def read_shards(
     Args:
         split: ``"train"``, ``"test"`` or ``"validation"``.
         root: the folder of the shards, or one shard.
+        label_column: what the labels are called in 0001.json, or cls for those of 0001.cls; left out, cls, label or
+            class; - for none; A,B for both as one class; A:WORD for whether WORD is among the labels of A.
         size: side in pixels of the squares that images become; None keeps the images, which must then have one size.
         channels: of the images, up to 64: 3 makes pictures RGB and 1 grey, any other number must be in the files.
         background: the colour of what transparent pictures lie on, such as ``black`` or ``#808080``.
@@ -72,16 +77,22 @@ def read_shards(
     Raises:
         FileNotFoundError: if there are no shards, or the split has no images.
         BadFilesError: if images cannot be read, or have other channels; lists all of them.
-        ValueError: if no folder is named, a shard is damaged or compressed, some images have labels and others none, or
-            an option is out of its range.
+        ValueError: if no folder is named, a shard is damaged or compressed, some images have labels and others none,
+            there is no such label, or an option is out of its range.
         StorageError: if the cache cannot be written, or is damaged.
         ModuleNotFoundError: if webdataset is not installed, or what an image needs.
     """
     if root is None:
         raise ValueError("shards needs the folder of the files of tar; got none. Name it by root= (--root).")
     base = Path(root).expanduser()
-    samples = list(_samples(base, _shards(base)))
-    numbers, classes = _numbered([sample.label for sample in samples], base)
+    if label_column in (None, NONE):
+        samples = list(_samples(base, _shards(base), _label if label_column is None else lambda _: None))
+        numbers, classes = _numbered([sample.label for sample in samples], base)
+    else:
+        samples = list(_samples(base, _shards(base), _told))
+        names = list(dict.fromkeys(name for sample in samples for name in sample.label))
+        columns = ReadWhenAsked(names, lambda name: [sample.label.get(name, "") for sample in samples])
+        numbers, classes = numbered(class_words(columns, base, (), label_column), None, str(base))
     wanted = named_splits({sample.split for sample in samples}).get(split)
     chosen = [number for number, sample in enumerate(samples) if sample.split == wanted]
     if not chosen:
@@ -143,10 +154,10 @@ class Member(Place):
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """What is of one name before the point: where its image is, its label if it has one, what its split is called."""
+    """What is of one name before the point: where its image is, what it is labelled, what its split is called."""
 
     image: Member
-    label: str | None
+    label: Any
     split: str
 
 
@@ -193,8 +204,15 @@ def _shards(base: Path) -> list[tuple[Path, str | None]]:
     return list(zip(files, splits, strict=True))
 
 
-def _samples(base: Path, shards: list[tuple[Path, str | None]]) -> Iterator[_Sample]:
+def _samples(
+    base: Path, shards: list[tuple[Path, str | None]], labelled: Callable[[dict[str, Any]], Any]
+) -> Iterator[_Sample]:
     """Every sample of every shard that has an image, as webdataset groups the members; of these, labels alone are read.
+
+    Args:
+        base: for sentences.
+        shards: and what the split of each is called.
+        labelled: gives the label of a sample, or whatever it is labelled; a `ValueError` is why the shard is damaged.
 
     Raises:
         ValueError: if a shard is damaged, compressed, or claims to hold more than it has bytes.
@@ -214,7 +232,7 @@ def _samples(base: Path, shards: list[tuple[Path, str | None]]) -> Iterator[_Sam
                 image = next((endings[name] for name in IMAGES if name in endings), None)
                 if image is not None:
                     by_name = split_of(PurePosixPath(sample["__key__"]))
-                    yield _Sample(image, _label(sample), split or by_name)
+                    yield _Sample(image, labelled(sample), split or by_name)
         except (OSError, tarfile.TarError, ValueError) as error:
             reason = reason_of(error)
             raise ValueError(
@@ -255,3 +273,15 @@ def _label(sample: dict[str, Any]) -> str | None:
     if value is not None and not isinstance(value, int | str):
         raise ValueError(f"the label of {sample['__key__']} must be a number or a word; got {value!r}. Correct it.")
     return None if value is None else str(value)
+
+
+def _told(sample: dict[str, Any]) -> dict[str, Cell]:
+    """All that may be a label of a sample, by name: words and numbers, and lists of them."""
+    told: dict[str, Cell] = {}
+    said = json.loads(sample["json"].content()) if "json" in sample else None
+    for name, value in said.items() if isinstance(said, dict) else ():
+        if isinstance(value, list) and all(isinstance(one, int | str) for one in value):
+            told[str(name)] = tuple(map(str, value))
+        elif isinstance(value, int | float | str):
+            told[str(name)] = str(value)
+    return told | ({LABEL: str(sample[LABEL].content().decode("utf-8").strip())} if LABEL in sample else {})

@@ -88,7 +88,7 @@ class FolderSummary:
 
         def listed(paths: Sequence[str]) -> str:
             shown = "".join(f"\n  {legible(path)}" for path in paths[:rows])
-            return shown + (f"\n  and {len(paths) - rows} more" if len(paths) > rows else "")
+            return shown + (f"\n  and {len(paths) - rows} more, which JSON has (--json)" if len(paths) > rows else "")
 
         total = sum(self.splits.values())
         lines = [
@@ -99,7 +99,8 @@ class FolderSummary:
         if by_count:
             words = "1 class" if len(by_count) == 1 else f"{len(by_count)} classes, the largest first"
             lines.append(f"{words}: {counted(by_count)}")
-            lines.append(f"the smallest class: {min(by_count.values()):,}")
+            smallest = list(by_count)[-1]
+            lines.append(f"the smallest class: {legible(smallest)} ({by_count[smallest]:,})")
         else:
             lines.append(f"no classes: {legible(self.no_classes)}")
         for name, counts in self.labels.items():

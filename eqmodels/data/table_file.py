@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from eqmodels.data.planes import optional
 from eqmodels.storage import open_regular, reason_of
 
-__all__ = ["ENDINGS", "Cell", "Columns", "is_table", "read_columns"]
+__all__ = ["ENDINGS", "Cell", "Columns", "ReadWhenAsked", "is_table", "read_columns"]
 
 ENDINGS = (".csv", ".tsv", ".parquet")
 """Of the names of tables, in lower case."""
@@ -20,6 +20,32 @@ Cell = str | tuple[str, ...]
 """A word, empty where there is nothing; or the words of a list."""
 
 Columns = Mapping[str, Sequence[Cell]]
+
+
+class ReadWhenAsked(Mapping[str, Sequence[Cell]]):
+    """Columns, of each of which the cells are read whenever they are asked for.
+
+    Args:
+        names: of all.
+        read: gives the cells of one.
+    """
+
+    def __init__(self, names: Sequence[str], read: Callable[[str], Sequence[Cell]]) -> None:
+        self._names, self._read = dict.fromkeys(names), read
+
+    def __getitem__(self, name: str) -> Sequence[Cell]:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._read(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def is_table(place: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import jinja2
 from huggingface_hub import EvalResult, ModelCardData
 
+from eqmodels.backbones import Backbone
 from eqmodels.backbones.formats import read_network_config
-from eqmodels.evaluation import CONTROLS, TURNED_PROBE, EncoderEvaluation
+from eqmodels.evaluation import CONTROLS, TURNED_PROBE, EncoderEvaluation, TaskScores
 from eqmodels.groups import PlanarGroup
-from eqmodels.hub.entries import NOTES, entry_of, read_notes, read_results
+from eqmodels.hub.entries import NOTES, adapted_from, entry_of, read_notes, read_results
+from eqmodels.hub.loading import load
 from eqmodels.hub.picture import PICTURE
 from eqmodels.objectives import Prediction
 from eqmodels.remote import ZooEntry
@@ -83,7 +86,7 @@ def model_card(folder: Path, repository: str) -> str:
         entry_of(folder, repository, None),
         read_network_config(folder / CONFIG),
     )
-    run = load_run(folder)
+    run = load_run(folder) if "pretraining" in config else None
     twin = twin_of(folder)
     twins = {} if twin is None else {twin.name: read_results(twin)}
     environment = jinja2.Environment(
@@ -91,7 +94,8 @@ def model_card(folder: Path, repository: str) -> str:
     )
     template = environment.from_string((files("eqmodels.hub") / "card.md.j2").read_text("utf-8"))
     try:
-        body = _body(template, entry, run, evaluation, twins, config, read_notes(folder))
+        told = _of_adapted(load(folder), config) if run is None else _of_run(run, config, evaluation)
+        body = _body(template, entry, told, evaluation, twins, read_notes(folder))
         metadata = _metadata(entry, evaluation).to_yaml()
     except (jinja2.UndefinedError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise StorageError(
@@ -110,24 +114,61 @@ def _harmless(value: object) -> object:
     return value if isinstance(value, _Markdown | int | float) else for_markdown(str(value))
 
 
+@dataclass(frozen=True)
+class _Told:
+    """What the card tells of how a network came to be.
+
+    Attributes:
+        architecture: of the network.
+        encoder: whose features are told of.
+        purpose: the end of its first sentence.
+        task: what its head predicts, if there is one.
+        pretraining: the values of its training; None if it was adapted.
+        provenance: of its training.
+        source: the network of others that it was made of; None if there is none.
+    """
+
+    architecture: str
+    encoder: Backbone
+    purpose: str
+    task: TaskScores | None = None
+    pretraining: Mapping[str, Any] | None = None
+    provenance: Mapping[str, Any] | None = None
+    source: str | None = None
+
+
+def _of_run(run: Run, config: Mapping[str, Any], evaluation: EncoderEvaluation) -> _Told:
+    encoder = run.encoder(config["model_args"].get("global_pool", "invariant"))
+    task = evaluation.tasks[0] if isinstance(run.objective, Prediction) else None
+    return _Told(config["architecture"], encoder, _purpose(run), task, run.config.flat(), run.provenance)
+
+
+def _of_adapted(encoder: Backbone, config: Mapping[str, Any]) -> _Told:
+    source = adapted_from(config)
+    purpose = f"made of `{for_markdown(str(source))}` without any training of its own"
+    return _Told(config["architecture"], encoder, purpose, source=source)
+
+
 def _body(
     template: jinja2.Template,
     entry: ZooEntry,
-    run: Run,
+    told: _Told,
     evaluation: EncoderEvaluation,
     twins: Mapping[str, EncoderEvaluation],
-    config: Mapping[str, Any],
     notes: str,
 ) -> str:
-    encoder = run.encoder(config["model_args"].get("global_pool", "invariant"))
+    encoder = told.encoder
+    if encoder.preprocessing is None:
+        raise ValueError("nothing is known of its images")
     rows = [row for name, found in {entry.name: evaluation, **twins}.items() for row in _rows(name, found)]
     body: str = template.render(
         entry=entry,
-        summary=_Markdown(_summary(for_markdown(config["architecture"]), encoder.group, _purpose(run))),
+        summary=_Markdown(_summary(for_markdown(told.architecture), encoder.group, told.purpose)),
         output=_Markdown(encoder.describe_output()),
-        source=f"hub:{entry.repository}",
+        repository=f"hub:{entry.repository}",
         channels=encoder.in_chans,
-        size=run.preprocessing.size,
+        size=encoder.preprocessing.size,
+        pictures=_Markdown(encoder.preprocessing.describe()),
         features=encoder.head_hidden_size,
         picture=PICTURE,
         evaluation=evaluation,
@@ -135,11 +176,12 @@ def _body(
         quarters_are_a_control=encoder.group.rotations % 4 != 0,
         rows=[_Markdown(" | ".join([f"`{for_markdown(row[0])}`", *map(for_markdown, row[1:])])) for row in rows],
         turned_probe=TURNED_PROBE if any(TURNED_PROBE in row for row in rows) else None,
-        twin=bool(twins) or entry.group == "c1",
-        task=evaluation.tasks[0] if isinstance(run.objective, Prediction) else None,
+        twin=bool(twins) or entry.group == "c1" or told.source is not None,
+        task=told.task,
         percent=_percent,
-        pretraining=run.config.flat(),
-        provenance=run.provenance,
+        pretraining=told.pretraining,
+        provenance=told.provenance,
+        source=told.source,
         data_licence=entry.data_license,
         notes=_Markdown(notes),
     )
@@ -178,7 +220,7 @@ def exact_moves(group: PlanarGroup) -> str:
 
 def _rows(name: str, evaluation: EncoderEvaluation) -> Iterator[list[str]]:
     found = {scores.kind: scores for scores in evaluation.kinds}
-    for kind in SHOWN:
+    for kind in _shown(evaluation):
         if (scores := found.get(kind)) is not None:
             low, high = map(_percent, scores.interval)
             few = scores.labels.get("0.01")
@@ -194,6 +236,11 @@ def _rows(name: str, evaluation: EncoderEvaluation) -> Iterator[list[str]]:
             ]
 
 
+def _shown(evaluation: EncoderEvaluation) -> tuple[str, ...]:
+    """The kinds of features that the card shows; of what is invariant as it is, all that there is."""
+    return SHOWN if len(evaluation.kinds) > 1 else (evaluation.kinds[0].kind,)
+
+
 def _metadata(entry: ZooEntry, evaluation: EncoderEvaluation) -> ModelCardData:
     results = [
         EvalResult(
@@ -207,7 +254,7 @@ def _metadata(entry: ZooEntry, evaluation: EncoderEvaluation) -> ModelCardData:
             metric_value=round(value, 4),
         )
         for scores in evaluation.kinds
-        if scores.kind in SHOWN
+        if scores.kind in _shown(evaluation)
         for images, value in (("upright", scores.accuracy), ("turned", scores.turned))
     ]
     return ModelCardData(

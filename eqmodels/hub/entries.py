@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from eqmodels.remote import ZooEntry, check_repository
 from eqmodels.storage import CONFIG, LARGEST, WEIGHTS, StorageError, read_regular, reason_of, sha256_of
 from eqmodels.training import PretrainConfig
 
-__all__ = ["NOTES", "RESULTS", "entry_of", "read_notes", "read_results", "run_config"]
+__all__ = ["NOTES", "RESULTS", "adapted_from", "entry_of", "published_config", "read_notes", "read_results"]
 
 NOTES = "NOTES.md"
 """The name of the file in a folder of weights, if there is one, in whose Markdown its owner says what no measurement
@@ -39,6 +40,9 @@ _SAID = re.compile(r"^Licence of the training images: `([A-Za-z0-9.+() -]{1,200}
 RESULTS = "results.json"
 """The name of the file in a folder of weights that holds what was measured of them."""
 
+ADAPTED = ("symmetrised", "canonicalised")
+"""What the architectures of networks of others end with, behind the group."""
+
 _COMMIT = re.compile("[0-9a-f]{40}")
 
 
@@ -59,9 +63,9 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
     check_repository(repository)
     if commit is not None and not _COMMIT.fullmatch(commit):
         raise ValueError(f"commit must be 40 hexadecimal digits; got {shown(commit)}. Copy it, or pass None.")
-    config = run_config(folder)
+    config = published_config(folder)
     evaluation = read_results(folder)
-    pretraining = PretrainConfig.from_dict(config["pretraining"]).flat()
+    task, data = _learned_from(config)
     sha256 = sha256_of(folder / WEIGHTS)
     metrics = {}
     for scores in evaluation.kinds:
@@ -76,11 +80,11 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
         sha256=sha256,
         config_sha256=sha256_of(folder / CONFIG),
         license=config["pretrained_cfg"]["license"],
-        task=pretraining.get("task", pretraining["objective"]),
-        data=pretraining["data"],
+        task=task,
+        data=data,
         group=config["group"],
         metrics=metrics,
-        data_license=_data_license(folder, pretraining["data"]),
+        data_license=_data_license(folder, data),
     )
 
 
@@ -107,17 +111,39 @@ def read_notes(folder: Path) -> str:
         ) from error
 
 
-def run_config(folder: Path) -> dict[str, Any]:
-    """The config of a run, of which the index and the card tell.
+def adapted_from(config: Mapping[str, Any]) -> str | None:
+    """The network of others that was made equivariant, by its source, ``timm:<name>``; None of any other network."""
+    source = config["model_args"].get("source")
+    return source if isinstance(source, str) and config["architecture"].endswith(ADAPTED) else None
+
+
+def _learned_from(config: Mapping[str, Any]) -> tuple[str, str]:
+    """What a network learned and from which images; of one that was adapted, how and from which network."""
+    if "pretraining" in config:
+        pretraining = PretrainConfig.from_dict(config["pretraining"]).flat()
+        return pretraining.get("task", pretraining["objective"]), pretraining["data"]
+    source = adapted_from(config)
+    assert source is not None, "published_config refuses others"
+    return config["architecture"].rpartition("_")[2], source
+
+
+def published_config(folder: Path) -> dict[str, Any]:
+    """The config of a network of which index and card tell: of a run, or of a network of others that was adapted.
 
     Raises:
-        StorageError: if it cannot be read, or is that of an encoder alone, or says no licence.
+        StorageError: if it cannot be read, or is that of another encoder alone, or says no licence.
     """
     config = read_network_config(folder / CONFIG)
-    if "pretraining" not in config or "license" not in config["pretrained_cfg"]:
+    known = "pretraining" in config or adapted_from(config) is not None
+    if known and config["pretrained_cfg"].get("license") is None:
         raise StorageError(
-            f"{folder / CONFIG} does not say how the network was pretrained or under which license it is, and the "
-            "index and the card tell of it. Publish a run of eqmodels pretrain; send other networks by "
+            f"{folder / CONFIG} does not say under which licence the weights are. Pass license_name, an SPDX "
+            "identifier: that of whoever trained them."
+        )
+    if not known:
+        raise StorageError(
+            f"{folder / CONFIG} does not say how the network was pretrained, and the index and the card tell of it. "
+            "Publish a run of eqmodels pretrain or a folder of eqmodels adapt; send other networks by "
             f"eqmodels.load({str(folder)!r}).push_to_hub('organisation/name') in Python."
         )
     return config

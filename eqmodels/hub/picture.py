@@ -38,11 +38,13 @@ def turns_picture(evaluations: dict[str, EncoderEvaluation]) -> bytes:
     axes = figure.subplots()
     for line, (name, evaluation) in zip(("-", "--", ":"), evaluations.items(), strict=False):
         for colour, kind in zip(OKABE_ITO, CURVES, strict=False):
-            scores = next((one for one in evaluation.kinds if one.kind == kind and one.angles), None)
+            # What is invariant as it is has one kind of features alone.
+            asked = evaluation.kinds[0].kind if len(evaluation.kinds) == 1 and kind == CURVES[0] else kind
+            scores = next((one for one in evaluation.kinds if one.kind == asked and one.angles), None)
             if scores is not None:
                 angles = [*(degrees for degrees, _ in scores.curve), 360.0]
                 accuracies = [100 * accuracy for _, accuracy in scores.curve]
-                label = for_picture(f"{name.split('.')[0]}, {kind}")
+                label = for_picture(f"{name.split('.')[0]}, {asked}")
                 axes.plot(angles, [*accuracies, accuracies[0]], line, color=colour, label=label)
     if not axes.lines:
         raise ValueError("nothing was measured over the angles; run eqmodels evaluate without --quick.")

@@ -18,7 +18,7 @@ from huggingface_hub.errors import RevisionNotFoundError
 from eqmodels.arguments import check_arguments
 from eqmodels.errors import shown
 from eqmodels.hub.card import NOTES, model_card, possible_twin, twin_of
-from eqmodels.hub.entries import RESULTS, entry_of, read_results, run_config
+from eqmodels.hub.entries import RESULTS, entry_of, published_config, read_results
 from eqmodels.hub.loading import check_files
 from eqmodels.hub.picture import PICTURE, turns_picture
 from eqmodels.hub.preview import preview_page
@@ -58,7 +58,9 @@ class Publication:
 
 
 def publication_files(folder: Path, repository: str) -> dict[str, bytes]:
-    """The content of every file of a repository, by its name: the folder's; and recipe, card and picture made of them.
+    """The content of every file of a repository, by its name: the folder's, and what is made of them.
+
+    That is the card and the picture, and the recipe of a run.
 
     Args:
         folder: with config, weights and results, in which nobody writes meanwhile.
@@ -69,13 +71,14 @@ def publication_files(folder: Path, repository: str) -> dict[str, bytes]:
         ValueError: if nothing was measured over the angles.
         ModuleNotFoundError: if matplotlib, which draws the picture, is not installed.
     """
-    run_config(folder)  # before measurements are asked for, which would not help what is no run
+    config = published_config(folder)  # before measurements are asked for, which would not help what is none
     contents = {CARD: model_card(folder, repository).encode()}
     evaluation, twin = read_results(folder), twin_of(folder)
     evaluations = {folder.name: evaluation} | ({} if twin is None else {twin.name: read_results(twin)})
     contents[PICTURE] = turns_picture(evaluations)
-    recipe = read_config(folder / CONFIG)["pretraining"]
-    contents[RECIPE] = (json.dumps(recipe, indent=2) + "\n").encode()
+    if "pretraining" in config:
+        recipe = read_config(folder / CONFIG)["pretraining"]
+        contents[RECIPE] = (json.dumps(recipe, indent=2) + "\n").encode()
     try:
         return contents | {name: read_regular(folder / name) for name in COPIED}
     except OSError as error:

@@ -12,48 +12,19 @@ import torch
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.names import ModelName
 from eqmodels.backbones.network import StagedNetwork
-from eqmodels.backbones.registry import BACKBONES, list_models, resolve
+from eqmodels.backbones.registry import BACKBONES, resolve
 from eqmodels.errors import UnknownNameError
-from eqmodels.groups import PlanarGroup
-from eqmodels.options import options_of
-from eqmodels.remote import list_pretrained, read_index
+from eqmodels.hub.names import zoo_tags
+from eqmodels.remote import read_index
 from eqmodels.remote.locating import located_here
 from eqmodels.storage import CONFIG, WEIGHTS
 
-__all__ = ["CLASSIFIER", "default_configs", "first_conv_of", "pool_size_of", "usual_names", "zoo_tags"]
-
-WIDTHS = (16, 32, 64)
-"""Of the first stage, of the names that are registered beside those without a width."""
+__all__ = ["CLASSIFIER", "default_configs", "first_conv_of", "pool_size_of"]
 
 CLASSIFIER = "fc"
 
 LARGE, SMALL = 224, 32
 """Pixels of the images of a network that begins by halving them twice, and of one that does not."""
-
-
-def usual_names() -> list[str]:
-    """Every architecture with the listed groups, at its default width and at the usual ones, and those of the zoo."""
-    names = set(list_models())
-    for name in tuple(names):
-        try:
-            parsed, architecture = resolve(name, plugins=False)
-        except UnknownNameError:  # of another distribution, which is not imported for it
-            continue
-        known = options_of(architecture.builder(parsed.group is not None))
-        order = PlanarGroup.parse(parsed.group or "c1").order
-        if "width" in known:
-            names |= {f"{name}_w{width}" for width in WIDTHS if width % order == 0}
-    return sorted(names | set(zoo_tags()))
-
-
-def zoo_tags() -> dict[str, list[str]]:
-    """The tags of the zoo's networks, by architecture; what cannot be loaded here comes last."""
-    here = list_pretrained()
-    tags: dict[str, list[str]] = {}
-    for name in (*here, *sorted(set(read_index()) - set(here))):
-        architecture, _, tag = name.partition(".")
-        tags.setdefault(architecture, []).append(tag)
-    return tags
 
 
 def default_configs(names: Iterable[str]) -> dict[str, Any]:

@@ -19,14 +19,8 @@ from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.loading import encoder_state
 from eqmodels.backbones.registry import checked_names
 from eqmodels.errors import shown
-from eqmodels.hub.timm_configs import (
-    CLASSIFIER,
-    default_configs,
-    first_conv_of,
-    pool_size_of,
-    usual_names,
-    zoo_tags,
-)
+from eqmodels.hub.names import usual_names, zoo_tags
+from eqmodels.hub.timm_configs import CLASSIFIER, default_configs, first_conv_of, pool_size_of
 from eqmodels.layers.pool import pool_mode
 from eqmodels.remote import locate
 from eqmodels.remote.locating import located_here

@@ -12,6 +12,7 @@ from eqmodels.backbones import Backbone
 from eqmodels.backbones.registry import checked_names
 from eqmodels.errors import is_one_of, shown
 from eqmodels.hub.loading import load
+from eqmodels.hub.names import usual_names
 from eqmodels.remote import is_pretrained, read_index
 
 __all__ = ["register_torchvision"]
@@ -27,8 +28,9 @@ def register_torchvision(names: Iterable[str] = ()) -> list[str]:
     pretrained network, as `eqmodels.load` gives it; with ``weights=None`` its weights are random.
 
     Args:
-        names: of networks to register, with widths, as ``["c4_resnet18s_w24"]``; those of `list_models` and of the zoo
-            always are, but for ``resnet18``, ``resnet34``, ``resnet50`` and ``resnet101``: torchvision has its own.
+        names: of networks to register, with widths, as ``["c4_resnet18s_w24"]``; those of `list_models`, at their
+            default width and with ``_w16``, ``_w32`` and ``_w64``, and of the zoo always are, but for ``resnet18``,
+            ``resnet34``, ``resnet50`` and ``resnet101``: torchvision has its own.
 
     Returns:
         The names that are registered, sorted.
@@ -48,8 +50,7 @@ def register_torchvision(names: Iterable[str] = ()) -> list[str]:
             f"own. Build it with eqmodels.create_model, or register it with a width, such as {f'{taken[0]}_w64'!r}."
         )
     entries = sys.modules.setdefault(ENTRIES, ModuleType(ENTRIES))
-    zoo = read_index()
-    known = sorted({*backbones.list_models(), *(name.split(".")[0] for name in zoo), *zoo, *names} - theirs)
+    known = sorted({*usual_names(), *read_index(), *names} - theirs)
     for name in known:
         if not hasattr(entries, name):
             entry = _entry(name)

@@ -337,7 +337,7 @@ class GlobalPool(NotScriptable):
 
     def _by_pose(self, regular: Float[Tensor, "B C"], logits: Float[Tensor, "B G"]) -> Float[Tensor, "B F"]:
         if self.mode == "weighted":
-            weighed = regular.unflatten(1, (self.group.order, -1)) * logits.softmax(1)[..., None]
+            weighed: Tensor = regular.unflatten(1, (self.group.order, -1)) * logits.softmax(1)[..., None]
             return weighed.sum(1)
         return turn_back(self.group, regular, logits, soft=self.mode == "canonical-soft")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -160,7 +162,18 @@ def duplicates_page(found: Duplicates) -> str:
         [(small.of(path), path, words(group[0], path) if path != group[0] else "") for path in group]
         for group in found.groups[:MOST_GROUPS]
     ]
-    return _rendered("duplicates.html.j2", small, found=found, groups=groups, left=len(found.groups) - len(groups))
+    left = len(found.groups) - len(groups)
+    folder = _common_folder([path for group in found.groups[:MOST_GROUPS] for path in group])
+    return _rendered("duplicates.html.j2", small, found=found, groups=groups, left=left, folder=folder)
+
+
+def _common_folder(paths: Sequence[str]) -> str:
+    """What all paths begin with, a folder and what ends its name; empty if there is none."""
+    folders = {path[: len(path) - len(os.path.basename(path))] for path in paths}
+    with contextlib.suppress(ValueError):  # of several drives, or none at all
+        common = os.path.commonpath(folders)
+        return common if common in ("", os.sep) else f"{common}{os.sep}"
+    return ""
 
 
 def _rendered(template: str, small: Thumbnails, **values: Any) -> str:  # noqa: ANN401

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from eqmodels.errors import EqmodelsError, shared
 from eqmodels.processes.devices import usable_device
 from eqmodels.processes.failures import ProcessError, Terminated, is_lost, portable, told_when_terminated
+from eqmodels.torchrun import own_place
 
 __all__ = ["World", "is_one_of_several", "joined_world", "wait_for_all"]
 
@@ -229,7 +229,7 @@ class World:
 
 def is_one_of_several() -> bool:
     """Whether this process is one of several that share their work, as torchrun starts them."""
-    return os.environ.get("WORLD_SIZE", "1") != "1"
+    return own_place().size > 1
 
 
 @contextmanager
@@ -241,7 +241,7 @@ def joined_world(device: str | torch.device | None = None) -> Iterator[World]:
     Args:
         device: where to compute; None for a GPU if there is one, else the CPU.
     """
-    size, local = (int(os.environ.get(name, default)) for name, default in (("WORLD_SIZE", "1"), ("LOCAL_RANK", "0")))
+    _, size, local = own_place()
     device = usable_device(device)
     if size == 1:
         yield World(device=device)

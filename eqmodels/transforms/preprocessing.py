@@ -23,6 +23,9 @@ __all__ = ["WHITE", "Pixels", "Preprocessing", "check_background", "laid_on"]
 DEEP = 2**16 - 1
 """The largest pixel of 16 bits."""
 
+MOST_SHOWN = 4
+"""Channels whose numbers a sentence shows."""
+
 WHITE = "white"
 """What transparent pictures lie on, where nothing else is said."""
 
@@ -172,6 +175,14 @@ def _of_known_range(picture: Image.Image) -> Image.Image:
     return picture.convert("I;16") if (picture.format, picture.mode) == ("PPM", "I") else picture
 
 
+def _numbers(values: tuple[float, ...]) -> str:
+    """One number a channel, of many the first ones; one alone where all are the same."""
+    if len(set(values)) == 1:
+        return f"{values[0]:.4g}" + (f" (of {len(values)} channels)" if len(values) > 1 else "")
+    shown = ", ".join(f"{value:.4g}" for value in values[:MOST_SHOWN])
+    return shown + (f", ... (of {len(values)} channels)" if len(values) > MOST_SHOWN else "")
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """How pictures become what a network takes: one object for folders, `transform()`, timm's config, ONNX and cards.
@@ -216,6 +227,22 @@ class Preprocessing:
         content: dict[str, Any] = {name: list(getattr(self, name)) for name in ("mean", "deviation", "size")}
         content |= {} if self.resize == FORMER else {"resize": self.resize}
         return content if self.background == WHITE else {**content, "background": self.background}
+
+    def describe(self) -> str:
+        """What happens to pictures, in words, for cards."""
+        height, width = self.size
+        how = {
+            "crop": "cropped to the largest part in the middle of these proportions and resized",
+            "crop_7_8": "cropped to seven eighths of the largest part in the middle of these proportions and resized",
+            "squash": "squashed",
+            "squash_8bit": "squashed",
+        }.get(self.resize, f"by the rule {self.resize} made")
+        mean, deviation = (_numbers(values) for values in (self.mean, self.deviation))
+        return (
+            f"turned upright as their camera noted it, laid on {self.background} where they are transparent, {how} to "
+            f"{height} x {width} pixels (height x width), and, as numbers in [0, 1], normalised by the mean {mean} and "
+            f"the deviation {deviation}"
+        )
 
     def normalise(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """``(x - mean) / deviation``, channel by channel, of pixels in [0, 1]."""

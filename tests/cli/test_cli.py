@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 import eqmodels
 from eqmodels import list_models
@@ -195,3 +197,15 @@ def test_the_package_runs_as_a_module():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("eqmodels: no registered model matches 'none'")
+
+
+@pytest.mark.parametrize("buffering", [1, 4096], ids=["a line", "all"])
+def test_a_reader_that_has_enough_is_no_error(buffering, tmp_path, monkeypatch, capsys):
+    """Such as ``head``: here one that reads nothing."""
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w", buffering) as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert main(["data", str(tmp_path)]) == 141
+    assert capsys.readouterr().err == ""

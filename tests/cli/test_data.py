@@ -24,7 +24,7 @@ def test_the_command_says_it_and_draws_a_sheet(root, capsys, tmp_path):
     for line in (
         "7 images; 4 train, 3 test",
         "2 classes, the largest first: ant (4), bee (3)",
-        "the smallest class: 3",
+        "the smallest class: bee (3)",
         "constant: 1\n  test/bee/red.png",
         "nearly transparent: 1\n  test/bee/empty.png",
         "cannot be read: 1\n  test/bee/bad.png: it is of none of the formats",

@@ -78,13 +78,13 @@ def test_it_says_what_it_leaves_out_and_no_bar_is_in_a_log(measured):
 
 
 def test_what_was_measured_is_in_the_run_and_fuller_results_stay(measured, own_run, capsys):
-    """The card and `verify` read it there; a checkpoint, an encoder alone and a name of the zoo have no such place."""
+    """The card and `verify` read it there; a checkpoint and a name of the zoo have no such place."""
     run, result = load_pretrained(own_run), EncoderEvaluation.from_dict(json.loads(measured[0]))
     file = own_run / "results.json"
     assert place_of_results(str(own_run), run) == file
     assert place_of_results(str(own_run / "checkpoint.pt"), run) is None
     assert place_of_results("c4_resnet18s_w16.rot_fmnist_simclr", run) is None
-    assert place_of_results(str(own_run), run.backbone) is None
+    assert place_of_results(str(own_run), run.backbone) == file
     assert f"Results: {file}" in measured[1].splitlines()
     assert read_results(own_run) == result
     assert main(["verify", str(own_run)]) == 0

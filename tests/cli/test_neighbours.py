@@ -105,7 +105,8 @@ def test_duplicates_are_printed_written_and_shown(network, pictures, capsys):
     }
     page = (pictures.parent / "pairs.html").read_text(encoding="utf-8")
     assert page.count("url(data:image/jpeg;base64,") == 2
-    assert "<b>90°</b> mine/turned.png" in page
+    assert "<b>90°</b> turned.png" in page
+    assert "Files are in mine/." in page
     assert main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["groups"] == [["mine/0.png", "mine/turned.png"]]
     (pictures / "turned.png").unlink()

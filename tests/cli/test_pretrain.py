@@ -72,8 +72,9 @@ def test_what_was_typed_is_the_config():
 
 def test_it_says_where_the_weights_are_and_what_to_do_next(capsys, tmp_path):
     folder = tmp_path / "run"
-    assert main(["pretrain", *TINY, "--folder", str(folder), "--quiet"]) == 0
-    out = capsys.readouterr().out
+    assert main(["pretrain", *TINY, "--folder", str(folder)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""  # no bar is in a log
     assert " after 1 epoch (" in out
     assert f"Weights: {folder}" in out
     assert f"Next: eqmodels evaluate {folder}" in out

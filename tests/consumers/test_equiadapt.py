@@ -6,33 +6,18 @@ import pytest
 import torch
 from equiadapt.images import GroupEquivariantImageCanonicalization
 from omegaconf import DictConfig
-from torch import nn
 
 from eqmodels import PlanarGroup, create_model
+from eqmodels.backbones import as_equiadapt
 
 SIZE = 24
-
-
-class PoseNetwork(nn.Module):
-    """One logit an element, in the order and with the attributes that equiadapt asks for."""
-
-    def __init__(self, encoder):
-        super().__init__()
-        self.encoder, turns = encoder, encoder.group.rotations
-        self.group_type = "roto-reflection" if encoder.group.reflections else "rotation"
-        self.num_rotations = turns
-        # It mirrors before it turns, and our elements turn after they mirror.
-        self.order = [*range(turns), *(turns + -r % turns for r in range(encoder.group.order - turns))]
-
-    def forward(self, images):
-        return self.encoder.global_pool.pose(self.encoder.regular_features(images))[:, self.order]
 
 
 @pytest.mark.parametrize("name", ["c4_resnet18s_w4", "d4_resnet18s_w8"])
 def test_turned_images_become_one_image(name):
     encoder = create_model(name, num_classes=0, global_pool="canonical", pose_hidden=64).eval()
     options = DictConfig({"input_crop_ratio": 1.0, "resize_shape": (SIZE, SIZE), "beta": 1.0})
-    canonicalisation = GroupEquivariantImageCanonicalization(PoseNetwork(encoder), options, (3, SIZE, SIZE)).eval()
+    canonicalisation = GroupEquivariantImageCanonicalization(as_equiadapt(encoder), options, (3, SIZE, SIZE)).eval()
     group, images = PlanarGroup.parse(encoder.group), torch.rand(3, 3, SIZE, SIZE)
     with torch.no_grad():
         expected, elements = canonicalisation(images), set()
@@ -47,10 +32,15 @@ def test_turned_images_become_one_image(name):
 def test_its_prior_trains_the_network():
     encoder = create_model("c4_resnet18s_w4", num_classes=0, global_pool="canonical-soft", pose_hidden=16)
     options = DictConfig({"input_crop_ratio": 0.9, "resize_shape": (SIZE, SIZE), "beta": 1.0})
-    canonicalisation = GroupEquivariantImageCanonicalization(PoseNetwork(encoder), options, (3, SIZE, SIZE))
+    canonicalisation = GroupEquivariantImageCanonicalization(as_equiadapt(encoder), options, (3, SIZE, SIZE))
     canonicalisation(torch.rand(2, 3, SIZE, SIZE)).square().mean().backward()
     assert encoder.stem.conv.weight.grad.any()
     canonicalisation(torch.rand(2, 3, SIZE, SIZE))
     loss = canonicalisation.get_prior_regularization_loss()
     loss.backward()
     assert loss.isfinite()
+
+
+def test_an_encoder_without_a_pose_is_refused():
+    with pytest.raises(ValueError, match=r"^encoder must predict the pose, and has invariant features\. Build it"):
+        as_equiadapt(create_model("c4_resnet18s_w4"))

@@ -110,7 +110,7 @@ def test_a_segmenter_trains(kind, head):
 
 def test_its_registry_builds_by_name():
     names = register_torchvision([NAME])
-    assert {NAME, ZOO, "d4_resnet50s"} <= set(names) <= set(torchvision.models.list_models())
+    assert {NAME, ZOO, "d4_resnet50s", "c8_resnet18_w16"} <= set(names) <= set(torchvision.models.list_models())
     assert not {"resnet18", "resnet34", "resnet50", "resnet101"} & set(names), "torchvision has its own"
     assert type(torchvision.models.get_model("resnet18")) is torchvision.models.ResNet
     model = torchvision.models.get_model(NAME, num_classes=5)

@@ -59,6 +59,9 @@ def test_a_folder_is_a_model_of_features(folder, images, classes):
         last, pooled = model(images, return_dict=False)
         assert torch.equal(pooled, encoder(images))
         assert torch.equal(last, output.hidden_states[-1])
+        # AutoBackbone itself takes a folder for a repository.
+        backbone = classes.EqmodelsBackbone.from_pretrained(folder, out_features=["layer2", "layer4"])
+        assert all(map(torch.equal, backbone(images).feature_maps, (output.hidden_states[2], last)))
 
 
 def test_types_and_devices_are_those_that_are_asked_for(folder, images):

@@ -118,6 +118,48 @@ def test_labels_are_read_where_there_are_any(tmp_path, kind):
     assert torch.equal(test.pixels(slice(None)), torch.from_numpy(images["test"]).float() / 255)
 
 
+@pytest.mark.parametrize("kind", ["files", "packed", "one file"])
+def test_a_class_is_made_of_one_of_several_labels_or_of_more(tmp_path, kind):
+    images = write_array(tmp_path, count=4)
+    labels = {
+        split: {
+            "species": np.array(words),
+            "stage": np.array([1, 2] * 2),
+            "tags": np.array(["wing;leg", "", "leg", "wing"]),
+            "seen": np.eye(4, 3, dtype=bool),
+        }
+        for split, words in (("train", ["ant", "bee"] * 2), ("test", ["bee", "fly"] * 2))
+    }
+    root = tmp_path
+    for split, named in labels.items():
+        if kind == "files":
+            for name, cells in named.items():
+                np.save(tmp_path / f"{split}_{name}.npy", cells)
+        elif kind == "packed":
+            (tmp_path / f"{split}.npy").unlink()
+            np.savez(tmp_path / f"{split}.npz", images=images[split], **named)
+    if kind == "one file":
+        root = tmp_path / "mine.npz"
+        both = {f"{split}_{name}": cells for split, named in labels.items() for name, cells in named.items()}
+        np.savez(root, **both, **{f"{split}_images": of for split, of in images.items()})
+
+    def classes(column, split="train"):
+        data = load_data("array", split, root=root, label_column=column)
+        return [data.classes[label] for label in data.labels.tolist() if data.classes], data.classes
+
+    assert classes(None) == classes("-") == ([], ())
+    assert classes("species") == (["ant", "bee"] * 2, ("ant", "bee", "fly"))
+    assert classes("stage", "test") == (["1", "2"] * 2, ("1", "2"))
+    both = classes("species,stage", "test")
+    assert both == (["bee / 1", "fly / 2"] * 2, ("ant / 1", "bee / 1", "bee / 2", "fly / 2"))
+    assert classes("tags:wing")[0] == ["wing", "no wing", "no wing", "wing"]
+    assert classes("seen:1")[0] == ["no 1", "1", "no 1", "no 1"]
+    with pytest.raises(ValueError, match=r"^every row of .* must have a value in the column 'seen'"):
+        classes("seen")
+    with pytest.raises(ValueError, match=r"has no column 'sex' among .*tags.*\. Name another by label_column="):
+        classes("sex")
+
+
 def test_channels_may_come_last_or_be_one(tmp_path):
     images = write_array(tmp_path)["train"]
     np.save(tmp_path / "train.npy", np.moveaxis(images, 1, 3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 
 from eqmodels.data import is_labelled, load_data
 from eqmodels.data.image_files import list_folder
-from eqmodels.data.pictures import BadFilesError, LeftOutWarning
+from eqmodels.data.pictures import BadFile, BadFilesError, LeftOutWarning
 from eqmodels.transforms import Preprocessing
 
 
@@ -250,12 +251,22 @@ def test_damaged_images_are_all_named_before_any_work(tmp_path, spoil, reason):
     assert len(data) == 1
 
 
-def test_of_many_bad_files_some_are_shown(tmp_path):
+def test_what_most_files_are_bad_for_is_said_of_some(tmp_path):
     (tmp_path / "train").mkdir()
     for number in range(25):
         (tmp_path / f"train/{number}.png").write_text("no image")
-    with pytest.raises(BadFilesError, match=r"^25 of 25 .* Name images that can be read\.\n(.*\n){20}  and 5 more$"):
+    save(tmp_path / "train/9.png", size=(30, 20))
+    (tmp_path / "train/9.png").write_bytes((tmp_path / "train/9.png").read_bytes()[:500])
+    rows = r"  .*/9\.png: .*truncated.*\n(.*PPM.*\n){5}"
+    with pytest.raises(BadFilesError, match=rf"^25 of 25 .* can be read\.\n{rows}  and 19 more for this reason$"):
         load_data("image_folder", root=tmp_path, skip_bad=True)
+
+
+def test_all_bad_files_are_listed_up_to_a_thousand():
+    bad = [BadFile(Path(f"{number}.png"), "it is damaged") for number in range(1002)]
+    rows = str(BadFilesError(bad, 3000, "Remove them.")).splitlines()[1:]
+    assert rows[:-1] == [f"  {number}.png: it is damaged" for number in range(1000)]
+    assert rows[-1] == "  and 2 more"
 
 
 @pytest.mark.parametrize("inside", ["", "ant", "train/ant"])

@@ -30,7 +30,7 @@ def test_splits_images_and_classes_are_those_that_it_has(tmp_path):
     assert (train.labels.tolist(), test.labels.tolist()) == ([0, 1] * 3, [0, 1, 0])
     assert train.name == "hf_disk:set"
     assert load_data("hf_disk", root=tmp_path / "set", label_column="-", size=3).images.shape == (6, 3, 3, 3)
-    with pytest.raises(ValueError, match=r"has no column 'sex' among picture, kind\. Name another by label_column="):
+    with pytest.raises(ValueError, match=r"has no column 'sex' among kind\. Name another by label_column="):
         load_data("hf_disk", root=tmp_path / "set", label_column="sex")
     with pytest.raises(
         ValueError, match=r"must have a column of images 'kind'; it has picture \(Image\), kind \(Class"
@@ -50,6 +50,44 @@ def test_one_split_is_divided_and_labels_may_be_words(tmp_path):
     assert train.classes == test.classes == ("of 0", "of 1", "of 2")
     everything = {bytes(image.numpy().tobytes()) for image in (*train.images, *test.images)}
     assert everything == {png(number)[0].tobytes() for number in range(40)}
+
+
+def test_a_class_is_made_of_one_of_several_columns_or_of_more(tmp_path):
+    kinds = datasets.ClassLabel(names=["bee", "ant"])
+    rows = {
+        "image": [{"bytes": png(n)[1], "path": None} for n in range(4)],
+        "kind": [0, 1, 0, 1],
+        "stage": ["egg", "egg", "adult", "adult"],
+        "tags": [["wing", "leg"], [], ["leg"], ["wing"]],
+        "seen": [[0, 1], [1], [], [0]],
+        "share": [0.5] * 4,
+    }
+    features = {"kind": kinds, "stage": datasets.Value("string")}
+    features |= {
+        "tags": datasets.Sequence(datasets.Value("string")),
+        "seen": datasets.Sequence(kinds),
+        "share": datasets.Value("float32"),
+    }
+    both = datasets.DatasetDict({"train": datasets.load_from_disk(save(tmp_path / "one", rows, **features))})
+    both.save_to_disk(tmp_path / "set")
+
+    def classes(column):
+        data = load_data("hf_disk", root=tmp_path / "set", label_column=column)
+        return [data.classes[label] for label in data.labels.tolist()]
+
+    assert classes(None) == classes("kind") == ["bee", "ant", "bee", "ant"]
+    assert classes("stage") == ["egg", "egg", "adult", "adult"]
+    assert classes("kind, stage") == ["bee / egg", "ant / egg", "bee / adult", "ant / adult"]
+    assert classes("tags:wing") == ["wing", "no wing", "no wing", "wing"]
+    assert classes("seen:ant,stage") == ["ant / egg", "ant / egg", "no ant / adult", "no ant / adult"]
+    for wrong, sentence in {
+        "tags": r"'tags' of .* has up to 2 labels an image, and an image is of one class\. Name a label",
+        "tags:fin": r"'tags' of .* has the labels wing, leg; got 'fin'",
+        "image": r"has no column 'image' among kind, stage, tags, seen, share\. Name another by label_column=",
+        "share,stage": r"labels must be numbers or words, or lists of them; got 0\.5 in the column 'share'",
+    }.items():
+        with pytest.raises(ValueError, match=sentence):
+            classes(wrong)
 
 
 def test_images_may_be_files_beside_it_and_bad_ones_are_listed(tmp_path):

@@ -136,3 +136,28 @@ def test_an_ending_may_have_a_word_before_it(tmp_path):
     write_tar(tmp_path / "train.tar", {"a.rgb.png": png(0)[1], "a.cls": b"1", "b.rgb.png": png(1)[1], "b.cls": b"2"})
     data = load_data("shards", root=tmp_path)
     assert (data.classes, len(data)) == (("1", "2"), 2)
+
+
+def test_a_class_is_made_of_one_of_several_labels_or_of_more(tmp_path):
+    told = [
+        {"stage": "egg", "tags": ["wing", "leg"], "box": {"x": 1}},
+        {"stage": "adult", "tags": []},
+        {"stage": "adult", "tags": ["leg"]},
+    ]
+    members = {}
+    for number, one in enumerate(told):
+        members |= {f"{number}.png": png(number)[1], f"{number}.cls": str(number % 2).encode()}
+        members[f"{number}.json"] = json.dumps(one).encode()
+    write_tar(tmp_path / "train.tar", members)
+
+    def classes(column):
+        data = load_data("shards", root=tmp_path, label_column=column)
+        return [data.classes[label] for label in data.labels.tolist() if data.classes]
+
+    assert classes("-") == []
+    assert classes(None) == classes("cls") == ["0", "1", "0"]
+    assert classes("stage") == ["egg", "adult", "adult"]
+    assert classes("cls,stage") == ["0 / egg", "1 / adult", "0 / adult"]
+    assert classes("tags:leg") == ["leg", "no leg", "leg"]
+    with pytest.raises(ValueError, match=r"has no column 'box' among stage, tags, cls\. Name another by label_column="):
+        classes("box")

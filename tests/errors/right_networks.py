@@ -88,6 +88,7 @@ NETWORKS: dict[str, Callable[[], Call]] = {
     "backbones.as_encoder": lambda: Call(
         backbones.as_encoder, {"network": torch.nn.Flatten(), "in_chans": 1, "out_field": "64 x scalar"}
     ),
+    "backbones.as_equiadapt": lambda: Call(backbones.as_equiadapt, {"encoder": described_pose()}),
     "backbones.with_channels": lambda: Call(backbones.with_channels, {"encoder": model(), "in_chans": 3}),
     "backbones.Canonical": lambda: Call(
         backbones.Canonical,

@@ -56,6 +56,9 @@ def test_the_command_says_what_it_came_to(folder, classifier, capsys):
     assert "What is taken for what" in page
     assert page.count("<figcaption>") == len(told["test"]["mistakes"])
     assert "src=" not in page.replace('src="data:', "")  # it needs no other file
+    card = (classifier / "README.md").read_text()
+    assert "pipeline_tag: image-classification" in card
+    assert "Its 2 classes: cat, dog." in card
 
 
 @pytest.mark.parametrize(

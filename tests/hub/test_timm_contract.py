@@ -113,6 +113,30 @@ def test_features_before_the_classifier_have_the_size_that_is_said(name, pool, i
 
 
 @each_family
+def test_a_fresh_classifier_has_the_place_the_type_and_the_mode_of_its_network(name):
+    model = timm.create_model(name, device="meta", global_pool="", num_classes=0).double().eval()
+    model.requires_grad_(False)
+    model.reset_classifier(0, "catavgmax")
+    model.set_input_size((48, 40))
+    assert not any(value.requires_grad for value in model.parameters())
+    model.reset_classifier(0, "")
+    model.reset_classifier(2)
+    assert {(value.device.type, value.dtype) for value in model.fc.parameters()} == {("meta", torch.float64)}
+    assert not any(module.training for module in model.modules())
+    assert model.global_pool.mode == "invariant", "classes are not told by maps"
+    assert model(torch.empty(1, 3, 48, 40, device="meta", dtype=torch.float64)).shape == (1, 2)
+
+
+@pytest.mark.parametrize("name", [TINY, "c8_resnet18s_w16"])
+def test_numbers_may_become_of_another_type_after_use(name, images):
+    model = timm.create_model(name, num_classes=2).eval()
+    model(images)
+    assert model.to(torch.bfloat16)(images.to(torch.bfloat16)).dtype == torch.bfloat16
+    with pytest.raises(TypeError, match="has no option 'not_a_model_arg'"):
+        timm.create_model(name, not_a_model_arg=1)
+
+
+@each_family
 def test_features_are_extracted_by_every_class(name, images):
     torch.manual_seed(0)
     whole = timm.create_model(name).eval()
@@ -158,6 +182,9 @@ def test_what_no_map_needs_is_pruned(images):
     assert model.num_features == model.head_hidden_size == before[1].shape[1]
     assert str(model.out_field) == "4 x regular(c4)"
     assert torch.equal(model(images), before[1])
+    model.reset_classifier(2)
+    assert str(model.out_field) == "2 x scalar"
+    assert model(images).shape == (2, 2)
     whole = eqmodels.create_model(TINY, num_classes=3)
     assert whole.prune_intermediate_layers(1, prune_head=False) == [4]
     assert whole(images).shape == (2, 3)
@@ -223,8 +250,10 @@ def test_sizes_frozen_stages_and_recomputed_ones(images):
     assert resolve_model_data_config(timm.create_model(TINY, img_size=(48, 40)))["input_size"] == (3, 48, 40)
     freeze(model, ["stem", "layer1"])
     model.set_grad_checkpointing()
-    model(images).sum().backward()
+    mean = model.layer1[0].bn1.bn.running_mean.clone()
+    model.train()(images).sum().backward()
     assert model.stem.conv.weight.grad is None
+    assert torch.equal(model.layer1[0].bn1.bn.running_mean, mean)
     assert model.layer2[0].conv1.weight.grad.abs().sum() > 0
     _, found = model.forward_intermediates(images)
     assert len(found) == 5
