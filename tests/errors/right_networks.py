@@ -132,6 +132,7 @@ NETWORKS: dict[str, Callable[[], Call]] = {
         {"model": model()},
         values=4,
     ),
+    "export.stage_maps": lambda: Call(export.stage_maps, {"stages": ["layer2", "layer4"]}, {"model": model()}),
     "export.to_plain": lambda: Call(export.to_plain, {"model": model(), "size": 8}, values=6),
     # fields
     "fields.Regular": lambda: Call(fields.Regular, {"group": "c4", "count": 2}),

@@ -323,7 +323,7 @@ def test_a_wrong_size_is_refused(size, error, message):
 @pytest.mark.usefixtures("no_shape_checks")
 def test_another_module_is_refused():
     with pytest.raises(
-        TypeError, match=r"must be an encoder of this package; got a Linear\. Export the encoder inside"
+        TypeError, match=r"must be an encoder of this package, or a module around one; got a Linear, in which there is"
     ):
         to_plain(nn.Linear(2, 2))
 
