@@ -105,7 +105,11 @@ class Subject:
         Invariant features do not show by what they are invariant: the encoder says it.
         """
         acting = None if self.field is None else self.field.group
-        return max([group for group in (self.own_group, acting) if group], key=_order, default=PlanarGroup(1))
+        return max(
+            [group for group in (self.own_group, acting) if isinstance(group, PlanarGroup)],
+            key=_order,
+            default=PlanarGroup(1),
+        )
 
     @property
     def is_invariant(self) -> bool:
