@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from huggingface_hub import ModelCard, ModelCardData
 
-from eqmodels.backbones.network import StagedNetwork
+from eqmodels.backbones.named import NamedNetwork
 
 __all__ = ["encoder_card"]
 
 
-def encoder_card(network: StagedNetwork, repository: str | None = None) -> ModelCard:
+def encoder_card(network: NamedNetwork, repository: str | None = None) -> ModelCard:
     """A card that says what the network's outputs mean, with metadata for the Hub.
 
     Args:
@@ -17,9 +17,8 @@ def encoder_card(network: StagedNetwork, repository: str | None = None) -> Model
         repository: that the card's code loads, ``organisation/name``; None for the folder that the card lies in.
     """
     tags = ["eqmodels", "equivariant", network.group.name]
-    data = ModelCardData(
-        library_name="eqmodels", license=network.license, pipeline_tag="image-feature-extraction", tags=tags
-    )
+    pipeline = "image-feature-extraction" if network.takes == "images" else "feature-extraction"
+    data = ModelCardData(library_name="eqmodels", license=network.license, pipeline_tag=pipeline, tags=tags)
     source = "." if repository is None else f"hub:{repository}"
     return ModelCard(
         f"---\n{data.to_yaml()}\n---\n\n# {type(network).__name__}\n\n{network.describe_output()}\n\n"

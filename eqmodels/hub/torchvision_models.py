@@ -49,7 +49,9 @@ def register_torchvision(names: Iterable[str] = ()) -> list[str]:
         )
     entries = sys.modules.setdefault(ENTRIES, ModuleType(ENTRIES))
     zoo = read_index()
-    known = sorted({*backbones.list_models(), *(name.split(".")[0] for name in zoo), *zoo, *names} - theirs)
+    known = sorted(
+        {*backbones.list_models(takes="images"), *(name.split(".")[0] for name in zoo), *zoo, *names} - theirs
+    )
     for name in known:
         if not hasattr(entries, name):
             entry = _entry(name)
