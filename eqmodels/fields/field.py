@@ -28,8 +28,7 @@ __all__ = ["Field", "Regular", "Scalars", "Sum", "check_field"]
 
 torch.fx.wrap("check_field")
 
-READERS: dict[re.Pattern[str], Callable[[re.Match[str]], Field]] = {}
-"""How each kind of field is written, and what reads it."""
+READERS: dict[re.Pattern[str], Callable[[re.Match[str]], Field]] = {}  # how each kind is written, and what reads it
 
 
 class Field(ABC):
@@ -56,6 +55,7 @@ class Field(ABC):
         Args:
             group: the group that moves the image: its own, or any other that shares the element.
             g: the element of `group`.
+            features: any.
 
         Raises:
             ValueError: if the element is not represented, or the features have another number of channels.
@@ -111,7 +111,7 @@ class Field(ABC):
         """
         transformed = self.transform(group, g, features)
         moves = isinstance(group, PlanarGroup) and isinstance(g, int) and features.dim() == 4
-        return group.act(g, transformed, circular=circular) if moves else transformed  # type: ignore[attr-defined, arg-type]
+        return group.act(g, transformed, circular=circular) if moves else transformed  # type: ignore[attr-defined]
 
     def __add__(self, other: Field) -> Field:
         return Sum.of(self, other)

@@ -33,7 +33,7 @@ def load(
     cache_dir: str | Path | None = None,
     force_download: bool = False,
     local_files_only: bool = False,
-) -> Backbone | Any:
+) -> Backbone | Any:  # noqa: ANN401 (or of points: who names one knows which)
     """A pretrained encoder in eval mode on the CPU; its files are checked before anything is built of them.
 
     It is a `Backbone` of images, or a `PointBackbone` of points.

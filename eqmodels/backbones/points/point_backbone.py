@@ -57,9 +57,8 @@ class PointBackbone(Noted, NamedNetwork, HubMethods):
     global_pool: PointPool | PlainPointPool
 
     def __init__(self, group: Group | str | None, in_chans: int, num_classes: int, *, normalise: bool = True) -> None:
-        super().__init__(
-            group_named("c1" if group is None else group), check_count("in_chans", in_chans, 3), num_classes
-        )
+        known = group_named("c1" if group is None else group)
+        super().__init__(known, check_count("in_chans", in_chans, 3), num_classes)
         self.structure = self.noted()
         self.normalise = normalise
 

@@ -21,12 +21,12 @@ def output_prose(group: Group, map_field: Field, features: Field, scores: Field 
     still = "Where a cloud lies and the order of its points change nothing but the order of the features."
     if not isinstance(group, SpaceGroup):
         return (
-            f"forward_features: {map_field.channels} ordinary features of every point. The network has no group: nothing "
-            f"is known of how features and scores change when a cloud turns. {still}"
+            f"forward_features: {map_field.channels} ordinary features of every point. The network has no group: "
+            f"nothing is known of how features and scores change when a cloud turns. {still}"
         )
     maps = (
-        f"forward_features: {map_field.channels} features of every point, irreps {map_field} of {group}: for every g in "
-        f"{group} those of the turned cloud are the turned features, exactly. {still}"
+        f"forward_features: {map_field.channels} features of every point, irreps {map_field} of {group}: for every g "
+        f"in {group} those of the turned cloud are the turned features, exactly. {still}"
     )
     vector = (
         f"{features.channels} features that turn with the cloud, irreps {features}"

@@ -93,9 +93,7 @@ def _check_mask(points: Tensor, mask: Tensor | None) -> None:
         return
     check_tensor("mask", mask)
     if mask.dtype != torch.bool:
-        raise TypeError(
-            f"mask must be of bools, True for the points that are there; got {mask.dtype}. Use mask.bool()."
-        )
+        raise TypeError(f"mask must be of bools, True for points that are there; got {mask.dtype}. Use mask.bool().")
     if mask.shape != points.shape[:2]:
         raise ValueError(
             f"mask must have the shape (batch, points), {tuple(points.shape[:2])}; got {tuple(mask.shape)}. Pass one "
@@ -112,7 +110,7 @@ def _check_features(points: Tensor, features: Tensor | None, extra: int) -> None
     check_tensor("features", features)
     if extra == 0 or features.shape != (*points.shape[:2], extra):
         way_out = (
-            f"Build the encoder with in_chans=3 + {features.shape[-1]}."
+            f"Build the encoder with in_chans={3 + features.shape[-1]}."
             if features.dim() == 3
             else "Pass one row a point."
         )

@@ -1,7 +1,7 @@
 """Reading the pose of a cloud off its features: a frame that turns with the cloud, and whether there is one at all.
 
-``F = (front, left, up)`` has the images of the axes x, y and z as columns: the identity for a cloud that stands upright,
-and ``F(R x) = R F(x)``. Up is the first vector predicted, front the second made orthogonal to it, left their cross
+``F = (front, left, up)`` has the images of the axes x, y and z as columns: the identity for a cloud that stands
+upright, and ``F(R x) = R F(x)``. Up is the first vector predicted, front the second made orthogonal to it, left their cross
 product; under O(3), where that does not change sign as left must, a third vector says on which side left is.
 
 No vector can be read off a cloud whose symmetry leaves none, and numbers that are rounding errors would still give a
@@ -62,7 +62,8 @@ class FramePredictor(nn.Module):
 
     def __init__(self, field: Field, hidden: int = 64) -> None:
         super().__init__()
-        vectors = [p.count for p in field.parts if p.degree == 1 and p.parity <= 0] if isinstance(field, Irreps) else []
+        parts = field.parts if isinstance(field, Irreps) else ()
+        vectors = [part.count for part in parts if part.degree == 1 and part.parity <= 0]
         if not isinstance(field, Irreps) or not sum(vectors):
             raise ValueError(
                 "a frame is made of vectors among the features (1x1, or 1x1o with parities); got the field "

@@ -83,7 +83,7 @@ class VectorLayer(nn.Module):
         there = gathered(vectors, index)
         moved = parts[1].transpose(2, 3) @ direction + (parts[2][..., None] * there).sum(2)
         if self.chiral:
-            # The products of all components, summed over the neighbours by one matrix product; of them the cross product.
+            # Products of all components, summed over the neighbours by one matrix product: of these the cross product.
             weighted = (parts[3][..., None] * there).flatten(3).transpose(2, 3)
             pairs = (weighted @ direction).unflatten(2, (-1, 3))
             rows = [pairs[..., i, j] - pairs[..., j, i] for i, j in ((1, 2), (2, 0), (0, 1))]
