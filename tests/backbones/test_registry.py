@@ -27,8 +27,10 @@ WIDE_RESNETS = ["wide_resnet28_10", "wide_resnet16_8"]
 
 def test_what_is_registered():
     expected = {*RESNETS, *(f"{group}_{name}" for group in GROUPS for name in [*RESNETS, *WIDE_RESNETS])}
-    assert set(list_models()) == expected
-    assert list_models() == sorted(expected)
+    points = {"dgcnn", "pointnet", *(f"{group}_vectors_small" for group in ("so3", "o3"))}
+    assert set(list_models(takes="images")) == expected
+    assert set(list_models(takes="points")) == points
+    assert list_models() == sorted(expected | points)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,8 @@ class EdgeConv(nn.Module):
         """New features of every point, which is its own neighbour."""
         index, distances = nearest(features, self.neighbours, mask)
         there = torch.cat([features[:, :, None], gathered(features, index)], 2)
-        is_there = torch.cat([torch.ones_like(distances[..., :1], dtype=torch.bool), distances.isfinite()], 2)
+        itself = torch.ones(features.shape[:2], dtype=torch.bool, device=features.device)[..., None]
+        is_there = torch.cat([itself, distances.isfinite()], 2)
         here = features[:, :, None].expand_as(there)
         edges: Tensor = self.edge(torch.cat([here, there - here], 3))
         return edges.masked_fill(~is_there[..., None], -torch.inf).amax(2)

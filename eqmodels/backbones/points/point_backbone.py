@@ -132,8 +132,10 @@ class PointBackbone(Noted, NamedNetwork, HubMethods):
         positions = cloud.positions - masked_mean(cloud.positions, mask)[:, None]
         if self.normalise:
             square = masked_mean(positions.square().sum(-1), mask)[:, None, None]
-            # A cloud of one place has no size.
-            positions = positions * torch.where(square > 0, square.clamp_min(torch.finfo(square.dtype).tiny).rsqrt(), 1)
+            # A cloud of one place has no size but the rounding errors of its centroid.
+            rounding = (64 * torch.finfo(square.dtype).eps * cloud.positions.abs().amax((1, 2), keepdim=True)).square()
+            has_size = square > rounding
+            positions = positions * torch.where(has_size, torch.where(has_size, square, 1.0).rsqrt(), 0.0)
         if mask is not None:
             positions = positions.masked_fill(~mask[..., None], 0)
         return Cloud(positions, cloud.features, mask)

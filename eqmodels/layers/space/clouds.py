@@ -74,8 +74,8 @@ def check_clouds(points: Tensor, features: Tensor | None, mask: Tensor | None, i
         if values is not None and not is_open() and not values.is_meta and not values.isfinite().all():
             broken = int((~values.isfinite().flatten(1).all(1)).sum())
             raise ValueError(
-                f"{name} must be finite; {broken} of {len(values)} clouds have NaN or infinity. Leave these points out, "
-                "or mask them with mask=."
+                f"{name} must be finite; {broken} of {len(values)} clouds have NaN or infinity. Leave these points "
+                "out, or mask them with mask=."
             )
     return Cloud(points, features, mask)
 

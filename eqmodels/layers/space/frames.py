@@ -1,8 +1,8 @@
 """Reading the pose of a cloud off its features: a frame that turns with the cloud, and whether there is one at all.
 
 ``F = (front, left, up)`` has the images of the axes x, y and z as columns: the identity for a cloud that stands
-upright, and ``F(R x) = R F(x)``. Up is the first vector predicted, front the second made orthogonal to it, left their cross
-product; under O(3), where that does not change sign as left must, a third vector says on which side left is.
+upright, and ``F(R x) = R F(x)``. Up is the first vector predicted, front the second made orthogonal to it, left their
+cross product; under O(3), where that does not change sign as left must, a third vector says on which side left is.
 
 No vector can be read off a cloud whose symmetry leaves none, and numbers that are rounding errors would still give a
 frame. So two figures are kept: how long the shortest vector is beside the features, and how independent the two are.
@@ -37,12 +37,15 @@ class Frames(NamedTuple):
         degenerate: whether the cloud has no frame: the features do not tell one.
         length: of the shorter of the two vectors, as a part of the length of the features.
         independence: the second singular value of the two vectors as a part of the first: 0 if they are parallel.
+        handedness: under O(3), how far the third vector leaves the plane of the two, from 0 to 1: at 0 the features do
+            not tell which side is left, as of a cloud that equals its mirror image, for which either will do.
     """
 
     matrices: Float[Tensor, "B 3 3"]
     degenerate: Bool[Tensor, " B"]
     length: Float[Tensor, " B"]
     independence: Float[Tensor, " B"]
+    handedness: Float[Tensor, " B"]
 
 
 class FramePredictor(nn.Module):
@@ -67,8 +70,8 @@ class FramePredictor(nn.Module):
         if not isinstance(field, Irreps) or not sum(vectors):
             raise ValueError(
                 "a frame is made of vectors among the features (1x1, or 1x1o with parities); got the field "
-                f"{field if isinstance(field, Field) else shown(field)}. Use equivariant features of an encoder such as "
-                "so3_vectors_small."
+                f"{field if isinstance(field, Field) else shown(field)}. Use equivariant features of an encoder, "
+                "such as so3_vectors_small."
             )
         self.in_field, self.count = field, 3 if field.group.reflections else 2
         self.hidden = nn.Linear(field.invariant_count, check_count("hidden", hidden))
@@ -93,10 +96,11 @@ class FramePredictor(nn.Module):
         up = nn.functional.normalize(up, dim=1)
         front = nn.functional.normalize(front - (front * up).sum(1, keepdim=True) * up, dim=1)
         left = torch.linalg.cross(up, front)
+        handedness = torch.ones_like(length)
         if sides:  # which side is left is a pseudo-scalar: the volume that the three vectors span
-            volume = (left * sides[0]).sum(1, keepdim=True)
-            left = torch.where(volume < 0, -left, left)
-        return Frames(torch.stack([front, left, up], 2), degenerate, length, independence)
+            volume = (left * nn.functional.normalize(sides[0], dim=1)).sum(1, keepdim=True)
+            left, handedness = torch.where(volume < 0, -left, left), volume.detach().abs()[:, 0]
+        return Frames(torch.stack([front, left, up], 2), degenerate, length, independence, handedness)
 
     def extra_repr(self) -> str:
         """The arguments, for `print(model)`."""

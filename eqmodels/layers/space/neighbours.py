@@ -16,6 +16,10 @@ from eqmodels.fields.irreps import safe_norm
 
 __all__ = ["BASIS", "Neighbours", "gathered", "nearest", "neighbours_of"]
 
+SMALLEST, BLURRED = 1e-3, 1e-2
+"""The least reach, and the part of the reach below which a direction fades: what lies closer may lie there by rounding,
+and no direction is to be made of that."""
+
 BASIS = 10
 """Numbers that say how far a neighbour is: eight bumps over the share of the reach, the distance, and the reach."""
 
@@ -25,9 +29,9 @@ class Neighbours(NamedTuple):
 
     Attributes:
         index: of each neighbour in its cloud.
-        direction: from the point to the neighbour, of length 1; zero for one at the same place.
+        direction: from the point to the neighbour, of length 1; shorter for one nearby, zero for one at the same place.
         basis: what says how far it is, invariant numbers for a perceptron.
-        weight: how much it counts, from 1 for a near one to 0; 0 for none.
+        weight: how much it counts, from ``1 / sqrt(k)`` for a near one to 0; 0 for none.
     """
 
     index: Int[Tensor, "B N k"]
@@ -65,10 +69,11 @@ def neighbours_of(positions: Float[Tensor, "B N 3"], count: int, mask: Bool[Tens
     distance = safe_norm(offset, -1)
     # Beyond the last neighbour lies the next point; where there is none, every point is a neighbour, without an end.
     reach = distances[..., -1:] if distances.shape[-1] > count else torch.full_like(distances[..., :1], torch.inf)
-    tiny = torch.finfo(positions.dtype).tiny
-    share = (distance / reach.clamp_min(tiny)).clamp_max(1)
-    weight = (1 - share.square()).square() * is_there
-    direction = offset / distance.clamp_min(tiny)[..., None]
+    share = (distance / reach.clamp_min(SMALLEST)).clamp_max(1)
+    # Sums over neighbours: of a fixed number, so that a cloud is the same alone and in a batch of larger ones.
+    weight = (1 - share.square()).square() * is_there / count**0.5
+    soft = BLURRED * reach.clamp(10 * SMALLEST, 1)
+    direction = offset / (distance.square() + soft.square()).sqrt()[..., None]
     centres = torch.linspace(0, 1, BASIS - 2, dtype=positions.dtype, device=positions.device)
     bumps = torch.exp(-((share[..., None] - centres) * (BASIS - 2)).square())
     bounded = torch.stack([distance / (1 + distance), (1 / (1 + reach)).expand_as(distance)], -1)

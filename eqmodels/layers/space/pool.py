@@ -25,8 +25,8 @@ class PointPool(nn.Module):
 
     * ``"invariant"``: lengths of the mean over the points, and the largest length of each field over the points;
     * ``"equivariant"``: the mean itself, which turns with the cloud;
-    * ``"canonical"``: the mean turned back by the frame that `pose` reads off it: as invariant as lengths are, and keeps
-      the directions that these throw away. A cloud without a frame has its lengths, in the first channel of
+    * ``"canonical"``: the mean turned back by the frame that `pose` reads off it: as invariant as lengths are, and
+      keeps the directions that these throw away. A cloud without a frame has its lengths, in the first channel of
       each field.
 
     Args:

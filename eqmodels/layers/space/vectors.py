@@ -78,8 +78,7 @@ class VectorLayer(nn.Module):
     ) -> tuple[Float[Tensor, "B N S"], Float[Tensor, "B N V 3"]]:
         index, direction, basis, weight = neighbours
         sent = gathered(self.sent(self.scalar_norm(scalars)), index)
-        scale = weight[..., None] / max(index.shape[-1], 1) ** 0.5
-        parts = (sent * self.radial(basis) * scale).split(self.sizes, -1)
+        parts = (sent * self.radial(basis) * weight[..., None]).split(self.sizes, -1)
         there = gathered(vectors, index)
         moved = parts[1].transpose(2, 3) @ direction + (parts[2][..., None] * there).sum(2)
         if self.chiral:
