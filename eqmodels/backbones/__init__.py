@@ -18,7 +18,7 @@ from eqmodels.backbones.escnn_weights import from_escnn, to_escnn
 from eqmodels.backbones.foreign import as_encoder
 from eqmodels.backbones.input_channels import with_channels
 from eqmodels.backbones.network import FeatureInfo
-from eqmodels.backbones.points import DGCNN, PointBackbone, PointNet, VectorNetwork
+from eqmodels.backbones.points import DGCNN, FrameAveraged, IrrepsNetwork, PointBackbone, PointNet, VectorNetwork
 from eqmodels.backbones.registry import BACKBONES, list_models, register_backbone
 from eqmodels.backbones.resnet import SteerableResNet
 from eqmodels.backbones.standard_resnet import StandardResNet
@@ -37,6 +37,8 @@ __all__ = [
     "Encoder",
     "EscnnResNet",
     "FeatureInfo",
+    "FrameAveraged",
+    "IrrepsNetwork",
     "Orbit",
     "PointBackbone",
     "PointNet",

@@ -39,8 +39,8 @@ def o3_of_e3nn(what: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.partition(".")[0] == "e3nn":
             raise ModuleNotFoundError(
-                f"{what} needs e3nn, which is not installed. Install it with pip install 'eqmodels[e3]', or use "
-                "degrees 0 and 1, as the encoder so3_vectors_small does.",
+                f"{what} needs e3nn, which is not installed; run: pip install e3nn, or use degrees 0 and 1 alone, as "
+                "the encoder so3_vectors_small does",
                 name="e3nn",
             ) from error
         raise

@@ -27,7 +27,11 @@ WIDE_RESNETS = ["wide_resnet28_10", "wide_resnet16_8"]
 
 def test_what_is_registered():
     expected = {*RESNETS, *(f"{group}_{name}" for group in GROUPS for name in [*RESNETS, *WIDE_RESNETS])}
-    points = {"dgcnn", "pointnet", *(f"{group}_vectors_small" for group in ("so3", "o3"))}
+    points = {
+        "dgcnn",
+        "pointnet",
+        *(f"{g}_{name}" for g in ("so3", "o3") for name in ("points_base", "points_small", "vectors_small")),
+    }
     assert set(list_models(takes="images")) == expected
     assert set(list_models(takes="points")) == points
     assert list_models() == sorted(expected | points)

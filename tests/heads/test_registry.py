@@ -147,7 +147,7 @@ def test_impossible_arguments_are_answered_in_one_sentence(build, error, message
 
 
 def test_the_heads_are_listed():
-    assert list_heads() == ["equivariant", "linear", "mlp"]
+    assert list_heads() == ["equivariant", "frame", "linear", "mlp"]
     assert list_heads("m*") == ["mlp"]
 
 

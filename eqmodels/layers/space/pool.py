@@ -16,6 +16,9 @@ from eqmodels.layers.space.frames import FramePredictor, Frames
 
 __all__ = ["PlainPointPool", "PointPool", "PointPoolMode"]
 
+SIDELESS = 1e-4
+"""Handedness below which a frame does not tell which side is left."""
+
 PointPoolMode = Literal["invariant", "equivariant", "canonical"]
 PlainPointPoolMode = Literal["max", "avg"]
 
@@ -27,7 +30,7 @@ class PointPool(nn.Module):
     * ``"equivariant"``: the mean itself, which turns with the cloud;
     * ``"canonical"``: the mean turned back by the frame that `pose` reads off it: as invariant as lengths are, and
       keeps the directions that these throw away. A cloud without a frame has its lengths, in the first channel of
-      each field.
+      each field; where a frame of O(3) does not tell which side is left, the mean of both counts.
 
     Args:
         field: of the features of points.
@@ -81,6 +84,11 @@ class PointPool(nn.Module):
     def turned_back(self, mean: Float[Tensor, "B C"], frames: Frames) -> Float[Tensor, "B C"]:
         """Features turned back by their frames; of a cloud without a frame the lengths, in the same channels."""
         upright = self.in_field.turned_freely(mean, frames.matrices.transpose(1, 2))
+        if self.in_field.group.reflections:
+            # Where nothing tells which side is left, both count; of a cloud that equals its mirror image they agree.
+            other = frames.matrices * frames.matrices.new_tensor([1.0, -1.0, 1.0])
+            both = (upright + self.in_field.turned_freely(mean, other.transpose(1, 2))) / 2
+            upright = torch.where((frames.handedness < SIDELESS)[:, None], both, upright)
         parts = zip(self.in_field.parts, self.in_field.split(mean), strict=True)
         lengths = []
         for part, fields in parts:
