@@ -13,13 +13,14 @@ from eqmodels.backbones import Backbone, PointBackbone
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.loading import check_folder, load_as, load_folder
 from eqmodels.backbones.named import NamedNetwork, Takes
+from eqmodels.backbones.registry import not_of_images
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import is_pretrained, list_pretrained, locate, read_index
 from eqmodels.storage import CHECKPOINT, CONFIG, PREVIOUS_CHECKPOINT
 from eqmodels.training import Run, load_run, load_unfinished
 from eqmodels.training.run import check_run
 
-__all__ = ["check_files", "create_model", "list_models", "load", "load_pretrained"]
+__all__ = ["check_files", "create_model", "list_models", "load", "load_for_images", "load_pretrained"]
 
 
 def load(
@@ -93,6 +94,24 @@ def load(
         force_download=force_download,
         local_files_only=local_files_only,
     )
+
+
+def load_for_images(source: str | Path, **options: Any) -> Backbone:  # noqa: ANN401 (of `load`)
+    """As `load`, for those who have images.
+
+    Args:
+        source: as `load` takes it.
+        **options: of `load`.
+
+    Raises:
+        StorageError: as `load`.
+        ValueError: as `load`; and if the encoder takes points.
+        TypeError: as `load`.
+    """
+    encoder = load(source, **options)
+    if isinstance(encoder, Backbone):
+        return encoder
+    raise ValueError(not_of_images(str(source)))
 
 
 def _read_checked(folder: Path) -> NamedNetwork:

@@ -351,3 +351,24 @@ def test_images_cannot_be_adapted_to(tmp_path):
 def test_groups_may_be_given_as_values():
     network = create_model("so3_vectors_small").__class__(SpaceGroup(reflections=True), width=4, layers=1)
     assert network.structure["group"] == "o3"
+
+
+# Where images are asked for.
+
+
+def test_who_has_images_is_told_that_an_encoder_takes_points(tmp_path, capsys):
+    from eqmodels import data
+    from eqmodels.cli import main
+    from eqmodels.evaluation import evaluate
+    from eqmodels.training import ModelConfig
+
+    network = small("so3_vectors_small").float()
+    network.save_pretrained(tmp_path / "points")
+    with pytest.raises(ValueError, match=r"got VectorNetwork, which takes points of space"):
+        evaluate(network, *(data.load_data("fashion_mnist_mini", part) for part in ("train", "test")))
+    with pytest.raises(ValueError, match=r"'so3_vectors_small' is an encoder of points of space"):
+        ModelConfig("so3_vectors_small")
+    with pytest.raises(ValueError, match=r"is an encoder of points of space"):
+        create_model("unet", encoder="so3_vectors_small")
+    assert main(["embed", str(tmp_path / "points"), str(tmp_path), "--out", str(tmp_path / "features.npz")]) != 0
+    assert "is an encoder of points of space" in capsys.readouterr().err

@@ -30,7 +30,7 @@ def test_coefficients_once_a_point_are_the_tensor_product_of_every_edge(text):
     weights = (convolution.radial(neighbours.basis) * neighbours.weight[..., None]).split(convolution.sizes, -1)
     written = dict.fromkeys(range(3), 0)
     for (i, harmonic), weight in zip(convolution.pairs, weights, strict=True):
-        there = gathered(features[i], neighbours.index)
+        there = gathered(features[i], neighbours.others)
         for o in [o for first, second, o in convolution.paths if (first, second) == (i, harmonic)]:
             first, second, third = field.parts[i].degree, harmonic, field.parts[o].degree
             numbers = o3.wigner_3j(first, second, third, dtype=torch.float64) * (2 * third + 1) ** 0.5
@@ -48,7 +48,7 @@ def test_coefficients_once_a_point_are_the_tensor_product_of_every_edge(text):
 def test_neighbours_are_the_nearest_others():
     points = torch.tensor([[[0.0, 0, 0], [1, 0, 0], [0, 3, 0], [0, 0, 10]]])
     found = neighbours_of(points, 2, None)
-    assert found.index[0, 0].tolist() == [1, 2]
+    assert found.others[0, 0].tolist() == [1, 2]
     close(found.direction[0, 0], torch.tensor([[1.0, 0, 0], [0, 1, 0]]), 1e-4)
     assert found.weight[0, 0, 0] > found.weight[0, 0, 1] > 0
 

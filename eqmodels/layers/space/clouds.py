@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -42,7 +42,7 @@ def check_clouds(points: Tensor, features: Tensor | None, mask: Tensor | None, i
         TypeError: if one is no dense tensor, points or features are not floating point, or the mask not of bools.
         ValueError: if a shape is another, a cloud has no point, or a number of a point that is there is not finite.
     """
-    if isinstance(points, list | tuple):
+    if isinstance(cast("object", points), list | tuple):
         raise TypeError(
             f"points must be one tensor (batch, points, 3); got a {type(points).__name__}. Put clouds of several sizes "
             "into one batch with points, mask = pad_clouds(clouds), of eqmodels.layers, and call encoder(points, "

@@ -87,7 +87,7 @@ class NodeConvolution(nn.Module):
             neighbours: of the points.
         """
         weights = (self.radial(neighbours.basis) * neighbours.weight[..., None]).split(self.sizes, -1)
-        there = [gathered(values, neighbours.index) for values in fields]
+        there = [gathered(values, neighbours.others) for values in fields]
         written: list[Fields] = [[] for _ in fields]
         for (i, harmonic), weight in zip(self.pairs, weights, strict=True):
             weighted = (weight[..., None] * there[i]).flatten(3).transpose(2, 3)

@@ -28,13 +28,13 @@ class Neighbours(NamedTuple):
     """The neighbours of every point of a batch of clouds, at most k of each.
 
     Attributes:
-        index: of each neighbour in its cloud.
+        others: the number of each neighbour in its cloud.
         direction: from the point to the neighbour, of length 1; shorter for one nearby, zero for one at the same place.
         basis: what says how far it is, invariant numbers for a perceptron.
         weight: how much it counts, from ``1 / sqrt(k)`` for a near one to 0; 0 for none.
     """
 
-    index: Int[Tensor, "B N k"]
+    others: Int[Tensor, "B N k"]
     direction: Float[Tensor, "B N k 3"]
     basis: Float[Tensor, "B N k basis"]
     weight: Float[Tensor, "B N k"]
