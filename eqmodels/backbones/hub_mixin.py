@@ -13,6 +13,7 @@ from huggingface_hub import ModelCard, PyTorchModelHubMixin
 from eqmodels.backbones.card import encoder_card
 from eqmodels.backbones.intermediate import IntermediateNetwork
 from eqmodels.backbones.loading import load_as
+from eqmodels.backbones.named import NamedNetwork
 from eqmodels.backbones.saving import save_network
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import HUB, send_folder
@@ -24,8 +25,8 @@ CARD = "README.md"
 Self = TypeVar("Self", bound="HubMethods")
 
 
-class HubMethods(PyTorchModelHubMixin, library_name="eqmodels", tags=["equivariant"]):
-    """The methods of `huggingface_hub.PyTorchModelHubMixin`, each strict and checked, for a `NamedNetwork`."""
+class HubMethods(NamedNetwork, PyTorchModelHubMixin, library_name="eqmodels", tags=["equivariant"]):
+    """A network with a name and the methods of `huggingface_hub.PyTorchModelHubMixin`, each strict and checked."""
 
     @classmethod
     def from_pretrained(  # type: ignore[override]  # with the options of a network instead of any

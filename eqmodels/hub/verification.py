@@ -135,14 +135,12 @@ def _checks(source: str | Path, options: dict[str, Any]) -> Iterator[_Found]:
 
 def _equivariance(encoder: Backbone | PointBackbone) -> _Found:
     group = encoder.group
-    if isinstance(encoder, PointBackbone) and group == PlanarGroup(1):
+    if group == PlanarGroup(1):
         return None, "the network has no group", None
     if isinstance(encoder, PointBackbone):
         report = equivariance_report(encoder)
         found = f"error at most {report.worst.error:.1e} over drawn elements of {group} (float64)"
         return report.worst.error <= TOLERANCE, found, report
-    if group.order == 1:
-        return None, "the network has no group", None
     height, width = encoder.preprocessing.size if encoder.preprocessing else (32, 32)
     size = fitting_size(encoder, (min(height, LARGEST), min(width, LARGEST)))
     report = equivariance_report(encoder, size=size)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Bool, Float
 from eqmodels.backbones.hub_mixin import HubMethods
-from eqmodels.backbones.named import NamedNetwork, Noted, Takes, group_named
+from eqmodels.backbones.named import Noted, Takes, group_named
 from eqmodels.backbones.points.prose import output_prose
 from eqmodels.checks import check_count, check_placed
 from eqmodels.fields import Field, Irreps, Regular, Scalars
@@ -28,7 +28,7 @@ from eqmodels.layers.space import (
 __all__ = ["PointBackbone", "fixed_cloud"]
 
 
-class PointBackbone(Noted, NamedNetwork, HubMethods):
+class PointBackbone(Noted, HubMethods):
     """An encoder of clouds of points ``(B, N, 3)``, perhaps with features of each point that do not turn, and a mask.
 
     What is computed does not depend on where the cloud lies, as positions are taken about its centroid, nor on the

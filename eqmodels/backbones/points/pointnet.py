@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.backbones.points.point_backbone import PointBackbone
@@ -68,4 +68,5 @@ class PointNet(PointBackbone):
     def encode(self, cloud: Cloud) -> Float[Tensor, "B C N"]:
         """Features of every point."""
         known = [cloud.positions, *([] if cloud.features is None else [cloud.features])]
-        return torch.as_tensor(self.layers(torch.cat(known, 2))).transpose(1, 2)
+        maps: Tensor = self.layers(torch.cat(known, 2))
+        return maps.transpose(1, 2)
