@@ -88,7 +88,9 @@ def test_the_width_can_be_an_option():
         ("d4_wideresnet28_10", "d4_wide_resnet28_10"),
         ("C4_ResNet18", "c4_resnet18"),
         ("resnet", "resnet18"),
-        ("", "resnet50"),
+        ("resnet5", "resnet50"),
+        ("so3_vectors", "so3_vectors_small"),
+        ("", "so3_vectors_small"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(name, nearest):

@@ -36,6 +36,9 @@ SPACE: dict[str, Callable[[], Call]] = {
         backbones.IrrepsNetwork,
         {"group": "o3", "architecture": "points_small", "neighbours": 3, "convolution": "node", **SIZES},
     ),
+    "backbones.PointBackbone": lambda: Call(
+        backbones.PointBackbone, {"group": "so3", "in_chans": 4, "num_classes": 2, "normalise": True}
+    ),
     "backbones.PointNet": lambda: Call(backbones.PointNet, {"global_pool": "avg", **SIZES}),
     "backbones.VectorNetwork": lambda: Call(
         backbones.VectorNetwork,

@@ -10,6 +10,7 @@ from eqmodels.backbones.points.point_backbone import PointBackbone
 from eqmodels.backbones.points.vector_network import check_depth
 from eqmodels.backbones.registry import register_backbone
 from eqmodels.checks import check_count
+from eqmodels.errors import is_one_of, shown
 from eqmodels.fields import Irreps, IrrepsPart
 from eqmodels.fields.irreps import safe_norm
 from eqmodels.groups import SpaceGroup
@@ -68,9 +69,9 @@ class IrrepsNetwork(PointBackbone):
         pose_hidden: int = 64,
     ) -> None:
         super().__init__(SpaceGroup.parse(group), in_chans, num_classes, normalise=normalise)
-        if architecture not in SIZES:
+        if not is_one_of(architecture, SIZES):
             raise ValueError(
-                f"architecture must be one of {', '.join(SIZES)}; got {architecture!r}. Use 'points_small'."
+                f"architecture must be one of {', '.join(SIZES)}; got {shown(architecture)}. Use 'points_small'."
             )
         o3_of_e3nn(f"{self.group.name}_{architecture}")
         usual, layers = SIZES[architecture]

@@ -13,6 +13,7 @@ from eqmodels.backbones.hub_mixin import HubMethods
 from eqmodels.backbones.named import Noted, Takes, group_named
 from eqmodels.backbones.points.prose import output_prose
 from eqmodels.checks import check_count, check_placed
+from eqmodels.errors import is_one_of
 from eqmodels.fields import Field, Irreps, Regular, Scalars
 from eqmodels.groups import Group
 from eqmodels.layers.space import (
@@ -79,9 +80,9 @@ class PointBackbone(Noted, HubMethods):
         field = self.map_field
         if not isinstance(field, Irreps):
             return PlainPointPool(field.channels, mode)  # type: ignore[arg-type]  # which checks it
-        if mode == "canonical" and pose is None:
-            pose = FramePredictor(field, pose_hidden)
-        return PointPool(field, mode, pose if mode == "canonical" else None)  # type: ignore[arg-type]  # which checks it
+        if not is_one_of(mode, ("canonical",)):
+            return PointPool(field, mode)  # type: ignore[arg-type]  # which checks it
+        return PointPool(field, "canonical", FramePredictor(field, pose_hidden) if pose is None else pose)
 
     def _classifier(self) -> nn.Module:
         return nn.Linear(self.head_hidden_size, self.num_classes) if self.num_classes else nn.Identity()

@@ -94,6 +94,8 @@ def _check_mask(points: Tensor, mask: Tensor | None) -> None:
     check_tensor("mask", mask)
     if mask.dtype != torch.bool:
         raise TypeError(f"mask must be of bools, True for points that are there; got {mask.dtype}. Use mask.bool().")
+    if mask.device != points.device:
+        raise ValueError(f"mask must be on the points' device, {points.device}; got {mask.device}. Move it there.")
     if mask.shape != points.shape[:2]:
         raise ValueError(
             f"mask must have the shape (batch, points), {tuple(points.shape[:2])}; got {tuple(mask.shape)}. Pass one "
@@ -118,6 +120,8 @@ def _check_features(points: Tensor, features: Tensor | None, extra: int) -> None
             f"features must have the shape (batch, points, {extra}), the encoder's in_chans - 3; got "
             f"{tuple(features.shape)} for points of the shape {tuple(points.shape)}. {way_out}"
         )
+    if features.device != points.device:
+        raise ValueError(f"features must be on the points' device, {points.device}; got {features.device}. Move them.")
     if features.dtype != points.dtype:
         raise TypeError(
             f"features must be of the type of the points, {points.dtype}; got {features.dtype}. Convert them."
