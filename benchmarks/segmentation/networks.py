@@ -1,4 +1,7 @@
-"""The networks that are compared, of equal FLOPs: two U-Nets of this package, and one of others around a ResNet-18."""
+"""The networks that are compared, of equal FLOPs: two U-Nets of this package, and one of others around a ResNet-18.
+
+Their encoders are of one width and were pretrained alike: by distillation of one teacher, on the same pictures.
+"""
 
 from __future__ import annotations
 
@@ -21,26 +24,27 @@ def _ours(encoder: str) -> nn.Module:
 
 
 def _theirs() -> nn.Module:
-    """The U-Net of segmentation_models_pytorch around timm's ResNet-18, both narrow enough to cost what ours do."""
+    """The U-Net of segmentation_models_pytorch around the standard twin, its decoder narrow enough to cost as ours."""
     import segmentation_models_pytorch as smp
 
+    import eqmodels.timm  # noqa: F401 (its names are timm's from here on)
+
     network: nn.Module = smp.Unet(
-        "tu-resnet18",
-        encoder_weights=None,
+        "tu-resnet18_w32.distil_lite0",
+        encoder_weights="imagenet",
         classes=OUTPUTS,
-        channels=(30, 60, 120, 240),
-        decoder_channels=(112, 56, 28, 14, 7),
+        decoder_channels=(136, 68, 34, 17, 8),
     )
     return network
 
 
 NETWORKS: Mapping[str, tuple[Callable[[], nn.Module], bool]] = {
-    "C4 U-Net": (lambda: _ours("c4_resnet18_w32"), False),
-    "D4 U-Net": (lambda: _ours("d4_resnet18_w32"), False),
+    "C4 U-Net": (lambda: _ours("c4_resnet18_w32.distil_lite0"), False),
+    "D4 U-Net": (lambda: _ours("d4_resnet18_w32.distil_lite0"), False),
     "smp U-Net": (_theirs, False),
     "smp U-Net, turned in training": (_theirs, True),
 }
-"""What builds each, with random weights, and whether it is trained on pictures turned by quarters and mirrored."""
+"""What builds each, and whether it is trained on pictures turned by quarters and mirrored."""
 
 
 def cost(network: nn.Module) -> dict[str, float]:

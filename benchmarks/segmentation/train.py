@@ -29,7 +29,7 @@ from eqmodels.storage import write_atomically
 
 RESULTS = Path(__file__).parents[1] / "results" / "segmentation"
 SIZES, SEEDS = (50, 200, 1000), (0, 1, 2)
-STEPS, BATCH, RATE, DECAY = 600, 16, 3e-3, 1e-2
+STEPS, BATCH, RATE, DECAY = 500, 16, 3e-3, 1e-2
 BACKGROUND = 0.25
 """The weight of the background, four fifths of all pixels, in the loss."""
 D4 = PlanarGroup.parse("d4")

@@ -18,7 +18,7 @@ from eqmodels.groups import PlanarGroup
 
 __all__ = ["Output", "symmetrise"]
 
-Output = Literal["mean", "max", "regular", "maps"]
+Output = Literal["mean", "max", "weighted", "regular", "maps"]
 
 
 def symmetrise(
@@ -37,17 +37,19 @@ def symmetrise(
 ) -> Symmetrised | SymmetrisedMaps:
     """A network of others, as it is, made exactly equivariant: it is asked about all moved copies of its images.
 
-    It costs ``|G|`` passes and no training. With ``output="mean"``, ``"max"`` and ``"regular"`` the result is a
-    backbone of this package: heads, tasks, canonical pooling, `evaluate`, `finetune`, `export_network` take it, and
-    `save_pretrained` and `load` if the network has a source. With ``"maps"``, for segmentation and other dense tasks,
+    It costs ``|G|`` passes and no training. With all outputs but one the result is a backbone of this package: heads,
+    tasks, canonical pooling, `evaluate`, `finetune`, `export_network` take it, and `save_pretrained` and `load` if the
+    network has a source. With ``"maps"``, for segmentation and other dense tasks,
     it is a module whose maps turn with the image.
 
     Args:
         network: a module or a function from normalised images ``(B, in_chans, H, W)`` to vectors, or to maps, which are
             averaged over space unless ``output="maps"``; or its source, such as ``"timm:resnet18"``.
         group: whose elements permute pixels, C1, C2, C4, D1, D2 or D4, or its name.
-        output: ``"mean"`` or ``"max"`` over the orbit, invariant features; ``"regular"``, all of it, features that
-            permute as those of our backbones do; or ``"maps"``, the mean of maps whose pixels are turned back.
+        output: ``"mean"`` or ``"max"`` over the orbit, invariant features; ``"weighted"``, the mean with weights that
+            training learns (Basu et al. 2023, arXiv 2305.09900), until then the plain one; ``"regular"``, all of it,
+            features that permute as those of our backbones do; or ``"maps"``, the mean of maps whose pixels are turned
+            back.
         source: of a module, the word by which files name it, ``timm:<name>``: it must have the tensors of that network,
             which then are copied.
         weights: of a network that is named, see `original`.
@@ -82,7 +84,9 @@ def symmetrise(
     options["size"] = (size, size) if isinstance(size, int) else size
     if output == "maps":
         return SymmetrisedMaps(network, group, preprocessing=images, **options).eval()
-    pooling: dict[str, Any] = {"global_pool": "regular"} if output == "regular" else {"group_pool": output}
+    pooling: dict[str, Any] = {"group_pool": output}
+    if output in ("regular", "weighted"):
+        pooling = {"global_pool": output}
     built = Symmetrised(group, source=network, **pooling, **options)
     built.structure["source"] = source
     built.preprocessing, built.license = images, license_name

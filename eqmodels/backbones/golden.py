@@ -97,7 +97,7 @@ def _of_image(plain: StagedNetwork, pooled: bool) -> tuple[tuple[int, int], dict
     found = {"features": _features(plain, size)}
     if pooled and _is_decided(plain, found["features"]):
         found["pooled"] = _pooled(plain, found["features"])
-    if pooled and plain.global_pool.is_canonical:
+    if pooled and plain.global_pool.reads_pose:
         found["pose"] = _pose(plain, found["features"])
     return size, found
 
@@ -129,7 +129,7 @@ def check_golden(network: NamedNetwork, golden: Mapping[str, Any], name: str, he
     _compare(features, golden["features"], GOLDEN_TOLERANCE, f"{name} gives features")
     if "pooled" in golden:
         _compare(_pooled(network, features), golden["pooled"], POOLED_TOLERANCE, f"{name} gives {_WORDS['pooled']}")
-    if "pose" in golden and network.global_pool.is_canonical:
+    if "pose" in golden and network.global_pool.reads_pose:
         _compare(_pose(network, features), golden["pose"], POOLED_TOLERANCE, f"{name} gives {_WORDS['pose']}")
     if heads is None or "heads" not in golden:
         return

@@ -19,7 +19,7 @@ from eqmodels.errors import shown
 from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import AnyPoolMode, GlobalPool, GroupPoolMode, pose_predictor
-from eqmodels.layers.pool import SPATIAL, pool_mode
+from eqmodels.layers.pool import SPATIAL, pool_mode, reads_pose
 from eqmodels.options import Option, options_of
 
 __all__ = ["FeatureInfo", "StagedNetwork", "built", "later_options", "pooling_options"]
@@ -111,7 +111,8 @@ class StagedNetwork(NamedNetwork):
         Args:
             global_pool: how features are pooled, see `GlobalPool`.
             group_pool: how the fibre is pooled, see `GroupPool`.
-            pose_hidden: of a canonical pooling, dense channels of the hidden layer of what predicts the pose.
+            pose_hidden: of a canonical or weighted pooling, dense channels of the hidden layer of what predicts the
+                pose.
             tied: number of fields that are pooled together, see `GroupPool`.
 
         Raises:
@@ -120,8 +121,11 @@ class StagedNetwork(NamedNetwork):
         channels = self.feature_info[-1]["num_chs"]
         global_pool = pool_mode(global_pool)
         self._check_pooled(global_pool)
-        canonical = global_pool.startswith("canonical")
-        pose = pose_predictor(self.group, channels // self.group.order, pose_hidden) if canonical else None
+        needs = reads_pose(global_pool)
+        pose = pose_predictor(self.group, channels // self.group.order, pose_hidden) if needs else None
+        if pose is not None and global_pool == "weighted":
+            # Untrained it is the plain mean, so that what was adapted is as good as without weights.
+            nn.init.zeros_(pose.get_submodule("logits").weight)  # type: ignore[arg-type]
         self.global_pool = GlobalPool(self.group, global_pool, group_pool, tied=tied, pose=pose)
         self.fc = self._classifier(self.num_classes)
 
@@ -250,8 +254,8 @@ class StagedNetwork(NamedNetwork):
         Args:
             num_classes: outputs of the new `fc`.
             global_pool: the new pooling; None keeps the old one.
-            pose: for a canonical pooling, what predicts the pose; None keeps the one that is there. It is frozen by
-                ``"canonical"`` and trained by ``"canonical-soft"``, see `GlobalPool`.
+            pose: for a canonical or weighted pooling, what predicts the pose; None keeps the one that is there. It is
+                frozen by ``"canonical"`` and trained by the others, see `GlobalPool`.
 
         Raises:
             TypeError: if `num_classes` is not an integer.
@@ -267,10 +271,10 @@ class StagedNetwork(NamedNetwork):
             new = GlobalPool(
                 self.group, mode, old.fibre.mode, tied=old.fibre.tied, pose=known, drop_rate=self.drop_rate
             )
-            if pose is not None and not new.is_canonical:
+            if pose is not None and not new.reads_pose:
                 raise ValueError(
-                    f"pose is what a canonical pooling turns features back by; got one for global_pool={new.mode!r}. "
-                    "Add global_pool='canonical', or leave pose out."
+                    f"pose is read by a canonical or a weighted pooling; got one for global_pool={new.mode!r}. Add "
+                    "global_pool='canonical', or leave pose out."
                 )
             self._check_classified(count, new.mode)
             # What predicts the pose keeps its mode.
@@ -346,7 +350,7 @@ class StagedNetwork(NamedNetwork):
         """The arguments of `finish` that give the pooling that is there now."""
         pool = self.global_pool
         settings: dict[str, Any] = {"global_pool": pool.mode, "group_pool": pool.fibre.mode}
-        if pool.is_canonical and hasattr(pool.pose, "hidden"):
+        if pool.reads_pose and hasattr(pool.pose, "hidden"):
             settings["pose_hidden"] = int(pool.pose.get_submodule("hidden").out_fields) * self.group.order  # type: ignore[arg-type]
         return settings
 

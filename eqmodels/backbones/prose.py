@@ -35,7 +35,9 @@ def output_prose(map_field: Field, features: Field, scores: Field | None, num_cl
         f"forward_features: {_map_words(map_field)}; for every g in {group} the map of the moved image is the moved "
         f"map with its fibre permuted, {accuracy}"
     )
-    how = "the fibre turned back by the predicted pose" if pool.is_canonical else f"{pool.fibre.mode} over the fibre"
+    how = f"{pool.fibre.mode} over the fibre"
+    if pool.reads_pose:
+        how = "the fibre turned back by the predicted pose" if pool.is_canonical else "weighted mean over the fibre"
     parts = features.parts if isinstance(features, Sum) else (features,)
     vector = ", then ".join(_feature_words(part, how) for part in parts)
     nature = "a learned function of the pose as well." if scores is None else "invariant too."

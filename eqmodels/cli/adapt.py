@@ -70,8 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     copies.add_argument("--group", help="c1, c2, c4, d1, d2 or d4 (default: d4)")
     copies.add_argument(
         "--output",
-        choices=("mean", "max", "regular"),
-        help="over the copies: mean and max are invariant, regular is all of it (default: mean)",
+        choices=("mean", "max", "weighted", "regular"),
+        help="over the copies: mean, max and weighted, the mean with weights that finetune learns, are invariant, "
+        "regular is all of it (default: mean)",
     )
     pose = parser.add_argument_group("canonicalise")
     pose.add_argument(

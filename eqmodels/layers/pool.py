@@ -27,13 +27,14 @@ __all__ = [
     "GroupPoolMode",
     "OddSize2d",
     "pool_mode",
+    "reads_pose",
 ]
 
 torch.fx.wrap("check_fibre")
 torch.fx.wrap("check_maps")
 
 GroupPoolMode = Literal["max", "mean", "norm"]
-GlobalPoolMode = Literal["invariant", "regular", "invariant+regular", "canonical", "canonical-soft"]
+GlobalPoolMode = Literal["invariant", "regular", "invariant+regular", "canonical", "canonical-soft", "weighted"]
 AnyPoolMode = Literal[GlobalPoolMode, "avg", "max", "avgmax", "catavgmax", ""]
 """Ours and timm's words: ``"avg"`` is ``"regular"``, and ``""`` leaves maps as they are."""
 
@@ -57,6 +58,11 @@ def pool_mode(word: object) -> AnyPoolMode:
             f"catavgmax or '' for maps; got {shown(word)}. Use 'invariant'."
         )
     return word  # type: ignore[return-value]
+
+
+def reads_pose(mode: str) -> bool:
+    """Whether a mode of `GlobalPool` reads what a module says of the elements of the group."""
+    return mode in ("canonical", "canonical-soft", "weighted")
 
 
 class ExactDownsample2d(NotScriptable):
@@ -199,20 +205,23 @@ class GlobalPool(NotScriptable):
     * ``"canonical"`` turns it back by the pose that the child `pose` predicts: ``|G| F`` features that do not change
       when the image turns, and keep what pooling throws away; ``"canonical-soft"`` averages over the predicted poses
       instead of choosing one (see `turn_back`);
+    * ``"weighted"`` is the mean over the fibre with weights that are learned, the softmax of what `pose` says of its
+      elements: F features that do not change when the image turns (Basu et al. 2023, arXiv 2305.09900);
     * ``"max"`` is ``"regular"`` with the maximum over space, ``"avgmax"`` the mean of both, ``"catavgmax"`` one behind
       the other, ``2 |G| F`` features; ``""`` pools nothing, and leaves the maps. These are timm's words, as is
       ``"avg"`` for ``"regular"``.
 
     The choice of a pose is a step, which has no gradient: ``"canonical"`` freezes `pose` (``requires_grad`` is False),
     so that optimisers and `DistributedDataParallel` do not wait for it, and ``"canonical-soft"``, which trains it,
-    thaws it. Where the same module learns elsewhere, hand over a copy.
+    thaws it, as does ``"weighted"``. Where the same module learns elsewhere, hand over a copy.
 
     Args:
         group: a `PlanarGroup` or its name.
         mode: see above.
         group_pool: how the fibre is pooled, see `GroupPool`.
         tied: number of fields that `GroupPool` pools together.
-        pose: for the canonical modes, the module from regular features to ``|G|`` logits (see `pose_predictor`).
+        pose: for the canonical modes and for ``"weighted"``, the module from regular features to ``|G|`` logits (see
+            `pose_predictor`).
         drop_rate: probability of zeroing a feature in train mode: of a regular field with its whole fibre, so that
             features still turn with the image. No layer is added for 0.
 
@@ -220,7 +229,7 @@ class GlobalPool(NotScriptable):
         mode: of the modes above; ``"regular"`` for ``"avg"``.
 
     Raises:
-        ValueError: if a mode is unknown, or canonical without a `pose`, or the rate is no probability.
+        ValueError: if a mode is unknown, or needs a `pose` and has none, or the rate is no probability.
     """
 
     def __init__(
@@ -238,13 +247,13 @@ class GlobalPool(NotScriptable):
         # Not the group of `fibre`: export takes that child's place before it traces this module.
         self.group, self.mode = PlanarGroup.parse(group), mode
         self.fibre = GroupPool(self.group, group_pool, tied=tied)
-        if self.is_canonical:
+        if self.reads_pose:
             if pose is None:
                 raise ValueError(
-                    f"global_pool={mode!r} turns features back by a predicted pose and needs the module that predicts "
-                    "it; got pose=None. Pass the pose of an equivariant E-SSL head, or pose_predictor(group, fields)."
+                    f"global_pool={mode!r} reads a predicted pose and needs the module that predicts it; got "
+                    "pose=None. Pass the pose of an equivariant E-SSL head, or pose_predictor(group, fields)."
                 )
-            self.pose = pose.requires_grad_(mode == "canonical-soft")
+            self.pose = pose.requires_grad_(mode != "canonical")
         self.drop: FeatureDropout | None = None
         self.set_drop_rate(drop_rate)
 
@@ -267,10 +276,16 @@ class GlobalPool(NotScriptable):
         """Whether features are turned back by a predicted pose."""
         return self.mode in ("canonical", "canonical-soft")
 
+    @property
+    def reads_pose(self) -> bool:
+        """Whether the child `pose` is there: of the canonical modes, and of the one that weighs the fibre."""
+        return reads_pose(self.mode)
+
     def num_features(self, channels: int) -> int:
         """The length of the feature vector of a map of so many channels, ``|G| F``."""
         invariant = channels // (self.group.order * self.fibre.tied)
         lengths = {"invariant": invariant, "invariant+regular": invariant + channels, "catavgmax": 2 * channels}
+        lengths["weighted"] = channels // self.group.order
         return lengths.get(self.mode, channels)
 
     def output_field(self, field: Field) -> Field:
@@ -289,6 +304,8 @@ class GlobalPool(NotScriptable):
             return Regular(self.group, self.num_features(regular.channels))
         if self.is_canonical:
             return Scalars(regular.channels)
+        if self.mode == "weighted":
+            return Scalars(regular.count)
         invariant = self.fibre.output_field(regular)
         both = {"invariant+regular": invariant + regular, "catavgmax": regular + regular}
         return {"invariant": invariant, **both}.get(self.mode, regular)
@@ -313,10 +330,16 @@ class GlobalPool(NotScriptable):
             return 0.5 * (regular + maps.amax((-2, -1)))
         if self.mode == "catavgmax":
             return torch.cat([regular, maps.amax((-2, -1))], dim=1)
-        if self.is_canonical:
-            return turn_back(self.group, regular, self.pose(regular), soft=self.mode == "canonical-soft")
+        if self.reads_pose:
+            return self._by_pose(regular, self.pose(regular))
         invariant: Tensor = self.fibre(regular)
         return invariant if self.mode == "invariant" else torch.cat([invariant, regular], dim=1)
+
+    def _by_pose(self, regular: Float[Tensor, "B C"], logits: Float[Tensor, "B G"]) -> Float[Tensor, "B F"]:
+        if self.mode == "weighted":
+            weighed = regular.unflatten(1, (self.group.order, -1)) * logits.softmax(1)[..., None]
+            return weighed.sum(1)
+        return turn_back(self.group, regular, logits, soft=self.mode == "canonical-soft")
 
     def extra_repr(self) -> str:
         """The arguments, for `print(model)`."""

@@ -20,6 +20,7 @@ from eqmodels.backbones.golden import check_golden, golden_features
 from eqmodels.backbones.overwritten import to_be_overwritten
 from eqmodels.backbones.registry import resolve
 from eqmodels.layers import GlobalPoolMode
+from eqmodels.layers.pool import reads_pose
 from eqmodels.objectives import ClassInformation, Objective, Prediction
 from eqmodels.registry import UnknownNameError, without_imports
 from eqmodels.storage import (
@@ -114,14 +115,15 @@ class Run:
 
         Args:
             global_pool: how features are pooled; the canonical ways turn them back by the pose that the head predicts,
-                of which ``"canonical"`` keeps it as it is in training and ``"canonical-soft"`` trains it too.
+                of which ``"canonical"`` keeps it as it is in training and ``"canonical-soft"`` trains it too, as does
+                ``"weighted"``, which weighs them by it.
             num_classes: outputs of a fresh classifier; 0 for features.
 
         Raises:
-            ValueError: if the pooling is unknown, or canonical and no head predicts the pose.
+            ValueError: if the pooling is unknown, or reads the pose and no head predicts it.
         """
         encoder, pose = copy.deepcopy(self.model.backbone), None
-        if global_pool.startswith("canonical"):
+        if reads_pose(global_pool):
             pose = copy.deepcopy(self.pose)
         encoder.reset_classifier(num_classes, global_pool, pose=pose)
         encoder.preprocessing = self.preprocessing

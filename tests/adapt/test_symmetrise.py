@@ -76,6 +76,21 @@ def test_the_trivial_group_leaves_the_network_as_it_is():
     )
 
 
+def test_weights_of_the_mean_are_learned_and_leave_it_invariant():
+    inner, upright = network().double(), images(12, 17)
+    model = symmetrise(inner, "d4", output="weighted").double()
+    torch.testing.assert_close(model(upright), symmetrise(inner, "d4").double()(upright))
+    inner.requires_grad_(False)
+    optimiser = torch.optim.SGD(model.global_pool.pose.parameters(), lr=1.0)
+    for _ in range(2):
+        optimiser.zero_grad()
+        before = model(upright).square().sum()
+        before.backward()
+        optimiser.step()
+    assert model(upright).square().sum() < before
+    assert_equivariant(model, size=(12, 17), tolerance=1e-10)
+
+
 def test_canonical_pooling_and_heads_read_its_regular_features():
     model = symmetrise(network(), "d4", output="regular")
     model.reset_classifier(3, "invariant")

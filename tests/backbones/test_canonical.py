@@ -189,7 +189,7 @@ def test_without_a_pose_a_network_is_not_made_canonical():
     model = create_model("c4_resnet18s_w8", num_classes=3)
     before = model.fc, model.global_pool
     message = (
-        "global_pool='canonical' turns features back by a predicted pose and needs the module that predicts it; got "
+        "global_pool='canonical' reads a predicted pose and needs the module that predicts it; got "
         "pose=None. Pass the pose of an equivariant E-SSL head, or pose_predictor(group, fields)."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
@@ -202,7 +202,7 @@ def test_a_pose_that_would_be_left_out_is_refused(pool):
     model = create_model("c4_resnet18s_w8", num_classes=3)
     before = model.fc, model.global_pool
     message = (
-        f"pose is what a canonical pooling turns features back by; got one for global_pool={pool or 'invariant'!r}. "
+        f"pose is read by a canonical or a weighted pooling; got one for global_pool={pool or 'invariant'!r}. "
         "Add global_pool='canonical', or leave pose out."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):

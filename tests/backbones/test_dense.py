@@ -115,6 +115,13 @@ def test_every_weight_learns():
         assert [name for name, value in model.named_parameters() if value.grad is None] == []
 
 
+def test_scores_have_more_dimensions_than_the_decoder_has_fields(randomised):
+    model = randomised(create_model("unet", encoder="d4_resnet18s_w8", width=8, num_classes=6)).eval()
+    assert model.map_field.count == 1
+    scores = model(images()).movedim(1, -1).flatten(0, -2).detach().double()
+    assert torch.linalg.matrix_rank(scores - scores.mean(0), rtol=1e-4) == 6
+
+
 def test_networks_with_decoders_are_not_listed_as_encoders():
     assert [name for name in list_models() if "unet" in name or "fpn" in name] == []
     assert issubclass(UNet, eqmodels.Backbone)

@@ -370,5 +370,5 @@ def test_who_has_images_is_told_that_an_encoder_takes_points(tmp_path, capsys):
         ModelConfig("so3_vectors_small")
     with pytest.raises(ValueError, match=r"is an encoder of points of space"):
         create_model("unet", encoder="so3_vectors_small")
-    assert main(["export", str(tmp_path / "points"), str(tmp_path / "network.onnx")]) != 0
+    assert main(["export", str(tmp_path / "points"), "--out", str(tmp_path / "network.onnx")]) != 0
     assert "is an encoder of points of space" in capsys.readouterr().err

@@ -81,10 +81,12 @@ NETWORKS: dict[str, Callable[[], Call]] = {
     "backbones.UNet": lambda: Call(
         backbones.UNet,
         {"encoder": "c4_resnet18s_w4", "encoder_args": {"norm": "layer"}, "width": 4, "out_field": "3 x scalar"}
-        | {"kernel_size": 1, "norm": "batch", **WIDTHS},
+        | {"kernel_size": 1, "norm": "batch", "head_fields": 2, **WIDTHS},
         values=6,
     ),
-    "backbones.FPN": lambda: Call(backbones.FPN, {"encoder": "c4_resnet18s_w4", "width": 4, **WIDTHS}, values=6),
+    "backbones.FPN": lambda: Call(
+        backbones.FPN, {"encoder": "c4_resnet18s_w4", "width": 4, "head_fields": 2, **WIDTHS}, values=6
+    ),
     "backbones.as_encoder": lambda: Call(
         backbones.as_encoder, {"network": torch.nn.Flatten(), "in_chans": 1, "out_field": "64 x scalar"}
     ),

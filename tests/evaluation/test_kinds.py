@@ -82,6 +82,7 @@ def test_what_a_network_has():
     assert set(kinds_of(network(model="c4_resnet18s_w4"))).isdisjoint(CONTROLS)
 
 
+@pytest.mark.slow  # the same kind of features of tiny networks is measured each time
 def test_a_trained_network_without_a_group_can_turn_images_back():
     run = load_pretrained("resnet18s_w16.rot_fmnist_simclr")
     train, test = (

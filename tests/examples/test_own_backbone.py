@@ -137,6 +137,7 @@ def command(*arguments):
     return json.loads(found.stdout)
 
 
+@pytest.mark.slow  # each time the command line pretrains with objectives, tasks and layers of examples
 def test_the_command_line_pretrains_and_evaluates_it(tmp_path):
     for split, count in (("train", 32), ("test", 16)):
         data = photos(count)

@@ -112,6 +112,7 @@ def test_in_double_precision_the_outputs_are_equal_to_rounding(randomised):
     [
         ("c4_resnet18s_w8", "canonical", False),
         ("c4_resnet18s_w8", "canonical-soft", True),
+        ("c4_resnet18s_w8", "weighted", True),
         ("d8_wide_resnet16_8_w16", "canonical", True),
         ("resnet18s_w4", "canonical", False),
     ],

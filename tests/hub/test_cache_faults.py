@@ -42,6 +42,7 @@ def start(environment) -> subprocess.Popen:
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow  # threads are tried each time, and a process that is killed
 def test_two_processes_that_load_at_once_have_the_same_network(server, tmp_path):
     server.publish(REPOSITORY, network())
     # So slow that both are at it.

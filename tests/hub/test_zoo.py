@@ -46,15 +46,15 @@ def test_trained_weights_are_exactly_equivariant(name):
 
 
 @pytest.mark.parametrize("name", EQUIVARIANT)
-@pytest.mark.parametrize("pooling", ["invariant", "canonical", "canonical-soft"])
-def test_features_of_real_images_do_not_change_when_they_are_turned(name, pooling):
+def test_features_of_real_images_do_not_change_when_they_are_turned(name):
     run = load_pretrained(name)
-    encoder = run.encoder(pooling).double()
-    images = run.preprocessing.normalise(load_data("fashion_mnist_mini", "test").pixels(slice(0, 5)).double())
-    with torch.no_grad():
-        features = encoder(images)
-        for g in encoder.group.exact_elements:
-            torch.testing.assert_close(encoder(encoder.group.act(g, images)), features, atol=1e-10, rtol=1e-10)
+    images = run.preprocessing.normalise(load_data("fashion_mnist_mini", "test").pixels(slice(0, 3)).double())
+    for pooling in ("invariant", "canonical", "canonical-soft", "weighted"):
+        encoder = run.encoder(pooling).double()
+        with torch.no_grad():
+            features = encoder(images)
+            for g in encoder.group.exact_elements:
+                torch.testing.assert_close(encoder(encoder.group.act(g, images)), features, atol=1e-10, rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", [name for name in EQUIVARIANT if "fmnist" in name])

@@ -102,7 +102,10 @@ def test_with_both_bases_and_both_norms(group, basis, norm):
 @pytest.mark.parametrize(
     ("global_pool", "group_pool"),
     [
-        *((mode, "max") for mode in ("invariant", "regular", "invariant+regular", "canonical", "canonical-soft")),
+        *(
+            (mode, "max")
+            for mode in ("invariant", "regular", "invariant+regular", "canonical", "canonical-soft", "weighted")
+        ),
         *((mode, pool) for mode in ("invariant", "invariant+regular") for pool in ("mean", "norm")),
         *(
             pytest.param(mode, pool, marks=pytest.mark.slow)

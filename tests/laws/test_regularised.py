@@ -11,7 +11,18 @@ from eqmodels.evaluation import assert_equivariant, smooth_images
 from eqmodels.layers import FieldDropout1d, GlobalPool
 
 FAMILIES = ["c4_resnet18s_w4", "d4_wide_resnet16_8_w8", "d4_resnet50s_w8"]
-POOLS = ["invariant", "regular", "invariant+regular", "canonical", "canonical-soft", "max", "avgmax", "catavgmax", ""]
+POOLS = [
+    "invariant",
+    "regular",
+    "invariant+regular",
+    "canonical",
+    "canonical-soft",
+    "weighted",
+    "max",
+    "avgmax",
+    "catavgmax",
+    "",
+]
 
 
 def in_train_mode(model, images):

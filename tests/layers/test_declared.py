@@ -31,13 +31,14 @@ from eqmodels.layers import (
     output_field,
     pose_predictor,
 )
+from eqmodels.layers.pool import reads_pose
 
 C4, D4 = PlanarGroup.parse("c4"), PlanarGroup.parse("d4")
 VECTORS, MAPS, PIXELS = (), (7, 6), (1, 1)
 
 
 def pooled(mode: str, group: str = "d4") -> GlobalPool:
-    pose = pose_predictor(group, 2, hidden=32) if mode.startswith("canonical") else None
+    pose = pose_predictor(group, 2, hidden=32) if reads_pose(mode) else None
     return GlobalPool(group, mode, pose=pose)
 
 
@@ -65,6 +66,7 @@ LAYERS = [
     (pooled("invariant+regular"), Regular("d4", 2), MAPS, Scalars(2) + Regular("d4", 2)),
     (pooled("canonical"), Regular("d4", 2), MAPS, Scalars(16)),
     (pooled("canonical-soft"), Regular("d4", 2), MAPS, Scalars(16)),
+    (pooled("weighted"), Regular("d4", 2), MAPS, Scalars(2)),
     (pooled("invariant", "c1"), Regular("c1", 2), MAPS, Regular("c1", 2)),
     (pooled("invariant+regular", "c1"), Scalars(2), MAPS, Regular("c1", 4)),
     (Restrict("d4", "c4"), Regular("d4", 2), MAPS, Regular("c4", 4)),

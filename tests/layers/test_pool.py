@@ -117,8 +117,8 @@ def test_global_features_are_invariant_or_permute(name, group_pool):
         (lambda: GroupPool("c4", "min"), "mode must be one of max, mean, norm; got 'min'. Use 'max'."),
         (
             lambda: GlobalPool("c4", "both"),
-            "global_pool must be one of invariant, regular, invariant+regular, canonical, canonical-soft, or in timm's "
-            "words avg, max, avgmax, catavgmax or '' for maps; got 'both'. Use 'invariant'.",
+            "global_pool must be one of invariant, regular, invariant+regular, canonical, canonical-soft, weighted, or "
+            "in timm's words avg, max, avgmax, catavgmax or '' for maps; got 'both'. Use 'invariant'.",
         ),
         (lambda: GlobalPool("c4", group_pool="min"), "mode must be one of max, mean, norm; got 'min'. Use 'max'."),
         (

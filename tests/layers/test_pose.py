@@ -198,7 +198,7 @@ def test_the_state_is_the_poses():
             (
                 lambda mode=mode: GlobalPool("c4", mode),
                 ValueError,
-                f"global_pool={mode!r} turns features back by a predicted pose and needs the module that predicts it; "
+                f"global_pool={mode!r} reads a predicted pose and needs the module that predicts it; "
                 "got pose=None. Pass the pose of an equivariant E-SSL head, or pose_predictor(group, fields).",
             )
             for mode in MODES

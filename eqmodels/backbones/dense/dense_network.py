@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.backbones.backbone import Backbone
-from eqmodels.backbones.dense.layers import DecoderOptions
+from eqmodels.backbones.dense.layers import DecoderOptions, OutputHead
 from eqmodels.backbones.dense.levels import EncoderLevels
 from eqmodels.backbones.describe import description_of
 from eqmodels.backbones.named import CHANGEABLE
@@ -18,7 +18,7 @@ from eqmodels.checks import check_count, check_images, check_maps
 from eqmodels.errors import is_one_of, shown
 from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.groups import PlanarGroup
-from eqmodels.layers import AnyPoolMode, GlobalPool, GroupPoolMode, OutputConv2d
+from eqmodels.layers import AnyPoolMode, GlobalPool, GroupPoolMode
 
 __all__ = ["Decoder", "DenseNetwork"]
 
@@ -43,7 +43,7 @@ class DenseNetwork(Backbone):
     When the image is turned by a quarter or mirrored, the output is the turned or mirrored output, as `out_field` says
     of its channels: class scores and heatmaps move with their pixels, and vectors turn too. Its stage is a decoder
     around the stages of an encoder, of the name that the subclass gives it; `global_pool` leaves maps as they are, and
-    `fc` is the convolution that reads off the output.
+    `fc` reads off the output.
 
     A subclass calls `__init__` with the network that `encoder_for` gives, and hands its one stage, a `Decoder`, to
     `decode`. Files hold the encoder by its name and options, and all weights.
@@ -87,7 +87,7 @@ class DenseNetwork(Backbone):
             decoder: the stage.
             options: that it was made with, which files hold.
         """
-        self.usual = options.usual
+        self.usual, self._options = options.usual, options
         self.structure |= options.structure
         self.add_stage(name, decoder, options.width, 1)
         self.finish()
@@ -126,7 +126,7 @@ class DenseNetwork(Backbone):
             return nn.Identity()
         text = self.structure["out_field"]
         field = Scalars(num_classes) if text is None else Field.parse(text)
-        return OutputConv2d(self.group, self.decoder.out_field.count, field)
+        return self._options.head(field)
 
     def reset_classifier(
         self,
@@ -175,7 +175,7 @@ class DenseNetwork(Backbone):
     @property
     def out_field(self) -> Field:
         """What the output means: the field that was asked for, or that of the maps if `num_classes` is 0."""
-        if isinstance(self.fc, OutputConv2d):
+        if isinstance(self.fc, OutputHead):
             # Of the trivial group nothing is claimed, as everywhere.
             return Regular(self.group, self.num_classes) if self.group.order == 1 else self.fc.out_field
         return self.map_field

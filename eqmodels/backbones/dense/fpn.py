@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.backbones.dense.dense_network import Decoder, DenseNetwork
-from eqmodels.backbones.dense.layers import DecoderOptions
+from eqmodels.backbones.dense.layers import HEAD_FIELDS, DecoderOptions
 from eqmodels.backbones.dense.levels import EncoderLevels, encoder_for
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.backbones.registry import register_backbone
@@ -38,6 +38,7 @@ class FPN(DenseNetwork):
         kernel_size: of the decoder's convolutions; None for 3 (pixel groups) or 5 (the others).
         basis: ``"pixel"``, ``"harmonic"`` or None for the group's default.
         norm: ``"batch"`` or ``"layer"``.
+        head_fields: regular fields of the hidden layer that the output is read off, pixel by pixel.
         in_chans: channels of the images; None for the encoder's, 3 of one that is named.
         num_classes: channels of the output; 0 for the decoder's maps; None for those of `out_field`, or 1.
         out_field: what the output means, a field or its text, such as ``"1 x vector(c4)"``; None for scalars.
@@ -62,6 +63,7 @@ class FPN(DenseNetwork):
         kernel_size: int | None = None,
         basis: BasisName | None = None,
         norm: NormName = "batch",
+        head_fields: int = HEAD_FIELDS,
         in_chans: int | None = None,
         num_classes: int | None = None,
         out_field: Field | str | None = None,
@@ -70,7 +72,7 @@ class FPN(DenseNetwork):
         super().__init__(own, num_classes, out_field)
         levels = EncoderLevels(own)
         channels = own.feature_info[0]["num_chs"] if width is None else width
-        options = DecoderOptions(self.group, channels, kernel_size, basis, norm)
+        options = DecoderOptions(self.group, channels, kernel_size, basis, norm, head_fields)
         self.decode("fpn", _Decoder(levels, options), options)
 
     def pyramid(self, images: Float[Tensor, "B C H W"]) -> tuple[Tensor, ...]:

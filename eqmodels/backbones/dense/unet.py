@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.backbones.dense.dense_network import Decoder, DenseNetwork
-from eqmodels.backbones.dense.layers import DecoderOptions, decoder_width
+from eqmodels.backbones.dense.layers import HEAD_FIELDS, DecoderOptions, decoder_width
 from eqmodels.backbones.dense.levels import EncoderLevels, encoder_for
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.backbones.registry import register_backbone
@@ -40,6 +40,7 @@ class UNet(DenseNetwork):
         kernel_size: of the decoder's convolutions; None for 3 (pixel groups) or 5 (the others).
         basis: ``"pixel"``, ``"harmonic"`` or None for the group's default.
         norm: ``"batch"`` or ``"layer"``.
+        head_fields: regular fields of the hidden layer that the output is read off, pixel by pixel.
         in_chans: channels of the images; None for the encoder's, 3 of one that is named.
         num_classes: channels of the output; 0 for the decoder's maps; None for those of `out_field`, or 1.
         out_field: what the output means, a field or its text, such as ``"1 x vector(c4)"``; None for scalars.
@@ -64,6 +65,7 @@ class UNet(DenseNetwork):
         kernel_size: int | None = None,
         basis: BasisName | None = None,
         norm: NormName = "batch",
+        head_fields: int = HEAD_FIELDS,
         in_chans: int | None = None,
         num_classes: int | None = None,
         out_field: Field | str | None = None,
@@ -71,7 +73,7 @@ class UNet(DenseNetwork):
         own = encoder_for(encoder, encoder_args, in_chans)
         super().__init__(own, num_classes, out_field)
         levels = EncoderLevels(own)
-        options = DecoderOptions(self.group, decoder_width(own, width), kernel_size, basis, norm)
+        options = DecoderOptions(self.group, decoder_width(own, width), kernel_size, basis, norm, head_fields)
         self.decode("unet", _Decoder(levels, options), options)
 
 
