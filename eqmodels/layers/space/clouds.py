@@ -136,7 +136,7 @@ def masked_mean(values: Float[Tensor, "B N *rest"], mask: Bool[Tensor, "B N"] | 
     return (values * weights).sum(1) / weights.sum(1)
 
 
-def pad_clouds(clouds: Sequence[Float[Tensor, "N C"]]) -> tuple[Float[Tensor, "B most C"], Bool[Tensor, "B most"]]:
+def pad_clouds(clouds: Sequence[Float[Tensor, "_ C"]]) -> tuple[Float[Tensor, "B most C"], Bool[Tensor, "B most"]]:
     """Clouds of several sizes in one batch: points filled up with zeros, and the mask of those that are there.
 
     Args:
