@@ -22,7 +22,7 @@ from eqmodels.export import Parity, export_int8, export_network, stage_maps
 from eqmodels.export.files import ENDINGS, ExportFormat
 from eqmodels.export.int8 import Int8Kind
 from eqmodels.export.onnx import OPSET
-from eqmodels.hub import load
+from eqmodels.hub.loading import load_for_images as load
 from eqmodels.layers.pool import GlobalPoolMode
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]

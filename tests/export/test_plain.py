@@ -40,7 +40,8 @@ def assert_children_agree(plain, model, images, tolerance=1e-5):
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in OFTEN else pytest.param(name, marks=pytest.mark.slow) for name in list_models()]
+    "name",
+    [name if name in OFTEN else pytest.param(name, marks=pytest.mark.slow) for name in list_models(takes="images")],
 )
 def test_every_registered_model_keeps_its_children_and_outputs(name, randomised):
     model = randomised(create_model(name, width=16, num_classes=5)).eval()
