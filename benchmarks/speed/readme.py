@@ -51,7 +51,13 @@ PLUGS = [
         [(ALONE, "equiadapt")],
     ),
     ("escnn", "its networks without it, our modules among its own", ["escnn"], []),
-    ("ONNX, torch.export, TorchScript", "`eqmodels export`, also in 8 bits: `eqmodels export --help`", [], []),
+    (
+        "ONNX, torch.export, TorchScript, stock modules",
+        "encoders, maps of stages, wrapped and adapted networks, U-Nets, in 8 bits too: `eqmodels export --help`; as fast "
+        "as a ResNet of equal FLOPs ([measured](docs/results.md))",
+        [],
+        [],
+    ),
 ]
 """Consumers, what works, recipes, and the rows of the table of consumers that say what each costs."""
 
