@@ -53,8 +53,8 @@ PLUGS = [
     ("escnn", "its networks without it, our modules among its own", ["escnn"], []),
     (
         "ONNX, torch.export, TorchScript, stock modules",
-        "encoders, maps of stages, wrapped and adapted networks, U-Nets, in 8 bits too: `eqmodels export --help`; as fast "
-        "as a ResNet of equal FLOPs ([measured](docs/results.md))",
+        "encoders, maps of stages, wrapped and adapted networks, U-Nets, in 8 bits too: `eqmodels export --help`; as "
+        "fast as a ResNet of equal FLOPs ([measured](docs/results.md))",
         [],
         [],
     ),
