@@ -104,7 +104,8 @@ def _adapted(
         ValueError: if an argument breaks its rule, or the saved classifier does not know the pooling.
         TypeError: if a count is no integer.
     """
-    saved = network.pool_settings()["global_pool"]
+    # Dense networks pool nothing, and have no setting of it.
+    saved = network.pool_settings().get("global_pool", "regular")
     if global_pool not in (None, saved) and network.num_classes and num_classes is None:
         raise ValueError(
             f"the classifier of {source} was trained on {saved} features, and knows no others; got "

@@ -40,7 +40,7 @@ def assert_equivariant(
     group: Group | str | None = None,
     elements: Elements = "exact",
     randomised: bool = True,
-    images: Float[Tensor, B * shape] | None = None,
+    images: Float[Tensor, " B *shape"] | None = None,
     batch: int = 2,
     seed: int = 0,
 ) -> None:

@@ -30,7 +30,7 @@ def equivariance_report(
     size: int | tuple[int, int] = 32,
     dtype: torch.dtype = torch.float64,
     group: Group | str | None = None,
-    images: Float[Tensor, B * shape] | None = None,
+    images: Float[Tensor, " B *shape"] | None = None,
     batch: int = 2,
     seed: int = 0,
     angles: Sequence[int | float] = range(0, 360, 15),

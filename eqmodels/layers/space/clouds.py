@@ -128,7 +128,7 @@ def _check_features(points: Tensor, features: Tensor | None, extra: int) -> None
         )
 
 
-def masked_mean(values: Float[Tensor, "B N *rest"], mask: Bool[Tensor, "B N"] | None) -> Float[Tensor, B * rest]:
+def masked_mean(values: Float[Tensor, "B N *rest"], mask: Bool[Tensor, "B N"] | None) -> Float[Tensor, " B *rest"]:
     """The mean over the points that are there."""
     if mask is None:
         return values.mean(1)
