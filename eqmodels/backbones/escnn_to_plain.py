@@ -76,7 +76,8 @@ def plain_network(network: nn.Module) -> fx.GraphModule:
         )
     if len({_library_name(module) for module in theirs.values()}) > 1:
         raise ValueError(
-            "model must be made of modules of one package; got some of escnn and some of e2cnn. Convert the parts of each."
+            "model must be made of modules of one package; got some of escnn and some of e2cnn. "
+            "Convert the parts of each."
         )
     library = _library(next(iter(theirs.values())))
     known = [name for name, module in theirs.items() if isinstance(module, library.EquivariantModule)]
