@@ -44,6 +44,9 @@ OLDEST_LEAVES_OUT := tests/laws/test_equivariance.py::test_at_every_size \
 
 # escnn without a Fortran compiler: its own requirements but py3nj, which only SO(3) needs, and then escnn alone.
 ESCNN_REQUIRES := autograd joblib lie_learn pymanopt "numpy<2"
+# Its predecessor, whose networks are converted too: pure Python, and what it requires is there by then. Pinned here, as no
+# extra has it: who has such a network has it.
+E2CNN := e2cnn==0.2.3
 
 .DEFAULT_GOAL := help
 .PHONY: help venv venv-oldest demo test test-newest test-shapes test-oldest test-slow coverage lint style types format bench \
@@ -73,7 +76,7 @@ $(STAMP_OLDEST): pyproject.toml .ci/oldest.txt
 	@test -x $(OLD) || { echo "The oldest versions need Python 3.11 or 3.12, for which numpy 1 has wheels, and neither" \
 		"'$(PYTHON)' nor python3.11 nor python3.12 is one. Name one: make venv-oldest PYTHON=path"; exit 1; }
 	$(OLD) $(PIP_INSTALL) --constraint .ci/oldest.txt --editable ".[data,dev,export,neighbours,report,sklearn,timm]" $(ESCNN_REQUIRES)
-	$(OLD) $(PIP_INSTALL) --constraint .ci/oldest.txt --no-deps escnn
+	$(OLD) $(PIP_INSTALL) --constraint .ci/oldest.txt --no-deps escnn $(E2CNN)
 	@touch $@
 
 demo: venv ## set up, then run the main job on data that is in the package

@@ -3,6 +3,8 @@
 The network's own `forward`, and those of its blocks, are traced with escnn's `GeometricTensor` s around the traced
 tensors, so that what they assert of types is asserted once, here. Layers with weights or with a mode become the layers
 of `escnn_plain_layers`; what escnn computes pixel by pixel, such as its poolings, becomes the calls that it makes.
+
+Its predecessor e2cnn has the same classes, and is treated alike: a network says by its modules whose they are.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -31,9 +34,13 @@ from eqmodels.storage import reason_of
 
 __all__ = ["plain_network"]
 
-# escnn is untyped; the aliases say what an argument is.
+# escnn and e2cnn are untyped; the aliases say what an argument is.
 EscnnModule = Any
+EscnnLibrary = Any
 Convert = Callable[[EscnnModule], nn.Module]
+
+LIBRARIES = ("escnn", "e2cnn")
+"""The packages whose modules are converted."""
 
 TOLERANCE = 1e-5
 """The largest difference of a stored filter from what the weights give, as a share of its largest value."""
@@ -44,47 +51,48 @@ WINDOW_MEAN = "window_mean"
 TRACED = frozenset(
     {
         *("ELU", "LeakyReLU", "PointwiseNonLinearity", "ReLU"),
-        *("PointwiseAdaptiveAvgPool2D", "PointwiseAdaptiveMaxPool2D", "PointwiseAvgPool2D", "PointwiseMaxPool2D"),
+        *("PointwiseAdaptiveAvgPool", "PointwiseAdaptiveMaxPool", "PointwiseAvgPool", "PointwiseMaxPool"),
         *("IdentityModule", "RestrictionModule", "SequentialModule"),
     }
 )
-"""escnn's modules without a weight or a mode, whose calls of PyTorch are kept."""
+"""Modules without a weight or a mode, whose calls of PyTorch are kept; by name, see `_kind`."""
 
 
 def plain_network(network: nn.Module) -> fx.GraphModule:
     """The network as a graph of plain layers under the names of its own; see `from_escnn`.
 
     Args:
-        network: a module of escnn, or one with such modules inside; it is not changed.
+        network: a module of escnn or e2cnn, or one with such modules inside; it is not changed.
 
     Raises:
-        ModuleNotFoundError: if escnn is not installed.
         ValueError: if a layer is not covered, or its stored filter is not that of its weights; all layers that are not
-            covered are named.
-        TypeError: if no escnn module is inside, or a `forward` cannot be traced.
+            covered are named. Or if modules of both packages are inside.
+        TypeError: if no module of either is inside, or a `forward` cannot be traced.
     """
-    theirs = {
-        name: module for name, module in network.named_modules() if type(module).__module__.split(".")[0] == "escnn"
-    }
+    theirs = {name: module for name, module in network.named_modules() if _library_name(module) in LIBRARIES}
     if not theirs:
         raise TypeError(
-            f"model must be made of escnn's modules; a {type(network).__name__} has none. Pass one that is."
+            f"model must be made of modules of escnn or e2cnn; a {type(network).__name__} has none. Pass one that is."
         )
-    from escnn import nn as escnn_nn
-
-    known = [name for name, module in theirs.items() if isinstance(module, escnn_nn.EquivariantModule)]
+    if len({_library_name(module) for module in theirs.values()}) > 1:
+        raise ValueError(
+            "model must be made of modules of one package; got some of escnn and some of e2cnn. "
+            "Convert the parts of each."
+        )
+    library = _library(next(iter(theirs.values())))
+    known = [name for name, module in theirs.items() if isinstance(module, library.EquivariantModule)]
     missing = [
         f"{name or 'the network'}: {type(theirs[name]).__name__}"
         for name in known
-        if type(theirs[name]).__name__ not in (TRACED | set(CONVERTED))
+        if _kind(theirs[name]) not in (TRACED | set(CONVERTED))
     ]
     if missing:
         raise ValueError(
             f"model must be made of {', '.join(sorted(TRACED | set(CONVERTED)))}; not covered: {'; '.join(missing)}. "
             "Convert the parts around them."
         )
-    with _lenient(escnn_nn.GeometricTensor):
-        graph = _traced(network, escnn_nn)
+    with _lenient(library.GeometricTensor):
+        graph = _traced(network, library)
     names = {node.target for node in graph.nodes if node.op in ("call_module", "get_attr")}
     parts = {name: WindowMean() if name == WINDOW_MEAN else _own(network, name) for name in names}
     plain = fx.GraphModule(parts, graph, type(network).__name__)
@@ -104,15 +112,30 @@ def _own(network: nn.Module, name: str) -> nn.Module | Tensor:
         return found.detach().clone()
     if not _is_converted(found):
         return copy.deepcopy(found)
-    return CONVERTED[type(found).__name__](found).to(_place_of(found))
+    return CONVERTED[_kind(found)](found).to(_place_of(found))
 
 
 def _place_of(layer: nn.Module) -> torch.device:
     return next((value.device for value in (*layer.parameters(), *layer.buffers())), torch.device("cpu"))
 
 
+def _library_name(module: nn.Module) -> str:
+    """The package that a module's class is of."""
+    return type(module).__module__.split(".")[0]
+
+
+def _library(module: EscnnModule) -> EscnnLibrary:
+    """`escnn.nn` or `e2cnn.nn`, whichever a module is of; it is imported already."""
+    return import_module(f"{_library_name(module)}.nn")
+
+
+def _kind(module: nn.Module) -> str:
+    """The name under which both packages export a module's class; escnn's of poolings end in 2D."""
+    return type(module).__name__.removesuffix("2D")
+
+
 def _is_converted(layer: nn.Module) -> bool:
-    return type(layer).__module__.split(".")[0] == "escnn" and type(layer).__name__ in CONVERTED
+    return _library_name(layer) in LIBRARIES and _kind(layer) in CONVERTED
 
 
 @contextmanager
@@ -137,11 +160,11 @@ def _lenient(kind: Any) -> Iterator[None]:  # noqa: ANN401
 
 
 class _Tracer(fx.Tracer):
-    """Traces through escnn's modules: those that are converted are single calls of a tensor."""
+    """Traces through modules of escnn or e2cnn: those that are converted are single calls of a tensor."""
 
-    def __init__(self, escnn_nn: Any) -> None:  # noqa: ANN401
+    def __init__(self, library: EscnnLibrary) -> None:
         super().__init__()
-        self.escnn_nn = escnn_nn
+        self.library = library
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether a module is one call: what is converted, and PyTorch's own."""
@@ -153,30 +176,30 @@ class _Tracer(fx.Tracer):
             return super().call_module(m, forward, args, kwargs)
         (fields,) = args
         called = super().call_module(m, forward, (fields.tensor,), kwargs)
-        return self.escnn_nn.GeometricTensor(called, m.out_type)
+        return self.library.GeometricTensor(called, m.out_type)
 
 
 class _OnTensor(nn.Module):
     """A network from a tensor to a tensor, whatever it takes and gives itself."""
 
-    def __init__(self, network: nn.Module, escnn_nn: Any) -> None:  # noqa: ANN401
+    def __init__(self, network: nn.Module, library: EscnnLibrary) -> None:
         super().__init__()
-        self.network, self.escnn_nn = network, escnn_nn
+        self.network, self.library = network, library
 
     def forward(self, maps: Tensor) -> Tensor:
         fields = maps
-        if isinstance(self.network, self.escnn_nn.EquivariantModule):
-            fields = self.escnn_nn.GeometricTensor(maps, self.network.in_type)
+        if isinstance(self.network, self.library.EquivariantModule):
+            fields = self.library.GeometricTensor(maps, self.network.in_type)
         found: Any = self.network(fields)
-        result: Tensor = getattr(found, "tensor", found) if isinstance(found, self.escnn_nn.GeometricTensor) else found
+        result: Tensor = getattr(found, "tensor", found) if isinstance(found, self.library.GeometricTensor) else found
         return result
 
 
-def _traced(network: nn.Module, escnn_nn: Any) -> fx.Graph:  # noqa: ANN401
+def _traced(network: nn.Module, library: EscnnLibrary) -> fx.Graph:
     """The graph of a network, from a tensor to a tensor, with the names of its own modules."""
-    whole = _OnTensor(network, escnn_nn)
+    whole = _OnTensor(network, library)
     try:
-        graph = _Tracer(escnn_nn).trace(whole)
+        graph = _Tracer(library).trace(whole)
     except Exception as error:
         raise TypeError(
             f"model must be traced by torch.fx; the forward of {type(network).__name__}, or of a block in it, cannot "
@@ -206,7 +229,9 @@ def _convolution(layer: EscnnModule) -> nn.Module:
             torch.tensor(_channels(kind, name, limit))
             for kind, name, limit in ((layer.in_type, pair[0], size), (layer.out_type, pair[1], None))
         )
-        basis = getattr(expansion, f"block_expansion_{expansion._escape_pair(pair)}").sampled_basis
+        # escnn takes the dots out of the names of representations, and e2cnn leaves them as they are.
+        place = expansion._escape_pair(pair) if hasattr(expansion, "_escape_pair") else pair
+        basis = getattr(expansion, f"block_expansion_{place}").sampled_basis
         blocks.append(Block(basis.detach(), out, into))
     padding = layer.padding if isinstance(layer.padding, tuple) else (layer.padding,) * 2
     return BasisConv2d(
@@ -263,12 +288,12 @@ def _norm(layer: EscnnModule) -> nn.Module:
 def _linear(layer: EscnnModule) -> nn.Module:
     """A fixed linear map of the channels, by its value on each of them."""
     unit = torch.eye(layer.in_type.size)[..., None, None]
-    mapped = layer(layer.in_type(unit.to(_place_of(layer)))).tensor
+    mapped = layer(_library(layer).GeometricTensor(unit.to(_place_of(layer)), layer.in_type)).tensor
     return ChannelMap(mapped[..., 0, 0].T)
 
 
 def _blurred_largest(layer: EscnnModule) -> nn.Module:
-    """`PointwiseMaxPoolAntialiased2D`."""
+    """`PointwiseMaxPoolAntialiased`."""
     largest = nn.MaxPool2d(layer.kernel_size, 1, layer.padding, layer.dilation, ceil_mode=layer.ceil_mode)
     return nn.Sequential(largest, Blurred(layer.filter, layer.stride, layer._pad))
 
@@ -281,9 +306,9 @@ CONVERTED: dict[str, Convert] = {
     "GroupPooling": lambda layer: LargestOfFields(*_by_size(layer.in_type)),
     "DisentangleModule": _linear,
     "ReshuffleModule": _linear,
-    "PointwiseAvgPoolAntialiased2D": lambda layer: Blurred(layer.filter, layer.stride, layer.padding),
-    "PointwiseMaxPoolAntialiased2D": _blurred_largest,
+    "PointwiseAvgPoolAntialiased": lambda layer: Blurred(layer.filter, layer.stride, layer.padding),
+    "PointwiseMaxPoolAntialiased": _blurred_largest,
     "R2Upsampling": lambda layer: nn.Upsample(layer._size, layer._scale_factor, layer._mode, layer._align_corners),
     "MaskModule": lambda layer: Masked(layer.mask),
 }
-"""What escnn's modules with weights, constants or a mode become, by the names of their classes."""
+"""What modules with weights, constants or a mode become, by name, see `_kind`."""

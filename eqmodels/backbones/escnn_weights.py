@@ -94,7 +94,8 @@ def from_escnn(model: nn.Module) -> nn.Module:
     block or a network whose `forward` calls such modules. Its layers have the weights of escnn's and the same kernels,
     so that it is as equivariant as that and stays so in training; the masks of dropout are drawn otherwise. Covered are
     `R2Conv` of any fields, `InnerBatchNorm`, pointwise activations, poolings and dropouts, `FieldDropout`, restriction,
-    disentangling and reshuffling, masks, upsampling and `GroupPooling`.
+    disentangling and reshuffling, masks, upsampling and `GroupPooling`; and the same modules of escnn's predecessor
+    e2cnn, for which escnn need not be installed.
 
     Args:
         model: the network, which is not changed.
@@ -103,15 +104,17 @@ def from_escnn(model: nn.Module) -> nn.Module:
         A new network of the same dtype, device and mode; equal to 1e-5 in float32.
 
     Raises:
-        TypeError: if it is no module, none of escnn's is inside, or a `forward` cannot be traced.
-        ValueError: if some of escnn's modules are not covered, all of which are named, or a filter that was stored in
-            eval mode is not that of the weights.
+        TypeError: if it is no module, none of escnn's or e2cnn's is inside, or a `forward` cannot be traced.
+        ValueError: if some of these modules are not covered, all of which are named, if some are escnn's and some
+            e2cnn's, or if a filter that was stored in eval mode is not that of the weights.
         RuntimeError: if, of an `EscnnResNet`, the installed escnn spans another space of kernels.
 
-    Source: Cesa, Lang and Weiler, ICLR 2022.
+    Source: Cesa, Lang and Weiler, ICLR 2022; Weiler and Cesa, NeurIPS 2019.
     """
     if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a network of escnn's modules; got {shown(model)}. Pass the network itself.")
+        raise TypeError(
+            f"model must be a network of escnn's or e2cnn's modules; got {shown(model)}. Pass the network itself."
+        )
     return _native(model) if isinstance(model, EscnnResNet) else plain_network(model)
 
 

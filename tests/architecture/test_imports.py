@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 OPTIONAL = [
     *(
+        "e2cnn",
         "escnn",
         "faiss",
         "jaxtyping",
