@@ -67,7 +67,7 @@ def test_the_pooling_of_today_says_whether_it_learns():
 
 def test_a_pose_that_is_refused_stays_as_it_was():
     pose = pose_predictor("c4", 8, hidden=8)
-    with pytest.raises(ValueError, match="pose is what a canonical pooling turns features back by"):
+    with pytest.raises(ValueError, match="pose is read by a canonical or a weighted pooling"):
         network("invariant").reset_classifier(3, "regular", pose=pose)
     assert trainable(pose) == {True}
 
