@@ -23,15 +23,12 @@ from eqmodels.layers.scripting import NotScriptable
 from eqmodels.options import Option, options_of
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["LICENSE", "FeatureInfo", "StagedNetwork", "built", "later_options", "pooling_options"]
+__all__ = ["FeatureInfo", "StagedNetwork", "built", "later_options", "pooling_options"]
 
 torch.fx.wrap("check_images")
 
 
 N = TypeVar("N", bound="StagedNetwork")
-
-LICENSE = "mit"
-"""Of the weights of a network of this package, as its config and its card say it."""
 
 
 class FeatureInfo(TypedDict):
@@ -63,7 +60,8 @@ class StagedNetwork(NotScriptable):
         usual: of `structure`, what arguments that were left out stand for, where that is not the signature's default.
         preprocessing: what images went through in training; None if nothing is known of it.
         classes: the name of each output of `fc`, in their order; empty if nothing is known of them.
-        license: of the weights, an SPDX identifier in lower case; None if nothing is known of it.
+        license: of the weights, an SPDX identifier in lower case; None, as of weights that somebody trains, until
+            their owner says it.
 
     Raises:
         TypeError: if a count is not an integer.
@@ -89,7 +87,7 @@ class StagedNetwork(NotScriptable):
         self.usual: dict[str, Any] = {}
         self.preprocessing: Preprocessing | None = None
         self.classes: tuple[str, ...] = ()
-        self.license: str | None = LICENSE
+        self.license: str | None = None
 
     def add_stage(self, name: str, stage: nn.Module, channels: int, reduction: int) -> None:
         """Adds a child and what it puts out: so many channels, so many times smaller than the image.
