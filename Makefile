@@ -28,7 +28,7 @@ SPREAD := -n $(WORKERS) --dist worksteal
 # What calls layers, heads and functions of images, which `make test` runs once, with the shapes checked: with all tests of
 # whole networks, shapes would be checked for half an hour.
 SHAPE_TESTS := tests/data tests/heads tests/layers tests/objectives tests/tasks tests/transforms tests/test_fields.py \
-	tests/test_groups.py
+	tests/test_groups.py tests/test_irreps.py tests/test_space_groups.py
 
 # What shows that the oldest versions will do: laws, layers, tracing and export, files, pictures, processes, and all that
 # needs escnn with its neighbours; but for laws of one size, name or option after another, in which versions do not differ.
@@ -120,7 +120,7 @@ format: venv ## rewrite the code in the project's style
 	$(PY) -m ruff format .
 
 bench: venv ## run the benchmarks of speed and of reading, and rewrite README's section and docs/scale.md
-	@set -e; for script in build train_step inference pretraining_step state_size consumers readme; do \
+	@set -e; for script in build train_step inference pretraining_step state_size consumers engines readme; do \
 		echo "== benchmarks.speed.$$script"; $(PY) -m benchmarks.speed.$$script; done
 	$(PY) -m benchmarks.data.throughput
 	$(PY) -m benchmarks.data.scale

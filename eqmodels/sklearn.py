@@ -19,7 +19,7 @@ from eqmodels.checks import check_count
 from eqmodels.errors import shown
 from eqmodels.evaluation.embedding import input_of, outputs_of
 from eqmodels.evaluation.reading import opened_for
-from eqmodels.hub import load
+from eqmodels.hub.loading import load_for_images as load
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.processes import usable_device
 from eqmodels.storage import pack_weights

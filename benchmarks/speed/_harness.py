@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from eqmodels.studies import markdown_table
 
-__all__ = ["RESULTS", "Row", "Table", "compare", "rows_of", "summarise"]
+__all__ = ["RESULTS", "Row", "Table", "compare", "rows_of", "summarise", "timed"]
 
 RESULTS = Path(__file__).parents[1] / "results" / "speed"
 THREADS = 2
@@ -111,6 +111,19 @@ def compare(
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[Row]:
     """Times every contender once a round, in an order that rotates, after `warmup` rounds that do not count."""
+    seconds = timed(setting, contenders, rounds=rounds, warmup=warmup, clock=clock)
+    return summarise(setting, seconds, reference=reference)
+
+
+def timed(
+    setting: str,
+    contenders: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int,
+    warmup: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
+    """The seconds of every contender, round by round; see `compare`."""
     names = list(contenders)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for number in tqdm(range(-warmup, rounds), desc=setting, leave=False):
@@ -120,7 +133,7 @@ def compare(
             contenders[name]()
             if number >= 0:
                 seconds[name].append(clock() - start)
-    return summarise(setting, seconds, reference=reference)
+    return seconds
 
 
 def summarise(setting: str, values: Mapping[str, Sequence[float]], *, reference: str) -> list[Row]:

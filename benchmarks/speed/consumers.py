@@ -85,6 +85,22 @@ def of_lightly(encoder: nn.Module) -> nn.Module:
     return nn.Sequential(*list(encoder.children())[:-1], nn.Flatten())
 
 
+def of_accelerate(encoder: nn.Module) -> nn.Module:
+    """The same as accelerate prepares it for a training on one processor."""
+    from accelerate import Accelerator
+
+    network: nn.Module = Accelerator(cpu=True).prepare(encoder)
+    return network
+
+
+def of_lightning(encoder: nn.Module) -> Callable[[Tensor], Tensor]:
+    """The same as lightning's Fabric sets it up, which its Trainer stands on."""
+    from lightning.fabric import Fabric
+
+    network: Callable[[Tensor], Tensor] = Fabric(accelerator="cpu", devices=1).setup_module(encoder)
+    return network
+
+
 def turned_upright(encoder: nn.Module, side: int) -> Callable[[Tensor], Tensor]:
     """The same behind equiadapt, which turns images by the pose that another such network predicts."""
     from equiadapt.images import GroupEquivariantImageCanonicalization
@@ -120,6 +136,8 @@ def main() -> None:
         "encoder": lambda encoder: encoder,
         "timm": of_timm,
         "lightly": of_lightly,
+        "lightning": of_lightning,
+        "accelerate": of_accelerate,
         "transformers": transformed,
         "peft, rank 8": adapted,
         "equiadapt": lambda encoder: turned_upright(encoder, arguments.side),

@@ -1,4 +1,4 @@
-"""Writes README's speed section from the committed tables: python -m benchmarks.speed.readme."""
+"""Writes README's sections of speed and of consumers from committed tables: python -m benchmarks.speed.readme."""
 
 from __future__ import annotations
 
@@ -10,7 +10,56 @@ from benchmarks.speed._harness import RESULTS, rows_of
 from eqmodels.studies import markdown_table
 
 README = Path(__file__).parents[2] / "README.md"
-SECTION = "speed"
+SECTION, CONSUMERS = "speed", "consumers"
+
+TWINS, ALONE = "of a ResNet-18", "C4 encoder alone"
+"""What a training step is compared with: the same consumer on a ResNet-18 of equal width, or the encoder alone."""
+
+PLUGS = [
+    (
+        "timm",
+        "`import eqmodels.timm`; every architecture, the zoo as tags, its options, its scripts",
+        ["timm"],
+        [(ALONE, "timm")],
+    ),
+    (
+        "segmentation_models_pytorch",
+        "all 12 decoders, at any size that it allows",
+        ["segmentation_models_pytorch"],
+        [("Unet of segmentation_models_pytorch", "C4"), ("Unet of segmentation_models_pytorch", "D4")],
+    ),
+    (
+        "torchvision",
+        "FPN, Faster and Mask R-CNN, RetinaNet, FCOS, DeepLabV3, FCN, `get_model`",
+        ["torchvision"],
+        [("FPN of torchvision", "C4"), ("FPN of torchvision", "D4")],
+    ),
+    (
+        "transformers",
+        "AutoModel, AutoImageProcessor, AutoBackbone, pipelines, Trainer; no remote code",
+        ["transformers"],
+        [(ALONE, "transformers")],
+    ),
+    ("lightly", "SimCLR, BYOL, Barlow Twins, VICReg", ["lightly"], [(ALONE, "lightly")]),
+    ("lightning", "loops, checkpoints", ["lightning"], [(ALONE, "lightning")]),
+    ("accelerate", "DDP, FSDP, checkpoints", ["accelerate"], [(ALONE, "accelerate")]),
+    ("peft", "LoRA of rank 8 that keeps the network exact", ["peft"], [(ALONE, "peft, rank 8")]),
+    (
+        "equiadapt",
+        "as its canonicalisation network: a second encoder predicts the pose",
+        ["equiadapt"],
+        [(ALONE, "equiadapt")],
+    ),
+    ("escnn", "its networks without it, our modules among its own", ["escnn"], []),
+    (
+        "ONNX, torch.export, TorchScript, stock modules",
+        "encoders, maps of stages, wrapped and adapted networks, U-Nets, in 8 bits too: `eqmodels export --help`; as "
+        "fast as a ResNet of equal FLOPs ([measured](docs/results.md))",
+        [],
+        [],
+    ),
+]
+"""Consumers, what works, recipes, and the rows of the table of consumers that say what each costs."""
 
 
 def section() -> str:
@@ -53,9 +102,23 @@ def section() -> str:
     )
 
 
+def plugs() -> str:
+    """The table of consumers: a training step of each, as a ratio to what it is compared with."""
+    table = rows_of("consumers")
+    lines = []
+    for consumer, works, recipes, asked in PLUGS:
+        found = [(setting, contender, table[setting, contender].ratio) for setting, contender in asked]
+        costs = [f"{'' if setting == ALONE else contender + ' '}{ratio:.2f}" for setting, contender, ratio in found]
+        cost = ", ".join(costs) + ("" if not found or found[0][0] == ALONE else f" {TWINS}")
+        lines.append([consumer, works, ", ".join(f"[{name}](docs/recipes/{name}.md)" for name in recipes), cost])
+    table_of_words = markdown_table(["consumer", "what works", "recipe", "a training step"], lines)
+    return table_of_words.replace("| --- | ---: | ---: | ---: |", "| --- | --- | --- | --- |", 1)
+
+
 def main() -> None:
-    """Replaces the section in place."""
+    """Replaces both sections in place."""
     write_section(README, SECTION, section())
+    write_section(README, CONSUMERS, plugs())
 
 
 if __name__ == "__main__":

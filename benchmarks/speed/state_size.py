@@ -14,7 +14,7 @@ from eqmodels import create_model, list_models
 def main() -> None:
     """Measures every registered name and writes the table."""
     rows = []
-    for name in list_models():
+    for name in list_models(takes="images"):
         model = create_model(name)
         parameters = sum(parameter.numel() for parameter in model.parameters())
         mebibytes = len(save({key: value.contiguous() for key, value in model.state_dict().items()})) / 2**20

@@ -17,7 +17,7 @@ from eqmodels.backbones import Backbone, Canonicalised, create_model
 from eqmodels.backbones.adapted import ENERGY, CanonicalMode
 from eqmodels.errors import is_one_of, shown
 from eqmodels.groups import PlanarGroup
-from eqmodels.hub import load
+from eqmodels.hub.loading import load_for_images as load
 from eqmodels.remote import HUB, is_pretrained
 
 __all__ = ["canonicalise", "is_model", "posing"]

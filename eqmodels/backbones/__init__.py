@@ -19,6 +19,7 @@ from eqmodels.backbones.escnn_weights import from_escnn, to_escnn
 from eqmodels.backbones.foreign import as_encoder
 from eqmodels.backbones.input_channels import with_channels
 from eqmodels.backbones.network import FeatureInfo
+from eqmodels.backbones.points import DGCNN, FrameAveraged, IrrepsNetwork, PointBackbone, PointNet, VectorNetwork
 from eqmodels.backbones.registry import BACKBONES, list_models, register_backbone
 from eqmodels.backbones.resnet import SteerableResNet
 from eqmodels.backbones.standard_resnet import StandardResNet
@@ -26,6 +27,7 @@ from eqmodels.backbones.wide_resnet import WideSteerableResNet
 
 __all__ = [
     "BACKBONES",
+    "DGCNN",
     "FPN",
     "ORIGINS",
     "Backbone",
@@ -36,12 +38,17 @@ __all__ = [
     "Encoder",
     "EscnnResNet",
     "FeatureInfo",
+    "FrameAveraged",
+    "IrrepsNetwork",
     "Orbit",
+    "PointBackbone",
+    "PointNet",
     "RedetReport",
     "StandardResNet",
     "SteerableResNet",
     "Symmetrised",
     "UNet",
+    "VectorNetwork",
     "WideSteerableResNet",
     "as_encoder",
     "as_equiadapt",

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
-from typing import Any, TypeVar
+from typing import Any
 
 from eqmodels.backbones.hub_mixin import HubNetwork
+from eqmodels.backbones.named import Noted
+from eqmodels.backbones.points.point_backbone import PointBackbone
 from eqmodels.backbones.registry import build
 from eqmodels.groups import PlanarGroup
 
 __all__ = ["Backbone", "create_model"]
 
-Self = TypeVar("Self", bound="Backbone")
-
 LATER = {"output_stride": 32}
 """Arguments that came after files had been written, and their defaults, of which no file says anything."""
 
-CHANGEABLE = ("in_chans", "num_classes", "global_pool", "group_pool", "pose_hidden")
-"""Arguments of which the network itself says what they are now."""
 
-
-class Backbone(HubNetwork):
+class Backbone(Noted, HubNetwork):
     """An image encoder of stages, `global_pool` and `fc`, in this order, with files of its own.
 
     A subclass calls ``super().__init__(group, in_chans, num_classes)``, hands each stage to `add_stage`, and ends with
@@ -47,32 +43,14 @@ class Backbone(HubNetwork):
         ValueError: if a count is too small, or the group is none.
     """
 
-    def __new__(cls: type[Self], *arguments: Any, **options: Any) -> Self:  # noqa: ANN401
-        """Notes the arguments; the rest is `__init__`'s."""
-        network: Self = super().__new__(cls, *arguments, **options)
-        # Copying and unpickling call this without any arguments, and bring the rest themselves.
-        bound = inspect.signature(cls).bind_partial(*arguments, **options)
-        bound.apply_defaults()
-        network.__dict__["_given"] = {k: v for k, v in bound.arguments.items() if k not in CHANGEABLE}
-        return network
-
     def __init__(self, group: PlanarGroup | str, in_chans: int, num_classes: int) -> None:
         super().__init__(group, in_chans, num_classes)
-        self.structure = {name: _plain(value) for name, value in self.__dict__.pop("_given").items()}
-        self.structure = {k: v for k, v in self.structure.items() if k not in LATER or v != LATER[k]}
-        if "group" in self.structure:  # which may not be the one of the output, if it is restricted along the depth
-            self.structure["group"] = PlanarGroup.parse(self.structure["group"]).name
+        # The group that was given may not be the one of the output, if that is restricted along the depth.
+        self.structure = {k: v for k, v in self.noted().items() if k not in LATER or v != LATER[k]}
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Groups by their names, also in lists; the rest as it is."""
-    if isinstance(value, PlanarGroup):
-        return value.name
-    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
-
-
-def create_model(name: str, **options: Any) -> Backbone:  # noqa: ANN401 (each class checks its own)
-    """Builds a network by its name, with random weights.
+def create_model(name: str, **options: Any) -> Backbone | Any:  # noqa: ANN401 (each class checks its own)
+    """Builds a network by its name, with random weights: a `Backbone` of images, or a `PointBackbone` of points.
 
     Args:
         name: ``<group>_<architecture>[_<parts>][_w<width>]``, for instance ``"c4_resnet18s"``,
@@ -96,7 +74,7 @@ def create_model(name: str, **options: Any) -> Backbone:  # noqa: ANN401 (each c
         (128, 32, 'C4')
     """
     network = build(name, **options)
-    if not isinstance(network, Backbone):
+    if not isinstance(network, Backbone | PointBackbone):
         raise TypeError(
             f"what is registered under {name!r} must be a Backbone; got a {type(network).__name__}. Derive its class "
             "from eqmodels.Backbone, or wrap the network with as_encoder."

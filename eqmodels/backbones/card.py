@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from huggingface_hub import ModelCard, ModelCardData
 
-from eqmodels.backbones.network import StagedNetwork
+from eqmodels.backbones.named import NamedNetwork
 from eqmodels.storage import for_markdown
 
 __all__ = ["encoder_card"]
@@ -14,7 +14,7 @@ MOST = 50
 """Classes that a card names."""
 
 
-def encoder_card(network: StagedNetwork, repository: str | None = None) -> ModelCard:
+def encoder_card(network: NamedNetwork, repository: str | None = None) -> ModelCard:
     """A card that says what the network's outputs mean, with metadata for the Hub.
 
     Args:
@@ -23,6 +23,8 @@ def encoder_card(network: StagedNetwork, repository: str | None = None) -> Model
     """
     tags = ["eqmodels", "equivariant", network.group.name]
     task = "image-classification" if network.classes else "image-feature-extraction"
+    if network.takes != "images":
+        task = "feature-extraction"
     data = ModelCardData(library_name="eqmodels", license=network.license, pipeline_tag=task, tags=tags)
     known = "" if network.preprocessing is None else f"Pictures are {network.preprocessing.describe()}.\n\n"
     count = len(network.classes)

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 import torch
 
+from eqmodels.backbones.named import NamedNetwork, group_named
 from eqmodels.backbones.names import ModelName
-from eqmodels.backbones.network import StagedNetwork, built, pooling_options
+from eqmodels.backbones.network import built, later_options
 from eqmodels.groups import PlanarGroup
 from eqmodels.options import options_of
 from eqmodels.storage import StorageError, printable
@@ -29,7 +30,7 @@ LARGEST_GROUP, LARGEST_IMAGE, WIDEST, WIDEST_ELSEWHERE = 128, 1024, 9999, 1024
 """Elements of a group, channels of the images and of the first stage that a file may ask for, the last also of another
 backend: tables grow with the square of the first, also on the device `meta`, and escnn lists every field."""
 
-N = TypeVar("N", bound=StagedNetwork)
+N = TypeVar("N", bound=NamedNetwork)
 
 _NOTHING = "nothing"
 """In the place of what a config does not have."""
@@ -38,7 +39,7 @@ _OF_FORMAT_2 = ("architecture", "group", "map_field", "out_field", "model_args")
 """What is said otherwise in format 2, or not at all: the network itself was built of what it says."""
 
 
-def describe_network(network: StagedNetwork, *, license_name: str | None = None) -> dict[str, Any]:
+def describe_network(network: NamedNetwork, *, license_name: str | None = None) -> dict[str, Any]:
     """The part of a config that says how to build a network, what its channels mean, and what its images go through.
 
     The keys are timm's (``architecture``, ``num_classes``, ``num_features``, ``model_args``, ``pretrained_cfg``) and
@@ -81,8 +82,9 @@ def check_bounds(name: ModelName, arguments: Mapping[str, Any]) -> None:
             than 9999 channels (1024 with another backend than our own).
     """
     widest = WIDEST_ELSEWHERE if "backend" in arguments else WIDEST
+    group = group_named(name.group or "c1")
     found = {
-        "elements of the group": (PlanarGroup.parse(name.group or "c1").order, LARGEST_GROUP),
+        "elements of the group": (group.order if isinstance(group, PlanarGroup) else 1, LARGEST_GROUP),
         "channels of the images": (arguments.get("in_chans", 1), LARGEST_IMAGE),
         "channels of the first stage": (name.options.get("width", arguments.get("width", 1)), widest),
     }
@@ -91,7 +93,7 @@ def check_bounds(name: ModelName, arguments: Mapping[str, Any]) -> None:
             raise ValueError(f"a file may describe networks of at most {largest} {words}; got {count}.")
 
 
-def description_of(network: StagedNetwork, license_name: str | None) -> dict[str, Any]:
+def description_of(network: NamedNetwork, license_name: str | None) -> dict[str, Any]:
     """What `describe_network` gives, of a network as its class builds it, also on the meta device."""
     name, structure = name_of(network), network.structure
     out_field = network.out_field
@@ -113,7 +115,7 @@ def description_of(network: StagedNetwork, license_name: str | None) -> dict[str
     return plain
 
 
-def name_of(network: StagedNetwork) -> ModelName:
+def name_of(network: NamedNetwork) -> ModelName:
     """The name that alone builds the network's layers, but for options that names have no part for.
 
     Raises:
@@ -150,10 +152,10 @@ def rebuilt(network: N, **changed: Any) -> N:  # noqa: ANN401
     return built(type(network), {**network.structure, **_current(network), **changed})
 
 
-def _current(network: StagedNetwork) -> dict[str, Any]:
+def _current(network: NamedNetwork) -> dict[str, Any]:
     """Of the arguments, those that may have changed since the network was built: images, classes and pooling."""
     current = {"in_chans": network.in_chans, "num_classes": network.num_classes, **network.pool_settings()}
-    known, pooling = options_of(type(network)), pooling_options()
+    known, pooling = options_of(type(network)), later_options(type(network))
     # What the class does not take is set afterwards, and said where it is not the default.
     return {name: value for name, value in current.items() if name in known or value != pooling[name].default}
 
@@ -198,7 +200,7 @@ def preprocessing_from(content: Mapping[str, Any] | None) -> Preprocessing | Non
     return None if content is None else Preprocessing.from_json(content)
 
 
-def _timm_config(network: StagedNetwork, license_name: str | None) -> dict[str, Any]:
+def _timm_config(network: NamedNetwork, license_name: str | None) -> dict[str, Any]:
     """What timm's `PretrainedCfg` knows of a network."""
     preprocessing = network.preprocessing
     content: dict[str, Any] = {

@@ -76,7 +76,7 @@ def _group(module: nn.Module, group: PlanarGroup | str | None, fields: tuple[Fie
     """The group that acts on both fields."""
     if group is not None and not isinstance(group, PlanarGroup | str):
         raise TypeError(f"group must be a PlanarGroup or its name; got {shown(group)}. Pass, say, 'c4'.")
-    acting = {field.group for field in fields if field.group is not None}
+    acting = {field.group for field in fields if isinstance(field.group, PlanarGroup)}
     given = PlanarGroup.parse(group) if isinstance(group, str) else group
     found: set[PlanarGroup | None] = {*acting} or {given if given is not None else getattr(module, "group", None)}
     if len(found) != 1 or None in found or (given is not None and given not in found):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from eqmodels._shapes import Float
+from eqmodels.backbones.named import NamedNetwork
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.storage import GOLDEN_SIDE, StorageError, printable
 
@@ -21,6 +22,9 @@ Heads = Callable[[Tensor], Mapping[str, Tensor]]
 GOLDEN_TOLERANCE, POOLED_TOLERANCE = 1e-4, 1e-3
 """How far features of the fixed image may be from the stored ones, as a part of the largest; and so the pooled ones, in
 which a norm or the weights of poses magnify rounding errors."""
+
+CLOUD = (32, 3)
+"""Points of the fixed cloud, and coordinates of each: the size of the fixed input of a network of points."""
 
 DECIDED = 1e-3
 """By how much the largest logit of the fixed image's pose must exceed the others, as a part of the largest."""
@@ -65,7 +69,7 @@ def _runs(network: StagedNetwork, size: tuple[int, int]) -> bool:
 
 
 @torch.no_grad()
-def golden_features(network: StagedNetwork, *, pooled: bool = False, heads: Heads | None = None) -> dict[str, Any]:
+def golden_features(network: NamedNetwork, *, pooled: bool = False, heads: Heads | None = None) -> dict[str, Any]:
     """The regular features of the fixed image, as the network sees it in eval mode in float32 on the CPU.
 
     Args:
@@ -77,14 +81,8 @@ def golden_features(network: StagedNetwork, *, pooled: bool = False, heads: Head
     Raises:
         StorageError: if one is no finite number.
     """
-    height, width = network.preprocessing.size if network.preprocessing else (32, 32)
     plain = copy.deepcopy(network).cpu().float().eval()
-    size = fitting_size(plain, (min(height, GOLDEN_SIDE), min(width, GOLDEN_SIDE)))
-    found = {"features": _features(plain, size)}
-    if pooled and _is_decided(plain, found["features"]):
-        found["pooled"] = _pooled(plain, found["features"])
-    if pooled and plain.global_pool.reads_pose:
-        found["pose"] = _pose(plain, found["features"])
+    size, found = _of_image(plain, pooled) if isinstance(plain, StagedNetwork) else (CLOUD, plain.fixed_outputs(CLOUD))
     of_heads = {} if heads is None else _of_heads(heads, found["features"])
     if not all(values.isfinite().all() for values in (*found.values(), *of_heads.values())):
         raise StorageError("features of the fixed image are no finite numbers; nothing was written. Train again.")
@@ -92,8 +90,20 @@ def golden_features(network: StagedNetwork, *, pooled: bool = False, heads: Head
     return golden | ({"heads": {name: values.tolist() for name, values in of_heads.items()}} if of_heads else {})
 
 
+def _of_image(plain: StagedNetwork, pooled: bool) -> tuple[tuple[int, int], dict[str, Tensor]]:
+    """The size of the fixed image, and what is stored of it."""
+    height, width = plain.preprocessing.size if plain.preprocessing else (32, 32)
+    size = fitting_size(plain, (min(height, GOLDEN_SIDE), min(width, GOLDEN_SIDE)))
+    found = {"features": _features(plain, size)}
+    if pooled and _is_decided(plain, found["features"]):
+        found["pooled"] = _pooled(plain, found["features"])
+    if pooled and plain.global_pool.reads_pose:
+        found["pose"] = _pose(plain, found["features"])
+    return size, found
+
+
 @torch.no_grad()
-def check_golden(network: StagedNetwork, golden: Mapping[str, Any], name: str, heads: Heads | None = None) -> None:
+def check_golden(network: NamedNetwork, golden: Mapping[str, Any], name: str, heads: Heads | None = None) -> None:
     """Refuses a network in eval mode whose features of the fixed image are not the stored ones.
 
     ``max |f - golden| <= 1e-4 max |golden|``; for the pooled ones and the outputs of heads, if they are stored, 1e-3.
@@ -108,12 +118,19 @@ def check_golden(network: StagedNetwork, golden: Mapping[str, Any], name: str, h
         StorageError: if they differ.
     """
     height, width = map(int, golden["size"])
+    if not isinstance(network, StagedNetwork):
+        outputs = network.fixed_outputs((height, width))
+        for part in ("features", "pooled", "pose"):
+            if part in golden and part in outputs:
+                tolerance = GOLDEN_TOLERANCE if part == "features" else POOLED_TOLERANCE
+                _compare(outputs[part], golden[part], tolerance, f"{name} gives {_WORDS[part]}")
+        return
     features = _features(network, (height, width))
     _compare(features, golden["features"], GOLDEN_TOLERANCE, f"{name} gives features")
     if "pooled" in golden:
-        _compare(_pooled(network, features), golden["pooled"], POOLED_TOLERANCE, f"{name} gives pooled features")
+        _compare(_pooled(network, features), golden["pooled"], POOLED_TOLERANCE, f"{name} gives {_WORDS['pooled']}")
     if "pose" in golden and network.global_pool.reads_pose:
-        _compare(_pose(network, features), golden["pose"], POOLED_TOLERANCE, f"{name} gives logits of the pose")
+        _compare(_pose(network, features), golden["pose"], POOLED_TOLERANCE, f"{name} gives {_WORDS['pose']}")
     if heads is None or "heads" not in golden:
         return
     found = _of_heads(heads, features)
@@ -124,6 +141,9 @@ def check_golden(network: StagedNetwork, golden: Mapping[str, Any], name: str, h
         )
     for head, values in found.items():
         _compare(values, golden["heads"][head], POOLED_TOLERANCE, f"{name} gives outputs of the head {head}")
+
+
+_WORDS = {"features": "features", "pooled": "pooled features", "pose": "logits of the pose"}
 
 
 def _compare(found: Float[Tensor, " F"], golden: Sequence[float], tolerance: float, subject: str) -> None:

@@ -13,19 +13,20 @@ from huggingface_hub import ModelCard, PyTorchModelHubMixin
 from eqmodels.backbones.card import encoder_card
 from eqmodels.backbones.intermediate import IntermediateNetwork
 from eqmodels.backbones.loading import load_as
+from eqmodels.backbones.named import NamedNetwork
 from eqmodels.backbones.saving import save_network
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import HUB, send_folder
 
-__all__ = ["HubNetwork"]
+__all__ = ["HubMethods", "HubNetwork"]
 
 CARD = "README.md"
 
-Self = TypeVar("Self", bound="HubNetwork")
+Self = TypeVar("Self", bound="HubMethods")
 
 
-class HubNetwork(IntermediateNetwork, PyTorchModelHubMixin, library_name="eqmodels", tags=["equivariant"]):
-    """A network of stages with the methods of `huggingface_hub.PyTorchModelHubMixin`, each strict and checked."""
+class HubMethods(NamedNetwork, PyTorchModelHubMixin, library_name="eqmodels", tags=["equivariant"]):
+    """A network with a name and the methods of `huggingface_hub.PyTorchModelHubMixin`, each strict and checked."""
 
     @classmethod
     def from_pretrained(  # type: ignore[override]  # with the options of a network instead of any
@@ -177,3 +178,7 @@ class HubNetwork(IntermediateNetwork, PyTorchModelHubMixin, library_name="eqmode
             repo_id: the repository that the card's code loads; None for the folder that the card lies in.
         """
         return encoder_card(self, repo_id)
+
+
+class HubNetwork(IntermediateNetwork, HubMethods):
+    """A network of stages with the methods of the Hub."""

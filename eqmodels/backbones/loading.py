@@ -13,27 +13,41 @@ from eqmodels.backbones.describe import check_bounds, check_description, descrip
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.golden import check_golden
 from eqmodels.backbones.input_channels import adapted_state, with_channels
+from eqmodels.backbones.named import NamedNetwork
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.backbones.overwritten import to_be_overwritten
-from eqmodels.backbones.registry import build, resolve
+from eqmodels.backbones.registry import build, not_of_images, resolve
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import locate
 from eqmodels.storage import CONFIG, WEIGHTS, StorageError, check_layout, read_layout, read_weights
 
-__all__ = ["build_described", "check_folder", "encoder_state", "load_as", "load_folder"]
+__all__ = ["build_described", "check_folder", "encoder_state", "load_as", "load_folder", "load_for_images"]
 
 BACKBONE, POSE = "backbone.", "global_pool.pose."
 """Before the names of the encoder's tensors in the file of a run, and of the pose's among the encoder's own."""
 
-N = TypeVar("N", bound=StagedNetwork)
+N = TypeVar("N", bound=NamedNetwork)
 V = TypeVar("V")
 
 
+def load_for_images(folder: Path) -> StagedNetwork:
+    """As `load_folder`, for those who have images.
+
+    Raises:
+        StorageError: as `load_folder`.
+        ValueError: if the folder holds a network of points.
+    """
+    network = load_folder(folder)
+    if not isinstance(network, StagedNetwork):
+        raise ValueError(not_of_images(str(folder)))
+    return network
+
+
 def load_as(
-    kind: type[N],
+    kind: type[N] | tuple[type[N], ...],
     source: str | Path,
     *,
-    read: Callable[[Path], StagedNetwork] | None = None,
+    read: Callable[[Path], NamedNetwork] | None = None,
     num_classes: int | None = None,
     in_chans: int | None = None,
     global_pool: GlobalPoolMode | None = None,
@@ -42,7 +56,7 @@ def load_as(
     """A pretrained network of a class, in eval mode on the CPU, strictly loaded and checked.
 
     Args:
-        kind: the class, or one that it is derived from.
+        kind: the class, or one that it is derived from; or several.
         source: a name of the zoo; the path of a folder that `eqmodels pretrain` or ``save_pretrained`` wrote; or
             ``"hub:organisation/name[@revision]"``. A name of the zoo comes before a folder of that name.
         read: from the folder to the network; None for `load_folder`.
@@ -61,8 +75,12 @@ def load_as(
         held = type(network).__name__
         loads_itself = hasattr(network, "from_pretrained")
         way_out = f"Use {held}.from_pretrained, or eqmodels.load." if loads_itself else "Derive its class from it."
-        raise TypeError(f"{source} holds a {held}, not a {kind.__name__}. {way_out}")
+        raise TypeError(f"{source} holds a {held}, not a {_name_of(kind)}. {way_out}")
     return _adapted(network, str(source), num_classes=num_classes, in_chans=in_chans, global_pool=global_pool)
+
+
+def _name_of(kind: type | tuple[type, ...]) -> str:
+    return kind[0].__name__ if isinstance(kind, tuple) else kind.__name__
 
 
 def _adapted(
@@ -86,7 +104,8 @@ def _adapted(
         ValueError: if an argument breaks its rule, or the saved classifier does not know the pooling.
         TypeError: if a count is no integer.
     """
-    saved = network.global_pool.mode
+    # Dense networks pool nothing, and have no setting of it.
+    saved = network.pool_settings().get("global_pool", "regular")
     if global_pool not in (None, saved) and network.num_classes and num_classes is None:
         raise ValueError(
             f"the classifier of {source} was trained on {saved} features, and knows no others; got "
@@ -94,6 +113,11 @@ def _adapted(
             "features."
         )
     if in_chans is not None and in_chans != network.in_chans:
+        if not isinstance(network, StagedNetwork):
+            raise ValueError(
+                f"in_chans adapts filters of images, and {source} takes points of {network.in_chans} numbers each; got "
+                f"in_chans={in_chans}. Drop it."
+            )
         network = with_channels(network, in_chans)
     if global_pool not in (None, saved):
         network.reset_classifier(num_classes or 0, global_pool)
@@ -102,7 +126,7 @@ def _adapted(
     return network.eval()
 
 
-def load_folder(folder: Path) -> StagedNetwork:
+def load_folder(folder: Path) -> NamedNetwork:
     """The network in a folder that `save_network` or a pretraining run wrote, in eval mode on the CPU.
 
     Of a run the backbone is taken, and the pose of the head that predicts it, if the config says that features are
@@ -155,7 +179,7 @@ def check_folder(folder: Path, config: Mapping[str, Any]) -> dict[str, Tensor]:
     return own
 
 
-def build_described(config: Mapping[str, Any]) -> StagedNetwork:
+def build_described(config: Mapping[str, Any]) -> NamedNetwork:
     """A network with random weights as `describe_network` describes it. Nothing is imported for it.
 
     Raises:
@@ -176,7 +200,7 @@ def build_described(config: Mapping[str, Any]) -> StagedNetwork:
     return network
 
 
-def encoder_state(state: Mapping[str, Tensor], encoder: StagedNetwork) -> dict[str, Tensor]:
+def encoder_state(state: Mapping[str, Tensor], encoder: NamedNetwork) -> dict[str, Tensor]:
     """The weights of an encoder out of a file of a whole run, or of the encoder alone, its image channels adapted."""
     own = encoder.state_dict()
     return adapted_state(_of_encoder(state, own), own)

@@ -37,7 +37,7 @@ NUMBERS: dict[str, str] = {"k": "kernel_size", "w": "width"}
 """Parts that are a letter and a number: the option."""
 
 _ARCHITECTURE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-_GROUP = re.compile(r"[cd][1-9][0-9]*")
+_GROUP = re.compile(r"[cd][1-9][0-9]*|so3|o3")
 _NUMBER = re.compile(r"([a-z])([1-9][0-9]{0,8})")
 _OLD_RESNET = re.compile(r"(?P<before>([cd][1-9][0-9]*_)?resnet(18|34|50))(?P<after>_.*)?")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torchvision.transforms import v2
 
 from eqmodels._shapes import Float
 from eqmodels.backbones.checkpointing import recomputed
+from eqmodels.backbones.named import NamedNetwork
 from eqmodels.backbones.prose import output_prose
 from eqmodels.backbones.regularising import set_norms, set_rates
 from eqmodels.checks import check_count, check_images
@@ -19,16 +20,14 @@ from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import AnyPoolMode, GlobalPool, GroupPoolMode, pose_predictor
 from eqmodels.layers.pool import SPATIAL, pool_mode, reads_pose
-from eqmodels.layers.scripting import NotScriptable
 from eqmodels.options import Option, options_of
-from eqmodels.transforms import Preprocessing
 
 __all__ = ["FeatureInfo", "StagedNetwork", "built", "later_options", "pooling_options"]
 
 torch.fx.wrap("check_images")
 
 
-N = TypeVar("N", bound="StagedNetwork")
+N = TypeVar("N", bound=NamedNetwork)
 
 
 class FeatureInfo(TypedDict):
@@ -39,7 +38,7 @@ class FeatureInfo(TypedDict):
     module: str
 
 
-class StagedNetwork(NotScriptable):
+class StagedNetwork(NamedNetwork):
     """Stages one behind the other, then `global_pool` and `fc`: what `Backbone` is but for its files.
 
     Every child takes a tensor and returns a tensor, with nothing between them, so that
@@ -56,38 +55,36 @@ class StagedNetwork(NotScriptable):
         grad_checkpointing: whether stages are recomputed in the backward pass.
         drop_rate: probability of zeroing a pooled feature in train mode, see `regularise`.
         drop_path_rate: probability of leaving out the residual branch of the last block, see `regularise`.
-        structure: the arguments that fix the layers, by name, what was left out at what stands for it.
-        usual: of `structure`, what arguments that were left out stand for, where that is not the signature's default.
-        preprocessing: what images went through in training; None if nothing is known of it.
-        classes: the name of each output of `fc`, in their order; empty if nothing is known of them.
-        license: of the weights, an SPDX identifier in lower case; None, as of weights that somebody trains, until
-            their owner says it.
 
     Raises:
         TypeError: if a count is not an integer.
         ValueError: if a count is too small, or the group is none.
     """
 
-    architectures: ClassVar[tuple[str, ...]] = ()
-    backend: ClassVar[str] = "native"
-    """What `register_backbone` has registered the class under."""
-
+    group: PlanarGroup
     global_pool: GlobalPool
-    fc: nn.Module
 
     def __init__(self, group: PlanarGroup | str, in_chans: int, num_classes: int) -> None:
-        super().__init__()
-        self.group = PlanarGroup.parse(group)
-        self.in_chans = check_count("in_chans", in_chans, 1)
-        self.num_classes = check_count("num_classes", num_classes, 0)
+        super().__init__(PlanarGroup.parse(group), in_chans, num_classes)
         self.feature_info: list[FeatureInfo] = []
         self.grad_checkpointing = False
         self.drop_rate, self.drop_path_rate = 0.0, 0.0
-        self.structure: dict[str, Any] = {}
-        self.usual: dict[str, Any] = {}
-        self.preprocessing: Preprocessing | None = None
-        self.classes: tuple[str, ...] = ()
-        self.license: str | None = None
+
+    @classmethod
+    def later_options(cls) -> dict[str, Option]:
+        """Those of pooling and of `regularise`."""
+        return {**pooling_options(), **options_of(cls.regularise, without=("self",))}
+
+    def set_later(self, options: Mapping[str, Any]) -> None:
+        """Sets them, those of pooling by `finish`.
+
+        Raises:
+            ValueError: if one breaks its rule.
+        """
+        if pooling := {name: value for name, value in options.items() if name in pooling_options()}:
+            self.finish(**{**self.pool_settings(), **pooling})
+        if rates := {name: value for name, value in options.items() if name not in pooling}:
+            self.regularise(**rates)
 
     def add_stage(self, name: str, stage: nn.Module, channels: int, reduction: int) -> None:
         """Adds a child and what it puts out: so many channels, so many times smaller than the image.
@@ -356,26 +353,16 @@ class StagedNetwork(NotScriptable):
             settings["pose_hidden"] = int(pool.pose.get_submodule("hidden").out_fields) * self.group.order  # type: ignore[arg-type]
         return settings
 
-    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *arguments: Any) -> None:  # noqa: ANN401
-        # Called by every `load_state_dict`, of this module or of one that contains it, before any child has loaded.
-        own = {key: value for key, value in state_dict.items() if key.startswith(prefix) and isinstance(value, Tensor)}
-        broken = [key for key, value in own.items() if not value.is_meta and not value.isfinite().all()]
-        if broken:
-            raise ValueError(
-                f"weights must be finite; {len(broken)} of {len(own)} tensors hold NaN or infinity, the first is "
-                f"{broken[0]!r}. Nothing of the encoder was loaded: use a checkpoint from before the divergence."
-            )
-        super()._load_from_state_dict(state_dict, prefix, *arguments)
-
 
 def pooling_options() -> dict[str, Option]:
-    """The options of pooling, which every network has, whether its class takes them or not."""
+    """The options of pooling, which every network of stages has, whether its class takes them or not."""
     return options_of(StagedNetwork.finish, without=("self",))
 
 
-def later_options() -> dict[str, Option]:
-    """The options that are set once a network is there, which every network has: of pooling and `regularise`."""
-    return {**pooling_options(), **options_of(StagedNetwork.regularise, without=("self",))}
+def later_options(builder: Callable[..., NamedNetwork]) -> dict[str, Option]:
+    """The options that are set once a network of a class is there; what a function builds has those of stages."""
+    known = isinstance(builder, type) and issubclass(builder, NamedNetwork)
+    return builder.later_options() if known else StagedNetwork.later_options()  # type: ignore[attr-defined]
 
 
 def built(builder: Callable[..., N], arguments: Mapping[str, Any]) -> N:
@@ -385,12 +372,9 @@ def built(builder: Callable[..., N], arguments: Mapping[str, Any]) -> N:
         TypeError: if the class does not take one of the others.
         ValueError: if one breaks its rule.
     """
-    known = options_of(builder)
-    later = {name: value for name, value in arguments.items() if name in later_options() and name not in known}
+    known, of_all = options_of(builder), later_options(builder)
+    later = {name: value for name, value in arguments.items() if name in of_all and name not in known}
     network = builder(**{name: value for name, value in arguments.items() if name not in later})
-    pooling = {name: value for name, value in later.items() if name in pooling_options()}
-    if pooling:
-        network.finish(**{**network.pool_settings(), **pooling})
-    if rates := {name: value for name, value in later.items() if name not in pooling}:
-        network.regularise(**rates)
+    if later:
+        network.set_later(later)
     return network

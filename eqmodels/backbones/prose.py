@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from eqmodels.fields import Field, Regular, Scalars, Sum
+from eqmodels.groups import PlanarGroup
 from eqmodels.layers import GlobalPool
 
 __all__ = ["output_prose"]
@@ -19,7 +20,7 @@ def output_prose(map_field: Field, features: Field, scores: Field | None, num_cl
         pool: how features are pooled.
     """
     group = map_field.group
-    if group is None or group.order == 1:
+    if not isinstance(group, PlanarGroup) or group.order == 1:
         return (
             f"forward_features: {map_field.channels} ordinary channels. The network has no group: nothing is known of "
             "how its maps, features and scores change when the image turns."

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import fnmatch
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from eqmodels.arguments import check_arguments
+from eqmodels.backbones.named import NamedNetwork, Takes
 from eqmodels.backbones.names import ModelName, is_architecture, parse_name
 from eqmodels.backbones.network import StagedNetwork, built, later_options
 from eqmodels.errors import is_one_of, shown
@@ -18,9 +19,11 @@ __all__ = [
     "BACKBONES",
     "Architecture",
     "build",
+    "build_for_images",
     "check_name",
     "checked_names",
     "list_models",
+    "not_of_images",
     "register_backbone",
     "resolve",
 ]
@@ -30,7 +33,7 @@ GROUPS = ("c1", "c4", "d4", "c8", "d8")
 
 NATIVE = "native"
 
-Builder = Callable[..., StagedNetwork]
+Builder = Callable[..., NamedNetwork]
 B = TypeVar("B", bound=Builder)
 
 
@@ -40,8 +43,9 @@ class Architecture:
     def __init__(self, name: str) -> None:
         self.name = name
         self.builders: dict[tuple[bool, str], Builder] = {}
+        self.groups: tuple[str, ...] = GROUPS
 
-    def __call__(self, group: str | None = None, *, backend: str = NATIVE, **options: Any) -> StagedNetwork:  # noqa: ANN401
+    def __call__(self, group: str | None = None, *, backend: str = NATIVE, **options: Any) -> NamedNetwork:  # noqa: ANN401
         """The network, with random weights."""
         return built(self.builder(group is not None, backend), {**self.named(group, backend), **options})
 
@@ -49,6 +53,11 @@ class Architecture:
         """The arguments that the class takes of a name: the architecture, if it has several, and the group."""
         known = options_of(self.builder(group is not None, backend))
         return {k: v for k, v in {"architecture": self.name, "group": group}.items() if k in known and v is not None}
+
+    @property
+    def takes(self) -> Takes:
+        """What its networks are asked about; of what a function builds, images."""
+        return getattr(next(iter(self.builders.values())), "takes", "images")
 
     def named_alone(self) -> set[bool]:
         """With a group, without one, or both: for what the class needs no option that no name says."""
@@ -72,7 +81,8 @@ class Architecture:
             raise ValueError(
                 f"{self.name} has no group with backend={backend!r}; got one in the name. Use {self.name!r}."
             )
-        way_out = f"Use 'c4_{self.name}', or 'c1_{self.name}' for the plain network."
+        plain = f", or 'c1_{self.name}' for the plain network" if "c1" in self.groups else ""
+        way_out = f"Use '{'c4' if plain else self.groups[0]}_{self.name}'{plain}."
         raise ValueError(f"{self.name} with backend={backend!r} needs a group; the name has none. {way_out}")
 
 
@@ -86,14 +96,17 @@ BACKBONES: Registry[Architecture] = Registry("backbone")
 """Every architecture. Other distributions announce theirs as entry points of the group ``eqmodels.backbones``."""
 
 
-def register_backbone(*architectures: str, groups: bool = True, backend: str = NATIVE) -> Callable[[B], B]:
+def register_backbone(
+    *architectures: str, groups: bool | tuple[str, ...] = True, backend: str = NATIVE
+) -> Callable[[B], B]:
     """Registers a class under the names of its architectures, so that ``c4_<architecture>_w16`` builds it.
 
     The class is called with its options by name: `group` if it has groups, and `architecture` if it takes one.
 
     Args:
         *architectures: lower-case words, which a name may have between the group and its parts.
-        groups: whether names have a group in front.
+        groups: whether names have a group in front; of other groups than those of the plane, those that are listed, the
+            first of them in examples.
         backend: the word by which ``create_model(name, backend=...)`` chooses this class instead of another.
 
     Raises:
@@ -123,10 +136,12 @@ def register_backbone(*architectures: str, groups: bool = True, backend: str = N
                     f"part, such as 'k5', behind; got {name!r}. Use, for instance, 'two_stage'."
                 )
         for name in architectures:
-            builders = _architecture(name).builders
-            check_free(BACKBONES.kind, name, builders.get((groups, backend)), target)
-            builders[groups, backend] = target
-        if isinstance(target, type) and issubclass(target, StagedNetwork):
+            architecture = _architecture(name)
+            key = (groups is not False, backend)
+            check_free(BACKBONES.kind, name, architecture.builders.get(key), target)
+            architecture.builders[key] = target
+            architecture.groups = groups if isinstance(groups, tuple) else architecture.groups
+        if isinstance(target, type) and issubclass(target, NamedNetwork):
             # Of the class itself: a subclass that is not registered has no name.
             target.architectures = (*vars(target).get("architectures", ()), *architectures)
             target.backend = backend
@@ -169,7 +184,7 @@ def resolve(name: str, *, plugins: bool = True) -> tuple[ModelName, Architecture
     return parsed, BACKBONES.find(parsed.architecture, plugins=plugins)
 
 
-def build(name: str, *, plugins: bool = True, **options: Any) -> StagedNetwork:  # noqa: ANN401 (each class has its own)
+def build(name: str, *, plugins: bool = True, **options: Any) -> NamedNetwork:  # noqa: ANN401 (each class has its own)
     """Builds a network by its name, with random weights, see `create_model`.
 
     Args:
@@ -190,21 +205,51 @@ def build(name: str, *, plugins: bool = True, **options: Any) -> StagedNetwork: 
         )
     subject = f"{name!r}" if backend == NATIVE else f"{name!r} with backend={backend!r}"
     given = {**parsed.options, **options}
-    later = {k: v for k, v in given.items() if k in later_options() and k not in options_of(builder)}
-    check_options(later_options(), later, subject=subject)
+    of_all = later_options(builder)
+    later = {k: v for k, v in given.items() if k in of_all and k not in options_of(builder)}
+    check_options(of_all, later, subject=subject)
     own = {k: v for k, v in given.items() if k not in later}
     check_options(builder, own, subject=subject, without=("architecture", "group"))
     return architecture(parsed.group, backend=backend, **given)
 
 
-def check_name(name: str) -> None:
-    """Refuses what `build` has no network for, without building any.
+def build_for_images(name: str, *, plugins: bool = True, **options: Any) -> StagedNetwork:  # noqa: ANN401
+    """As `build`, for those who have images.
 
     Raises:
-        ValueError: if the name is unknown; gives the nearest ones.
+        TypeError: as `build`.
+        ValueError: as `build`; and if the name is one of a network of points, before it is built.
+    """
+    _, architecture = resolve(name, plugins=plugins)
+    if architecture.takes == "images":
+        network = build(name, plugins=plugins, **options)
+        if isinstance(network, StagedNetwork):
+            return network
+    raise ValueError(not_of_images(name))
+
+
+def not_of_images(name: str) -> str:
+    """What is said of a network of points where images are asked for."""
+    return (
+        f"images are asked for, and {name!r} is an encoder of points of space, (batch, points, 3). Name an encoder of "
+        "images, such as 'c4_resnet18s'."
+    )
+
+
+def check_name(name: str, takes: Takes = "images") -> None:
+    """Refuses what `build` has no network for, without building any.
+
+    Args:
+        name: of a network.
+        takes: what it is to be asked about.
+
+    Raises:
+        ValueError: if the name is unknown (gives the nearest ones), or of a network that takes something else.
         TypeError: if it is no string, or a part stands for an option that the class does not have.
     """
     parsed, architecture = resolve(name)
+    if takes == "images" != architecture.takes:
+        raise ValueError(not_of_images(name))
     builder = architecture.builder(parsed.group is not None)
     check_options(builder, parsed.options, subject=f"{name!r}", without=("architecture", "group"))
 
@@ -229,25 +274,35 @@ def checked_names(function: Callable[..., Any], names: Iterable[str]) -> list[st
     return names
 
 
-def list_models(pattern: str = "*") -> list[str]:
+def list_models(pattern: str = "*", *, takes: Takes | None = None) -> list[str]:
     """The names of the registered models that match a shell pattern, sorted.
 
-    Each architecture that a name alone builds is listed with the groups C1, C4, D4, C8 and D8; those that other
-    distributions announce too, without importing them.
+    Each architecture that a name alone builds is listed with the groups C1, C4, D4, C8 and D8, or with SO(3) and O(3);
+    those that other distributions announce too, without importing them.
+
+    Args:
+        pattern: of the names.
+        takes: ``"images"`` or ``"points"``, for networks that take these; None for all. What other distributions
+            announce is taken to be of images.
 
     Raises:
         TypeError: if an argument is of another type.
+        ValueError: if `takes` is none of these.
 
     Example:
-        >>> list_models("*c4*resnet18s")
-        ['c4_resnet18s']
+        >>> list_models("*c4*resnet18s"), list_models("*vectors*", takes="points")
+        (['c4_resnet18s'], ['o3_vectors_small', 'so3_vectors_small'])
     """
     check_arguments(list_models, locals())
+    if takes is not None and takes not in get_args(Takes):
+        raise ValueError(f"takes must be 'images', 'points' or None; got {shown(takes)}. Use 'images'.")
     names: list[str] = []
     for name in BACKBONES.names():
         try:
-            kinds = BACKBONES.find(name, plugins=False).named_alone()
+            found = BACKBONES.find(name, plugins=False)
+            kinds, groups, of = found.named_alone(), found.groups, found.takes
         except UnknownNameError:
-            kinds = {True}
-        names += [f"{group}_{name}" for group in GROUPS if True in kinds] + ([name] if False in kinds else [])
+            kinds, groups, of = {True}, GROUPS, "images"
+        if takes in (None, of):
+            names += [f"{group}_{name}" for group in groups if True in kinds] + ([name] if False in kinds else [])
     return sorted(fnmatch.filter(names, pattern))

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from eqmodels.backbones.describe import describe_network
 from eqmodels.backbones.golden import golden_features
-from eqmodels.backbones.network import StagedNetwork
+from eqmodels.backbones.named import NamedNetwork
 from eqmodels.storage import pack_weights, write_network
 
 __all__ = ["save_network"]
 
 
-def save_network(network: StagedNetwork, folder: str | Path, texts: Mapping[str, str] | None = None) -> str:
+def save_network(network: NamedNetwork, folder: str | Path, texts: Mapping[str, str] | None = None) -> str:
     """Writes ``model.safetensors`` in float32, ``config.json`` and other texts; returns the sha256 of the first.
 
     Args:

@@ -26,7 +26,8 @@ from eqmodels.data import Source, Split, at_most, list_data
 from eqmodels.evaluation import EncoderEvaluation, SeedSummary, evaluate, over_seeds
 from eqmodels.evaluation.evaluating import ANEW, CURVE_IMAGES, FRACTIONS
 from eqmodels.evaluation.seeds import check_seeds
-from eqmodels.hub import load, load_pretrained
+from eqmodels.hub import load_pretrained
+from eqmodels.hub.loading import load_for_images as load
 from eqmodels.processes import World
 from eqmodels.processes.local import check_processes, on_processes, processes_here
 from eqmodels.processes.world import joined_world

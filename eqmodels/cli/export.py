@@ -18,11 +18,11 @@ from eqmodels.cli.terminal import say
 from eqmodels.cli.with_network import add_network, files_of
 from eqmodels.data.pictures import BadFile
 from eqmodels.evaluation.reading import ReadPicture, read_batches, refuse_bad
-from eqmodels.export import Parity, export_int8, export_network
+from eqmodels.export import Parity, export_int8, export_network, stage_maps
 from eqmodels.export.files import ENDINGS, ExportFormat
 from eqmodels.export.int8 import Int8Kind
 from eqmodels.export.onnx import OPSET
-from eqmodels.hub import load
+from eqmodels.hub.loading import load_for_images as load
 from eqmodels.layers.pool import GlobalPoolMode
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
@@ -40,6 +40,7 @@ examples:
   eqmodels export NAME --out network.onnx
   eqmodels export runs/mine --out network.onnx --size any
   eqmodels export NAME --out network.pt2 --features invariant
+  eqmodels export NAME --out maps.onnx --stages layer2 layer3 layer4
   eqmodels export NAME --out small.onnx --int8 static --images my_images
   eqmodels export NAME --out network.pt        (stock modules of PyTorch, pickled: for yourself)
 
@@ -64,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KIND",
         choices=get_args(GlobalPoolMode),
         help=f"one of {', '.join(get_args(GlobalPoolMode))}, instead of classes (default: what was saved)",
+    )
+    parser.add_argument(
+        "--stages",
+        nargs="+",
+        metavar="STAGE",
+        help="their maps instead, by name, such as layer2 layer4",
     )
     parser.add_argument("--opset", type=int, metavar="N", help=f"of ONNX operators (default: {OPSET})")
     parser.add_argument(
@@ -99,20 +106,26 @@ def run(arguments: argparse.Namespace) -> int:
     if (arguments.int8 is None) != (arguments.images is None):
         given, missing = ("--int8", "--images") if arguments.int8 else ("--images", "--int8")
         raise ValueError(f"{given} needs {missing}; got none. Name the images, such as --int8 static --images FOLDER.")
+    if arguments.stages and (arguments.int8 or arguments.features):
+        other = "--int8" if arguments.int8 else "--features"
+        raise ValueError(f"--stages is for maps as they are; got {other} too. Leave one of them out.")
     num_classes = None if arguments.features is None else 0
     model = load(arguments.name, num_classes=num_classes, in_chans=arguments.in_chans, global_pool=arguments.features)
     if arguments.int8:
         return _write_int8(arguments, model)
     options = {"format": arguments.format, "size": arguments.size, "opset": arguments.opset}
-    classes = list(model.classes)
-    result: Parity = in_flags(options, lambda: export_network(model, arguments.out, classes=classes, **options))
+    network, classes, stages = model, list(model.classes), {"stages": arguments.stages}
+    if arguments.stages:
+        network, classes = in_flags(stages, lambda: stage_maps(model, **stages)), []
+    result: Parity = in_flags(options, lambda: export_network(network, arguments.out, classes=classes, **options))
     if arguments.json:
         say(json.dumps(asdict(result), indent=2))
         return 0
     size, width = result.metadata["size"], model.num_classes or model.head_hidden_size
     images = "any size" if size == "any" else "x".join(map(str, size)) + " pixels"
-    kind = "classes" if model.num_classes else "features"
-    say(f"{result.file}: {result.format}, images of {model.in_chans} channels and {images}, {width} {kind}")
+    kind = f"{width} classes" if model.num_classes else f"{width} features"
+    kind = f"maps of {', '.join(arguments.stages)}" if arguments.stages else kind
+    say(f"{result.file}: {result.format}, images of {model.in_chans} channels and {images}, {kind}")
     turned = "" if result.turned is None else f", {result.turned:.1e} on turned ones"
     say(
         f"largest difference from the network: {result.upright:.1e} on upright images{turned} (outputs up to "

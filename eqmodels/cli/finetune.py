@@ -23,7 +23,7 @@ from eqmodels.data.registry import has_validation
 from eqmodels.data.table_file import is_table
 from eqmodels.finetuning import FinetuneConfig, Finetuned, finetune
 from eqmodels.finetuning.finetuning import PAGE
-from eqmodels.hub import load
+from eqmodels.hub.loading import load_for_images as load
 from eqmodels.layers.pool import GlobalPoolMode
 from eqmodels.options import options_of
 from eqmodels.processes.world import joined_world

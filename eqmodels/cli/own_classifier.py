@@ -11,7 +11,7 @@ from eqmodels.cli.table import percent
 from eqmodels.cli.terminal import say
 from eqmodels.cli.with_network import progress
 from eqmodels.evaluation import classifier_accuracy
-from eqmodels.hub import load
+from eqmodels.hub.loading import load_for_images as load
 from eqmodels.processes import usable_device
 from eqmodels.storage import prepare_folder, write_atomically
 

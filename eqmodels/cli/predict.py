@@ -9,7 +9,7 @@ from pathlib import Path
 from eqmodels.cli.terminal import say
 from eqmodels.cli.with_network import add_reading_options, files_of, progress, reading, say_skipped, teller
 from eqmodels.evaluation.predicting import check_table, predict_to_file
-from eqmodels.hub import load
+from eqmodels.hub.loading import load_for_images as load
 from eqmodels.processes.world import joined_world
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]

@@ -18,7 +18,7 @@ from eqmodels.data.image_files import image_paths
 from eqmodels.data.pictures import BadFile
 from eqmodels.data.table import open_table
 from eqmodels.data.table_file import Cell, Columns, is_table
-from eqmodels.hub import load
+from eqmodels.hub.loading import load_for_images as load
 from eqmodels.layers.pool import GlobalPoolMode
 from eqmodels.processes import usable_device
 

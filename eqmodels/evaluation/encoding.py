@@ -67,9 +67,15 @@ class Subject:
 
         Raises:
             TypeError: if it cannot be called on images.
+            ValueError: if it says that it takes something else.
         """
         if isinstance(encoder, Subject):
             return encoder
+        if getattr(encoder, "takes", "images") != "images":
+            raise ValueError(
+                f"encoders are evaluated on images here; got {type(encoder).__name__}, which takes points of space. "
+                "Pass an encoder of images; equivariance_report judges both."
+            )
         pose = turn = None
         inner = encoder.network if isinstance(encoder, ForeignEncoder) else encoder
         name = getattr(inner, "__name__", type(inner).__name__)
@@ -105,7 +111,11 @@ class Subject:
         Invariant features do not show by what they are invariant: the encoder says it.
         """
         acting = None if self.field is None else self.field.group
-        return max([group for group in (self.own_group, acting) if group], key=_order, default=PlanarGroup(1))
+        return max(
+            [group for group in (self.own_group, acting) if isinstance(group, PlanarGroup)],
+            key=_order,
+            default=PlanarGroup(1),
+        )
 
     @property
     def is_invariant(self) -> bool:

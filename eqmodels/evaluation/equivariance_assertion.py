@@ -11,14 +11,17 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
+from eqmodels.backbones import PointBackbone
+from eqmodels.checks import check_count
 from eqmodels.errors import is_one_of, shown
 from eqmodels.evaluation.collapse import relative_spread
 from eqmodels.evaluation.declared_calls import Call, declared_calls
 from eqmodels.evaluation.equivariance_error import Motion, group_to_test, motions
+from eqmodels.evaluation.equivariance_of_points import assert_equivariant_on_points
 from eqmodels.evaluation.layer_fields import OUTPUT
 from eqmodels.evaluation.specimen import checked_images, device_of, images_for, measuring_copy, randomise
 from eqmodels.fields import Field, Scalars
-from eqmodels.groups import PlanarGroup
+from eqmodels.groups import Group, PlanarGroup
 from eqmodels.layers import output_field
 from eqmodels.layers.declared import fixed_fields
 
@@ -34,10 +37,10 @@ def assert_equivariant(
     size: int | tuple[int, int] = 32,
     tolerance: float = 1e-10,
     dtype: torch.dtype = torch.float64,
-    group: PlanarGroup | str | None = None,
+    group: Group | str | None = None,
     elements: Elements = "exact",
     randomised: bool = True,
-    images: Float[Tensor, "B C H W"] | None = None,
+    images: Float[Tensor, " B *shape"] | None = None,
     batch: int = 2,
     seed: int = 0,
 ) -> None:
@@ -49,6 +52,9 @@ def assert_equivariant(
 
     Inside, every layer whose fields are known is judged too: where its input turned with the image as its `in_field`
     says, its output must as its `out_field` does. So a layer that is wrong is named, and not those that follow.
+
+    An encoder of points is judged as a whole, on clouds that are turned by drawn elements, moved away and put into
+    another order.
 
     Freshly built networks hide mistakes (zero biases, equal scales, statistics of 0 and 1), so a copy is randomised
     first, and runs in eval mode.
@@ -91,6 +97,10 @@ def assert_equivariant(
         raise ValueError(f"elements must be 'exact' or 'all'; got {shown(elements)}. Use 'exact'.")
     if not 0 < tolerance < 1:
         raise ValueError(f"tolerance must be above 0 and below 1, a relative error; got {tolerance}. Pass 1e-10.")
+    if isinstance(model, PointBackbone):
+        of = {"tolerance": tolerance, "dtype": dtype, "group": group, "randomised": randomised, "batch": batch}
+        assert_equivariant_on_points(model, size=check_count("size", size), clouds=images, seed=seed, **of)  # type: ignore[arg-type]
+        return
     specimen = measuring_copy(model, dtype)
     images = images_for(model, size, batch, seed) if images is None else checked_images(images)
     images = images.to(device_of(model), dtype)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.fields import Field
-from eqmodels.groups import PlanarGroup, rotate
+from eqmodels.groups import Group, PlanarGroup, rotate
 
 __all__ = ["Motion", "group_to_test", "motions", "relative_error"]
 
@@ -84,7 +84,7 @@ def relative_error(value: Tensor, expected: Tensor, original: Tensor) -> float:
     return difference / norm
 
 
-def group_to_test(model: nn.Module, group: PlanarGroup | str | None, field: Field | None) -> PlanarGroup:
+def group_to_test(model: nn.Module, group: Group | str | None, field: Field | None) -> PlanarGroup:
     """The group to test with: the one that is asked for, else the network's, its output's or its last layer's.
 
     Args:
@@ -98,6 +98,8 @@ def group_to_test(model: nn.Module, group: PlanarGroup | str | None, field: Fiel
     layers = [module for module in reversed(list(model.modules())) if module is not model]
     named = [getattr(model, "group", None), getattr(field, "group", None), *(getattr(m, "group", None) for m in layers)]
     own = next((found for found in named if isinstance(found, PlanarGroup)), None)
+    if isinstance(group, Group) and not isinstance(group, PlanarGroup):
+        raise ValueError(f"group must be one of the plane, which moves images; got {group}. Pass, say, group='c4'.")
     tested = own if group is None else PlanarGroup.parse(group)
     if tested is None or tested.order == 1:
         raise ValueError(

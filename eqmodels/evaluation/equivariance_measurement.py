@@ -10,13 +10,16 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
+from eqmodels.backbones import PointBackbone
+from eqmodels.checks import check_count
 from eqmodels.evaluation.collapse import measure_collapse
 from eqmodels.evaluation.equivariance_error import Motion, group_to_test, motions, relative_error
+from eqmodels.evaluation.equivariance_of_points import report_on_points
 from eqmodels.evaluation.equivariance_results import AngleError, EquivarianceReport, LayerError
 from eqmodels.evaluation.layer_fields import watch
 from eqmodels.evaluation.specimen import checked_images, device_of, images_for, measuring_copy
 from eqmodels.fields import Field, Scalars
-from eqmodels.groups import PlanarGroup, rotate
+from eqmodels.groups import Group, PlanarGroup, rotate
 
 __all__ = ["equivariance_report"]
 
@@ -26,8 +29,8 @@ def equivariance_report(
     *,
     size: int | tuple[int, int] = 32,
     dtype: torch.dtype = torch.float64,
-    group: PlanarGroup | str | None = None,
-    images: Float[Tensor, "B C H W"] | None = None,
+    group: Group | str | None = None,
+    images: Float[Tensor, " B *shape"] | None = None,
     batch: int = 2,
     seed: int = 0,
     angles: Sequence[int | float] = range(0, 360, 15),
@@ -46,14 +49,18 @@ def equivariance_report(
     feature map; without a fibre, the mean over space) when the image, masked by the circle, turns by any angle: the one
     quantity that should be zero at every angle, whatever the group.
 
+    An encoder of points is asked about clouds that are turned by elements drawn of SO(3) or O(3), moved away and put
+    into another order: its features of points, of clouds, and its output are compared.
+
     The model is not changed: a copy runs in eval mode and in the asked dtype, on the device of the model.
 
     Args:
-        model: any network that takes ``(B, C, H, W)``.
-        size: pixels of the square image, or height and width.
+        model: any network that takes ``(B, C, H, W)``, or a `PointBackbone`.
+        size: pixels of the square image, or height and width; points of a cloud.
         dtype: of weights and images.
         group: the group to test with, or its name; None for the network's own.
-        images: the images to use, at least two; None draws `smooth_images`, as `size`, `batch` and `seed` say.
+        images: the images (or clouds) to use, at least two; None draws `smooth_images`, as `size`, `batch` and `seed`
+            say.
         batch: number of images, at least 2.
         seed: of the images.
         angles: degrees of the curve.
@@ -70,6 +77,9 @@ def equivariance_report(
         True
     """
     check_arguments(equivariance_report, {"batch": batch, "seed": seed, "name": name, "images": images})
+    if isinstance(model, PointBackbone):
+        of = {"dtype": dtype, "group": group, "batch": batch, "seed": seed, "angles": angles, "name": name}
+        return report_on_points(model, size=check_count("size", size), clouds=images, **of)  # type: ignore[arg-type]
     specimen = measuring_copy(model, dtype)
     tested = group_to_test(model, group, None)
     images = images_for(model, size, batch, seed) if images is None else checked_images(images)

@@ -13,6 +13,7 @@ from eqmodels.arguments import check_arguments
 from eqmodels.errors import shown
 from eqmodels.evaluation.colours import OKABE_ITO
 from eqmodels.evaluation.equivariance_results import EquivarianceReport
+from eqmodels.groups import PlanarGroup
 from eqmodels.storage import StorageError, printable, reason_of
 
 if TYPE_CHECKING:
@@ -82,23 +83,26 @@ def _draw(reports: Sequence[EquivarianceReport], axes: Axes) -> None:
         angles, errors = [x for x, _ in points], [y for _, y in points]
         label = report.model
         axes.plot(angles, errors, "o-", color=colour, markerfacecolor="white", markersize=4, linewidth=1.2, label=label)
-        step = 360 / report.group.rotations
+        # Every angle is one of a rotation of space.
+        step = 360 / report.group.rotations if isinstance(report.group, PlanarGroup) else 1
         inside = [(x, y) for x, y in points if x % step == 0]
         axes.plot([x for x, _ in inside], [y for _, y in inside], "o", color=colour, markersize=7)
         apart = report.collapse.between_images
         axes.axhline(
             apart, color=colour, linestyle="--", linewidth=1, alpha=0.7, label=f"{label}, between different images"
         )
+    shown = "{}x{} pixels inside a circle" if first.takes == "images" else "clouds of {} points of {} numbers"
+    shown = shown.format(*first.size)
+    what = "image" if first.takes == "images" else "cloud"
     groups = ", ".join(dict.fromkeys(str(report.group) for report in reports))
     axes.set_yscale("log")
     axes.set_ylim(lowest, 3)
     axes.set_xlim(0, 360)
     axes.set_xticks(range(0, 361, 45))
-    axes.set_xlabel("angle by which the image is turned (degrees)")
+    axes.set_xlabel(f"angle by which the {what} is turned (degrees)")
     axes.set_ylabel(r"relative change  $\|f(gx) - f(x)\|\,/\,\|f(x)\|$")
     axes.set_title(
-        "Change of the invariant features when the image turns\n"
-        f"({first.size[0]}x{first.size[1]} pixels inside a circle; filled marks: rotations of {groups})",
+        f"Change of the invariant features when the {what} turns\n({shown}; filled marks: rotations of {groups})",
         fontsize="medium",
     )
     axes.grid(True, which="major", alpha=0.3)

@@ -7,9 +7,26 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from eqmodels.evaluation.collapse import Collapse
-from eqmodels.groups import PlanarGroup
+from eqmodels.groups import Group
 
 __all__ = ["AngleError", "EquivarianceReport", "LayerError"]
+
+
+_WORDS = {
+    "images": (
+        "image",
+        "images of {}x{} pixels",
+        "quarter turns and flips (they permute pixels",
+        "image, masked by a circle,",
+    ),
+    "points": (
+        "cloud",
+        "clouds of {} points of {} numbers",
+        "drawn elements (then the cloud is moved away, and its points put into another order",
+        "cloud",
+    ),
+}
+"""One of what a network is asked about, several of them, what moves them exactly, and what turns on the curve."""
 
 
 @dataclass(frozen=True)
@@ -49,22 +66,24 @@ class EquivarianceReport:
     Attributes:
         model: what the network is called.
         group: the group it was tested with.
-        size: height and width of the images in pixels.
-        images: their number.
+        size: height and width of the images in pixels; of clouds the points of each, and the numbers of a point.
+        images: the number of images or clouds.
         dtype: the floating point type, such as ``"float64"``.
         layers: the error of every layer for every element but the identity, the worst first.
         curve: the change of the invariant features over the angles.
-        collapse: how much the features depend on the image.
+        collapse: how much the features depend on the image or cloud.
+        takes: what the network was asked about, ``"images"`` or ``"points"``.
     """
 
     model: str
-    group: PlanarGroup
+    group: Group
     size: tuple[int, int]
     images: int
     dtype: str
     layers: tuple[LayerError, ...]
     curve: tuple[AngleError, ...]
     collapse: Collapse
+    takes: str = "images"
 
     @property
     def worst(self) -> LayerError:
@@ -95,13 +114,13 @@ class EquivarianceReport:
             rows: how many of the worst layers are listed.
         """
         exact, rest = (tuple(e for e in self.layers if e.exact is kind) for kind in (True, False))
+        one, asked, motions, turned = _WORDS[self.takes]
         lines = [
-            f"Equivariance of {self.model} under {self.group}: {self.images} images of {self.size[0]}x{self.size[1]} "
-            f"pixels, {self.dtype}",
+            f"Equivariance of {self.model} under {self.group}: {self.images} {asked.format(*self.size)}, {self.dtype}",
             "relative error ||f(g x) - rho(g) f(x)|| / ||f(x)||, the worst element of a layer, the worst layer first",
         ]
         if exact:
-            lines += ["", "quarter turns and flips (they permute pixels: only rounding errors are allowed)"]
+            lines += ["", f"{motions}: only rounding errors are allowed)"]
             lines += _table(exact, rows)
         if rest:
             lines += [
@@ -113,17 +132,17 @@ class EquivarianceReport:
             top = max(self.curve, key=lambda point: point.error)
             lines += [
                 "",
-                "change of the invariant features when the image, masked by a circle, turns",
+                f"change of the invariant features when the {turned} turns",
                 *_angles(self.curve),
             ]
             lines.append(
-                f"  largest: {top.error:.1e} at {top.degrees:g}°; between different images: "
+                f"  largest: {top.error:.1e} at {top.degrees:g}°; between different {one}s: "
                 f"{self.collapse.between_images:.1e}"
             )
         collapse = self.collapse
         lines += [
             "",
-            f"the features depend on the image: relative spread {collapse.spread:.2g}, effective rank "
+            f"the features depend on the {one}: relative spread {collapse.spread:.2g}, effective rank "
             f"{collapse.effective_rank:.1f} of {collapse.channels} channels",
         ]
         return "\n".join(lines)
@@ -134,6 +153,8 @@ class EquivarianceReport:
     def to_dict(self) -> dict[str, Any]:
         """The report in types that JSON has; a number that is not finite becomes None."""
         content = asdict(self) | {"group": self.group.name, "size": list(self.size)}
+        if self.takes == "images":  # which was not said when there was nothing else
+            del content["takes"]
         for entry in [*content["layers"], *content["curve"], content["collapse"]]:
             entry |= {
                 key: None for key, value in entry.items() if isinstance(value, float) and not math.isfinite(value)

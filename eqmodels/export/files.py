@@ -10,18 +10,20 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
-from eqmodels.backbones import Backbone
 from eqmodels.errors import EqmodelsError, is_one_of, shown
 from eqmodels.evaluation import smooth_images
-from eqmodels.export.onnx import OPSET, metadata_of, to_onnx
-from eqmodels.export.plain import fixed_size, to_plain
+from eqmodels.export.onnx import OPSET, metadata_of, stock_or_itself, to_onnx
+from eqmodels.export.plain import to_plain
+from eqmodels.export.sizes import AnySize, Size, channels_of, fixed_size, is_own
+from eqmodels.groups import PlanarGroup
 from eqmodels.storage import write_atomically
 
 __all__ = ["ENDINGS", "ExportFormat", "Parity", "export_network", "place_of"]
@@ -65,36 +67,40 @@ class Parity:
 
 
 def export_network(
-    model: Backbone,
+    model: nn.Module,
     file: str | Path,
     *,
     format: ExportFormat | None = None,
-    size: int | tuple[int, int] | Literal["any"] | None = None,
+    size: AnySize = None,
+    in_chans: int | None = None,
     classes: Sequence[str] = (),
     opset: int | None = None,
 ) -> Parity:
     """Writes a network, in eval mode, into one file for other programs, and compares what the file computes.
 
-    The file appears only if it computes what the network does, on upright and on turned images. It takes any number of
-    images. Its metadata say how images become its input and what its output means, see `to_onnx`: as those of ONNX; in
-    files of ``"torch.export"`` (``torch.export.load``) and ``"torchscript"`` (``torch.jit.load``) as the extra file
-    ``eqmodels.json``; of ``"plain"`` (``torch.load(file, weights_only=False)``, a pickle, for which this package need
-    not be installed) as the attribute `metadata`.
+    The network is an encoder of this package, an adapted or a dense one, a module around one, or what gives the maps of
+    several stages (`stage_maps`, timm's ``features_only``), whose outputs then have names. The file appears only if it
+    computes what the network does, on upright and on turned images. It takes any number of images. Its metadata say how
+    images become its input and what its output means, see `to_onnx`: as those of ONNX; in files of ``"torch.export"``
+    (``torch.export.load``) and ``"torchscript"`` (``torch.jit.load``) as the extra file ``eqmodels.json``; of
+    ``"plain"`` (``torch.load(file, weights_only=False)``, a pickle, for which this package need not be installed, but
+    that whose network was adapted) as the attribute `metadata`.
 
     Args:
-        model: an encoder of this package, which is not changed.
+        model: an encoder of this package or, but for ``"plain"``, any module that takes images, which is not changed.
         file: its place, in a folder that exists.
         format: of the file; None for that of its ending: ``.onnx``, ``.pt2``, ``.ts`` or ``.pt``.
         size: pixels of the images, one number or (height, width); ``"any"``, of ONNX and plain networks alone; None for
             the size of the images that the network was trained on.
+        in_chans: channels of the images, of a module that does not say so itself; None for its attribute `in_chans`.
         classes: names of the classes, for the metadata.
         opset: version of the ONNX operator set, of ONNX alone; None for that of `to_onnx`.
 
     Raises:
-        TypeError: if an argument is of another type.
+        TypeError: if an argument is of another type, or stock modules are asked for of what `to_plain` refuses.
         FileNotFoundError: if the folder does not exist.
-        ValueError: if the format is unknown or the ending is, the size is refused, or PyTorch does not write the
-            operator set.
+        ValueError: if the format is unknown or the ending is, the size is refused, the channels are not known, PyTorch
+            does not write the operator set, or a part of this package would be left in stock modules.
         ModuleNotFoundError: if the packages of the extra ``export`` are missing, of ONNX alone.
         EqmodelsError: if the file computes something else than the network; it is not written then.
         StorageError: if it cannot be written; a file that was there is then what it was.
@@ -102,6 +108,7 @@ def export_network(
     check_arguments(export_network, {"model": model, "file": file, "classes": classes})
     place = place_of(file)
     kind = _format_of(place, format)
+    channels = channels_of(model, in_chans)
     own = copy.deepcopy(model).cpu().eval()
     pixels = fixed_size(own, size)
     if pixels is None and kind in ("torch.export", "torchscript"):
@@ -112,8 +119,9 @@ def export_network(
     with warnings.catch_warnings():
         # What PyTorch says of its own ways of export, to people who did not choose them.
         warnings.simplefilter("ignore")
-        content = _WRITERS[kind](own, pixels, notes) if opset is None else _write_onnx(own, pixels, notes, opset)
-        found = _compared(own, _READERS[kind](content), pixels or OPEN_SIZE)
+        asked = _Asked(pixels, channels, notes, OPSET if opset is None else opset)
+        content = _WRITERS[kind](own, asked)
+        found = _compared(own, _READERS[kind](content), channels, pixels or OPEN_SIZE)
     parity = Parity(str(place), kind, notes, *found)
     if max(parity.upright, parity.turned or 0.0) > TOLERANCE * max(parity.scale, 1e-6):
         raise EqmodelsError(
@@ -158,44 +166,57 @@ def _format_of(file: Path, format: object) -> ExportFormat:
     return chosen
 
 
-Pixels = tuple[int, int]
-Function = Callable[[Float[Tensor, "B C H W"]], Float[Tensor, "B F"]]
+Function = Callable[[Float[Tensor, "B C H W"]], Any]
 
 
-def _plain(model: Backbone, pixels: Pixels | None) -> nn.Module:
-    return to_plain(model, size=pixels or "any", fold_batch_norm=True)
+class _Asked(NamedTuple):
+    """What a file is to hold beside the network."""
+
+    pixels: Size | None
+    channels: int
+    notes: dict[str, Any]
+    opset: int
+
+    def images(self) -> Float[Tensor, "B C H W"]:
+        """An example, of two images: one alone would be taken for a constant."""
+        assert self.pixels is not None
+        return torch.zeros(2, self.channels, *self.pixels)
 
 
-def _write_onnx(model: Backbone, pixels: Pixels | None, notes: dict[str, Any], opset: int = OPSET) -> bytes:
+def _write_onnx(model: nn.Module, asked: _Asked) -> bytes:
     with tempfile.TemporaryDirectory(prefix="eqmodels-") as folder:
-        file, classes = Path(folder) / "network.onnx", notes.get("classes", ())
-        return to_onnx(model, file, size=pixels or "any", classes=classes, opset=opset).read_bytes()
+        options: dict[str, Any] = {"in_chans": asked.channels, "classes": asked.notes.get("classes", ())}
+        options |= {"size": asked.pixels or "any", "opset": asked.opset}
+        return to_onnx(model, Path(folder) / "network.onnx", **options).read_bytes()
 
 
-def _write_program(model: Backbone, pixels: Pixels | None, notes: dict[str, Any]) -> bytes:
-    assert pixels is not None
-    # Of two images: one alone would be taken for a constant.
-    images = torch.zeros(2, model.in_chans, *pixels)
-    program = torch.export.export(
-        _plain(model, pixels), (images,), dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=2**16)},)
-    )
+def _write_program(model: nn.Module, asked: _Asked) -> bytes:
+    network = stock_or_itself(model, asked.pixels, asked.channels)
+    batch = torch.export.Dim("batch", min=1, max=2**16)
+    program = torch.export.export(network, (asked.images(),), dynamic_shapes=({0: batch},))
     content = io.BytesIO()
-    torch.export.save(program, content, extra_files={NOTES: json.dumps(notes)})
+    torch.export.save(program, content, extra_files={NOTES: json.dumps(asked.notes)})
     return content.getvalue()
 
 
-def _write_script(model: Backbone, pixels: Pixels | None, notes: dict[str, Any]) -> bytes:
-    assert pixels is not None
-    images = torch.zeros(2, model.in_chans, *pixels)
+def _write_script(model: nn.Module, asked: _Asked) -> bytes:
+    network = stock_or_itself(model, asked.pixels, asked.channels)
+    script = torch.jit.trace(network, asked.images(), strict=False)  # outputs by name are no constants to it
     content = io.BytesIO()
-    torch.jit.save(torch.jit.trace(_plain(model, pixels), images), content, _extra_files={NOTES: json.dumps(notes)})
+    torch.jit.save(script, content, _extra_files={NOTES: json.dumps(asked.notes)})
     return content.getvalue()
 
 
-def _write_plain(model: Backbone, pixels: Pixels | None, notes: dict[str, Any]) -> bytes:
-    network, content = _plain(model, pixels), io.BytesIO()
+def _write_plain(model: nn.Module, asked: _Asked) -> bytes:
+    network = to_plain(model, size=asked.pixels or "any", in_chans=asked.channels, fold_batch_norm=True)
+    if left := [name for name, part in network.named_modules() if is_own(part)]:
+        raise ValueError(
+            f"format='plain' is for networks that become stock modules; in {left[0]} there is a function that torch.fx "
+            "does not trace. Use the format 'onnx' or 'torch.export'."
+        )
     # Modules declare that attributes are tensors or modules.
-    vars(network)["metadata"] = notes
+    vars(network)["metadata"] = asked.notes
+    content = io.BytesIO()
     torch.save(network, content)
     return content.getvalue()
 
@@ -210,10 +231,10 @@ def _read_onnx(content: bytes) -> Function:
             name="onnxruntime",
         ) from error
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    return lambda images: torch.from_numpy(session.run(["output"], {"images": images.numpy()})[0])
+    return lambda images: [torch.from_numpy(found) for found in session.run(None, {"images": images.numpy()})]
 
 
-_WRITERS: dict[str, Callable[[Backbone, Pixels | None, dict[str, Any]], bytes]] = {
+_WRITERS: dict[str, Callable[[nn.Module, _Asked], bytes]] = {
     "onnx": _write_onnx,
     "torch.export": _write_program,
     "torchscript": _write_script,
@@ -229,13 +250,20 @@ _READERS: dict[str, Callable[[bytes], Function]] = {
 
 
 @torch.no_grad()
-def _compared(model: Backbone, exported: Function, pixels: Pixels) -> tuple[float, float | None, float]:
+def _compared(model: nn.Module, exported: Function, channels: int, pixels: Size) -> tuple[float, float | None, float]:
     """The largest difference on upright images and on turned ones, and the largest output."""
-    images = smooth_images(3, model.in_chans, pixels, seed=0).float()
+    images = smooth_images(3, channels, pixels, seed=0).float()
+    group = getattr(model, "group", None)
+    if not isinstance(group, PlanarGroup):
+        group = PlanarGroup(4)  # nothing is known: quarter turns
     # A quarter turn of what is not square has another size, which a graph may not take.
-    moved = [model.group.act(g, images).contiguous() for g in model.group.exact_elements]
-    fit = [one for one in moved if one.shape == images.shape]
-    gaps, outputs = [], [model(one) for one in fit]
-    for one, output in zip(fit, outputs, strict=True):
-        gaps.append(float((exported(one) - output).abs().max()))
-    return gaps[0], max(gaps[1:], default=None), max(float(output.abs().max()) for output in outputs)
+    moved = [group.act(g, images).contiguous() for g in group.exact_elements]
+    gaps, largest = [], 0.0
+    for one in moved:
+        if one.shape == images.shape:
+            gap = 0.0
+            for found, expected in zip(tree_leaves(exported(one)), tree_leaves(model(one)), strict=True):
+                gap = max(gap, float((found - expected).abs().max()))
+                largest = max(largest, float(expected.abs().max()))
+            gaps.append(gap)
+    return gaps[0], max(gaps[1:], default=None), largest

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-import itertools
 import json
 import os
 import tempfile
@@ -19,12 +18,12 @@ from torch.utils._pytree import tree_leaves
 from eqmodels._shapes import Float
 from eqmodels.backbones import Backbone
 from eqmodels.checks import check_count
-from eqmodels.errors import shown
-from eqmodels.export.plain import check_any_size, fixed_size, to_plain
+from eqmodels.export.plain import to_plain
+from eqmodels.export.sizes import Size, channels_of, check_any_size, fixed_size, kind_of
 from eqmodels.groups import PlanarGroup
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["metadata_of", "to_onnx"]
+__all__ = ["metadata_of", "stock_or_itself", "to_onnx"]
 
 OPSET = 18
 """The operator set that current versions of PyTorch write without converting."""
@@ -48,11 +47,11 @@ def to_onnx(
 ) -> Path:
     """Writes a network, in eval mode, as one self-contained ONNX file.
 
-    Of an encoder of this package the graph is that of `to_plain`, with batch-norm folded. Any other module that takes
-    images, such as a wrapped encoder, what `as_encoder` gives or a feature extractor of torchvision, is exported as it
-    is. The input is called ``images``, ``(batch, in_chans, height, width)``; the output ``output`` or, where a module
-    returns several tensors, by their names or as ``output_0``, ``output_1``, ... The file appears under its name when
-    it is complete; an older one of that name is replaced.
+    Of an encoder of this package, or a module around one, the graph is that of `to_plain`, with batch-norm folded. Any
+    other module that takes images, and what `to_plain` refuses, such as a feature extractor of torchvision, is exported
+    as it is. The input is called ``images``, ``(batch, in_chans, height, width)``; the output ``output`` or, where a
+    module returns several tensors, by their names or as ``output_0``, ``output_1``, ... The file appears under its name
+    when it is complete; an older one of that name is replaced.
 
     Height and width are fixed, or with ``size="any"`` open; the graph of an encoder of this package is then exact at
     every size, for some more time.
@@ -92,7 +91,7 @@ def to_onnx(
     if batch != "dynamic" and (isinstance(batch, bool) or not isinstance(batch, int) or batch < 1):
         raise ValueError(f"batch must be a positive integer or 'dynamic'; got {batch!r}. Use 'dynamic' for any batch.")
     check_count("opset", opset)
-    channels = _channels(model, in_chans)
+    channels = channels_of(model, in_chans)
     target = Path(path)
     if not target.parent.is_dir():
         raise FileNotFoundError(
@@ -100,12 +99,11 @@ def to_onnx(
         )
     own = copy.deepcopy(model).eval()
     pixels = fixed_size(own, size)
-    if isinstance(own, Backbone):
-        own = to_plain(own, size=pixels or "any", fold_batch_norm=True)
-    elif pixels is None:
+    if pixels is None:
         check_any_size(own, channels)
+    own = stock_or_itself(own, pixels, channels)
     # A dimension that is 1 in the example, in whatever layer, would be taken for a constant.
-    images = torch.zeros(2 if batch == "dynamic" else batch, channels, *(pixels or OPEN), **_kind_of(own))
+    images = torch.zeros(2 if batch == "dynamic" else batch, channels, *(pixels or OPEN), **kind_of(own))
     program = _program(own, images, opset, {0: batch == "dynamic", 2: pixels is None, 3: pixels is None})
     notes = metadata_of(model, pixels) | ({"classes": list(classes)} if classes else {})
     program.model.metadata_props.update({name: json.dumps(value) for name, value in notes.items()})
@@ -116,34 +114,14 @@ def to_onnx(
     return target
 
 
-def _channels(model: nn.Module, in_chans: int | None) -> int:
-    """The channels of the images that a module takes.
-
-    Raises:
-        TypeError: if it is no module, or they are no integer.
-        ValueError: if nothing says how many they are, or the module says something else.
-    """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module; got {shown(model)}. Pass the network itself.")
-    known = getattr(model, "in_chans", None)
-    channels = known if in_chans is None else in_chans
-    if channels is None:
-        raise ValueError(
-            f"in_chans must be given, as a {type(model).__name__} does not say how many channels its images have. "
-            "Pass, say, in_chans=3."
-        )
-    if known not in (None, channels):
-        raise ValueError(
-            f"in_chans must be {known}, the channels of the module's images; got {shown(channels)}. Leave it out."
-        )
-    return check_count("in_chans", channels)
-
-
-def _kind_of(network: nn.Module) -> dict[str, Any]:
-    """The type and the device of a network, by the names of a tensor's options."""
-    tensors = itertools.chain(network.parameters(), network.buffers())
-    first = next((tensor for tensor in tensors if tensor.is_floating_point()), torch.zeros(()))
-    return {"dtype": first.dtype, "device": first.device}
+def stock_or_itself(model: nn.Module, pixels: Size | None, channels: int) -> nn.Module:
+    """What `to_plain` gives; the network itself if it refuses what others have taken apart or written."""
+    if isinstance(model, Backbone):
+        return to_plain(model, size=pixels or "any", fold_batch_norm=True)
+    try:
+        return to_plain(model, size=pixels or "any", in_chans=channels, fold_batch_norm=True)
+    except TypeError:
+        return model
 
 
 def _names(output: object) -> list[str]:

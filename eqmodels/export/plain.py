@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 import inspect
-import math
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import singledispatch
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, TypeVar, overload
 
 import torch
 from torch import Tensor, fx, nn
@@ -16,10 +16,24 @@ from torch.nn.utils import skip_init
 from eqmodels import checks
 from eqmodels._shapes import Float
 from eqmodels.backbones import Backbone, Canonical, Orbit
+from eqmodels.backbones.adapted.posing import PoseNetwork
 from eqmodels.backbones.escnn_resnet import EscnnResNet
 from eqmodels.backbones.escnn_weights import from_escnn
-from eqmodels.errors import shown
+from eqmodels.backbones.foreign import ForeignEncoder
+from eqmodels.export.adapted import StockCanonical, StockOrbit, StockPose, StockWeighted, takes_one_pass
 from eqmodels.export.fold import fold_batch_norms
+from eqmodels.export.sizes import (
+    AnySize,
+    Sizes,
+    channels_of,
+    check_any_size,
+    example_of,
+    fixed_size,
+    holds_own_modules,
+    is_own,
+    kind_of,
+    met_sizes,
+)
 from eqmodels.layers import (
     ExactDownsample2d,
     FieldBatchNorm2d,
@@ -29,19 +43,27 @@ from eqmodels.layers import (
     SteerableLinear,
 )
 from eqmodels.layers.open_sizes import halved, made_odd
-from eqmodels.transforms import Preprocessing
 
-__all__ = ["check_any_size", "fixed_size", "to_plain"]
+__all__ = ["to_plain"]
 
 M = TypeVar("M", bound=nn.Module)
-Size: TypeAlias = tuple[int, int]
-Sizes: TypeAlias = dict[nn.Module, Size]
-"""Of the maps that adaptive poolings meet; of none of them if the network is for any size."""
+
+
+@overload
+def to_plain(
+    model: Backbone, *, size: AnySize = None, in_chans: int | None = None, fold_batch_norm: bool = False
+) -> nn.Sequential: ...
+
+
+@overload
+def to_plain(
+    model: nn.Module, *, size: AnySize = None, in_chans: int | None = None, fold_batch_norm: bool = False
+) -> nn.Module: ...
 
 
 def to_plain(
-    model: Backbone, *, size: int | tuple[int, int] | Literal["any"] | None = None, fold_batch_norm: bool = False
-) -> nn.Sequential:
+    model: nn.Module, *, size: AnySize = None, in_chans: int | None = None, fold_batch_norm: bool = False
+) -> nn.Module:
     """The network as stock `torch.nn` modules with the same child names and, in eval mode, the same outputs.
 
     The result is an ``nn.Sequential`` of `stem`, `layer1` .. `layer4`, `global_pool` and `fc` (of a dense network, of
@@ -51,7 +73,15 @@ def to_plain(
     this package is left inside, the state dict reads like a ResNet's (``layer1.0.conv1.weight``), and the pickled
     network loads where this package is not installed.
 
-    Of an adapted network its only stage stays what it is, around a network whose code is another package's.
+    Of an adapted network the copies of the images, their pose and the way back become such calls too, around a network
+    that stays what it is: its code is another package's. A function in the place of a network, or of a pose, that
+    cannot be traced keeps its stage as it is.
+
+    A module around encoders or layers of this package, such as a classifier of one's own, or timm's or torchvision's
+    extractors of features, is converted in the same way; what is in it of others stays as it is.
+
+    Counters that multiply the parameters of a layer by its pixels, such as torchinfo, see every multiply-add of the
+    result; of the network itself they count ``|G|`` times too few, as its filters are copies of one small weight.
 
     The export is for inference. In train mode its batch-norms use one statistic a channel and its filters are free, so
     it trains as an ordinary network that was initialised equivariant.
@@ -64,17 +94,20 @@ def to_plain(
     at every size. `size` is recorded as the attribute `size` of the result, a pair (height, width) or ``"any"``.
 
     Args:
-        model: an encoder of this package, with either backend. It is not changed and shares no memory with the result,
-            which has its mode, device and dtype.
+        model: an encoder of this package, with either backend, or a module around some. It is not changed and shares
+            no memory with the result, which has its mode, device and dtype.
         size: pixels of the images, one number or (height, width); ``"any"``; None for the size of the images that the
             network was trained on, 32 if nothing is known of them.
+        in_chans: channels of the images, of a module that does not say so itself; None for its attribute `in_chans`.
         fold_batch_norm: whether batch-norms that follow a convolution are folded into it and replaced by ``Identity``.
             Those of a pre-activation network that follow a sum stay.
 
     Raises:
-        TypeError: if the model is no encoder of this package, or `size` not an integer or a pair of integers.
-        ValueError: if `size` is not positive, a network in train mode is to be folded, or a network with strided
-            convolutions, which are exact at some sizes alone, is to be for any size.
+        TypeError: if the model is no encoder of this package and has no layer of it inside, has one in a `forward` that
+            cannot be traced or is taken apart already, or `size` is no integer and no pair of integers.
+        ValueError: if `size` is not positive, the channels are not known or not those of the module, a network in train
+            mode is to be folded, or a network with strided convolutions, which are exact at some sizes alone, is to be
+            for any size.
 
     Example:
         >>> from eqmodels import create_model
@@ -86,11 +119,13 @@ def to_plain(
         >>> plain.get_submodule("layer1.0.conv1")
         Conv2d(16, 16, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), bias=False)
     """
-    if not isinstance(model, Backbone):
+    _refuse_graph(model)
+    if not isinstance(model, nn.Module) or not holds_own_modules(model):
         raise TypeError(
-            f"model must be an encoder of this package; got a {type(model).__name__}. "
-            "Export the encoder inside it, and put the result in its place."
+            f"model must be an encoder of this package, or a module around one; got a {type(model).__name__}, in which "
+            "there is none. Export it by PyTorch itself."
         )
+    channels = channels_of(model, in_chans)
     if fold_batch_norm and model.training:
         raise ValueError(
             "fold_batch_norm replaces batch statistics by running ones, so the model must be in eval mode; got train "
@@ -99,10 +134,13 @@ def to_plain(
     fixed = fixed_size(model, size)
     own = from_escnn(model) if isinstance(model, EscnnResNet) else copy.deepcopy(model)
     if fixed is None:
-        check_any_size(own, own.in_chans)
-    sizes = {} if fixed is None else _pooled_sizes(own, fixed)
-    with torch.no_grad(), torch.autocast(next(own.parameters()).device.type, enabled=False):
-        plain = _convert_children(nn.Sequential(OrderedDict(own.named_children())), sizes)
+        check_any_size(own, channels)
+    sizes = met_sizes(own, channels, fixed)
+    with torch.no_grad(), torch.autocast(kind_of(own)["device"].type, enabled=False):
+        if isinstance(own, Backbone):
+            plain: nn.Module = _convert_children(nn.Sequential(OrderedDict(own.named_children())), sizes)
+        else:
+            plain = _convert_within(own, sizes)
         if fold_batch_norm:
             fold_batch_norms(plain)
     plain.training = model.training
@@ -111,82 +149,31 @@ def to_plain(
     return plain
 
 
-def fixed_size(model: nn.Module, size: int | tuple[int, int] | Literal["any"] | None) -> Size | None:
-    """Height and width of the images that a network is exported for; None for any.
-
-    Args:
-        model: which may say the size of its images by its `preprocessing`.
-        size: that was asked for; None for the network's own, 32 if nothing is known of it.
-
-    Raises:
-        TypeError: if it is no integer, no pair of integers, and not ``"any"``.
-        ValueError: if it is not positive.
-    """
-    if isinstance(size, str) and size == "any":
-        return None
-    known = getattr(model, "preprocessing", None)
-    own = known.size if isinstance(known, Preprocessing) else (32, 32)
-    return _pair(own if size is None else size)
-
-
-def check_any_size(network: nn.Module, in_chans: int) -> None:
-    """Refuses a network that is exact at some sizes alone, which a graph for any size could not refuse.
-
-    A strided convolution asks for a remainder of the maps that it meets, so sizes are tried on the device ``meta``
-    until remainders repeat.
-
-    Raises:
-        ValueError: if there is such a size.
-    """
-    strides = [layer.stride for layer in network.modules() if isinstance(layer, SteerableConv2d) and layer.stride > 1]
-    if not strides:
-        return
-    period = math.prod(strides) * 2 ** sum(isinstance(layer, ExactDownsample2d) for layer in network.modules())
-    ghost = copy.deepcopy(network).eval().to("meta")
-    images = torch.empty(1, in_chans, 1, 1, dtype=next(ghost.parameters()).dtype, device="meta")
-    for pixels in range(64, 64 + min(period, 64)):
-        try:
-            with torch.no_grad():
-                ghost(images.expand(-1, -1, pixels, pixels))
-        except ValueError as error:
-            raise ValueError(
-                "size must be a number, as the network has strided convolutions that are exact at some sizes alone; "
-                f"got 'any'. Pass the size of the images. (With {pixels} pixels: {error})"
-            ) from error
-
-
-def _pair(size: int | tuple[int, int]) -> Size:
-    pair = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, (tuple, list)) else ()
-    if len(pair) != 2 or any(isinstance(pixels, bool) or not isinstance(pixels, int) for pixels in pair):
+def _refuse_graph(module: object) -> None:
+    """Refuses what torch.fx has made of layers of this package: their weights are in it, without the layers."""
+    if isinstance(module, fx.GraphModule):
         raise TypeError(
-            f"size must be an integer or a pair (height, width) of integers; got {shown(size)}. Pass, say, 32."
+            f"model must not be taken apart already; got a graph of torch.fx of a {type(module).__name__}. Convert the "
+            "network, and make the graph of the result; or export it as 'onnx' or 'torch.export'."
         )
-    if min(pair) < 1:
-        raise ValueError(f"size must be at least one pixel along both axes; got {shown(size)}. Pass, say, 32.")
-    return checks.check_count("size", pair[0]), checks.check_count("size", pair[1])
-
-
-def _pooled_sizes(model: Backbone, size: Size) -> Sizes:
-    """The size of the maps that every adaptive pooling meets, from one forward pass without data."""
-    ghost = copy.deepcopy(model).eval().to("meta")
-    met: dict[str, Size] = {}
-    for name, module in ghost.named_modules():
-        if isinstance(module, (ExactDownsample2d, OddSize2d)):
-
-            def note(_: nn.Module, inputs: tuple[Tensor], name: str = name) -> None:
-                met[name] = (inputs[0].shape[-2], inputs[0].shape[-1])
-
-            module.register_forward_pre_hook(note)
-    dtype = next(ghost.parameters()).dtype
-    with torch.no_grad():
-        ghost(torch.empty(1, model.in_chans, *size, dtype=dtype, device="meta"))
-    return {model.get_submodule(name): met_size for name, met_size in met.items()}
 
 
 def _convert_children(module: M, sizes: Sizes) -> M:
     for name, child in module.named_children():
         module.add_module(name, _convert(child, sizes))
     return module
+
+
+def _convert_within(module: nn.Module, sizes: Sizes) -> nn.Module:
+    """A module of others in which parts of this package are converted, and the rest stays what it is."""
+    if not holds_own_modules(module):
+        return module
+    if isinstance(module, Backbone) or type(module) in _convert.registry or is_own(module):
+        return _convert(module, sizes)
+    _refuse_graph(module)
+    for name, child in module.named_children():
+        module.add_module(name, _convert_within(child, sizes))
+    return module if type(module).__module__.startswith("torch.nn.") else _traced(module)
 
 
 @singledispatch
@@ -277,8 +264,37 @@ def _(module: OddSize2d, sizes: Sizes) -> nn.Module:
 
 @_convert.register(Canonical)
 @_convert.register(Orbit)
-def _(module: nn.Module, sizes: Sizes) -> nn.Module:  # noqa: ARG001
-    return module  # around a network of others, whose code this package does not take apart
+@_convert.register(PoseNetwork)
+def _(module: Canonical | Orbit | PoseNetwork, sizes: Sizes) -> nn.Module:
+    example = example_of(module, sizes)
+
+    def convert(child: nn.Module) -> nn.Module:
+        return _convert_within(child, sizes)
+
+    kind, training = type(module).__name__, module.training
+    made: nn.Module
+    try:
+        if isinstance(module, PoseNetwork):
+            made = StockPose(module, example, convert)
+        elif isinstance(module, Orbit):
+            made = StockOrbit(module, example, convert)
+        elif takes_one_pass(module, example):
+            made = StockCanonical(module, example, convert)
+        else:
+            made = StockWeighted(
+                module, _convert(module.orbit, sizes | {module.orbit: tuple(example.shape[1:])}), convert
+            )
+        made.training = training  # and of its parts each its own, which a frozen pose needs
+        made = _traced(made, kind)
+    except Exception:
+        return module  # a function of images that no graph shows
+    return made
+
+
+@_convert.register
+def _(module: ForeignEncoder, sizes: Sizes) -> nn.Module:
+    network = module.network  # around which there are checks alone
+    return _convert_within(network, sizes) if isinstance(network, nn.Module) else _traced(_Called(network))
 
 
 @_convert.register
@@ -288,6 +304,17 @@ def _(module: FieldLayerNorm2d, sizes: Sizes) -> nn.Module:  # noqa: ARG001
     norm.weight = nn.Parameter(module.weight.repeat(order), module.weight.requires_grad)
     norm.bias = nn.Parameter(module.bias.repeat(order), module.bias.requires_grad)
     return _traced(_PixelNorm(norm).train(module.training))
+
+
+class _Called(nn.Module):
+    """A function of images."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
+        return self.function(images)
 
 
 class _PixelNorm(nn.Module):
@@ -325,9 +352,9 @@ class _ChildrenAreLeaves(fx.Tracer):
         return True
 
 
-def _traced(module: nn.Module) -> fx.GraphModule:
-    """The module's own `forward` as a graph of calls; its children are stock already."""
-    name = type(module).__name__.lstrip("_")
+def _traced(module: nn.Module, name: str | None = None) -> fx.GraphModule:
+    """The module's own `forward` as a graph of calls, under a name; its children are stock already."""
+    name = name or type(module).__name__.lstrip("_")
     # What decorates `forward` (shape checks at run time, for instance) asks for tensors; tracing passes proxies.
     module.__class__ = type(name, (type(module),), {"forward": inspect.unwrap(type(module).forward)})
     try:

@@ -1,8 +1,8 @@
 """What a channel axis means, as a value: scalars, regular fields of a group, and sums of these.
 
-A field says how the channels of feature vectors ``(B, C)`` and feature maps ``(B, C, H, W)`` change when the image
-moves. Layers, backbones and heads carry one for what they take and one for what they put out; a checker judges against
-it. Like e3nn's ``Irreps``, fields are compared, printed and read back: ``str(field)`` and `Field.parse` are inverse.
+A field says how the channels of vectors ``(B, C)`` and maps ``(B, C, H, W)`` change when the image moves. Layers,
+backbones and heads carry one for what they take and one for what they put out. Like e3nn's ``Irreps``, fields are
+compared, printed and read back: ``str(field)`` and `Field.parse` are inverse.
 
 Source: Cohen, Geiger and Weiler 2019, *A General Theory of Equivariant CNNs on Homogeneous Spaces*, arXiv 1811.02017.
 """
@@ -22,14 +22,13 @@ from eqmodels._shapes import Float, Shaped
 from eqmodels.checks import check_count, check_tensor
 from eqmodels.errors import shown
 from eqmodels.fields.turning import turned_by_pose
-from eqmodels.groups import PlanarGroup
+from eqmodels.groups import Element, Group, PlanarGroup
 
 __all__ = ["Field", "Regular", "Scalars", "Sum", "check_field"]
 
 torch.fx.wrap("check_field")
 
-READERS: dict[re.Pattern[str], Callable[[re.Match[str]], Field]] = {}
-"""How each kind of field is written, and what reads it."""
+READERS: dict[re.Pattern[str], Callable[[re.Match[str]], Field]] = {}  # how each kind is written, and what reads it
 
 
 class Field(ABC):
@@ -41,22 +40,22 @@ class Field(ABC):
     """
 
     channels: int
-    group: PlanarGroup | None
+    group: Group | None
 
     @abstractmethod
-    def represents(self, group: PlanarGroup, g: int) -> bool:
+    def represents(self, group: Group, g: Element) -> bool:
         """Whether it says what becomes of the channels when the element `g` of `group` moves the image."""
 
     @abstractmethod
     def transform(
-        self, group: PlanarGroup, g: int, features: Shaped[Tensor, "B C *space"]
+        self, group: Group, g: Element, features: Shaped[Tensor, "B C *space"]
     ) -> Shaped[Tensor, "B C *space"]:
         """The representation on the channels alone; pixels stay where they are.
 
         Args:
             group: the group that moves the image: its own, or any other that shares the element.
             g: the element of `group`.
-            features: vectors or maps.
+            features: any.
 
         Raises:
             ValueError: if the element is not represented, or the features have another number of channels.
@@ -97,21 +96,22 @@ class Field(ABC):
         return check_field(features, self)
 
     def act(
-        self, group: PlanarGroup, g: int, features: Shaped[Tensor, "B C *space"], *, circular: bool = False
+        self, group: Group, g: Element, features: Shaped[Tensor, "B C *space"], *, circular: bool = False
     ) -> Shaped[Tensor, "B C *moved"]:
-        """What features of the moved image are: of maps ``(B, C, H, W)`` the pixels move too.
+        """What features of the moved image or cloud are: of maps ``(B, C, H, W)`` the pixels move too.
 
         Args:
-            group: the group that moves the image.
+            group: the group that moves it.
             g: the element of `group`.
-            features: vectors or maps.
-            circular: of maps, zero everything outside the inscribed circle.
+            features: vectors, maps or features of points ``(B, C, N)``.
+            circular: of maps, zero everything outside the circle.
 
         Raises:
             ValueError: as `transform`.
         """
         transformed = self.transform(group, g, features)
-        return group.act(g, transformed, circular=circular) if features.dim() == 4 else transformed
+        moves = isinstance(group, PlanarGroup) and isinstance(g, int) and features.dim() == 4
+        return group.act(g, transformed, circular=circular) if moves else transformed  # type: ignore[attr-defined]
 
     def __add__(self, other: Field) -> Field:
         return Sum.of(self, other)
@@ -163,18 +163,18 @@ class Scalars(Field):
         return self.count
 
     @property
-    def group(self) -> PlanarGroup | None:  # type: ignore[override]
+    def group(self) -> Group | None:  # type: ignore[override]
         """None: no group changes them."""
         return None
 
-    def represents(self, group: PlanarGroup, g: int) -> bool:  # noqa: ARG002
+    def represents(self, group: Group, g: Element) -> bool:  # noqa: ARG002
         """Always: scalars stay as they are."""
         return True
 
     def transform(
         self,
-        group: PlanarGroup,  # noqa: ARG002
-        g: int,  # noqa: ARG002
+        group: Group,  # noqa: ARG002
+        g: Element,  # noqa: ARG002
         features: Shaped[Tensor, "B C *space"],
     ) -> Shaped[Tensor, "B C *space"]:
         """The features themselves."""
@@ -250,12 +250,12 @@ class Regular(Field):
         """One a field and row."""
         return self.order * self.count
 
-    def represents(self, group: PlanarGroup, g: int) -> bool:
+    def represents(self, group: Group, g: Element) -> bool:
         """Whether the element moves the image as one of the rows' elements does."""
         return self.group.counterpart(group, g) in self.rows
 
     def transform(
-        self, group: PlanarGroup, g: int, features: Shaped[Tensor, "B C *space"]
+        self, group: Group, g: Element, features: Shaped[Tensor, "B C *space"]
     ) -> Shaped[Tensor, "B C *space"]:
         """The rows of the fibre permuted."""
         h = self.group.counterpart(group, g)
@@ -327,11 +327,11 @@ class Sum(Field):
         return sum(part.channels for part in self.parts)
 
     @property
-    def group(self) -> PlanarGroup | None:  # type: ignore[override]
+    def group(self) -> Group | None:  # type: ignore[override]
         """That of the parts that have one."""
         return next((part.group for part in self.parts if part.group is not None), None)
 
-    def represents(self, group: PlanarGroup, g: int) -> bool:
+    def represents(self, group: Group, g: Element) -> bool:
         """Whether all parts do."""
         return all(part.represents(group, g) for part in self.parts)
 
@@ -345,7 +345,7 @@ class Sum(Field):
         return parts
 
     def transform(
-        self, group: PlanarGroup, g: int, features: Shaped[Tensor, "B C *space"]
+        self, group: Group, g: Element, features: Shaped[Tensor, "B C *space"]
     ) -> Shaped[Tensor, "B C *space"]:
         """Each part by itself."""
         pairs = zip(self.parts, self.split(features), strict=True)

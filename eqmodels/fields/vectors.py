@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from eqmodels._shapes import Float, Shaped
 from eqmodels.checks import check_count, check_logits
 from eqmodels.fields.field import READERS, Field, check_field
-from eqmodels.groups import PlanarGroup
+from eqmodels.groups import Element, Group, PlanarGroup
 
 __all__ = ["Vectors"]
 
@@ -67,12 +67,12 @@ class Vectors(Field):
         matrix: Tensor = turn @ first
         return torch.where((matrix - matrix.round()).abs() < 1e-12, matrix.round(), matrix)
 
-    def represents(self, group: PlanarGroup, g: int) -> bool:
+    def represents(self, group: Group, g: Element) -> bool:
         """Whether the element moves the image as one of its group does."""
         return self.group.counterpart(group, g) is not None
 
     def transform(
-        self, group: PlanarGroup, g: int, features: Shaped[Tensor, "B C *space"]
+        self, group: Group, g: Element, features: Shaped[Tensor, "B C *space"]
     ) -> Shaped[Tensor, "B C *space"]:
         """Every vector turned, or mirrored."""
         h = self.group.counterpart(group, g)

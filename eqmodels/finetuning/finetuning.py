@@ -20,7 +20,7 @@ from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones.card import encoder_card
 from eqmodels.backbones.describe import describe_network, name_of
-from eqmodels.backbones.loading import load_folder
+from eqmodels.backbones.loading import load_for_images
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.backbones.saving import save_network
 from eqmodels.data import Source
@@ -279,7 +279,7 @@ def _finished(folder: Path, marks: dict[str, Any]) -> Finetuned | None:
         content = json.loads(read_regular(file, LARGEST))
         if differences := differing(content["marks"], marks):
             raise foreign_run(folder, differences)
-        return Finetuned.from_dict(content, load_folder(folder))
+        return Finetuned.from_dict(content, load_for_images(folder))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StorageError(f"{file} cannot be read ({reason_of(error)}). Choose another folder (--folder).") from error
 

@@ -9,17 +9,18 @@ from typing import Any
 
 from eqmodels import backbones
 from eqmodels.arguments import check_arguments
-from eqmodels.backbones import Backbone
+from eqmodels.backbones import Backbone, PointBackbone
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.loading import check_folder, load_as, load_folder
-from eqmodels.backbones.network import StagedNetwork
+from eqmodels.backbones.named import NamedNetwork, Takes
+from eqmodels.backbones.registry import not_of_images
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import is_pretrained, list_pretrained, locate, read_index
 from eqmodels.storage import CHECKPOINT, CONFIG, PREVIOUS_CHECKPOINT
 from eqmodels.training import Run, load_run, load_unfinished
 from eqmodels.training.run import check_run
 
-__all__ = ["check_files", "create_model", "list_models", "load", "load_pretrained"]
+__all__ = ["check_files", "create_model", "list_models", "load", "load_for_images", "load_pretrained"]
 
 
 def load(
@@ -33,8 +34,10 @@ def load(
     cache_dir: str | Path | None = None,
     force_download: bool = False,
     local_files_only: bool = False,
-) -> Backbone:
+) -> Backbone | Any:  # noqa: ANN401 (or of points: who names one knows which)
     """A pretrained encoder in eval mode on the CPU; its files are checked before anything is built of them.
+
+    It is a `Backbone` of images, or a `PointBackbone` of points.
 
     Its images go through ``encoder.transform()``; how its output transforms, says ``encoder.describe_output()``. The
     encoder of a run needs nothing of what it was pretrained for: an objective of somebody's own need not be registered.
@@ -79,7 +82,7 @@ def load(
         },
     )
     return load_as(
-        Backbone,
+        (Backbone, PointBackbone),
         source,
         read=_read_checked,
         num_classes=num_classes,
@@ -93,7 +96,25 @@ def load(
     )
 
 
-def _read_checked(folder: Path) -> StagedNetwork:
+def load_for_images(source: str | Path, **options: Any) -> Backbone:  # noqa: ANN401 (of `load`)
+    """As `load`, for those who have images.
+
+    Args:
+        source: as `load` takes it.
+        **options: of `load`.
+
+    Raises:
+        StorageError: as `load`.
+        ValueError: as `load`; and if the encoder takes points.
+        TypeError: as `load`.
+    """
+    encoder = load(source, **options)
+    if isinstance(encoder, Backbone):
+        return encoder
+    raise ValueError(not_of_images(str(source)))
+
+
+def _read_checked(folder: Path) -> NamedNetwork:
     """The encoder in a folder; of a run, the rest of the file must be its objective's, if this is known here."""
     check_run(folder)
     return load_folder(folder)
@@ -168,7 +189,7 @@ OPTIONS = tuple(name for name in inspect.signature(load).parameters if name != "
 """Of a network with pretrained weights."""
 
 
-def create_model(name: str, *, pretrained: bool = False, **options: Any) -> Backbone:  # noqa: ANN401
+def create_model(name: str, *, pretrained: bool = False, **options: Any) -> Backbone | Any:  # noqa: ANN401
     """Builds a network by its name, with random or with pretrained weights.
 
     Args:
@@ -217,11 +238,17 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> Back
     return load(name, **options)
 
 
-def list_models(pattern: str = "*", *, pretrained: bool = False) -> list[str]:
+def list_models(pattern: str = "*", *, pretrained: bool = False, takes: Takes | None = None) -> list[str]:
     """The names of the registered architectures, or of the zoo's networks, that match a shell pattern, sorted.
+
+    Args:
+        pattern: of the names.
+        pretrained: whether to list the zoo's.
+        takes: of architectures, ``"images"`` or ``"points"`` for those that take these; None for all.
 
     Raises:
         TypeError: if an argument is of another type.
+        ValueError: if `takes` is none of these.
 
     Example:
         >>> list_models("c4*resnet18s")
@@ -230,4 +257,4 @@ def list_models(pattern: str = "*", *, pretrained: bool = False) -> list[str]:
         True
     """
     check_arguments(list_models, locals())
-    return list_pretrained(pattern) if pretrained else backbones.list_models(pattern)
+    return list_pretrained(pattern) if pretrained else backbones.list_models(pattern, takes=takes)

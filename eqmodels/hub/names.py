@@ -16,7 +16,7 @@ WIDTHS = (16, 32, 64)
 
 def usual_names() -> list[str]:
     """Every architecture with the listed groups, at its default width and at the usual ones, and those of the zoo."""
-    names = set(list_models())
+    names = set(list_models(takes="images"))
     for name in tuple(names):
         try:
             parsed, architecture = resolve(name, plugins=False)

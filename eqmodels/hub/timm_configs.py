@@ -86,7 +86,8 @@ def _shape(
     """
     built = BACKBONES.find(architecture, plugins=False)
     with torch.device("meta"):
-        network: StagedNetwork = built("c1" if with_group else None, **dict(parts))
+        network = built("c1" if with_group else None, **dict(parts))
+    assert isinstance(network, StagedNetwork)  # only names of networks of images come here
     info = network.feature_info
     strided = dict(parts).get("downsampling") == "stride"
     return (info[0]["reduction"], info[-1]["reduction"]), first_conv_of(network), strided

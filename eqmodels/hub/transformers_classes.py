@@ -15,7 +15,7 @@ from eqmodels._shapes import Float
 from eqmodels.backbones import Backbone, create_model
 from eqmodels.backbones.describe import preprocessing_from
 from eqmodels.errors import shown
-from eqmodels.hub.loading import load
+from eqmodels.hub.loading import load_for_images as load
 from eqmodels.remote import HUB
 from eqmodels.storage import CONFIG
 

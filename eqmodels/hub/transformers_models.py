@@ -15,7 +15,7 @@ import torch
 
 from eqmodels.backbones.describe import check_bounds
 from eqmodels.backbones.network import StagedNetwork
-from eqmodels.backbones.registry import build, resolve
+from eqmodels.backbones.registry import build_for_images, resolve
 from eqmodels.hub.transformers_classes import Classifier, FeatureModel, ImageProcessor, MapModel, Model
 from eqmodels.storage import CONFIG, MODEL_TYPE, check_config
 
@@ -140,7 +140,7 @@ def _outline(architecture: str, model_args: Mapping[str, Any]) -> StagedNetwork:
     name, _ = resolve(architecture, plugins=False)
     check_bounds(name, model_args)
     with torch.device("meta"):
-        return build(architecture, plugins=False, num_classes=0, **model_args)
+        return build_for_images(architecture, plugins=False, num_classes=0, **model_args)
 
 
 def _in_their_words(content: Mapping[str, Any], *, classes: bool) -> dict[str, Any]:

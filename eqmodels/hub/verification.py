@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eqmodels.backbones import Backbone
+from eqmodels.backbones import Backbone, PointBackbone
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.golden import fitting_size
 from eqmodels.errors import EqmodelsError
 from eqmodels.evaluation import EquivarianceReport, equivariance_report
+from eqmodels.groups import PlanarGroup
 from eqmodels.hub.entries import RESULTS, read_results
 from eqmodels.hub.loading import check_files, load, load_pretrained
 from eqmodels.remote import locate
@@ -132,10 +133,14 @@ def _checks(source: str | Path, options: dict[str, Any]) -> Iterator[_Found]:
     yield _equivariance(encoder)
 
 
-def _equivariance(encoder: Backbone) -> _Found:
+def _equivariance(encoder: Backbone | PointBackbone) -> _Found:
     group = encoder.group
-    if group.order == 1:
+    if group == PlanarGroup(1):
         return None, "the network has no group", None
+    if isinstance(encoder, PointBackbone):
+        report = equivariance_report(encoder)
+        found = f"error at most {report.worst.error:.1e} over drawn elements of {group} (float64)"
+        return report.worst.error <= TOLERANCE, found, report
     height, width = encoder.preprocessing.size if encoder.preprocessing else (32, 32)
     size = fitting_size(encoder, (min(height, LARGEST), min(width, LARGEST)))
     report = equivariance_report(encoder, size=size)

@@ -19,6 +19,7 @@ from eqmodels.layers.pool import (
 )
 from eqmodels.layers.pose import pose_predictor
 from eqmodels.layers.restriction import Restrict
+from eqmodels.layers.space import pad_clouds
 from eqmodels.layers.upsampling import ExactUpsample2d, JoinFields
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "SteerableLinear",
     "default_basis",
     "output_field",
+    "pad_clouds",
     "pose_predictor",
     "scalar_basis",
 ]

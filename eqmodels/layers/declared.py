@@ -14,7 +14,7 @@ from torch import nn
 from eqmodels.arguments import check_arguments
 from eqmodels.checks import check_count
 from eqmodels.fields import Field, Regular, Scalars, Sum
-from eqmodels.groups import PlanarGroup
+from eqmodels.groups import Group, PlanarGroup
 
 __all__ = ["check_permuted", "check_tied", "expect_field", "fixed_fields", "output_field", "regular_field"]
 
@@ -132,8 +132,10 @@ def check_tied(fields: int, tied: int) -> int:
     return tied
 
 
-def _way_out(expected: PlanarGroup | None, field: Field) -> str:
+def _way_out(expected: Group | None, field: Field) -> str:
     group = field.group
+    if not isinstance(group, PlanarGroup | None) or not isinstance(expected, PlanarGroup | None):
+        return "Images and points have no layers in common."
     if expected is not None and group is not None and expected != group and group.contains(expected):
         return f"Put Restrict({group.name!r}, {expected.name!r}) before it."
     if expected is None and group is not None:

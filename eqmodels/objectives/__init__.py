@@ -2,6 +2,7 @@
 
 from eqmodels.objectives.class_information import ClassInformation, class_information_loss
 from eqmodels.objectives.distil import Distil, distillation_divergence
+from eqmodels.objectives.frames import check_upright, chordal_loss, frame_loss
 from eqmodels.objectives.frozen import Frozen, Moving
 from eqmodels.objectives.gradient import scale_gradient
 from eqmodels.objectives.losses import predicted, prediction_loss
@@ -29,10 +30,13 @@ __all__ = [
     "RelativePrediction",
     "Teacher",
     "Term",
+    "check_upright",
+    "chordal_loss",
     "class_information_loss",
     "create_objective",
     "create_teacher",
     "distillation_divergence",
+    "frame_loss",
     "generator_for",
     "is_strict",
     "objective_options",

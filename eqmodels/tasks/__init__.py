@@ -7,6 +7,7 @@ from eqmodels.tasks.geometric import FineRotation, GroupTask
 from eqmodels.tasks.jigsaw import Jigsaw
 from eqmodels.tasks.multivariate import MultivariateTask, indistinct_labels
 from eqmodels.tasks.none import NoTask, Unasked
+from eqmodels.tasks.orientations import Orientations
 from eqmodels.tasks.registry import PRESETS, TASKS, Preset, register_task
 from eqmodels.tasks.relative import RelativeTarget, relative_target
 from eqmodels.tasks.task import Task
@@ -23,6 +24,7 @@ __all__ = [
     "Jigsaw",
     "MultivariateTask",
     "NoTask",
+    "Orientations",
     "Preset",
     "RelativeTarget",
     "Task",

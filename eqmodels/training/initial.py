@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from eqmodels.backbones import Backbone
-from eqmodels.backbones.backbone import CHANGEABLE
 from eqmodels.backbones.describe import name_of
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.input_channels import with_channels
-from eqmodels.backbones.loading import BACKBONE, load_folder
+from eqmodels.backbones.loading import BACKBONE, load_for_images
+from eqmodels.backbones.named import CHANGEABLE
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.objectives import Objective
 from eqmodels.remote import locate
@@ -114,7 +114,7 @@ def initial_weights(model: ModelConfig) -> InitialWeights | None:
             f"{model.init} holds other weights, of sha256 {content['sha256'][:12]}..., than this run begins with, of "
             f"{str(model.init_sha256)[:12]}.... Fetch these, or begin another run without init_sha256."
         )
-    encoder, objective = load_folder(folder), None
+    encoder, objective = load_for_images(folder), None
     others: dict[str, Tensor] = {}
     if "pretraining" in content:
         state = read_weights(folder / WEIGHTS, content["sha256"])

@@ -189,7 +189,7 @@ def test_a_network_of_one_size_sees_every_image_resampled_to_it():
     [
         ({"network": 3}, TypeError, "network must be a module or a function of images, or its source; got 3"),
         ({"group": "c8"}, ValueError, "group must be one whose elements permute pixels.*got C8.*Use 'c4' or 'd4'"),
-        ({"output": "median"}, ValueError, "output must be one of mean, max, regular, maps; got 'median'"),
+        ({"output": "median"}, ValueError, "output must be one of mean, max, weighted, regular, maps; got 'median'"),
         ({"at_a_time": 9}, ValueError, "at_a_time must be at most 8.*got 9"),
         ({"drawn": 0}, ValueError, "drawn must be at least 1"),
         ({"weights": "random"}, ValueError, "weights are for a network that is named"),

@@ -60,7 +60,7 @@ def test_extra_all_names_every_other_extra(project):
 
 
 def test_there_are_few_extras(project):
-    assert len(project["optional-dependencies"]) <= 9
+    assert len(project["optional-dependencies"]) <= 10
 
 
 def test_the_oldest_versions_are_the_declared_ones(project):

@@ -53,7 +53,7 @@ def test_modules_and_names_are_there_when_they_are_used():
         "from eqmodels import data, fields\n"
         "print(data.__name__, fields.__name__)"
     )
-    assert printed.split() == ["eqmodels.export.plain", "eqmodels.groups", "eqmodels.data", "eqmodels.fields"]
+    assert printed.split() == ["eqmodels.export.plain", "eqmodels.groups.planar", "eqmodels.data", "eqmodels.fields"]
 
 
 def test_every_public_name_is_what_the_type_checker_takes_it_for():

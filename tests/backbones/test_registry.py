@@ -27,8 +27,14 @@ WIDE_RESNETS = ["wide_resnet28_10", "wide_resnet16_8"]
 
 def test_what_is_registered():
     expected = {*RESNETS, *(f"{group}_{name}" for group in GROUPS for name in [*RESNETS, *WIDE_RESNETS])}
-    assert set(list_models()) == expected
-    assert list_models() == sorted(expected)
+    points = {
+        "dgcnn",
+        "pointnet",
+        *(f"{g}_{name}" for g in ("so3", "o3") for name in ("points_base", "points_small", "vectors_small")),
+    }
+    assert set(list_models(takes="images")) == expected
+    assert set(list_models(takes="points")) == points
+    assert list_models() == sorted(expected | points)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +88,9 @@ def test_the_width_can_be_an_option():
         ("d4_wideresnet28_10", "d4_wide_resnet28_10"),
         ("C4_ResNet18", "c4_resnet18"),
         ("resnet", "resnet18"),
-        ("", "resnet50"),
+        ("resnet5", "resnet50"),
+        ("so3_vectors", "so3_vectors_small"),
+        ("", "so3_vectors_small"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(name, nearest):

@@ -5,16 +5,14 @@ import json
 import pytest
 import torch
 
-from benchmarks.speed import _harness
+from benchmarks._sections import read_section
+from benchmarks.speed import _harness, readme
 
 
-def test_every_contender_runs_once_a_round_in_a_rotating_order(monkeypatch):
-    clock = iter(range(1000))
-    monkeypatch.setattr(_harness.time, "perf_counter", lambda: float(next(clock)))
-    calls = []
-    rows = _harness.compare(
-        "setting", {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, reference="a", rounds=4, warmup=1
-    )
+def test_every_contender_runs_once_a_round_in_a_rotating_order():
+    ticks, calls = iter(range(1000)), []
+    contenders = {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}
+    rows = _harness.compare("setting", contenders, reference="a", rounds=4, warmup=1, clock=lambda: float(next(ticks)))
     assert calls.count("a") == calls.count("b") == 5
     assert {"".join(calls[i : i + 2]) for i in range(0, 10, 2)} == {"ab", "ba"}
     assert [row.median for row in rows] == [1.0, 1.0]
@@ -44,3 +42,7 @@ def test_a_table_is_saved_with_its_command_and_its_machine(tmp_path, monkeypatch
     assert saved["rows"][0]["contender"] == "a"
     assert f"{torch.get_num_threads()} thread" in saved["machine"]
     assert "| batch 1 | a | 1 (1 .. 1) | 1.00 (1.00 .. 1.00) |" in capsys.readouterr().out
+
+
+def test_readme_has_the_measured_table_of_consumers():
+    assert read_section(readme.README, readme.CONSUMERS) == readme.plugs()

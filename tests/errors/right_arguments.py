@@ -9,10 +9,11 @@ from tests.errors.right_files import FILES
 from tests.errors.right_learning import LEARNING
 from tests.errors.right_measurements import MEASUREMENTS
 from tests.errors.right_networks import NETWORKS
+from tests.errors.right_space import SPACE
 
 __all__ = ["LATER", "RIGHT", "Call"]
 
-RIGHT: dict[str, Callable[[], Call]] = {**NETWORKS, **MEASUREMENTS, **LEARNING, **FILES}
+RIGHT: dict[str, Callable[[], Call]] = {**NETWORKS, **MEASUREMENTS, **LEARNING, **FILES, **SPACE}
 """One a callable, by the name under which the package exports it; made when it is used."""
 
 _RUN = "needs a pretraining run, of which nothing is asked beyond what its hints say"

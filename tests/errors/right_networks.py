@@ -51,7 +51,9 @@ NETWORKS: dict[str, Callable[[], Call]] = {
     "eqmodels.create_model": lambda: Call(
         eqmodels.create_model, {"name": "c4_resnet18s", "pretrained": False, "width": 4, "kernel_size": 3, **WIDTHS}
     ),
-    "eqmodels.list_models": lambda: Call(eqmodels.list_models, {"pattern": "c4*", "pretrained": False}),
+    "eqmodels.list_models": lambda: Call(
+        eqmodels.list_models, {"pattern": "c4*", "pretrained": False, "takes": "images"}
+    ),
     "eqmodels.load": lambda: Call(
         eqmodels.load,
         {"source": ZOO, "num_classes": 3, "in_chans": 1, "global_pool": "regular", "force_download": False},
@@ -62,7 +64,7 @@ NETWORKS: dict[str, Callable[[], Call]] = {
         backbones.create_model,
         {"name": "c4_resnet18s", "width": 4, "kernel_size": 3, "global_pool": "regular", **WIDTHS},
     ),
-    "backbones.list_models": lambda: Call(backbones.list_models, {"pattern": "c4*"}),
+    "backbones.list_models": lambda: Call(backbones.list_models, {"pattern": "c4*", "takes": "images"}),
     "backbones.register_backbone": lambda: Call(
         lambda names, groups, backend: backbones.register_backbone(names, groups=groups, backend=backend),
         {"names": "my_network", "groups": True, "backend": "native"},
@@ -132,6 +134,7 @@ NETWORKS: dict[str, Callable[[], Call]] = {
         {"model": model()},
         values=4,
     ),
+    "export.stage_maps": lambda: Call(export.stage_maps, {"stages": ["layer2", "layer4"]}, {"model": model()}),
     "export.to_plain": lambda: Call(export.to_plain, {"model": model(), "size": 8}, values=6),
     # fields
     "fields.Regular": lambda: Call(fields.Regular, {"group": "c4", "count": 2}),

@@ -66,7 +66,7 @@ def test_a_file_computes_what_its_network_does(network, tmp_path, ending):
 
 
 def test_a_file_that_computes_something_else_is_not_written(network, tmp_path, monkeypatch):
-    def wrong(model, pixels, notes):
+    def wrong(model, asked):
         other, content = create_model("c4_resnet18s_w4", in_chans=1, num_classes=2).eval(), io.BytesIO()
         torch.save(other, content)
         return content.getvalue()
@@ -103,6 +103,23 @@ def test_the_command_prints_how_far_the_file_is_from_the_network(network, tmp_pa
     assert (content["metadata"]["size"], content["metadata"]["num_classes"]) == ("any", 0)
     assert main([*command[:3], str(tmp_path / "network.ts"), "--size", "any"]) == 2
     assert capsys.readouterr().err.startswith("eqmodels: --size any is for ONNX and plain networks; got")
+
+
+def test_the_command_writes_the_maps_of_stages(network, tmp_path, capsys):
+    network.save_pretrained(tmp_path / "small")
+    command = ["export", str(tmp_path / "small"), "--out", str(tmp_path / "maps.pt"), "--stages", "layer2", "layer4"]
+    assert main(command) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.endswith("maps.pt: plain, images of 1 channels and 12x12 pixels, maps of layer2, layer4")
+    found = torch.load(tmp_path / "maps.pt", weights_only=False)(torch.zeros(2, 1, 12, 12))
+    assert {name: tuple(maps.shape) for name, maps in found.items()} == {
+        "layer2": (2, 8, 6, 6),
+        "layer4": (2, 32, 2, 2),
+    }
+    assert main([*command[:-1], "layer9"]) == 2
+    assert capsys.readouterr().err.startswith("eqmodels: --stages must be some of stem, layer1, layer2,")
+    assert main([*command, "--features", "regular"]) == 2
+    assert capsys.readouterr().err.startswith("eqmodels: --stages is for maps as they are; got --features too.")
 
 
 def test_the_operator_set_is_one_of_onnx(network, tmp_path):

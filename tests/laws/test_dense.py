@@ -10,7 +10,7 @@ from eqmodels import PlanarGroup, create_model, list_models
 from eqmodels.evaluation import assert_equivariant
 from eqmodels.fields import Field
 
-NAMES = [name for name in list_models("[cd]*") if not name.startswith("c1_")]
+NAMES = [name for name in list_models("[cd]*", takes="images") if not name.startswith("c1_")]
 SIZES = [(16, 16), (17, 24), (30, 27), (33, 33), (9, 40), (64, 48), (65, 96)]
 OUTPUT = "3 x scalar + 2 x vector({0}) + 1 x vector({0}:2) + 1 x regular({0})"
 

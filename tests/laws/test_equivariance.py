@@ -12,14 +12,18 @@ from eqmodels.evaluation import assert_equivariant, equivariance_report, smooth_
 from eqmodels.fields import Regular, Scalars
 from eqmodels.layers import SteerableConv2d
 
-NAMES = [name for name in list_models("[cd]*") if not name.startswith("c1_")]
-WITHOUT_A_GROUP = [name for name in list_models() if name not in NAMES]
+NAMES = [name for name in list_models("[cd]*", takes="images") if not name.startswith("c1_")]
+WITHOUT_A_GROUP = [name for name in list_models(takes="images") if name not in NAMES]
 PIXEL_GROUPS = ["c4", "d4"]
 SIZES = [*range(16, 66), (28, 40), 96]
 REMAINDERS = [*range(16, 32), (28, 40), 96]
 """A network that halves three or four times treats sizes alike that differ by 16."""
 
-SHALLOW = [name for name in list_models() if name.endswith(("resnet18", "resnet18s", "resnet50s", "wide_resnet16_8"))]
+SHALLOW = [
+    name
+    for name in list_models(takes="images")
+    if name.endswith(("resnet18", "resnet18s", "resnet50s", "wide_resnet16_8"))
+]
 LARGE_SIZES = [224, 225]
 SIZES_FOR_THE_IMAGENET_STEM = [16, 17, 28, 31, 64, 65, (28, 40), (17, 30), 96, *LARGE_SIZES]
 IMAGENET_STEMS = [name for name in NAMES if name.endswith("resnet18")]

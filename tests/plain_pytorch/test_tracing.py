@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounterWithBackend
 from torch.nn import functional as F
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.feature_extraction import create_feature_extractor
@@ -132,6 +133,26 @@ def test_compiles_with_gradient_checkpointing(name, backend, images, randomised,
     model = randomised(create_model(name, num_classes=3)).double()
     model.set_grad_checkpointing()
     compiled_step(model, images.double(), backend=backend)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_one_graph_is_compiled_for_every_size(mode, randomised, shallow):
+    """`dynamic=True`, with checkpointing: another batch or size, odd or even, is no reason to compile again."""
+    model = randomised(create_model("c4_resnet18s_w4", num_classes=3)).double().train(mode == "train")
+    model.set_grad_checkpointing()
+    twin, backend = copy.deepcopy(model), CompileCounterWithBackend("eager")
+    compiled = torch.compile(twin, fullgraph=True, dynamic=True, backend=backend)
+    # The first sizes are those of no other axis, which PyTorch would take for the same.
+    for shape in ((5, 3, 22, 26), (3, 3, 17, 23), (2, 3, 30, 31)):
+        images = torch.randn(shape, dtype=torch.float64)
+        expected, outputs = model(images), compiled(images)
+        assert_close(outputs, expected, tolerance=1e-10)
+        for one in (expected, outputs):
+            one.square().sum().backward()
+        assert backend.frame_count == 1
+    for (name, parameter), same in zip(model.named_parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(same.grad, parameter.grad, rtol=1e-8, atol=1e-10, msg=lambda m, n=name: n + m)
 
 
 @pytest.mark.slow

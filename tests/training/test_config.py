@@ -321,8 +321,8 @@ BROKEN = [
     (
         {"head": "x"},
         ValueError,
-        "head must be one of equivariant, linear, mlp; got 'x'. Use 'equivariant', or import the file that registers "
-        "it (--import FILE).",
+        "head must be one of equivariant, frame, linear, mlp; got 'x'. Use 'equivariant', or import the file "
+        "that registers it (--import FILE).",
     ),
     (
         {"augment": "x"},

@@ -18,7 +18,7 @@ from eqmodels.backbones.adapted.symmetrised import check_filters, checked_size, 
 from eqmodels.backbones.backbone import Backbone
 from eqmodels.backbones.describe import check_bounds, description_of, preprocessing_from
 from eqmodels.backbones.network import StagedNetwork
-from eqmodels.backbones.registry import build, register_backbone, resolve
+from eqmodels.backbones.registry import build_for_images, register_backbone, resolve
 from eqmodels.checks import check_images
 from eqmodels.errors import shown
 from eqmodels.fields import Scalars
@@ -182,6 +182,6 @@ def _built(by: str, arguments: Mapping[str, Any] | None, images: Mapping[str, An
     """
     options = {"num_classes": 0, "global_pool": "canonical", **(arguments or {})}
     check_bounds(resolve(by, plugins=False)[0], options)
-    network = build(by, plugins=False, **options)
+    network = build_for_images(by, plugins=False, **options)
     network.preprocessing = preprocessing_from(images)
     return network

@@ -93,7 +93,7 @@ class Orbit(NotScriptable):
             chosen = sorted(torch.randperm(self.group.order)[: self.drawn].tolist())
         images = resized(check_maps(images), self.size)
         found: dict[int, Tensor] = {}
-        for part in self._batches(chosen, square=is_square(images)):
+        for part in self.batches(chosen, square=is_square(images)):
             found |= zip(part, self._answers(part, images), strict=True)
         self._check_fitting([found[h] for h in chosen])
         if len(chosen) < self.group.order:
@@ -111,7 +111,7 @@ class Orbit(NotScriptable):
         images = resized(images, self.size)
         counting = weights > 0
         total: Tensor | None = None
-        for part in self._batches([h for h in self.group.elements if counting[:, h].any()], square=is_square(images)):
+        for part in self.batches([h for h in self.group.elements if counting[:, h].any()], square=is_square(images)):
             rows = [counting[:, h].nonzero()[:, 0] for h in part]
             moved = [self.group.act(self.group.inverse(h), images[row]) for h, row in zip(part, rows, strict=True)]
             answers = maps_of(self.network(torch.cat(moved)), sum(map(len, rows))).split([len(row) for row in rows])
@@ -123,7 +123,7 @@ class Orbit(NotScriptable):
         assert total is not None
         return total
 
-    def _batches(self, chosen: list[int], *, square: bool) -> list[list[int]]:
+    def batches(self, chosen: list[int], *, square: bool) -> list[list[int]]:
         """Elements whose copies are one batch: of one shape, and not more than at a time."""
         upright = [h for h in chosen if square or self.group.degrees(h) % 180 == 0]
         lying = [h for h in chosen if h not in upright]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from torch import Tensor
 
 from eqmodels._shapes import Float
 
-__all__ = ["maps_of"]
+__all__ = ["maps_of", "place_of_maps"]
 
 NAMES = ("out", "pooler_output", "logits", "last_hidden_state")
 """What is taken of outputs that have names, the first that is there: of torchvision's segmentation, and of
@@ -26,10 +27,9 @@ def maps_of(output: object, images: int) -> Float[Tensor, "B F h w"]:
         TypeError: if there is no tensor of floating point in it.
         ValueError: if it has another shape, or not one row an image.
     """
-    found = output
+    found, place = output, place_of_maps(output)
     if not isinstance(output, Tensor):
-        named = output if isinstance(output, Mapping) else getattr(output, "__dict__", {})
-        found = next((named[name] for name in NAMES if isinstance(named.get(name), Tensor)), None)
+        found = None if place is None else _named(output)[place[1]]
     if not isinstance(found, Tensor) or not found.is_floating_point():
         raise TypeError(
             f"a network that is adapted returns a tensor of floating point, or one by the name {', '.join(NAMES)}; "
@@ -43,3 +43,14 @@ def maps_of(output: object, images: int) -> Float[Tensor, "B F h w"]:
             "picks: lambda images: network(images).mean(1) of tokens, for instance."
         )
     return found[:, :, None, None] if found.dim() == 2 else found
+
+
+def place_of_maps(output: object) -> tuple[Literal["key", "attribute"], str] | None:
+    """Under which name of an output `maps_of` finds the tensor; None for a tensor itself, or if there is none."""
+    named = {} if isinstance(output, Tensor) else _named(output)
+    name = next((name for name in NAMES if isinstance(named.get(name), Tensor)), None)
+    return None if name is None else ("key" if isinstance(output, Mapping) else "attribute", name)
+
+
+def _named(output: object) -> Mapping[str, object]:
+    return output if isinstance(output, Mapping) else getattr(output, "__dict__", {})

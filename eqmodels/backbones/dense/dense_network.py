@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
-from eqmodels.backbones.backbone import CHANGEABLE, Backbone
+from eqmodels.backbones.backbone import Backbone
 from eqmodels.backbones.dense.layers import DecoderOptions, OutputHead
 from eqmodels.backbones.dense.levels import EncoderLevels
 from eqmodels.backbones.describe import description_of
+from eqmodels.backbones.named import CHANGEABLE
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.checks import check_count, check_images, check_maps
 from eqmodels.errors import is_one_of, shown

@@ -15,7 +15,7 @@ from eqmodels.backbones.checkpointing import recomputed
 from eqmodels.backbones.describe import check_bounds
 from eqmodels.backbones.input_channels import with_channels
 from eqmodels.backbones.network import StagedNetwork
-from eqmodels.backbones.registry import build, resolve
+from eqmodels.backbones.registry import build_for_images, resolve
 from eqmodels.checks import check_count
 from eqmodels.errors import shown
 from eqmodels.fields import Field, Regular, Scalars
@@ -136,4 +136,4 @@ def encoder_for(
     options = {"num_classes": 0, "in_chans": channels, **(encoder_args or {})}
     # A file may have named it: nothing is imported for it, and its size is known before it is built.
     check_bounds(resolve(encoder, plugins=False)[0], options)
-    return build(encoder, plugins=False, **options)
+    return build_for_images(encoder, plugins=False, **options)

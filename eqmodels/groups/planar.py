@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from eqmodels._shapes import Float, Int, Shaped
 from eqmodels.errors import shown
+from eqmodels.groups.group import Element, Group
 
 __all__ = ["PlanarGroup", "circular_mask", "rotate"]
 
@@ -36,7 +37,7 @@ MOST_ROTATIONS = 9999
 
 
 @dataclass(frozen=True)
-class PlanarGroup:
+class PlanarGroup(Group):
     """The cyclic group C_N (N rotations) or the dihedral group D_N (N rotations and N reflections) of the plane.
 
     Args:
@@ -119,15 +120,15 @@ class PlanarGroup:
         """The neutral element, 0."""
         return 0
 
-    def reflected(self, g: int) -> bool:
+    def reflected(self, g: Element) -> bool:
         """Whether the element reverses orientation."""
         return self._checked(g) >= self.rotations
 
-    def degrees(self, g: int) -> float:
+    def degrees(self, g: Element) -> float:
         """The angle in degrees, 0 <= angle < 360, of the rotation that follows the reflection, if any."""
         return 360.0 * (self._checked(g) % self.rotations) / self.rotations
 
-    def describe(self, g: int) -> str:
+    def describe(self, g: Element) -> str:
         """The element in words, for reports: ``"90°"`` or ``"flip, then 90°"``."""
         turn = f"{self.degrees(g):g}°"
         return f"flip, then {turn}" if self.reflected(g) else turn
@@ -153,7 +154,7 @@ class PlanarGroup:
         """The elements that map the pixel grid onto itself."""
         return tuple(g for g in self.elements if self.is_exact(g))
 
-    def matrix(self, g: int) -> Float[Tensor, "2 2"]:
+    def matrix(self, g: Element) -> Float[Tensor, "2 2"]:
         """The orthogonal matrix of the element in float64, acting on ``(x, y)`` with y upwards."""
         angle = math.radians(self.degrees(g))
         cos, sin = math.cos(angle), math.sin(angle)
@@ -241,8 +242,10 @@ class PlanarGroup:
         f, r = divmod(subgroup._checked(h), subgroup.rotations)
         return f * self.rotations + r * (self.rotations // subgroup.rotations)
 
-    def counterpart(self, group: PlanarGroup, g: int) -> int | None:
+    def counterpart(self, group: Group, g: Element) -> int | None:
         """The element of this group that moves images as the element `g` of another does; None if there is none.
+
+        Groups of space move no images.
 
         Raises:
             ValueError: if `g` is not an element of `group`.
@@ -252,6 +255,8 @@ class PlanarGroup:
             >>> c8.counterpart(c4, 1), c4.counterpart(c8, 1)
             (2, None)
         """
+        if not isinstance(group, PlanarGroup):
+            return None
         reflected, rotation = divmod(group._checked(g), group.rotations)
         position, rest = divmod(rotation * self.rotations, group.rotations)
         if rest or (reflected and not self.reflections):
@@ -296,7 +301,7 @@ class PlanarGroup:
                 covered.update(column)
         return torch.tensor(columns, device="cpu").T.contiguous()
 
-    def _checked(self, g: int) -> int:
+    def _checked(self, g: Element) -> int:
         if not isinstance(g, int) or not 0 <= g < self.order:
             raise ValueError(f"an element of {self} is an integer from 0 to {self.order - 1}; got {g}.")
         return g
