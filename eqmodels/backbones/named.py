@@ -16,10 +16,7 @@ from eqmodels.layers.scripting import NotScriptable
 from eqmodels.options import Option
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["CHANGEABLE", "LICENSE", "NamedNetwork", "Noted", "Takes", "group_named"]
-
-LICENSE = "mit"
-"""Of the weights of a network of this package, as its config and its card say it."""
+__all__ = ["CHANGEABLE", "NamedNetwork", "Noted", "Takes", "group_named"]
 
 Takes = Literal["images", "points"]
 """What a network is asked about."""
@@ -55,7 +52,8 @@ class NamedNetwork(NotScriptable):
         usual: of `structure`, what arguments that were left out stand for, where that is not the signature's default.
         preprocessing: what images went through in training; None if nothing is known of it.
         classes: the name of each output of `fc`, in their order; empty if nothing is known of them.
-        license: of the weights, an SPDX identifier in lower case; None if nothing is known of it.
+        license: of the weights, an SPDX identifier in lower case; None, as of weights that somebody trains,
+            until their owner says it.
 
     Raises:
         TypeError: if a count is not an integer.
@@ -79,7 +77,7 @@ class NamedNetwork(NotScriptable):
         self.usual: dict[str, Any] = {}
         self.preprocessing: Preprocessing | None = None
         self.classes: tuple[str, ...] = ()
-        self.license: str | None = LICENSE
+        self.license: str | None = None
 
     @classmethod
     def later_options(cls) -> dict[str, Option]:

@@ -96,7 +96,13 @@ def run(arguments: argparse.Namespace) -> int:
                 say("nothing was kept: with --out FILE.csv the command that is stopped goes on", file=sys.stderr)
             raise
     say_skipped(found.skipped)
-    say(json.dumps(found.to_dict(), indent=2) if arguments.json else _as_text(found))
+    if arguments.json:
+        say(json.dumps(found.to_dict(), indent=2))
+        return 0
+    say(_as_text(found))
+    for name, file in (("pairs", arguments.out), ("page", arguments.page)):
+        if file:
+            say(f"{name}: {file}")
     return 0
 
 

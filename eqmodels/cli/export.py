@@ -57,7 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", choices=formats, metavar="KIND", help=f"one of {', '.join(formats)} (default: by FILE's ending)"
     )
     parser.add_argument("--size", type=_size, help="of the images, 64, 48x64 or any (default: as in training)")
-    parser.add_argument("--in-chans", type=int, metavar="N", help="channels, if they are not those of the training")
+    parser.add_argument(
+        *("--in-chans", "--channels"), type=int, metavar="N", help="channels, if they are not those of the training"
+    )
     parser.add_argument(
         "--features",
         metavar="KIND",

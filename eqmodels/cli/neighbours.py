@@ -46,6 +46,9 @@ examples:
 In Python: eqmodels.neighbours.NeighbourIndex.build(eqmodels.load(NAME), paths)
 """
 
+SHOWN = 10
+"""Queries that are printed where a page has all of them."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the network, the pictures and the options."""
@@ -158,7 +161,8 @@ def _say_json(arguments: argparse.Namespace, index: NeighbourIndex, queries: lis
 
 
 def _say_lines(arguments: argparse.Namespace, queries: list[Query]) -> None:
-    for query in queries:
+    shown = queries[:SHOWN] if arguments.page else queries
+    for query in shown:
         say(query.path)
         for one in query.neighbours["upright"]:
             say(f"  {one.similarity:.3f}  {one.path}")
@@ -166,4 +170,6 @@ def _say_lines(arguments: argparse.Namespace, queries: list[Query]) -> None:
             if way != "upright":
                 say(f"  {way}: {'the same' if query.agrees(way) else 'others'}")
     if arguments.page:
-        say(f"page: {arguments.page}")
+        more = len(queries) - len(shown)
+        words = "query" if more == 1 else "queries"
+        say(f"page: {arguments.page}{f', which has {more:,} more {words}' if more else ''}")

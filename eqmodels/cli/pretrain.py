@@ -7,7 +7,7 @@ import hashlib
 import json
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from eqmodels.cli.flags import add_flag, in_flags
 from eqmodels.cli.terminal import FROM_CHECKPOINT, has_watchers, say
 from eqmodels.data import READING, SOURCES
 from eqmodels.errors import EqmodelsError
+from eqmodels.objectives import objective_options
 from eqmodels.options import Option, options_of
 from eqmodels.registry import without_imports
 from eqmodels.remote import locate
@@ -61,6 +62,9 @@ TITLES = {
 
 PREFIX = "reading_"
 """Of parsed values that are no part of the config."""
+
+COLOURED, COLOURLESS = "simclr", "crop_flip"
+"""The usual augmentation, which changes colours, and what takes its place for images that have none to change."""
 
 NAMED = ("model", "backend", "data", "objective", "optimiser")
 """What further options depend on."""
@@ -146,7 +150,8 @@ def run(arguments: argparse.Namespace) -> int:
         ValueError: if a value breaks its rule.
         TrainingError: if the training cannot go on.
     """
-    config = config_of(arguments)
+    quietly = arguments.quiet or arguments.json
+    config = config_of(arguments, (lambda _: None) if quietly else partial(say, file=sys.stderr, flush=True))
     how = {name: getattr(arguments, f"{PREFIX}{name}") for name in _reading_options()}
     folder = arguments.folder or Path("runs") / run_name(config)
     with _imports_of(_given(arguments), recipe=arguments.recipe is not None):
@@ -159,7 +164,7 @@ def run(arguments: argparse.Namespace) -> int:
                 reading={name: value for name, value in how.items() if value is not None},
                 device=arguments.device,
                 tensorboard=arguments.tensorboard,
-                quiet=arguments.quiet or arguments.json or not has_watchers(),
+                quiet=quietly or not has_watchers(),
                 report=(lambda _: None) if arguments.quiet else partial(_told, folder),
             ),
         )
@@ -172,8 +177,12 @@ def _told(folder: Path, sentence: str) -> None:
     say(f"{folder} {sentence}", file=sys.stderr, flush=True)
 
 
-def config_of(arguments: argparse.Namespace) -> PretrainConfig:
+def config_of(arguments: argparse.Namespace, report: Callable[[str], object] = lambda _: None) -> PretrainConfig:
     """The config of a command line: the recipe's values, then the options that were given.
+
+    Args:
+        arguments: as they were parsed.
+        report: called with a sentence if an augmentation is chosen that fits the images, as none was named.
 
     Raises:
         ValueError: if the recipe cannot be read, or a value breaks its rule.
@@ -181,7 +190,14 @@ def config_of(arguments: argparse.Namespace) -> PretrainConfig:
     given = _given(arguments)
     base = _base(arguments.recipe, arguments.extend, given.get("init") if "model" not in given else None)
     config: PretrainConfig = in_flags(arguments.names, lambda: PretrainConfig.of(base, **given))
-    return config
+    named = "augment" in given or "augment" in nested(base or {"format": FORMAT})["objective"].get("options", {})
+    channels = 3 if config.data.to_rgb else config.data.options.get("channels")
+    usual = objective_options(config.objective.name).get("augment")
+    if named or channels in (None, 1, 3) or usual is None or usual.default != COLOURED:
+        return config
+    report(f"images of {channels} channels have no colours to change, so --augment {COLOURLESS}, as none is named")
+    fitting: PretrainConfig = in_flags(arguments.names, lambda: config.replaced(augment=COLOURLESS))
+    return fitting
 
 
 def _base(recipe: Path | None, extend: str | None, init: str | None) -> Mapping[str, Any] | None:

@@ -57,7 +57,8 @@ def with_probed_classes(train: Source, test: Source) -> tuple[Source, Source, li
     told = []
     kept = tuple((there > 0).nonzero().flatten().tolist())
     if unasked := [train.classes[number] for number in kept if not asked[number]]:
-        told.append(f"{_classes(unasked)}: no held-out images, so the accuracies do not tell of it")
+        pronoun = "it" if len(unasked) == 1 else "them"
+        told.append(f"{_classes(unasked)}: no held-out images, so the accuracies do not tell of {pronoun}")
     if len(kept) == count or len(kept) < 2:
         return train, test, told
     gone = there == 0

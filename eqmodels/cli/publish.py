@@ -14,6 +14,7 @@ from eqmodels.cli.parser import UsageError
 from eqmodels.cli.table import table
 from eqmodels.cli.terminal import say
 from eqmodels.hub import publish
+from eqmodels.storage import StorageError
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
@@ -58,8 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     options = {"private": arguments.private, "dry_run": arguments.dry_run, "license_name": arguments.licence}
     try:
         result = publish(arguments.folder, arguments.repo, preview=page, **options)
-    except ValueError as error:
-        raise ValueError(str(error).replace("license_name", "--licence")) from error
+    except (ValueError, StorageError) as error:
+        raise type(error)(str(error).replace("license_name", "--licence")) from error
     if page is not None:
         say(f"the card, as it will be: {page}", file=sys.stderr)
         webbrowser.open(page.as_uri())

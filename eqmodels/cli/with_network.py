@@ -56,7 +56,9 @@ def add_options(parser: argparse.ArgumentParser, *, features: GlobalPoolMode | N
         default=features,
         help=f"one of {', '.join(get_args(GlobalPoolMode))} (default: {usual})",
     )
-    parser.add_argument("--in-chans", type=int, metavar="N", help="channels, if they are not those of the training")
+    parser.add_argument(
+        *("--in-chans", "--channels"), type=int, metavar="N", help="channels, if they are not those of the training"
+    )
     add_reading_options(parser)
 
 

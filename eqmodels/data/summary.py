@@ -109,6 +109,8 @@ class FolderSummary:
         sizes = "1 size" if len(self.sizes) == 1 else f"{len(self.sizes)} sizes"
         lines.append(f"{sizes} (width x height): {counted(self.sizes)}")
         lines.append(f"channels: {counted(self.channels)}; bits: {counted(self.bits)}; modes: {counted(self.modes)}")
+        if len(self.channels) == 1 and not {"1", "3"} & set(self.channels):  # pictures need no word
+            lines.append(f"other commands read them with --channels {next(iter(self.channels))}")
         bad = [f"{path}: {reason}" for path, reason in self.bad.items()]
         for name, paths in (("constant", self.constant), ("nearly transparent", self.empty), ("cannot be read", bad)):
             if paths:

@@ -378,7 +378,7 @@ def _notes(tuning: Tuning, test: Source) -> tuple[str, ...]:
     found = (
         ("training", trained, "it is never predicted"),
         ("validation", tuple(name for name in chosen_on if name not in trained), reason),
-        ("test", without(test.labels), "nothing is known of how well it is found"),
+        ("test", without(test.labels), "nothing is known of how well such a class is found"),
     )
     notes = [f"Without a {part} image: {_few(names)}; {words}." for part, names, words in found if names]
     if shared := tuning.marks.get("tested_on_validation", 0):

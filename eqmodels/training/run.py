@@ -129,11 +129,11 @@ class Run:
         encoder.preprocessing = self.preprocessing
         return encoder.eval()
 
-    def description(self, *, license_name: str = "mit") -> dict[str, Any]:
+    def description(self, *, license_name: str | None = None) -> dict[str, Any]:
         """What its config says of the encoder: canonical features, if a head predicts the pose.
 
         Args:
-            license_name: of the weights.
+            license_name: of the weights; None for none, as nobody but their owner can say it.
         """
         return describe_network(self.described_encoder(), license_name=license_name)
 
@@ -279,7 +279,7 @@ def _described(folder: Path, content: Mapping[str, Any]) -> Run:
         raise StorageError(f"the network of {folder} cannot be built here: {error}") from error
     check_layout(folder / WEIGHTS, layout, model.state_dict())
     run = Run(config, model, preprocessing, content["log"], content["provenance"], content["sha256"])
-    description = run.description(license_name=content["pretrained_cfg"].get("license", ""))
+    description = run.description(license_name=content["pretrained_cfg"].get("license"))
     check_description(description, content, folder / CONFIG, pooled=run.described_encoder().head_hidden_size)
     return run
 

@@ -117,6 +117,8 @@ def test_classes_without_training_images_are_left_out_by_name():
     same_train, same_test, told = with_probed_classes(data, test.subset([0, 1, 2]))
     assert (len(same_train), len(same_test)) == (6, 3)
     assert told == ["class 'd': no held-out images, so the accuracies do not tell of it"]
+    *_, told = with_probed_classes(data, test.subset([0, 1]))
+    assert told == ["classes 'b', 'd': no held-out images, so the accuracies do not tell of them"]
 
 
 def test_an_encoder_alone_is_measured_on_images_that_are_named(capsys, tiny_run, tmp_path, few_images):

@@ -26,6 +26,7 @@ from tests.hub.networks import (
     network,
     prepare,
     publication,
+    rewrite,
     write,
 )
 from tests.hub_server import HubServer
@@ -121,6 +122,8 @@ def test_a_dry_run_shows_the_card_as_it_will_be_under_another_licence(capsys, se
     assert json.loads((folder / "config.json").read_text())["pretrained_cfg"]["license"] == "mit"
     assert "Add --dry-run." in fails(capsys, 2, *command[:-1], "--open")
     assert "--licence must be an SPDX identifier; got 'my own'" in fails(capsys, 2, *command, "--licence", "my own")
+    rewrite(folder / "config.json", lambda content: content["pretrained_cfg"].pop("license"))
+    assert "does not say under which licence the weights are. Pass --licence, an" in fails(capsys, 1, *command)
     assert server.requests == []
 
 

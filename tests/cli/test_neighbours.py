@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from eqmodels import create_model
-from eqmodels.cli import main
+from eqmodels.cli import main, neighbours
 from eqmodels.transforms import Preprocessing
 from tests.neighbours.conftest import draw
 
@@ -36,7 +36,7 @@ def pictures(tmp_path, monkeypatch):
     return tmp_path / "mine"
 
 
-def test_neighbours_are_printed_shown_and_given_as_json(network, pictures, capsys):
+def test_neighbours_are_printed_shown_and_given_as_json(network, pictures, capsys, monkeypatch):
     command = ["neighbours", network, "mine", "--query", "mine/0.png", "--count", "2"]
     assert main([*command, "--page", "page.html"]) == 0
     out, err = capsys.readouterr()
@@ -51,6 +51,11 @@ def test_neighbours_are_printed_shown_and_given_as_json(network, pictures, capsy
     assert page.count('<div class="picture p') == 9
     assert "the same neighbours" in page
     assert re.search(r"(src|href)=|url\((?!data:)", page) is None  # nothing is fetched
+    monkeypatch.setattr(neighbours, "SHOWN", 1)
+    assert main(["neighbours", network, "mine", "--query", "mine/0.png", "mine/1.png", "--page", "page.html"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("mirrored: ") == 1
+    assert out.endswith("page: page.html, which has 1 more query\n")
     assert main([*command, "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     (query,) = content["queries"]
@@ -91,7 +96,8 @@ def test_duplicates_are_printed_written_and_shown(network, pictures, capsys):
     assert main([*command, "--out", "pairs.csv", "--page", "pairs.html"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("5 images: 2 files hold one picture that is there several times\n")
-    *words, difference = out.splitlines()[-1].split()
+    assert out.endswith("\npairs: pairs.csv\npage: pairs.html\n")
+    *words, difference = out.splitlines()[-3].split()
     assert (words, float(difference)) == (["mine/0.png", "mine/turned.png", "90°"], pytest.approx(0, abs=1e-3))
     with (pictures.parent / "pairs.csv").open(newline="", encoding="utf-8") as stream:
         (row,) = csv.DictReader(stream)

@@ -70,6 +70,23 @@ def test_what_was_typed_is_the_config():
     assert pretrain.config_of(parsed()) == PretrainConfig()
 
 
+def test_images_without_colours_get_an_augmentation_that_changes_none(tmp_path):
+    images, said = ["--data", "image_folder", "--size", "16"], []
+    for typed, augment in (
+        (["--channels", "5"], "crop_flip"),
+        (["--channels", "5", "--objective", "relative"], "crop_flip"),
+        (["--channels", "5", "--augment", "simclr"], "simclr"),
+        (["--channels", "1"], "simclr"),
+    ):
+        config = pretrain.config_of(parsed(*images, *typed), said.append)
+        assert config.objective.options["augment"] == augment, typed
+    assert said == ["images of 5 channels have no colours to change, so --augment crop_flip, as none is named"] * 2
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps({"augment": "simclr"}))
+    recipe_named = pretrain.config_of(parsed(*images, "--channels", "5", "--recipe", str(recipe)))
+    assert recipe_named.objective.options["augment"] == "simclr"
+
+
 def test_it_says_where_the_weights_are_and_what_to_do_next(capsys, tmp_path):
     folder = tmp_path / "run"
     assert main(["pretrain", *TINY, "--folder", str(folder)]) == 0

@@ -109,7 +109,10 @@ def test_the_summary_names_the_same_bad_ones_and_a_sheet_shows_the_others(odd):
     assert sum(found.channels.values()) == sum(found.bits.values()) == len(files) - len(found.bad)
     if channels == 13:
         assert (found.channels, found.bits, found.modes) == ({"13": 6}, {"16": 6}, {"array": 6})
-        assert "channels: 13 (6); bits: 16 (6); modes: array (6)" in found.text()
+        assert (
+            "channels: 13 (6); bits: 16 (6); modes: array (6)\nother commands read them with --channels 13"
+            in found.text()
+        )
     sheet = np.asarray(contact_sheet(root, channels=channels, columns=40, rows=1, side=8))
     columns = [(sheet[:, start : start + 8] != 255).any() for start in range(4, 484, 12)]
     assert sum(columns) >= min(40, len(files)) - len(found.bad)

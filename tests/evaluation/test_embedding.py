@@ -142,7 +142,7 @@ def test_what_is_asked_for_in_vain_is_refused(network, paths, tmp_path):
 
 def test_the_command_writes_what_the_function_gives(paths, tmp_path, capsys):
     file, folder = tmp_path / "features.npz", paths[0].parents[1]
-    command = ["embed", NAME, str(folder), "--out", str(file), "--in-chans", "3", "--features", "canonical"]
+    command = ["embed", NAME, str(folder), "--out", str(file), "--channels", "3", "--features", "canonical"]
     assert main([*command, "--json"]) == 0
     out, err = capsys.readouterr()
     assert err == ""

@@ -46,6 +46,7 @@ def network(name: str = NAME, seed: int = 0) -> dict[str, bytes]:
     with TemporaryDirectory() as place:
         folder = Path(place)
         save_run(folder, run)
+        rewrite(folder / "config.json", lambda content: content["pretrained_cfg"].update(license="mit"))
         measured = evaluate(run, data, photos(24), fractions=(), curve_images=8, strengths=(1e-3,))
         (folder / "results.json").write_text(json.dumps({"evaluation": measured.to_dict()}))
         (folder / "recipe.json").write_text(json.dumps(training.config.to_dict()))

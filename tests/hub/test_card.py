@@ -195,8 +195,12 @@ def test_what_the_owner_says_of_the_training_images_is_in_the_card(folder):
     body = model_card(folder, REPOSITORY)
     training = body.split("## Training")[1]
     assert "\n\nTaught by *pictures of hats*.\n\nThe weights are licensed" in training
+    assert "3 epochs over" in training
+    assert "It took\n2 minutes on" in training
     assert "what it was taught by stands under Training. Exact, at every image size, are quarter turns" in body
     assert publication_files(folder, REPOSITORY)["README.md"] == body.encode()
+    rewrite(folder / "config.json", lambda content: content["provenance"].update(seconds=17.4))
+    assert "It took\n17 seconds on" in model_card(folder, REPOSITORY)
     (folder / NOTES).write_bytes(b"\xff")
     with pytest.raises(StorageError, match=r"NOTES\.md cannot be read .*Write plain text"):
         model_card(folder, REPOSITORY)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 
-from eqmodels import Backbone, load
+from eqmodels import Backbone, create_model, load
 from eqmodels.backbones import SteerableResNet
 from eqmodels.hub import load_pretrained, publish
 from tests.hub.networks import TOKEN, features, refuses
@@ -20,6 +20,14 @@ from tests.hub_server import Fault
 @pytest.fixture
 def encoder(folder):
     return load(folder, num_classes=3)
+
+
+def test_a_network_that_nobody_licensed_has_a_card_without_a_licence(tmp_path):
+    own = create_model("c4_resnet18s_w4")
+    own.save_pretrained(tmp_path)
+    assert own.license is None
+    assert load(tmp_path).license is None
+    assert "license" not in (tmp_path / "README.md").read_text()
 
 
 def test_a_fine_tuned_encoder_is_pushed_and_comes_back(folder, server, api, tmp_path):

@@ -40,7 +40,7 @@ UNFIT = {
     ),
     "without a license": (
         lambda folder: rewrite(folder / "config.json", lambda content: content["pretrained_cfg"].pop("license")),
-        "does not say how the network was pretrained or under which license|contradicts itself",
+        "does not say under which licence the weights are. Pass license_name",
     ),
     "without its data": (
         lambda folder: rewrite(folder / "config.json", lambda content: content["provenance"].pop("data")),
