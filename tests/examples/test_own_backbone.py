@@ -125,7 +125,7 @@ def test_a_run_without_a_pose_is_loaded_measured_verified_and_published(tmp_path
     (tmp_path / "results.json").write_text(json.dumps({"evaluation": scores.to_dict()}))
     report = verify(tmp_path)
     assert report.passed, report.first_failure
-    assert "README.md" in publish(tmp_path, "org/network", dry_run=True).files
+    assert "README.md" in publish(tmp_path, "org/network", dry_run=True, license_name="mit").files
 
 
 def command(*arguments):
