@@ -324,6 +324,7 @@ def test_a_folder_of_another_run_is_refused_and_left_alone(capsys, tiny_run):
     assert (tiny_run / "model.safetensors").read_bytes() == before
 
 
+@pytest.mark.slow  # that of the function is tried each time, in tests/training/test_resume.py
 def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "eqmodels", "pretrain", *TINY, "--epochs", "60", "--folder", str(folder)]

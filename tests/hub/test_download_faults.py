@@ -64,7 +64,11 @@ def test_a_download_that_fails_once_is_whole_or_refused_and_then_whole(server, t
 
 @pytest.mark.parametrize(
     ("call", "fault"),
-    [pair for pair in DOWNLOAD_FAULTS if pair[1] in ("hang up", "500", "404", "corrupt", "wrong hash", "reset")],
+    [
+        pytest.param(*pair, marks=() if pair[1] in ("hang up", "500", "corrupt") else pytest.mark.slow)
+        for pair in DOWNLOAD_FAULTS
+        if pair[1] in ("hang up", "500", "404", "corrupt", "wrong hash", "reset")
+    ],
 )
 def test_an_update_that_fails_leaves_the_old_network_or_the_new_one(server, tmp_path, call, fault):
     server.publish(REPOSITORY, network(), tag="v1")

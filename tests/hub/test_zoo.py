@@ -57,7 +57,14 @@ def test_features_of_real_images_do_not_change_when_they_are_turned(name):
                 torch.testing.assert_close(encoder(encoder.group.act(g, images)), features, atol=1e-10, rtol=1e-10)
 
 
-@pytest.mark.parametrize("name", [name for name in EQUIVARIANT if "fmnist" in name])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name.startswith("c4") else pytest.mark.slow)
+        for name in EQUIVARIANT
+        if "fmnist" in name
+    ],
+)
 def test_the_head_finds_upright(name):
     run = load_pretrained(name)
     images = run.preprocessing.normalise(load_data("fashion_mnist_mini", "test").pixels(slice(0, 500)))

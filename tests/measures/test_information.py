@@ -121,6 +121,7 @@ def test_resamples_draw_images_with_all_of_their_rows():
     assert (found.mean, found.count) == (pytest.approx(4.2 / 7), 4)
 
 
+@pytest.mark.slow
 def test_a_network_finds_what_no_linear_predictor_does():
     """A is the parity of two features, flipped if the class is 1: nothing linear; with FiLM all of it."""
     generator = torch.Generator().manual_seed(0)
