@@ -164,7 +164,7 @@ SIZES = [(16, 16), (36, 36), (33, 31), (17, 40), (9, 23), (65, 34)]
 @pytest.mark.parametrize(
     "name",
     [
-        # Each layer of open sizes is exported each time, and a U-Net with all of them.
+        # Each layer of open sizes is exported each time.
         *(
             pytest.param(name, marks=pytest.mark.slow)
             for name in ("c4_resnet18s_w4", "d4_resnet18_w8", "d8_wide_resnet16_8_w16", "resnet18s_w8")
