@@ -39,7 +39,7 @@ def pose(group="c4", scale=30):
 @pytest.mark.parametrize("size", [(13, 13), (12, 17)], ids=str)
 @pytest.mark.parametrize("output", ["features", "maps"])
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("group", ["d1", "c4", "d4"])
+@pytest.mark.parametrize("group", [pytest.param("d1", marks=pytest.mark.slow), "c4", "d4"])
 def test_the_output_turns_as_its_field_says(group, mode, output, size, dtype):
     model = canonicalise(network(), pose(group), mode=mode, output=output).to(dtype)
     upright = images(*size, dtype=dtype)

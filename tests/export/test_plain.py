@@ -16,7 +16,9 @@ from eqmodels import create_model, list_models
 from eqmodels.export import to_plain
 from eqmodels.layers import SteerableConv2d, SteerableLinear
 
-each_fold = pytest.mark.parametrize("fold", [False, True], ids=["as_is", "folded"])
+each_fold = pytest.mark.parametrize(
+    "fold", [pytest.param(False, marks=pytest.mark.slow, id="as_is"), pytest.param(True, id="folded")]
+)
 RESTRICTED = {"restrict": ("d8", "d4", "d1")}
 OFTEN = {"c1_resnet18s", "c4_resnet18", "c8_resnet34s", "d4_resnet50s", "d8_wide_resnet16_8", "resnet18", "resnet50s"}
 """Of every group, stem, block and depth one that is tested each time; the rest is among the long checks."""
@@ -50,7 +52,9 @@ def test_every_registered_model_keeps_its_children_and_outputs(name, randomised)
         assert_children_agree(to_plain(model, size=(16, 24), fold_batch_norm=fold), model, images)
 
 
-@pytest.mark.parametrize("size", [17, 30, (28, 40), (33, 18)], ids=str)
+@pytest.mark.parametrize(
+    "size", [17, (28, 40), *(pytest.param(size, marks=pytest.mark.slow) for size in (30, (33, 18)))], ids=str
+)
 @pytest.mark.parametrize(
     ("name", "options"),
     [
