@@ -37,14 +37,14 @@ def turns_picture(evaluations: dict[str, EncoderEvaluation]) -> bytes:
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     for line, (name, evaluation) in zip(("-", "--", ":"), evaluations.items(), strict=False):
-        for colour, kind in zip(OKABE_ITO, CURVES, strict=False):
-            # What is invariant as it is has one kind of features alone.
-            asked = evaluation.kinds[0].kind if len(evaluation.kinds) == 1 and kind == CURVES[0] else kind
-            scores = next((one for one in evaluation.kinds if one.kind == asked and one.angles), None)
+        # What is invariant as it is has one kind of features alone.
+        kinds = CURVES if len(evaluation.kinds) > 1 else tuple(one.kind for one in evaluation.kinds)
+        for colour, kind in zip(OKABE_ITO, kinds, strict=False):
+            scores = next((one for one in evaluation.kinds if one.kind == kind and one.angles), None)
             if scores is not None:
                 angles = [*(degrees for degrees, _ in scores.curve), 360.0]
                 accuracies = [100 * accuracy for _, accuracy in scores.curve]
-                label = for_picture(f"{name.split('.')[0]}, {asked}")
+                label = for_picture(f"{name.split('.')[0]}, {kind}")
                 axes.plot(angles, [*accuracies, accuracies[0]], line, color=colour, label=label)
     if not axes.lines:
         raise ValueError("nothing was measured over the angles; run eqmodels evaluate without --quick.")

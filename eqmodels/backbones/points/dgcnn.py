@@ -91,7 +91,7 @@ class DGCNN(PointBackbone):
 
     def encode(self, cloud: Cloud) -> Float[Tensor, "B C N"]:
         """Features of every point."""
-        features = torch.cat([cloud.positions, *([] if cloud.features is None else [cloud.features])], 2)
+        features = cloud.beside(cloud.positions)
         found = []
         for layer in self.layers:
             features = layer(features, cloud.mask)

@@ -95,14 +95,14 @@ class IrrepsNetwork(PointBackbone):
 
     def encode(self, cloud: Cloud) -> Float[Tensor, "B C N"]:
         """Scalars, vectors and tensors of every point."""
-        positions, features, mask = cloud
-        known = [safe_norm(positions, 2)[..., None], *([] if features is None else [features])]
+        positions, _, mask = cloud
+        lengths = cloud.beside(safe_norm(positions, 2)[..., None])
         neighbours = neighbours_of(positions, self.neighbours, mask)
         harmonics = harmonics_of(neighbours.direction, DEGREE)
         tensors = self.map_field.parts[2]
         # e3nn's vectors are x, y, z, as positions are.
         fields = [
-            self.scalar_stem(torch.cat(known, 2))[..., None],
+            self.scalar_stem(lengths)[..., None],
             positions[:, :, None] * self.vector_stem[:, None],
             positions.new_zeros(*positions.shape[:2], tensors.count, tensors.size),
         ]

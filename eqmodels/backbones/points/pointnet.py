@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
@@ -67,6 +66,5 @@ class PointNet(PointBackbone):
 
     def encode(self, cloud: Cloud) -> Float[Tensor, "B C N"]:
         """Features of every point."""
-        known = [cloud.positions, *([] if cloud.features is None else [cloud.features])]
-        maps: Tensor = self.layers(torch.cat(known, 2))
+        maps: Tensor = self.layers(cloud.beside(cloud.positions))
         return maps.transpose(1, 2)

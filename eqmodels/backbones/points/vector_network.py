@@ -88,9 +88,9 @@ class VectorNetwork(PointBackbone):
 
     def encode(self, cloud: Cloud) -> Float[Tensor, "B C N"]:
         """Scalars and then vectors of every point."""
-        positions, features, mask = cloud
-        known = [safe_norm(positions, 2)[..., None], *([] if features is None else [features])]
-        scalars: Tensor = self.scalar_stem(torch.cat(known, 2))
+        positions, _, mask = cloud
+        lengths = cloud.beside(safe_norm(positions, 2)[..., None])
+        scalars: Tensor = self.scalar_stem(lengths)
         vectors = positions[:, :, None] * self.vector_stem[:, None]
         neighbours = neighbours_of(positions, self.neighbours, mask)
         for layer in self.layers:

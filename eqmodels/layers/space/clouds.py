@@ -28,6 +28,10 @@ class Cloud(NamedTuple):
     features: Float[Tensor, "B N F"] | None
     mask: Bool[Tensor, "B N"] | None
 
+    def beside(self, own: Float[Tensor, "B N C"]) -> Float[Tensor, "B N D"]:
+        """Numbers of each point with its features behind them, if there are any."""
+        return own if self.features is None else torch.cat([own, self.features], 2)
+
 
 def check_clouds(points: Tensor, features: Tensor | None, mask: Tensor | None, in_chans: int) -> Cloud:
     """The input of an encoder, if it is what the encoder takes; points that are masked out become zero.
