@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=int, default=1, metavar="N", help="how many of the likeliest classes (default: 1)"
     )
+    parser.add_argument("--channels", type=int, metavar="N", help="refuse a classifier of others (default: its own)")
     add_reading_options(parser)
     parser.set_defaults(goes_on="from there")
 
@@ -55,6 +56,11 @@ def run(arguments: argparse.Namespace) -> int:
         # Listed and downloaded once, not by every process.
         paths = world.from_writer(lambda: files_of(arguments.images, arguments.path_column))
         network = world.each_after_first(lambda: load(arguments.name)).to(world.device)
+        if arguments.channels not in (None, network.in_chans):
+            raise ValueError(
+                f"--channels must be what the classifier was trained on, {network.in_chans}; got {arguments.channels}. "
+                "Leave it out, or fine-tune a network on such pictures: eqmodels finetune."
+            )
         with progress(arguments, len(paths)) as advance:
             options = {"top": arguments.top, "progress": advance, "report": teller(arguments)}
             found = predict_to_file(network, paths, file, **options, **reading(arguments))

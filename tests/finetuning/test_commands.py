@@ -138,6 +138,14 @@ def test_a_network_without_a_classifier_or_another_ending_is_refused(folder, cla
     assert ".csv or .json; got a.txt" in capsys.readouterr().err
 
 
+def test_channels_are_those_of_the_classifier(folder, classifier, tmp_path, capsys):
+    command = ["predict", str(classifier), str(folder / "mine/test/cat/0.png"), "--out", str(tmp_path / "a.csv")]
+    channels = load(classifier).in_chans
+    assert main([*command, "--channels", str(channels)]) == 0
+    assert main([*command, "--channels", "13"]) == 2
+    assert f"what the classifier was trained on, {channels}; got 13" in capsys.readouterr().err
+
+
 def test_images_of_val_are_those_to_choose_on(folder, tmp_path, capsys):
     for number in range(6):
         name, split = ("cat", "dog")[number % 2], ("train", "val", "test")[number // 2]
