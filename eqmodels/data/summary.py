@@ -72,8 +72,8 @@ class FolderSummary:
     no_classes: str = "the images lie in no folders"
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
+        """For JSON; ``"no_classes"`` is None where there are some."""
+        return asdict(self) | {"no_classes": None if self.classes else self.no_classes}
 
     def text(self, rows: int = 10) -> str:
         """Line by line, in words.

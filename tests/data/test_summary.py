@@ -46,6 +46,7 @@ def test_everything_is_counted(root):
     assert found.empty == ["test/bee/empty.png"]
     assert found.bad == {"test/bee/bad.png": "it is of none of the formats BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP"}
     assert found.ignored == {".txt": 1, "images beside the classes": 1}
+    assert found.to_dict()["no_classes"] is None
 
 
 def test_a_folder_without_classes_says_so(tmp_path):
@@ -55,6 +56,7 @@ def test_a_folder_without_classes_says_so(tmp_path):
     assert found.classes == {}
     assert sum(found.splits.values()) == 12
     assert "no classes: the images lie in no folders" in found.text()
+    assert found.to_dict()["no_classes"] == "the images lie in no folders"
     assert "and 2 more" in type(found)(**{**found.to_dict(), "constant": list("abcdefghijkl")}).text()
 
 
