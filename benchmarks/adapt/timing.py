@@ -41,11 +41,14 @@ def networks() -> dict[str, Callable[[Tensor], object]]:
     found: dict[str, Callable[[Tensor], object]] = {BASE: base}
     for group in ("c4", "d4"):
         zoo = ZOO.format(group=group)
-        found[f"symmetrised, {group}"] = symmetrise(base, group, size=SIDE)
+        found[f"symmetrised, {group}"] = symmetrise(base, group, size=SIDE, at_a_time=1)
+        found[f"symmetrised, {group}, all copies at once"] = symmetrise(base, group, size=SIDE)
         for mode in ("hard", "soft", "frames"):
             name = f"canonicalised, {group}, pose of the zoo, {mode}"
-            found[name] = canonicalise(base, zoo, mode=mode, size=SIDE)  # type: ignore[arg-type]
-        found[f"canonicalised, {group}, by energy"] = canonicalise(scores, "energy", group=group, size=SIDE)  # type: ignore[arg-type]
+            found[name] = canonicalise(base, zoo, mode=mode, size=SIDE, at_a_time=1)  # type: ignore[arg-type]
+        found[f"canonicalised, {group}, by energy"] = canonicalise(
+            scores, "energy", group=group, size=SIDE, at_a_time=1
+        )  # type: ignore[arg-type]
         found[f"distilled, {group}"] = load(zoo)
         found[f"distilled, {group}, exported"] = to_plain(load(zoo), size=SIDE, fold_batch_norm=True)
     found["canonicalised, c4, pose learned"] = canonicalise(base, FRESH, size=SIDE)

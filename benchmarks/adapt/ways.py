@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.adapt import peer
-from benchmarks.adapt.seen import Seen
+from benchmarks.adapt.seen import ANGLES, MIRRORED, Seen
 from benchmarks.adapt.training import trained_on_turned, trained_weights
+from benchmarks.distil.measure import STRENGTHS
 from eqmodels import PlanarGroup, create_model
 from eqmodels.adapt import canonicalise, fit_pose, symmetrise
 from eqmodels.adapt.by_pose import posing
@@ -24,9 +25,10 @@ from eqmodels.backbones import Backbone, Canonicalised
 from eqmodels.data import LabelledImages
 from eqmodels.evaluation import encode
 from eqmodels.evaluation.encoding import Subject
-from eqmodels.evaluation.orbits import UPRIGHT, View
+from eqmodels.evaluation.orbits import QUARTERS, UPRIGHT, View
 from eqmodels.evaluation.poolings import pool_features
 from eqmodels.hub import load_pretrained
+from eqmodels.measures import LinearProbe, fit_linear_probe
 from eqmodels.objectives import create_teacher
 from eqmodels.transforms import Preprocessing
 
@@ -86,6 +88,22 @@ def asked(encoder: Any, seen: Seen, view: View, chosen: Tensor) -> Tensor:  # no
 def base(seen: Seen, training: Tensor, seed: int) -> Built:  # noqa: ARG001 (of every way)
     """The network as it is."""
     return Built(lambda view, chosen: {"": seen.features(view)[chosen]})
+
+
+def probed_turned(seen: Seen, training: Tensor, seed: int) -> Built:
+    """The network as it is, whose probe has seen the training pictures in all poses that are tested."""
+    labels, classes = seen.data.labels[training], len(seen.data.classes)
+
+    @cache
+    def probe(views: tuple[View, ...]) -> LinearProbe:
+        features = torch.cat([seen.features(view)[training] for view in views])
+        options: dict[str, Any] = {"num_classes": classes, "strengths": STRENGTHS, "seed": seed}
+        return fit_linear_probe(features, labels.repeat(len(views)), copies=len(views), **options)
+
+    def encoded(view: View, chosen: Tensor) -> dict[str, Tensor]:
+        return {"": probe(ANGLES if view.circular else (*QUARTERS, MIRRORED)).predict(seen.features(view)[chosen])}
+
+    return Built(encoded)
 
 
 def over_orbit(name: str, seen: Seen, training: Tensor, seed: int) -> Built:  # noqa: ARG001
@@ -279,6 +297,7 @@ def _of_zoo_in_peer() -> nn.Module:
 
 WAYS: dict[str, Way] = {
     "base": Way(base),
+    "base, probe trained on turned pictures": Way(probed_turned, is_trained=True),
     "base, fine-tuned on turned pictures": Way(tuned, is_trained=True),
     "symmetrised, c4": Way(partial(over_orbit, "c4")),
     "symmetrised, d4": Way(partial(over_orbit, "d4")),
