@@ -33,7 +33,7 @@ PRIOR, CONTRAST = 100, 1e-4
 
 def with_own_network(side: int) -> nn.Module:
     """By its small equivariant network, which sees 32 pixels of the middle."""
-    network = CustomEquivariantNetwork((3, 32, 32), 32, 5, "rotation", 4, 3, device="cpu")
+    network = CustomEquivariantNetwork((3, 32, 32), 32, 5, "rotation", 4, 3, device="cpu")  # type: ignore[arg-type]
     # Version 0.1.2 asks its networks for these two, and this one does not have them.
     vars(network).update(group_type="rotation", num_rotations=4)
     options = DictConfig({"input_crop_ratio": CROP, "resize_shape": (32, 32), "beta": 1.0})

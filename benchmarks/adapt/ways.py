@@ -121,13 +121,13 @@ def weighted(name: str, seen: Seen, training: Tensor, seed: int) -> Built:
     """The mean over the orbit with weights that are learned (lambda-equitune)."""
     torch.manual_seed(seed)
     encoder = symmetrise(BASE, name, output="weighted", size=SIDE)
-    orbit = seen.orbit(UPRIGHT, encoder.group)[training]  # type: ignore[arg-type]
+    orbit = seen.orbit(UPRIGHT, encoder.group)[training]
     labels, classes = seen.data.labels[training], len(seen.data.classes)
     pool = trained_weights(encoder.global_pool, orbit, labels, classes, seed)  # type: ignore[arg-type]
 
     @torch.no_grad()
     def encoded(view: View, chosen: Tensor) -> dict[str, Tensor]:
-        regular = seen.orbit(view, encoder.group)[chosen].flatten(1)  # type: ignore[arg-type]
+        regular = seen.orbit(view, encoder.group)[chosen].flatten(1)
         return {"": pool(regular[:, :, None, None])}
 
     return Built(encoded)
@@ -137,12 +137,15 @@ def upright(encoders: Mapping[str, Canonicalised], seen: Seen, training: Tensor)
     """Answers about pictures turned upright by a pose that a small network predicts, in several modes."""
     first = next(iter(encoders.values()))
 
+    pose = first.canonical.pose
+    assert pose is not None
+
     @cache
     def poses(view: View) -> Tensor:
-        return _asked_all(first.canonical.pose, first, seen, view)  # type: ignore[misc]
+        return _asked_all(pose, first, seen, view)
 
     def encoded(view: View, chosen: Tensor) -> dict[str, Tensor]:
-        orbit, logits = seen.orbit(view, first.group)[chosen], poses(view)[chosen]  # type: ignore[arg-type]
+        orbit, logits = seen.orbit(view, first.group)[chosen], poses(view)[chosen]
         return {
             mode: torch.einsum("bg,bgf->bf", encoder.canonical.weights(logits), orbit)
             for mode, encoder in encoders.items()
@@ -165,10 +168,17 @@ def _asked_all(function: Callable[[Tensor], Tensor], encoder: Backbone, seen: Se
     return torch.cat([function(encoder.preprocessing.normalise(view.of(some))) for some in pixels])
 
 
+def _canonicalised(by: Any, **options: Any) -> Canonicalised:  # noqa: ANN401 (of `canonicalise`)
+    """The base network behind a pose, as a user makes it."""
+    found = canonicalise(BASE, by, size=SIDE, **options)
+    assert isinstance(found, Canonicalised)
+    return found
+
+
 def by_zoo(group: str, seen: Seen, training: Tensor, seed: int) -> Built:  # noqa: ARG001 (of every way)
     """By the pose that a network of the zoo knows."""
     name = ZOO.format(group=group)
-    return upright({mode: canonicalise(BASE, name, mode=mode, size=SIDE) for mode in MODES}, seen, training)  # type: ignore[arg-type]
+    return upright({mode: _canonicalised(name, mode=mode) for mode in MODES}, seen, training)
 
 
 def by_fresh(seen: Seen, training: Tensor, seed: int) -> Built:
@@ -176,17 +186,17 @@ def by_fresh(seen: Seen, training: Tensor, seed: int) -> Built:
     torch.manual_seed(seed)
     network = posing(FRESH)
     found = fit_pose(network, taken(seen.data, training), epochs=FRESH_EPOCHS, seed=seed)
-    built = upright({"": canonicalise(BASE, network, size=SIDE)}, seen, training)
+    built = upright({"": _canonicalised(network)}, seen, training)
     return Built(built.encode, {**built.notes, "training pictures seen upright": found.upright})
 
 
 def by_energy(name: str, seen: Seen, training: Tensor, seed: int) -> Built:  # noqa: ARG001 (of every way)
     """By the pose in which the network is surest of its own 1,000 classes (equizero)."""
     group = PlanarGroup.parse(name)
-    weigh = canonicalise(BASE, lambda images: images.new_zeros(len(images), group.order), group=group, size=SIDE)
+    weigh = _canonicalised(lambda images: images.new_zeros(len(images), group.order), group=group)
 
     def encoded(view: View, chosen: Tensor) -> dict[str, Tensor]:
-        weights = weigh.canonical.weights(seen.energies(view, group)[chosen])  # type: ignore[union-attr]
+        weights = weigh.canonical.weights(seen.energies(view, group)[chosen])
         return {"": torch.einsum("bg,bgf->bf", weights, seen.orbit(view, group)[chosen])}
 
     sure = seen.energies(UPRIGHT, group).argmax(1) == group.identity
