@@ -25,10 +25,11 @@ def tables(name: str, content: Mapping[str, Any], times: Mapping[str, str]) -> I
     """The accuracies on a set of pictures, and the differences from the base."""
     _, testing = content["pictures"]
     rows = dict(sorted(content["rows"].items(), key=lambda row: _place(row[0])))
-    columns = ["upright", "turned", "mirrored", "all angles", "worst angle", "changed", "time"]
+    columns = ["upright", "turned", "mirrored", "all angles", "worst angle", "changed", "seen upright", "time"]
     of_set = f"{name.replace('_', ' ')} ({testing} test pictures a split, {content['classes']} classes)"
     yield f"Accuracy on {of_set}, in %, means over 3 splits; the share of predictions"
-    yield "that a quarter turn changes, in %; and the time for a picture, the base's being 1:"
+    yield "that a quarter turn changes, and of upright test pictures that are seen as upright, in %; and the time for a"
+    yield "picture, the base's being 1:"
     yield ""
     yield f"| way | {' | '.join(columns)} |"
     yield f"| --- |{' ---: |' * len(columns)}"
@@ -36,9 +37,11 @@ def tables(name: str, content: Mapping[str, Any], times: Mapping[str, str]) -> I
         figures = [_accuracy(found["accuracy"], group) for group in GROUPS]
         figures += [min(_curve(found["accuracy"])), fmean(found["changed"])]
         cells = " | ".join(f"{100 * figure:.1f}" for figure in figures)
-        yield f"| {row} | {cells} | {time_of(row, times)} |"
+        known = found.get("notes", {}).get("seen upright")
+        pose = "-" if known is None else f"{100 * fmean(known):.1f}"
+        yield f"| {row} | {cells} | {pose} | {time_of(row, times)} |"
     yield ""
-    yield "Minus the base, in points, 95% intervals over the test pictures, paired:"
+    yield "Minus the base, in points, 95% intervals over the test pictures, each of which counts once, paired:"
     yield ""
     yield f"| way | {' | '.join(GROUPS)} |"
     yield f"| --- |{' ---: |' * len(GROUPS)}"

@@ -90,18 +90,24 @@ def base(seen: Seen, training: Tensor, seed: int) -> Built:  # noqa: ARG001 (of 
     return Built(lambda view, chosen: {"": seen.features(view)[chosen]})
 
 
-def probed_turned(seen: Seen, training: Tensor, seed: int) -> Built:
-    """The network as it is, whose probe has seen the training pictures in all poses that are tested."""
+def probed_turned(name: str, seen: Seen, training: Tensor, seed: int) -> Built:
+    """The mean over the orbit (of C1: the network as it is), whose probe sees the training pictures turned, too.
+
+    They are in all poses that are tested, but for those that the mean does not tell apart.
+    """
+    group = PlanarGroup.parse(name)
     labels, classes = seen.data.labels[training], len(seen.data.classes)
+    whole, circular = (*QUARTERS[: 4 // group.order], MIRRORED), ANGLES[: 16 // group.order]
 
     @cache
     def probe(views: tuple[View, ...]) -> LinearProbe:
-        features = torch.cat([seen.features(view)[training] for view in views])
+        features = torch.cat([seen.orbit(view, group)[training].mean(1) for view in views])
         options: dict[str, Any] = {"num_classes": classes, "strengths": STRENGTHS, "seed": seed}
         return fit_linear_probe(features, labels.repeat(len(views)), copies=len(views), **options)
 
     def encoded(view: View, chosen: Tensor) -> dict[str, Tensor]:
-        return {"": probe(ANGLES if view.circular else (*QUARTERS, MIRRORED)).predict(seen.features(view)[chosen])}
+        features = seen.orbit(view, group)[chosen].mean(1)
+        return {"": probe(circular if view.circular else whole).predict(features)}
 
     return Built(encoded)
 
@@ -307,9 +313,10 @@ def _of_zoo_in_peer() -> nn.Module:
 
 WAYS: dict[str, Way] = {
     "base": Way(base),
-    "base, probe trained on turned pictures": Way(probed_turned, is_trained=True),
+    "base, probe trained on turned pictures": Way(partial(probed_turned, "c1"), is_trained=True),
     "base, fine-tuned on turned pictures": Way(tuned, is_trained=True),
     "symmetrised, c4": Way(partial(over_orbit, "c4")),
+    "symmetrised, c4, mean, probe trained on turned pictures": Way(partial(probed_turned, "c4"), is_trained=True),
     "symmetrised, d4": Way(partial(over_orbit, "d4")),
     "symmetrised, c4, weights learned": Way(partial(weighted, "c4"), is_trained=True),
     "symmetrised, d4, weights learned": Way(partial(weighted, "d4"), is_trained=True),
