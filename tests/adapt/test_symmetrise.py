@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from eqmodels import Encoder, PlanarGroup
-from eqmodels.adapt import symmetrise
+from eqmodels.adapt import canonicalise, symmetrise
 from eqmodels.backbones import Orbit, Symmetrised
 from eqmodels.evaluation import assert_equivariant, equivariance_report
 from eqmodels.export import to_plain
@@ -230,3 +230,21 @@ def test_it_is_a_graph_for_any_number_of_images(size):
     )
     upright = images(*size, count=5).float()
     torch.testing.assert_close(program.module()(upright), model(upright))
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_copies_have_the_memory_format_of_the_images(last):
+    formats = []
+
+    def noted(batch):
+        formats.append(batch.is_contiguous(memory_format=torch.channels_last))
+        return batch.mean((-2, -1))
+
+    models = [symmetrise(noted, "d4", in_chans=3), symmetrise(noted, "c4", in_chans=3, at_a_time=1)]
+    models += [canonicalise(noted, "c4_resnet18s_w4", in_chans=3, mode=mode) for mode in ("hard", "frames")]
+    formats.clear()
+    form = torch.channels_last if last else torch.contiguous_format
+    for model in models:
+        model(images(8, 8, dtype=torch.float32).contiguous(memory_format=form))
+    assert formats == [last] * len(formats)
+    assert len(formats) >= 1 + 4 + 1 + 1

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eqmodels._shapes import Float
-from eqmodels.backbones.adapted.orbit import Orbit, is_square, resized
+from eqmodels.backbones.adapted.orbit import Orbit, in_format_of, is_square, resized
 from eqmodels.backbones.adapted.outputs import maps_of
 from eqmodels.checks import check_logits, check_maps, is_open
 from eqmodels.errors import is_one_of, shown
@@ -26,6 +26,7 @@ THRESHOLD = 0.5
 """Of the likeliest pose's probability, below which a pose is no part of a frame."""
 
 torch.fx.wrap("check_maps")
+torch.fx.wrap("in_format_of")
 
 
 class Canonical(NotScriptable):
@@ -137,7 +138,7 @@ class Canonical(NotScriptable):
         group = self.group
         copies = torch.stack([group.act(group.inverse(g), images) for g in group.elements], dim=1)
         upright = resized(torch.einsum("bg,bgchw->bchw", weights, copies), self.orbit.size)
-        maps = maps_of(self.orbit.network(upright), images.shape[0])
+        maps = maps_of(self.orbit.network(in_format_of(images, upright)), images.shape[0])
         if maps.shape[-2:] == (1, 1):
             return maps
         turned = torch.stack([group.act(g, maps) for g in group.elements], dim=1)

@@ -18,10 +18,11 @@ from eqmodels.groups import PlanarGroup
 from eqmodels.layers.open_sizes import has_open_size
 from eqmodels.layers.scripting import NotScriptable
 
-__all__ = ["Orbit", "check_exact", "is_square", "resized"]
+__all__ = ["Orbit", "check_exact", "in_format_of", "is_square", "resized"]
 
 
 torch.fx.wrap("check_maps")
+torch.fx.wrap("in_format_of")
 
 
 class Orbit(NotScriptable):
@@ -114,7 +115,8 @@ class Orbit(NotScriptable):
         for part in self.batches([h for h in self.group.elements if counting[:, h].any()], square=is_square(images)):
             rows = [counting[:, h].nonzero()[:, 0] for h in part]
             moved = [self.group.act(self.group.inverse(h), images[row]) for h, row in zip(part, rows, strict=True)]
-            answers = maps_of(self.network(torch.cat(moved)), sum(map(len, rows))).split([len(row) for row in rows])
+            copies = in_format_of(images, torch.cat(moved))
+            answers = maps_of(self.network(copies), len(copies)).split([len(row) for row in rows])
             for h, row, maps in zip(part, rows, answers, strict=True):
                 back = maps if maps.shape[-2:] == (1, 1) else self.group.act(h, maps)
                 total = back.new_zeros(len(images), *back.shape[1:]) if total is None else total
@@ -132,7 +134,7 @@ class Orbit(NotScriptable):
 
     def _answers(self, part: list[int], images: Float[Tensor, "B C H W"]) -> list[Float[Tensor, "B F h w"]]:
         """What the network says of the copies ``h^-1 x``, moved back by h."""
-        copies = torch.cat([self.group.act(self.group.inverse(h), images) for h in part])
+        copies = in_format_of(images, torch.cat([self.group.act(self.group.inverse(h), images) for h in part]))
         network = self.network
         keeps = not (self.recompute and self.training and torch.is_grad_enabled() and isinstance(network, nn.Module))
         output = network(copies) if keeps else recomputed(network, copies)  # type: ignore[arg-type]
@@ -163,6 +165,12 @@ class Orbit(NotScriptable):
 def is_square(images: Tensor) -> bool:
     """Whether all copies have one shape; a graph for every size has two batches."""
     return not has_open_size(images) and images.shape[-1] == images.shape[-2]
+
+
+def in_format_of(images: Float[Tensor, "B C H W"], copies: Float[Tensor, "N C h w"]) -> Float[Tensor, "N C h w"]:
+    """Copies with their channels last in memory where those of the images are: convolutions would be slower else."""
+    last = not images.is_contiguous() and images.is_contiguous(memory_format=torch.channels_last)
+    return copies.contiguous(memory_format=torch.channels_last) if last else copies
 
 
 def check_exact(group: PlanarGroup | str) -> PlanarGroup:
