@@ -19,6 +19,7 @@ from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.golden import check_golden, golden_features
 from eqmodels.backbones.overwritten import to_be_overwritten
 from eqmodels.backbones.registry import resolve
+from eqmodels.fields import Regular
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.layers.pool import reads_pose
 from eqmodels.objectives import ClassInformation, Objective, Prediction
@@ -123,9 +124,20 @@ class Run:
             ValueError: if the pooling is unknown, or reads the pose and no head predicts it.
         """
         encoder, pose = copy.deepcopy(self.model.backbone), None
+        if encoder.takes == "points":
+            return self._of_points(encoder, global_pool, num_classes)
         if reads_pose(global_pool):
             pose = copy.deepcopy(self.pose)
         encoder.reset_classifier(num_classes, global_pool, pose=pose)
+        encoder.preprocessing = self.preprocessing
+        return encoder.eval()
+
+    def _of_points(self, encoder: Backbone, global_pool: str, num_classes: int) -> Backbone:
+        """The encoder of points with such a pooling: ``"equivariant"`` are those that heads read, ``"regular"``."""
+        words = {"regular": "equivariant"}
+        mode: Any = None if isinstance(encoder.map_field, Regular) else words.get(global_pool, global_pool)
+        pose = copy.deepcopy(self.pose) if mode == "canonical" else None
+        encoder.reset_classifier(num_classes, mode, pose=pose)
         encoder.preprocessing = self.preprocessing
         return encoder.eval()
 
@@ -139,7 +151,8 @@ class Run:
 
     def described_encoder(self) -> Backbone:
         """The encoder that a config tells of and `load` gives: canonical features, if a head predicts the pose."""
-        canonical = self.pose is not None and self.backbone.group.order > 1
+        # Of points, a pose is predicted by networks of a group alone.
+        canonical = self.pose is not None and (self.backbone.takes == "points" or self.backbone.group.order > 1)
         return self.encoder("canonical" if canonical else "invariant")
 
     def outputs(self, features: Float[Tensor, "B F"]) -> dict[str, Tensor]:
