@@ -46,10 +46,11 @@ NEAR = 15.0
 class OrientationPrediction(Objective):
     """A head says how a cloud is turned from where it stands upright, from the mean features of its points.
 
-    Two terms of ``head="frame"`` with ``loss="vectors"``: the squared errors of the vectors ``up`` and ``front``
-    against z and x, before they are made a frame; where the cloud's symmetry leaves no front, that vector shrinks to
-    zero, and teaches nothing more. (Under O(3) ``left`` too.) With ``loss="chordal"`` one term, ``frame``: that of the
-    frame itself. One term of other heads: ``turn``, the cross-entropy of 24 turns, in nats.
+    Clouds come as `LabelledClouds` has them, and must stand alike. Two terms of ``head="frame"`` with
+    ``loss="vectors"``: the squared errors of the vectors ``up`` and ``front`` against z and x, before they are made a
+    frame; where the cloud's symmetry leaves no front, that vector shrinks to zero, and teaches nothing more. (Under
+    O(3) ``left`` too.) With ``loss="chordal"`` one term, ``frame``: that of the frame itself. One term of other heads:
+    ``turn``, the cross-entropy of 24 turns, in nats.
 
     Args:
         backbone: the encoder of points that is pretrained.
@@ -57,7 +58,7 @@ class OrientationPrediction(Objective):
         head: ``"frame"``, or the name of any other head, which then classifies turns.
         head_hidden: width of the head's hidden layer, if it has one.
         loss: of a frame.
-        points: drawn anew from each cloud for every step; 0 for all of them.
+        seen_points: drawn anew from each cloud for every step; 0 for all of them.
         jitter: deviation of the noise that is added to coordinates, as a part of the diameter of the cloud.
         stretch: largest factor by which each axis of the upright cloud is stretched or shrunk, less 1.
 
@@ -80,7 +81,7 @@ class OrientationPrediction(Objective):
         head: Annotated[str, HEADS] = "frame",
         head_hidden: int = 64,
         loss: Literal["vectors", "chordal"] = "vectors",
-        points: int = 256,
+        seen_points: int = 256,
         jitter: float = 0.005,
         stretch: float = 0.25,
     ) -> None:
@@ -92,7 +93,7 @@ class OrientationPrediction(Objective):
         labels = Irreps("3x1o" if reflects else "3x1") if self.task is None else self.task.label_field
         options = {"hidden": head_hidden} if "hidden" in options_of(kind) else {}
         self.head = create_head(head, field, labels, **options)
-        self.of_vectors, self.points, self.jitter, self.stretch = loss == "vectors", points, jitter, stretch
+        self.of_vectors, self.seen_points, self.jitter, self.stretch = loss == "vectors", seen_points, jitter, stretch
 
     @classmethod
     def check_options(cls, options: Mapping[str, Any]) -> None:
@@ -102,7 +103,7 @@ class OrientationPrediction(Objective):
             ValueError: if there are such; the sentence names them.
         """
         check_count("head_hidden", options["head_hidden"], 1)
-        check_count("points", options["points"], 0)
+        check_count("seen_points", options["seen_points"], 0)
         for name, most in (("jitter", 0.1), ("stretch", 1.0)):
             if not 0 <= options[name] <= most:
                 raise ValueError(f"{name} must be from 0 to {most:g}; got {shown(options[name])}. Pass 0 for none.")
@@ -110,7 +111,7 @@ class OrientationPrediction(Objective):
     @classmethod
     def seen_size(cls, options: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, int]:
         """Points of what the network is given, and coordinates of each."""
-        return options["points"] or size[0], 3
+        return options["seen_points"] or size[0], 3
 
     def check(self, data: Source) -> None:
         """Refuses clouds in random poses, of which no head can know how they are turned, and those of too few points.
@@ -119,10 +120,10 @@ class OrientationPrediction(Objective):
             ValueError: if they are such.
         """
         check_upright(is_aligned(data), data.name)
-        if self.points > data.size[0]:
+        if self.seen_points > data.size[0]:
             raise ValueError(
-                f"points must be at most {data.size[0]}, those of a cloud of {data.name}; got {self.points}. Pass 0 "
-                "for all of them."
+                f"seen_points must be at most {data.size[0]}, those of a cloud of {data.name}; got {self.seen_points}. "
+                "Pass 0 for all of them."
             )
 
     def views(self, batch: Batch, randomness: Randomness) -> tuple[Float[Tensor, "B 3 P 1"], Tensor]:
@@ -132,8 +133,8 @@ class OrientationPrediction(Objective):
         """
         drawn, clouds = randomness.generator(Purpose.AUGMENTATION), batch.images
         total = clouds.shape[2]
-        if self.points:
-            order = torch.rand(batch.size, total, generator=drawn)[batch.rows].argsort(1)[:, : self.points]
+        if self.seen_points:
+            order = torch.rand(batch.size, total, generator=drawn)[batch.rows].argsort(1)[:, : self.seen_points]
             index = order.to(clouds.device)[:, None, :, None]
             clouds = clouds.gather(2, index.expand(-1, clouds.shape[1], -1, -1))
         scales = (1 + self.stretch) ** (2 * torch.rand(batch.size, 3, 1, 1, generator=drawn) - 1)

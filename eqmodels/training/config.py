@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from eqmodels.arguments import check_arguments
 from eqmodels.objectives import objective_options
 from eqmodels.options import Option, options_of
 from eqmodels.registry import without_imports
@@ -67,6 +68,7 @@ class PretrainConfig:
         run: how it is computed, and from which seed.
 
     Raises:
+        TypeError: if a part is of another type.
         ValueError: if the objective is one of images and the network one of points, or the other way round.
 
     Example:
@@ -82,6 +84,7 @@ class PretrainConfig:
     run: RunConfig = field(default_factory=RunConfig)
 
     def __post_init__(self) -> None:
+        check_arguments(PretrainConfig, vars(self))
         check_kinds(self.model, self.objective)
 
     @classmethod
