@@ -18,6 +18,7 @@ __all__ = [
     "Source",
     "background_of",
     "check_labels",
+    "check_of_images",
     "check_source",
     "images_of_a_part",
     "in_parts",
@@ -108,6 +109,19 @@ def takes_of(source: Source) -> str:
     """What an encoder must take to be shown the source: ``"images"``, or ``"points"`` if it is one of clouds."""
     takes: str = getattr(source, "takes", "images")
     return takes
+
+
+def check_of_images(source: Source) -> None:
+    """Refuses clouds where images are asked for.
+
+    Raises:
+        ValueError: if the source has such.
+    """
+    if takes_of(source) != "images":
+        raise ValueError(
+            f"images are asked for here; got {source.name}, which has clouds of points. Use data of images, such as "
+            "fashion_mnist_mini."
+        )
 
 
 def is_aligned(source: Source) -> bool:

@@ -11,9 +11,13 @@ import torch
 from hatchling.builders.wheel import WheelBuilder
 
 from benchmarks.data import kicad_parts_mini as mini
+from eqmodels import create_model
 from eqmodels.data import load_data
 from eqmodels.data.space.kicad import LARGEST_SERIES, part_files, series_of
+from eqmodels.evaluation import evaluate
+from eqmodels.finetuning import finetune
 from eqmodels.storage import StorageError
+from eqmodels.transforms import Preprocessing
 from tests.data.space_files import (
     box,
     write_kicad,
@@ -162,3 +166,17 @@ def test_writing_gives_back_what_was_written(tmp_path, monkeypatch):
     mini.write(data, tmp_path / "kicad_parts_mini" / "test.npz")
     monkeypatch.setattr("eqmodels.data.space.kicad_mini.resources.files", lambda _: tmp_path)
     assert torch.equal(load_data("kicad_parts_mini", "test").images, data.images)
+
+
+def test_clouds_are_refused_where_images_are_asked_for(tmp_path):
+    data = load_data("kicad_parts_mini", "test").balanced_subset(24)
+    with pytest.raises(
+        ValueError, match=r"^images are asked for here; got kicad_parts_mini, which has clouds of points"
+    ):
+        evaluate(lambda images: images.flatten(1), data, data)
+    network = create_model("c4_resnet18s_w4", num_classes=12)
+    network.preprocessing = Preprocessing((0.5,) * 3, (0.5,) * 3, (16, 16))
+    with pytest.raises(
+        ValueError, match=r"^images are asked for here; got kicad_parts_mini, which has clouds of points"
+    ):
+        finetune(network, data, data, tmp_path)
