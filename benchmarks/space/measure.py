@@ -11,15 +11,16 @@ import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.space.runs import COMMON, FOLDER, RUNS, config_of, folder_of, load_parts
 from eqmodels.data import Source, clouds_of, in_random_poses
 from eqmodels.evaluation import knn_accuracy
 from eqmodels.groups import rotation_angle
+from eqmodels.heads import FrameHead
 from eqmodels.measures import fit_linear_probe
 from eqmodels.training import Run, load_run
 from eqmodels.training.snapshots import untrained
@@ -75,8 +76,7 @@ def scores_of(encoder: Encoder, train: Source, test: Source, seed: int, *, turne
 def errors_of(run: Run, test: Source, seed: int) -> dict[str, Any]:
     """Degrees between the predicted and the true frames of turned parts, in the median, and how many are how far."""
     poses = in_random_poses(test, seed=1000 + seed)
-    backbone, head = run.backbone, run.objective.head
-    assert isinstance(head, nn.Module)
+    backbone, head = run.backbone, cast("FrameHead", run.objective.head)
     frames = [
         head.frames(backbone.regular_features(clouds_of(poses.pixels(one))[:, : COMMON["seen_points"]]))
         for one in torch.arange(len(poses)).split(64)
@@ -97,7 +97,7 @@ def measured(name: str, seed: int, train: Source, test: Source, base: Path) -> d
     """What is written of a run."""
     if name == "none":
         run = untrained(config_of("strict", seed), train)
-        plan: dict[str, Any] = {"epochs": 0, "processor_seconds": 0.0}
+        plan: dict[str, Any] = {"epochs": 0, "asked_seconds": 0, "processor_seconds": 0.0}
     else:
         folder = folder_of(base, name, seed)
         run, plan = load_run(folder), json.loads(folder.with_suffix(".json").read_text())
@@ -136,7 +136,9 @@ def main() -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
     for name in arguments.names:
         found = measured(name, arguments.seed, train, test, arguments.folder)
-        (RESULTS / f"{name}-{arguments.seed}.json").write_text(json.dumps(found, indent=1) + "\n")
+        (RESULTS / f"{name}-{found['asked_seconds']:.0f}s-{arguments.seed}.json").write_text(
+            json.dumps(found, indent=1) + "\n"
+        )
         print(name, found["features"], found.get("degrees", ""), flush=True)
 
 

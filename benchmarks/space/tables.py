@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -39,16 +40,23 @@ def section() -> str:
         "kNN, SO(3) |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for name in NAMES:
-        if own := [cell for cell in cells if cell["name"] == name]:
-            lines += _rows(name, own)
+    for own in _groups(cells):
+        lines += _rows(own)
     return "\n".join([*lines, "", *_degrees(cells)]).strip()
 
 
-def _rows(name: str, cells: list[dict[str, Any]]) -> list[str]:
+def _groups(cells: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """The seeds of each encoder that was trained for each time, by times."""
+    for seconds in sorted({cell["asked_seconds"] for cell in cells}):
+        for name in NAMES:
+            if own := [cell for cell in cells if (cell["name"], cell["asked_seconds"]) == (name, seconds)]:
+                yield own
+
+
+def _rows(cells: list[dict[str, Any]]) -> list[str]:
     """A row of each kind of features, and one of probes that learned from turned parts where there are such."""
     seconds = sum(cell["processor_seconds"] for cell in cells) / len(cells)
-    lines = []
+    lines, name = [], cells[0]["name"]
     for kind, scores in cells[0]["features"].items():
         for words in ("", "SO3 to ") if "probe SO3 to SO3" in scores else ("",):
             found = [
@@ -65,22 +73,31 @@ def _degrees(cells: list[dict[str, Any]]) -> list[str]:
     lines = [
         "Degrees between the predicted and the true pose of test parts in random poses, medians:",
         "",
-        "| encoder | up | whole frame | up below 15 | no frame |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| encoder | seconds | up | whole frame | up below 15 | no frame |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for name in NAMES:
-        if own := [cell["degrees"] for cell in cells if cell["name"] == name and "degrees" in cell]:
+    for group in _groups(cells):
+        if own := [cell["degrees"] for cell in group if "degrees" in cell]:
+            seconds = sum(cell["processor_seconds"] for cell in group) / len(group)
             up, frame, below, none = (
                 sum(one[key] for one in own) / len(own) for key in ("up", "frame", "up below 15", "degenerate")
             )
-            lines.append(f"| {WORDS[name]} | {up:.1f} | {frame:.1f} | {100 * below:.0f}% | {100 * none:.0f}% |")
-    strict = [cell["degrees"]["histogram of up"] for cell in cells if cell["name"] == "strict"]
+            words = WORDS[group[0]["name"]]
+            lines.append(
+                f"| {words} | {seconds:.0f} | {up:.1f} | {frame:.1f} | {100 * below:.0f}% | {100 * none:.0f}% |"
+            )
+    longest = max(cell["asked_seconds"] for cell in cells)
+    strict = [
+        cell["degrees"]["histogram of up"]
+        for cell in cells
+        if (cell["name"], cell["asked_seconds"]) == ("strict", longest)
+    ]
     if strict:
         counts = [sum(column) for column in zip(*strict, strict=True)]
         bounds = pairwise(BINS)
         lines += [
             "",
-            "Errors of up of the strict head, test parts by degrees:",
+            "Errors of up of the strict head that was trained longest, test parts by degrees:",
             "",
             f"| {' | '.join(f'{low}-{high}' for low, high in bounds)} |",
             f"|{' ---: |' * len(counts)}",

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from eqmodels import backbones, data, fields, groups, heads, layers, objectives, tasks
+from eqmodels import backbones, data, evaluation, fields, groups, heads, layers, objectives, tasks
 from tests.errors.calls import Call, maps
 
 __all__ = ["SPACE"]
@@ -69,6 +69,17 @@ SPACE: dict[str, Callable[[], Call]] = {
     "data.in_random_poses": lambda: Call(data.in_random_poses, {"source": parts(), "axes": "z", "seed": 0}),
     "data.read_mesh": lambda: Call(data.read_mesh, {"path": cloud_file()}),
     "data.sample_mesh": lambda: Call(data.sample_mesh, {"mesh": data.read_mesh(cloud_file()), "count": 4, "seed": 0}),
+    # evaluation
+    "evaluation.embed_clouds": lambda: Call(
+        evaluation.embed_clouds,
+        {"encoder": backbones.PointNet(width=4), "paths": [cloud_file()], "points": 4, "seed": 0, "up": "y"},
+        values=8,
+    ),
+    "evaluation.evaluate_clouds": lambda: Call(
+        evaluation.evaluate_clouds,
+        {"encoder": backbones.PointNet(width=4), "train": parts(), "test": parts(), "points": 4, "seed": 0},
+        values=6,
+    ),
     # heads, layers, objectives, tasks
     "heads.FrameHead": lambda: Call(
         heads.FrameHead, {"in_field": FIELD, "label_field": fields.Irreps("3x1"), "hidden": 4}

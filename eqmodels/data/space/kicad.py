@@ -98,9 +98,9 @@ def part_files(root: Path, split: Split) -> dict[str, list[Path]]:
             "that has Package_SO.3dshapes/, ... by root= (--root)."
         )
     found = {}
-    for name, series in used.items():
-        tested = _tested(name, series)
-        chosen = [path for own, paths in series.items() if (own in tested) == (split == "test") for path in paths]
+    for name, all_series in used.items():
+        tested = _tested(name, all_series)
+        chosen = [path for own, paths in all_series.items() if (own in tested) == (split == "test") for path in paths]
         found[name] = sorted(chosen)
     return found
 
