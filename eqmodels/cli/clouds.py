@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import cast
 
-from eqmodels.backbones import PointBackbone
+from eqmodels.backbones import Backbone, PointBackbone
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.registry import resolve
 from eqmodels.cli.chosen_data import chosen_data, loaded
@@ -28,7 +28,7 @@ def is_of_points(network: object) -> bool:
     return getattr(network.backbone if isinstance(network, Run) else network, "takes", "images") == "points"
 
 
-def evaluate_run(arguments: argparse.Namespace, network: Run | PointBackbone) -> int:
+def evaluate_run(arguments: argparse.Namespace, network: Run | Backbone) -> int:
     """Prints what was measured of an encoder of points; 0.
 
     Raises:
@@ -39,7 +39,8 @@ def evaluate_run(arguments: argparse.Namespace, network: Run | PointBackbone) ->
         raise ValueError(f"encoders of points are evaluated one at a time; got {len(arguments.names)}. Name one.")
     name, options = chosen_data(arguments, network.config if isinstance(network, Run) else None)
     train, test = (loaded(name, split, options, root=arguments.root) for split in ("train", "test"))
-    result = evaluate_clouds(network, train, test, seed=arguments.seed)
+    encoder = network if isinstance(network, Run) else cast("PointBackbone", network)
+    result = evaluate_clouds(encoder, train, test, seed=arguments.seed)
     encoded = json.dumps(result.to_dict(), indent=2)
     say(encoded if arguments.json else _text(result), flush=True)
     if arguments.output:

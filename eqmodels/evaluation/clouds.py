@@ -118,17 +118,17 @@ def evaluate_clouds(
     if count > min(train.size[0], test.size[0]):
         raise ValueError(f"points must be at most {min(train.size[0], test.size[0])}, those of a cloud; got {count}.")
     poses = in_random_poses(test, seed=seed)
-    scores = []
+    scores, neighbours = [], min(NEIGHBOURS, len(train))
     for kind, one in kinds.items():
         learned, upright, turned = (_features(one, data, count) for data in (train, test, poses))
         probe = fit_linear_probe(learned, train.labels, num_classes=len(train.classes), seed=seed)
-        votes = [
-            knn_accuracy(learned, train.labels, asked, test.labels, k=min(NEIGHBOURS, len(train)))
+        found = [
+            (probe.accuracy(asked, test.labels), knn_accuracy(learned, train.labels, asked, test.labels, k=neighbours))
             for asked in (upright, turned)
         ]
-        right = [probe.accuracy(asked, test.labels) for asked in (upright, turned)]
         change = float((turned - upright).norm() / upright.norm().clamp_min(1e-30))
-        scores.append(CloudScores(kind, learned.shape[1], *right, *votes, change))
+        (accuracy, knn), (accuracy_turned, knn_turned) = found
+        scores.append(CloudScores(kind, learned.shape[1], accuracy, accuracy_turned, knn, knn_turned, change))
     name = encoder.name if isinstance(encoder, Pretrained) else type(encoder).__name__
     result = CloudEvaluation(name, (train.name, len(train)), (test.name, len(test)), tuple(scores))
     canonical = kinds.get("canonical")
