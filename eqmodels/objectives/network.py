@@ -50,7 +50,7 @@ class Network(nn.Module):
             # What it is made of is saved with the weights already.
             self.register_buffer(name, values, persistent=False)
 
-    def normalised(self, pixels: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+    def normalised(self, pixels: Float[Tensor, "B C H W"]) -> Float[Tensor, " B *shape"]:
         """``(x - mean) / deviation``, channel by channel; of clouds, their points ``(B, N, C)``."""
         if self.backbone.takes == "points":
             return clouds_of(pixels)

@@ -6,7 +6,7 @@ import math
 
 from torch import nn
 
-from eqmodels.backbones import Backbone
+from eqmodels.backbones import Backbone, PointBackbone
 from eqmodels.data import Source
 from eqmodels.data.source import takes_of
 from eqmodels.layers import FieldLayerNorm2d
@@ -75,7 +75,9 @@ def check_batches(config: OptimisationConfig, data: Source, world: World) -> Non
         )
 
 
-def check_statistics(name: str, backbone: Backbone, data: Source, config: OptimisationConfig, world: World) -> None:
+def check_statistics(
+    name: str, backbone: Backbone | PointBackbone, data: Source, config: OptimisationConfig, world: World
+) -> None:
     """Refuses batch normalisation of a single value of a field, which has no variance.
 
     Args:
@@ -88,7 +90,7 @@ def check_statistics(name: str, backbone: Backbone, data: Source, config: Optimi
     Raises:
         ValueError: if there would be one.
     """
-    if backbone.takes == "points":  # whose encoders know no statistics
+    if isinstance(backbone, PointBackbone):  # which has no batch normalisation
         return
     parts = world.size * config.accumulate
     # The last map is the smallest. A field has a value for every element of the group.

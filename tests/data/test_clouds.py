@@ -135,4 +135,4 @@ def test_clouds_are_chosen_and_kept_as_images_are():
     assert few.aligned
     assert few.labels.bincount().tolist() == [2] * 12
     assert isinstance(few, LabelledImages)
-    assert torch.equal(few.points([0, 5]), clouds_of(few.images[[0, 5]]))
+    assert torch.equal(few.points(torch.tensor([0, 5])), clouds_of(few.images[[0, 5]]))
