@@ -13,6 +13,7 @@ from eqmodels.backbones.registry import resolve
 from eqmodels.cli.chosen_data import chosen_data, loaded
 from eqmodels.cli.table import percent, table
 from eqmodels.cli.terminal import say
+from eqmodels.data import at_most
 from eqmodels.data.space.meshes import ENDINGS
 from eqmodels.evaluation import CloudEvaluation, embed_clouds, evaluate_clouds
 from eqmodels.hub import load
@@ -37,8 +38,13 @@ def evaluate_run(arguments: argparse.Namespace, network: Run | Backbone) -> int:
     """
     if len(arguments.names) > 1:
         raise ValueError(f"encoders of points are evaluated one at a time; got {len(arguments.names)}. Name one.")
+    if arguments.kind:
+        raise ValueError(
+            f"of encoders of points all kinds of features are measured; got --kind {arguments.kind[0]}. Leave it out."
+        )
     name, options = chosen_data(arguments, network.config if isinstance(network, Run) else None)
     train, test = (loaded(name, split, options, root=arguments.root) for split in ("train", "test"))
+    train = at_most(train, arguments.limit)
     encoder = network if isinstance(network, Run) else cast("PointBackbone", network)
     result = evaluate_clouds(encoder, train, test, seed=arguments.seed)
     encoded = json.dumps(result.to_dict(), indent=2)

@@ -12,6 +12,7 @@ from hatchling.builders.wheel import WheelBuilder
 
 from benchmarks.data import kicad_parts_mini as mini
 from eqmodels import create_model
+from eqmodels.cli import main
 from eqmodels.data import load_data
 from eqmodels.data.space.kicad import LARGEST_SERIES, part_files, series_of
 from eqmodels.evaluation import evaluate
@@ -64,7 +65,7 @@ def test_clouds_are_drawn_by_a_seed_and_kept(tmp_path):
         True,
     )
     assert data.labels.tolist() == [0] * 16 + [1] * 16
-    again, other = (load_data("kicad_parts", seed=seed, **options) for seed in (0, 1))
+    again, other = (load_data("kicad_parts", sample_seed=seed, **options) for seed in (0, 1))
     assert torch.equal(data.images, again.images)
     assert not torch.equal(data.images, other.images)
     kept = load_data("kicad_parts", cache=tmp_path / "cache", **options)
@@ -135,6 +136,15 @@ def test_modelnet_and_scanobjectnn_have_the_splits_of_their_files(tmp_path):
     for name in ("modelnet40", "scanobjectnn"):
         with pytest.raises(ValueError, match=rf"^{name} needs the folder of .*; got none\."):
             load_data(name)
+
+
+def test_every_option_of_a_source_has_a_flag_of_pretrain(capsys):
+    """A name that the run has itself, such as a seed, would leave the command without its help."""
+    for name in ("kicad_parts", "kicad_parts_mini", "modelnet40", "point_folder", "scanobjectnn"):
+        with pytest.raises(SystemExit) as ended:
+            main(["pretrain", "--model", "pointnet", "--objective", "orientation", "--data", name, "--help"])
+        assert ended.value.code == 0
+        assert ("--sample-seed" in capsys.readouterr().out) == (name in ("kicad_parts", "modelnet40", "point_folder"))
 
 
 # The embedded subset.

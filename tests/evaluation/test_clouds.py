@@ -82,12 +82,14 @@ def test_the_commands_take_runs_of_points(folder, tmp_path, capsys):
     assert "1 clouds, 20 features each" in capsys.readouterr().out
     with np.load(tmp_path / "f.npz") as arrays:
         assert arrays["features"].shape == (1, 20)
-    command = ["evaluate", str(folder), "--processes", "1", "--output", str(tmp_path / "result.json")]
+    command = ["evaluate", str(folder), "--processes", "1", "--limit", "60", "--output", str(tmp_path / "result.json")]
     assert main(command) == 0
     assert "pose of turned clouds, median error: up" in capsys.readouterr().out
-    assert json.loads((tmp_path / "result.json").read_text())["train"] == ["kicad_parts_mini", 592]
+    assert json.loads((tmp_path / "result.json").read_text())["train"] == ["kicad_parts_mini", 60]
     assert main([*command, "--data", "fashion_mnist_mini"]) != 0
     assert "labelled clouds are asked for here; got fashion_mnist_mini, which has images." in capsys.readouterr().err
+    assert main([*command, "--kind", "regular"]) != 0
+    assert "of encoders of points all kinds of features are measured; got --kind regular." in capsys.readouterr().err
     assert main(["embed", str(folder), str(tmp_path), "--out", str(tmp_path / "f.txt")]) != 0
 
 

@@ -133,7 +133,7 @@ def read_kicad_parts(
     *,
     root: str | Path | None = None,
     points: int | None = None,
-    seed: int | None = None,
+    sample_seed: int | None = None,
     cache: str | Path | None = None,
 ) -> LabelledClouds:
     """Clouds of electronic parts, which stand upright and alike; classes are the families of the library.
@@ -147,7 +147,7 @@ def read_kicad_parts(
         split: ``"train"`` or ``"test"``.
         root: the folder of the library; None for where Debian's package ``kicad-packages3d`` puts it.
         points: of a cloud; None for 512.
-        seed: of the points that are drawn; None for 0.
+        sample_seed: of the points that are drawn; None for 0.
         cache: a folder that keeps the clouds, so that no later command reads the meshes.
 
     Raises:
@@ -158,6 +158,6 @@ def read_kicad_parts(
     base = PLACE if root is None else Path(root).expanduser()
     files = part_files(base, split)
     paths = [path for own in files.values() for path in own]
-    images = sampled_clouds(paths, base, points=points, seed=seed, cache=cache)
+    images = sampled_clouds(paths, base, points=points, seed=sample_seed, cache=cache)
     labels = torch.tensor([number for number, own in enumerate(files.values()) for _ in own])
     return LabelledClouds("kicad_parts", images, labels, tuple(files), aligned=True)

@@ -90,7 +90,7 @@ def read_point_folder(
     *,
     root: str | Path | None = None,
     points: int | None = None,
-    seed: int | None = None,
+    sample_seed: int | None = None,
     up: Literal["z", "y"] = "z",
     aligned: bool = False,
     cache: str | Path | None = None,
@@ -103,7 +103,7 @@ def read_point_folder(
         split: ``"train"`` or ``"test"``.
         root: the directory.
         points: of a cloud; None for 512.
-        seed: of the points that are drawn; None for 0.
+        sample_seed: of the points that are drawn; None for 0.
         up: the axis that is up in the files.
         aligned: whether all stand upright and face one way, as orientations are learned from such alone.
         cache: a folder that keeps the clouds, so that no later command reads the files.
@@ -118,7 +118,7 @@ def read_point_folder(
         raise ValueError("point_folder needs the folder of meshes or clouds; got none. Name it by root= (--root).")
     base = Path(root).expanduser()
     files = point_files(base, split)
-    images = sampled_clouds(files.paths, base, points=points, seed=seed, up=up, cache=cache)
+    images = sampled_clouds(files.paths, base, points=points, seed=sample_seed, up=up, cache=cache)
     labels = torch.tensor(files.labels)
     return LabelledClouds(f"point_folder:{base.name}", images, labels, files.classes, aligned=aligned)
 
@@ -129,7 +129,7 @@ def read_modelnet40(
     *,
     root: str | Path | None = None,
     points: int | None = None,
-    seed: int | None = None,
+    sample_seed: int | None = None,
     cache: str | Path | None = None,
 ) -> LabelledClouds:
     """Clouds of ModelNet40: 9,843 training and 2,468 test meshes of 40 classes, of those who have its files.
@@ -141,7 +141,7 @@ def read_modelnet40(
         split: ``"train"`` or ``"test"``.
         root: the folder that has airplane/train/airplane_0001.off, ....
         points: of a cloud; None for 512.
-        seed: of the points that are drawn; None for 0.
+        sample_seed: of the points that are drawn; None for 0.
         cache: a folder that keeps the clouds, so that no later command reads the meshes.
 
     Raises:
@@ -155,5 +155,5 @@ def read_modelnet40(
         raise ValueError("modelnet40 needs the folder of ModelNet40; got none. Name it by root= (--root).")
     base = Path(root).expanduser()
     files = point_files(base, split, (".off",))
-    images = sampled_clouds(files.paths, base, points=points, seed=seed, cache=cache)
+    images = sampled_clouds(files.paths, base, points=points, seed=sample_seed, cache=cache)
     return LabelledClouds("modelnet40", images, torch.tensor(files.labels), files.classes, aligned=True)
