@@ -17,6 +17,7 @@ from eqmodels.groups import (
     matrix_from_quaternion,
     matrix_from_six,
     nearest_rotation,
+    point,
     quaternion_from_matrix,
     random_rotations,
     rotation_angle,
@@ -240,3 +241,12 @@ def test_degrees_up_to_one_need_no_e3nn(monkeypatch):
 def test_what_is_no_rotation_gets_a_sentence(call, kind, sentence):
     with pytest.raises(kind, match=sentence):
         call()
+
+
+@pytest.mark.parametrize("kind", ["o", "td"])
+def test_a_group_is_found_on_the_cpu_whatever_device_networks_are_built_on(kind):
+    expected = point._matrices(kind), point._products(kind)
+    point._matrices.cache_clear()
+    point._products.cache_clear()
+    with torch.device("meta"):
+        assert (point._matrices(kind), point._products(kind)) == expected

@@ -82,12 +82,19 @@ def golden_features(network: NamedNetwork, *, pooled: bool = False, heads: Heads
         StorageError: if one is no finite number.
     """
     plain = copy.deepcopy(network).cpu().float().eval()
-    size, found = _of_image(plain, pooled) if isinstance(plain, StagedNetwork) else (CLOUD, plain.fixed_outputs(CLOUD))
+    size, found = _of_image(plain, pooled) if isinstance(plain, StagedNetwork) else _of_cloud(plain)
     of_heads = {} if heads is None else _of_heads(heads, found["features"])
     if not all(values.isfinite().all() for values in (*found.values(), *of_heads.values())):
         raise StorageError("features of the fixed image are no finite numbers; nothing was written. Train again.")
     golden = {"size": list(size), **{name: values.tolist() for name, values in found.items()}}
     return golden | ({"heads": {name: values.tolist() for name, values in of_heads.items()}} if of_heads else {})
+
+
+def _of_cloud(plain: NamedNetwork) -> tuple[tuple[int, int], dict[str, Tensor]]:
+    """The size of the fixed cloud, of no more points than the network was trained on, and what is stored of it."""
+    points = CLOUD[0] if plain.preprocessing is None else min(CLOUD[0], plain.preprocessing.size[0])
+    size = points, CLOUD[1]
+    return size, plain.fixed_outputs(size)
 
 
 def _of_image(plain: StagedNetwork, pooled: bool) -> tuple[tuple[int, int], dict[str, Tensor]]:
@@ -124,6 +131,7 @@ def check_golden(network: NamedNetwork, golden: Mapping[str, Any], name: str, he
             if part in golden and part in outputs:
                 tolerance = GOLDEN_TOLERANCE if part == "features" else POOLED_TOLERANCE
                 _compare(outputs[part], golden[part], tolerance, f"{name} gives {_WORDS[part]}")
+        _check_heads(outputs["features"], golden, name, heads)
         return
     features = _features(network, (height, width))
     _compare(features, golden["features"], GOLDEN_TOLERANCE, f"{name} gives features")
@@ -131,6 +139,15 @@ def check_golden(network: NamedNetwork, golden: Mapping[str, Any], name: str, he
         _compare(_pooled(network, features), golden["pooled"], POOLED_TOLERANCE, f"{name} gives {_WORDS['pooled']}")
     if "pose" in golden and network.global_pool.reads_pose:
         _compare(_pose(network, features), golden["pose"], POOLED_TOLERANCE, f"{name} gives {_WORDS['pose']}")
+    _check_heads(features, golden, name, heads)
+
+
+def _check_heads(features: Float[Tensor, " F"], golden: Mapping[str, Any], name: str, heads: Heads | None) -> None:
+    """Refuses heads whose outputs for the fixed input are not the stored ones.
+
+    Raises:
+        StorageError: if they differ.
+    """
     if heads is None or "heads" not in golden:
         return
     found = _of_heads(heads, features)

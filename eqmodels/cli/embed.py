@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from eqmodels.cli.clouds import embed_run, names_points
 from eqmodels.cli.terminal import say
 from eqmodels.cli.with_network import (
     add_network,
@@ -28,7 +29,8 @@ DESCRIPTION = (
     "Writes the features of pictures into one file: of a folder, all in it and in the folders inside, of files that "
     "are named, or of those that a table names, whose other columns are written too. A picture that was turned by "
     "quarters or mirrored has the same features, as far as the network's are invariant. Ctrl-C stops; the same command "
-    "goes on from there, and torchrun starts it on several processes."
+    "goes on from there, and torchrun starts it on several processes. An encoder of points is given "
+    "meshes and clouds."
 )
 EPILOG = """\
 examples:
@@ -63,6 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
         ModuleNotFoundError: if the file is of Parquet, and pyarrow is not installed.
     """
     file = check_ending(arguments.out)
+    if names_points(arguments.name):
+        return embed_run(arguments)
     with joined_world(arguments.device) as world, world.together():
         # Listed and downloaded once, not by every process.
         paths = world.from_writer(lambda: files_of(arguments.images, arguments.path_column))

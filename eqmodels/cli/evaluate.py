@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tqdm import tqdm
 
 from eqmodels.backbones import Backbone
 from eqmodels.backbones.describe import name_of
 from eqmodels.cli.chosen_data import add_data_flags, chosen_data, loaded
+from eqmodels.cli.clouds import evaluate_run, is_of_points
 from eqmodels.cli.images import with_channels
 from eqmodels.cli.kept_results import keep_results, place_of_results
 from eqmodels.cli.own_classifier import judge_classifier
@@ -26,8 +27,7 @@ from eqmodels.data import Source, Split, at_most, list_data
 from eqmodels.evaluation import EncoderEvaluation, SeedSummary, evaluate, over_seeds
 from eqmodels.evaluation.evaluating import ANEW, CURVE_IMAGES, FRACTIONS
 from eqmodels.evaluation.seeds import check_seeds
-from eqmodels.hub import load_pretrained
-from eqmodels.hub.loading import load_for_images as load
+from eqmodels.hub import load, load_pretrained
 from eqmodels.processes import World
 from eqmodels.processes.local import check_processes, on_processes, processes_here
 from eqmodels.processes.world import joined_world
@@ -136,6 +136,8 @@ def _run(arguments: argparse.Namespace) -> int:
     with joined_world(arguments.device) as world, world.together(ANEW):
         # Before anything is measured: it takes minutes a network.
         networks = world.each_after_first(lambda: _networks(arguments))
+        if is_of_points(networks[0]):
+            return world.from_writer(lambda: evaluate_run(arguments, networks[0]))
         if arguments.output:
             folder = arguments.output.parent
             world.from_writer(lambda: prepare_folder(folder, option="--output"))
@@ -187,7 +189,8 @@ def _network(name: str) -> Run | Backbone:
     try:
         return load_pretrained(name)
     except NoRunError:
-        return load(name, num_classes=0)
+        # Of images or of points: what is done with these asks.
+        return cast("Backbone", load(name, num_classes=0))
 
 
 def _check_together(arguments: argparse.Namespace, networks: Sequence[Run | Backbone]) -> None:

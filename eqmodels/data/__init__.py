@@ -10,6 +10,7 @@ from eqmodels.data.pictures import open_picture
 from eqmodels.data.pixel_statistics import statistics
 from eqmodels.data.registry import READING, SOURCES, Split, register_source
 from eqmodels.data.source import Source, check_source, in_parts, is_labelled, numbers_of
+from eqmodels.data.space import LabelledClouds, clouds_of, fitted_clouds, in_random_poses, read_mesh, sample_mesh
 from eqmodels.data.subsets import Subset, at_most, balanced_subset, subset
 from eqmodels.data.summary import FolderSummary, contact_sheet, summarise_folder
 from eqmodels.data.torch_data import from_torch
@@ -22,6 +23,7 @@ __all__ = [
     "ArrayFile",
     "FolderSummary",
     "KeyedPermutation",
+    "LabelledClouds",
     "LabelledImages",
     "Source",
     "Split",
@@ -30,18 +32,23 @@ __all__ = [
     "at_most",
     "balanced_subset",
     "check_source",
+    "clouds_of",
     "coloured",
     "contact_sheet",
+    "fitted_clouds",
     "from_torch",
     "has_colour",
     "in_memory",
     "in_parts",
+    "in_random_poses",
     "is_labelled",
     "list_data",
     "load_data",
     "numbers_of",
     "open_picture",
+    "read_mesh",
     "register_source",
+    "sample_mesh",
     "search_folders",
     "statistics",
     "subset",

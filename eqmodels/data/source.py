@@ -18,12 +18,15 @@ __all__ = [
     "Source",
     "background_of",
     "check_labels",
+    "check_of_images",
     "check_source",
     "images_of_a_part",
     "in_parts",
+    "is_aligned",
     "is_labelled",
     "numbers_of",
     "skipped_of",
+    "takes_of",
 ]
 
 PART = 2**20
@@ -37,6 +40,9 @@ class Source(Protocol):
     Whether they lie in memory, in files or nowhere until they are asked for is the source's own affair. Where nobody
     labelled them there are labels nevertheless, all -1, and no classes: so that subsets and columns of labels need not
     ask, while who needs classes does (`is_labelled`).
+
+    A source of clouds of points says so by `takes`, ``"points"``, and gives them as pictures, see
+    `eqmodels.data.space.clouds`; that they stand alike, by `aligned`.
 
     A source may have three attributes more. One of very many images asks for an order of an epoch that takes no memory
     by `order`, ``"keyed"``, see `OptimisationConfig`. One that read all of its images already gives what it found as
@@ -97,6 +103,30 @@ def skipped_of(source: Source) -> tuple[BadFile, ...]:
     """The files that a source left out, as was asked for, because they could not be read."""
     skipped: tuple[BadFile, ...] = getattr(source, "skipped", ())
     return skipped
+
+
+def takes_of(source: Source) -> str:
+    """What an encoder must take to be shown the source: ``"images"``, or ``"points"`` if it is one of clouds."""
+    takes: str = getattr(source, "takes", "images")
+    return takes
+
+
+def check_of_images(source: Source) -> None:
+    """Refuses clouds where images are asked for.
+
+    Raises:
+        ValueError: if the source has such.
+    """
+    if takes_of(source) != "images":
+        raise ValueError(
+            f"images are asked for here; got {source.name}, which has clouds of points. Use data of images, such as "
+            "fashion_mnist_mini."
+        )
+
+
+def is_aligned(source: Source) -> bool:
+    """Whether the clouds of a source stand alike, so that how one is turned can be learned from it."""
+    return bool(getattr(source, "aligned", False))
 
 
 def numbers_of(indices: Tensor | slice, count: int) -> Int[Tensor, " B"]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
 from eqmodels.data.pictures import BadFile
-from eqmodels.data.source import Source, background_of, skipped_of
+from eqmodels.data.source import Source, background_of, is_aligned, skipped_of, takes_of
 
 __all__ = ["View"]
 
@@ -72,6 +72,16 @@ class View:
     def skipped(self) -> tuple[BadFile, ...]:
         """Files that the other source left out, as was asked for, because they could not be read."""
         return skipped_of(self.source)
+
+    @property
+    def takes(self) -> str:
+        """What an encoder of these must take: ``"images"`` or ``"points"``."""
+        return takes_of(self.source)
+
+    @property
+    def aligned(self) -> bool:
+        """Whether clouds of the other source stand alike."""
+        return is_aligned(self.source)
 
     def pixels(self, indices: Tensor | slice) -> Float[Tensor, "B C H W"]:
         """The images of such numbers, or of a slice, as float32 in [0, 1]."""

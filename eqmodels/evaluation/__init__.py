@@ -1,6 +1,7 @@
 """Evaluation: any encoder in, a dataclass of numbers out."""
 
 from eqmodels.evaluation.classifying import ClassifierAccuracy, classifier_accuracy
+from eqmodels.evaluation.clouds import CloudEvaluation, CloudScores, embed_clouds, evaluate_clouds
 from eqmodels.evaluation.collapse import Collapse, effective_rank
 from eqmodels.evaluation.embedding import embed
 from eqmodels.evaluation.encoding import Encodable, encode
@@ -36,6 +37,8 @@ __all__ = [
     "AngleError",
     "ClassScores",
     "ClassifierAccuracy",
+    "CloudEvaluation",
+    "CloudScores",
     "Collapse",
     "EmbeddedFile",
     "Embedding",
@@ -61,11 +64,13 @@ __all__ = [
     "classifier_accuracy",
     "effective_rank",
     "embed",
+    "embed_clouds",
     "embed_to_file",
     "encode",
     "equivariance_report",
     "estimate",
     "evaluate",
+    "evaluate_clouds",
     "fit_linear_probe",
     "head_scores",
     "images_per_second",

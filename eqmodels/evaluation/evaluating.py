@@ -8,6 +8,7 @@ from dataclasses import replace
 from eqmodels.arguments import check_arguments
 from eqmodels.checks import check_count
 from eqmodels.data import Source
+from eqmodels.data.source import check_of_images
 from eqmodels.evaluation.encoding import Encodable, Subject
 from eqmodels.evaluation.few_labels import check_fraction
 from eqmodels.evaluation.kinds import feature_kind, kinds_of
@@ -175,6 +176,7 @@ def _with_heads(
 def _check_images(subject: Subject, train: Source, test: Source) -> None:
     """Raises a `ValueError` unless the encoder and probes can be measured on such images."""
     for data in (train, test):
+        check_of_images(data)
         if subject.in_chans is not None and data.channels != subject.in_chans:
             raise ValueError(
                 f"the network takes images of {subject.in_chans} channels; {data.name} has {data.channels}. "

@@ -24,7 +24,7 @@ from eqmodels.backbones.loading import load_for_images
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.backbones.saving import save_network
 from eqmodels.data import Source
-from eqmodels.data.source import skipped_of
+from eqmodels.data.source import check_of_images, skipped_of
 from eqmodels.finetuning.config import FinetuneConfig
 from eqmodels.finetuning.page import page
 from eqmodels.finetuning.probe import fitted_classifier
@@ -208,6 +208,7 @@ def _check(network: StagedNetwork, train: Source, test: Source, validation: Sour
     describe_network(network)  # what could not be saved is not trained
     held_out = {"test": test} | ({} if validation is None else {"validation": validation})
     for data in (train, *held_out.values()):
+        check_of_images(data)
         if data.channels != network.in_chans:
             raise ValueError(
                 f"the network takes images of {network.in_chans} channels; {data.name} has {data.channels}. Load it "

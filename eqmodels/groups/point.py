@@ -131,6 +131,12 @@ Rows = tuple[tuple[float, ...], ...]
 
 @cache
 def _matrices(kind: str) -> tuple[Rows, ...]:
+    with torch.device("cpu"):  # whatever device networks are built on, such as "meta"
+        return _found(kind)
+
+
+def _found(kind: str) -> tuple[Rows, ...]:
+    """The matrices of a group, from its generators or from those of a group that it has or is in."""
     if kind in ("th", "oh", "ih"):
         rotations = torch.tensor(_matrices(kind[0]), dtype=torch.float64)
         return _rows(torch.cat([rotations, -rotations]))
@@ -171,6 +177,7 @@ def _rows(matrices: Float[Tensor, "G 3 3"]) -> tuple[Rows, ...]:
 def _products(kind: str) -> list[list[int]]:
     """The table of products, row ``g``, column ``h``."""
     place = {rows: number for number, rows in enumerate(_matrices(kind))}
-    matrices = torch.tensor(_matrices(kind), dtype=torch.float64)
-    products = torch.einsum("gij,hjk->ghik", matrices, matrices)
-    return [[place[rows] for rows in _rows(row)] for row in products]
+    with torch.device("cpu"):
+        matrices = torch.tensor(_matrices(kind), dtype=torch.float64)
+        products = torch.einsum("gij,hjk->ghik", matrices, matrices)
+        return [[place[rows] for rows in _rows(row)] for row in products]

@@ -29,6 +29,9 @@ DATA_LICENSES = {
     "fashion_mnist": "MIT",
     "fashion_mnist_mini": "MIT",
     "imagenet": "LicenseRef-ImageNet",
+    # With KiCad's exception for designs; a part of the whole library is under the GPL.
+    "kicad_parts": "CC-BY-SA-4.0 AND GPL-3.0-or-later",
+    "kicad_parts_mini": "CC-BY-SA-4.0",
     "openclipart": "CC-PDDC",
     "openclipart_mini": "CC-PDDC",
 }

@@ -8,6 +8,7 @@ from eqmodels.objectives.gradient import scale_gradient
 from eqmodels.objectives.losses import predicted, prediction_loss
 from eqmodels.objectives.network import Network
 from eqmodels.objectives.objective import Batch, Objective, Term
+from eqmodels.objectives.orientation import OrientationPrediction
 from eqmodels.objectives.prediction import Prediction, is_strict
 from eqmodels.objectives.randomness import Purpose, Randomness, generator_for, seed_dropout
 from eqmodels.objectives.registry import OBJECTIVES, create_objective, objective_options, register_objective
@@ -24,6 +25,7 @@ __all__ = [
     "Moving",
     "Network",
     "Objective",
+    "OrientationPrediction",
     "Prediction",
     "Purpose",
     "Randomness",

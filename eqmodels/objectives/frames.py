@@ -68,7 +68,7 @@ def frame_loss(frames: Frames, targets: Float[Tensor, "B 3 3"] | None = None) ->
 
 
 def check_upright(aligned: bool, name: str) -> None:
-    """Refuses data in random poses for a head whose label is how a cloud is turned from where it stands upright.
+    """Refuses data in random poses for heads whose label is how a cloud is turned from where it stands upright.
 
     Args:
         aligned: whether the clouds stand alike, as parts of a library do and scanned or simulated ones do not.
@@ -81,6 +81,7 @@ def check_upright(aligned: bool, name: str) -> None:
     check_arguments(check_upright, locals())
     if not aligned:
         raise ValueError(
-            f"the strict head learns what is up and front from clouds that stand alike; got {shown(name)}, whose "
-            "clouds are in random poses, so that its labels would be noise. Use aligned data, or another objective."
+            f"how a cloud is turned is learned from clouds that stand alike; got {shown(name)}, whose clouds are in "
+            "random poses, so that labels would be noise. Use aligned data, such as kicad_parts, or say that yours are "
+            "(aligned=True)."
         )

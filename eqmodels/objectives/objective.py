@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float, Int
+from eqmodels.backbones.named import Takes
 from eqmodels.data import Source
 from eqmodels.objectives.network import Network
 from eqmodels.objectives.randomness import Randomness
@@ -70,11 +71,13 @@ class Objective(nn.Module, ABC):
     buildable on the device ``meta``.
 
     Attributes:
+        takes: what the encoder is shown: ``"images"``, or ``"points"``, clouds that come as `LabelledClouds` has them.
         uses_labels: whether batches are to hold the classes of their images.
         scaffold: names of children that training alone needs: checkpoints have them, the file of a finished run does
             not, and of a run that is loaded from it they are None.
     """
 
+    takes: ClassVar[Takes] = "images"
     uses_labels: bool = False
     scaffold: tuple[str, ...] = ()
 

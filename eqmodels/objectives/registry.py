@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from eqmodels.arguments import check_arguments
-from eqmodels.backbones import Backbone
+from eqmodels.backbones import Backbone, PointBackbone
 from eqmodels.checks import check_count
 from eqmodels.objectives.objective import Objective
 from eqmodels.options import Option, check_options, options_of
@@ -65,7 +65,7 @@ def check_given(target: type[Objective], values: Mapping[str, Any]) -> None:
     target.check_options(check_options(known, given, subject=f"the objective {target.__name__}"))
 
 
-def create_objective(name: str, backbone: Backbone, num_classes: int = 0, **options: Any) -> Objective:  # noqa: ANN401
+def create_objective(name: str, backbone: Backbone | PointBackbone, num_classes: int = 0, **options: Any) -> Objective:  # noqa: ANN401
     """The objective of a name for a backbone, its modules with random weights.
 
     Args:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from eqmodels.arguments import check_arguments
 from eqmodels.objectives import objective_options
 from eqmodels.options import Option, options_of
 from eqmodels.registry import without_imports
@@ -28,6 +29,7 @@ from eqmodels.training.parts import (
     OptimisationConfig,
     Options,
     RunConfig,
+    check_kinds,
     data_options,
 )
 
@@ -65,6 +67,10 @@ class PretrainConfig:
         optimisation: how long, in which steps, by which rule.
         run: how it is computed, and from which seed.
 
+    Raises:
+        TypeError: if a part is of another type.
+        ValueError: if the objective is one of images and the network one of points, or the other way round.
+
     Example:
         >>> config = PretrainConfig.of(model="c4_resnet18s_w16", task="rotation", epochs=5, kernel_size=5)
         >>> config.model.options["kernel_size"], config.objective.options["task"], config.optimisation.epochs
@@ -76,6 +82,10 @@ class PretrainConfig:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     optimisation: OptimisationConfig = field(default_factory=OptimisationConfig)
     run: RunConfig = field(default_factory=RunConfig)
+
+    def __post_init__(self) -> None:
+        check_arguments(PretrainConfig, vars(self))
+        check_kinds(self.model, self.objective)
 
     @classmethod
     def of(cls, base: Mapping[str, Any] | None = None, /, **values: Any) -> PretrainConfig:  # noqa: ANN401

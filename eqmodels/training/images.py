@@ -10,7 +10,7 @@ from typing import Any
 
 from eqmodels.arguments import check_arguments
 from eqmodels.data import READING, Source, Split, at_most, coloured, load_data, statistics, to_rgb
-from eqmodels.data.source import background_of
+from eqmodels.data.source import background_of, takes_of
 from eqmodels.objectives import OBJECTIVES
 from eqmodels.training.config import PretrainConfig
 from eqmodels.transforms import Preprocessing
@@ -72,7 +72,9 @@ def preprocessing_of(config: PretrainConfig, data: Source) -> Preprocessing:
         config: names the objective.
         data: the training images.
     """
-    mean, deviation = statistics(data)
+    # Encoders of points put clouds about their centroids, and to one size, themselves.
+    is_cloud = takes_of(data) == "points"
+    mean, deviation = ((0.0,) * data.channels, (1.0,) * data.channels) if is_cloud else statistics(data)
     objective = config.objective
     size = OBJECTIVES.find(objective.name).seen_size(objective.options, data.size)
     return Preprocessing(mean, deviation, size, background=background_of(data))

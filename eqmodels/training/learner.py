@@ -42,8 +42,8 @@ class Learner(nn.Module):
         self.network, self.objective = network, objective
 
     @property
-    def backbone(self) -> Backbone:
-        """The encoder that is pretrained."""
+    def backbone(self) -> Backbone | Any:  # noqa: ANN401
+        """The encoder that is pretrained: a `Backbone`, or a `PointBackbone`."""
         return self.network.backbone
 
     def forward(self, views: Any) -> dict[str, Term]:  # noqa: ANN401 (each objective has its own)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eqmodels.backbones.registry import not_of_images, resolve
+from eqmodels.backbones.registry import resolve
 from eqmodels.options import Option, options_of
 
 __all__ = ["model_options"]
@@ -19,12 +19,10 @@ def model_options(name: str, *, backend: str | None = None) -> dict[str, Option]
         backend: what it is built by; None for this package.
 
     Raises:
-        ValueError: if the name is unknown (gives the nearest), of an encoder of points, or has no such backend.
+        ValueError: if the name is unknown (gives the nearest), or has no such backend.
         TypeError: if it is no string.
     """
     parsed, architecture = resolve(name)
-    if architecture.takes != "images":
-        raise ValueError(not_of_images(name))
     having = {own for with_group, own in architecture.builders if with_group == (parsed.group is not None)}
     backends = tuple(sorted(having or {"native"}, key=lambda own: (own != "native", own)))
     choice = Option("backend", (), backends[0], backends, False, "whose modules it is built of")

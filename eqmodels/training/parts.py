@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from eqmodels.arguments import check_arguments
+from eqmodels.backbones.registry import resolve
 from eqmodels.checks import check_count
 from eqmodels.data import READING, SOURCES
 from eqmodels.errors import shown
@@ -23,6 +24,7 @@ __all__ = [
     "OptimisationConfig",
     "Options",
     "RunConfig",
+    "check_kinds",
     "data_options",
 ]
 
@@ -277,6 +279,21 @@ class RunConfig:
 def data_options(name: str) -> dict[str, Option]:
     """The options of a data set, by name; none of images of one's own, which have a name that is not registered."""
     return options_of(SOURCES.find(name), without=READING) if name in SOURCES else {}
+
+
+def check_kinds(model: ModelConfig, objective: ObjectiveConfig) -> None:
+    """Refuses an objective of images for a network of points, and the other way round.
+
+    Raises:
+        ValueError: if it is such.
+    """
+    theirs, asked = resolve(model.name)[1].takes, OBJECTIVES.find(objective.name).takes
+    if theirs != asked:
+        fitting = [name for name in OBJECTIVES.names() if OBJECTIVES.find(name, plugins=False).takes == theirs]
+        raise ValueError(
+            f"objective={objective.name!r} is about {asked}; got model={model.name!r}, which takes {theirs}. Use "
+            f"objective={fitting[-1]!r}, or a network of {asked}."
+        )
 
 
 def _check_options(part: ModelConfig | DataConfig | ObjectiveConfig | OptimisationConfig) -> None:

@@ -6,13 +6,33 @@ import math
 
 from torch import nn
 
-from eqmodels.backbones import Backbone
+from eqmodels.backbones import Backbone, PointBackbone
 from eqmodels.data import Source
+from eqmodels.data.source import takes_of
 from eqmodels.layers import FieldLayerNorm2d
 from eqmodels.processes import World
 from eqmodels.training.parts import OptimisationConfig
 
-__all__ = ["check_batches", "check_norms", "check_statistics"]
+__all__ = ["check_batches", "check_norms", "check_source_kind", "check_statistics"]
+
+
+def check_source_kind(name: str, takes: str, data: Source) -> None:
+    """Refuses images for an encoder of points, and clouds for one of images.
+
+    Args:
+        name: of the encoder.
+        takes: what it takes.
+        data: what it is to be trained on.
+
+    Raises:
+        ValueError: if it is another thing.
+    """
+    if takes_of(data) != takes:
+        example = "kicad_parts_mini" if takes == "points" else "fashion_mnist_mini"
+        raise ValueError(
+            f"model={name!r} takes {takes}; got {data.name}, which has {takes_of(data)}. Use data of {takes}, such as "
+            f"{example}."
+        )
 
 
 def check_norms(name: str, model: nn.Module) -> None:
@@ -55,7 +75,9 @@ def check_batches(config: OptimisationConfig, data: Source, world: World) -> Non
         )
 
 
-def check_statistics(name: str, backbone: Backbone, data: Source, config: OptimisationConfig, world: World) -> None:
+def check_statistics(
+    name: str, backbone: Backbone | PointBackbone, data: Source, config: OptimisationConfig, world: World
+) -> None:
     """Refuses batch normalisation of a single value of a field, which has no variance.
 
     Args:
@@ -68,6 +90,8 @@ def check_statistics(name: str, backbone: Backbone, data: Source, config: Optimi
     Raises:
         ValueError: if there would be one.
     """
+    if isinstance(backbone, PointBackbone):  # which has no batch normalisation
+        return
     parts = world.size * config.accumulate
     # The last map is the smallest. A field has a value for every element of the group.
     reduction, (height, width) = backbone.feature_info[-1]["reduction"], data.size

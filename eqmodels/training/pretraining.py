@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Int
 from eqmodels.backbones.memory import within_memory
+from eqmodels.backbones.registry import resolve
 from eqmodels.data import Source
 from eqmodels.objectives import Batch, Objective, Randomness, Term, seed_dropout
 from eqmodels.processes import World
@@ -26,7 +27,7 @@ from eqmodels.training.initial import initial_weights
 from eqmodels.training.learner import Learner, build_learner
 from eqmodels.training.log import Row, write_log
 from eqmodels.training.optimisation import create_optimiser, learning_rate_at
-from eqmodels.training.pitfalls import check_batches, check_norms, check_statistics
+from eqmodels.training.pitfalls import check_batches, check_norms, check_source_kind, check_statistics
 from eqmodels.training.terms import Counts, parts_of, total_loss
 from eqmodels.training.unread import Unread, read_every
 
@@ -62,6 +63,7 @@ class Pretraining:
         self, config: PretrainConfig, data: Source, world: World | None = None, *, begins: bool = True
     ) -> None:
         self.config, self.data, self.world = config, data, world or World()
+        check_source_kind(config.model.name, resolve(config.model.name)[1].takes, data)
         check_batches(config.optimisation, data, self.world)
         self.preprocessing = preprocessing_of(config, data)
         initial = initial_weights(config.model) if begins else None

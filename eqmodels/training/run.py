@@ -6,19 +6,20 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
-from eqmodels.backbones import Backbone
+from eqmodels.backbones import Backbone, PointBackbone
 from eqmodels.backbones.describe import check_bounds, check_description, describe_network, preprocessing_from
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.golden import check_golden, golden_features
 from eqmodels.backbones.overwritten import to_be_overwritten
 from eqmodels.backbones.registry import resolve
+from eqmodels.fields import Regular
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.layers.pool import reads_pose
 from eqmodels.objectives import ClassInformation, Objective, Prediction
@@ -71,8 +72,8 @@ class Run:
     sha256: str = ""
 
     @property
-    def backbone(self) -> Backbone:
-        """The encoder that was pretrained; it is the run's own, not a copy."""
+    def backbone(self) -> Backbone | Any:  # noqa: ANN401
+        """The encoder that was pretrained, a `Backbone` or a `PointBackbone`; it is the run's own, not a copy."""
         return self.model.backbone
 
     @property
@@ -110,7 +111,7 @@ class Run:
         """That of the training images, as `create_augmentation` takes it; ``"none"`` of an objective without one."""
         return str(self.config.objective.options.get("augment", "none"))
 
-    def encoder(self, global_pool: GlobalPoolMode = "invariant", *, num_classes: int = 0) -> Backbone:
+    def encoder(self, global_pool: GlobalPoolMode = "invariant", *, num_classes: int = 0) -> Backbone | Any:  # noqa: ANN401
         """The backbone alone, a copy in eval mode: from normalised images to feature vectors.
 
         Args:
@@ -123,9 +124,20 @@ class Run:
             ValueError: if the pooling is unknown, or reads the pose and no head predicts it.
         """
         encoder, pose = copy.deepcopy(self.model.backbone), None
+        if encoder.takes == "points":
+            return self._of_points(cast("PointBackbone", encoder), global_pool, num_classes)
         if reads_pose(global_pool):
             pose = copy.deepcopy(self.pose)
         encoder.reset_classifier(num_classes, global_pool, pose=pose)
+        encoder.preprocessing = self.preprocessing
+        return encoder.eval()
+
+    def _of_points(self, encoder: PointBackbone, global_pool: str, num_classes: int) -> PointBackbone:
+        """The encoder of points with such a pooling: ``"equivariant"`` are those that heads read, ``"regular"``."""
+        words = {"regular": "equivariant"}
+        mode: Any = None if isinstance(encoder.map_field, Regular) else words.get(global_pool, global_pool)
+        pose: Any = copy.deepcopy(self.pose) if mode == "canonical" else None
+        encoder.reset_classifier(num_classes, mode, pose=pose)
         encoder.preprocessing = self.preprocessing
         return encoder.eval()
 
@@ -137,9 +149,10 @@ class Run:
         """
         return describe_network(self.described_encoder(), license_name=license_name)
 
-    def described_encoder(self) -> Backbone:
+    def described_encoder(self) -> Backbone | Any:  # noqa: ANN401
         """The encoder that a config tells of and `load` gives: canonical features, if a head predicts the pose."""
-        canonical = self.pose is not None and self.backbone.group.order > 1
+        # Of points, a pose is predicted by networks of a group alone.
+        canonical = self.pose is not None and (self.backbone.takes == "points" or self.backbone.group.order > 1)
         return self.encoder("canonical" if canonical else "invariant")
 
     def outputs(self, features: Float[Tensor, "B F"]) -> dict[str, Tensor]:

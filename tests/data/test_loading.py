@@ -19,9 +19,12 @@ NAMES = [
     "hf_disk",
     "image_folder",
     "imagenet",
+    "kicad_parts",
+    "kicad_parts_mini",
     "mnist",
+    "modelnet40",
 ]
-NAMES += ["openclipart", "openclipart_mini", "shards", "stl10", "table"]
+NAMES += ["openclipart", "openclipart_mini", "point_folder", "scanobjectnn", "shards", "stl10", "table"]
 
 
 def test_the_names():

@@ -40,6 +40,15 @@ from tests.data.files import (
     write_shards,
     write_stl10,
 )
+from tests.data.space_files import write_kicad, write_modelnet, write_points, write_scanobjectnn
+
+SPACE = {
+    "kicad_parts": write_kicad,
+    "modelnet40": write_modelnet,
+    "point_folder": write_points,
+    "scanobjectnn": write_scanobjectnn,
+}
+"""What writes small files of each source of clouds."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,9 @@ def written(name, folder, monkeypatch) -> dict[str, object]:
         lines = [f"{path},{label},{split}\n" for path, label, split in rows]
         (folder / "table.csv").write_text("".join(["path,label,split\n", *lines]))
         options = {"root": folder / "table.csv"}
+    elif name in SPACE:
+        SPACE[name](folder)
+        options = {"root": folder, "points": 20}
     elif name in ("array", "shards", "hf_disk"):
         {"array": write_array, "shards": write_shards, "hf_disk": write_hf_disk}[name](folder / name)
         options = {"root": folder / name}

@@ -111,6 +111,11 @@ LEARNING: dict[str, Callable[[], Call]] = {
         tasks.indistinct_labels, {"tasks": (tasks.create_task("rotation"),), "flipped": False}
     ),
     # training
+    "training.PretrainConfig": lambda: Call(
+        training.PretrainConfig,
+        {"model": training.ModelConfig(), "data": training.DataConfig(), "objective": training.ObjectiveConfig()}
+        | {"optimisation": training.OptimisationConfig(), "run": training.RunConfig()},
+    ),
     "training.usable_device": lambda: Call(training.usable_device, {"device": "cpu"}),
     "training.DataConfig": lambda: Call(
         training.DataConfig,

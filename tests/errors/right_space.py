@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import torch
 
-from eqmodels import backbones, fields, groups, heads, layers, objectives, tasks
+from eqmodels import backbones, data, evaluation, fields, groups, heads, layers, objectives, tasks
 from tests.errors.calls import Call, maps
 
 __all__ = ["SPACE"]
@@ -24,6 +26,17 @@ def points_for(network: backbones.PointBackbone) -> Call:
     """A call of a network on clouds, with features and a mask."""
     arguments = {"points": maps(2, 5, 3), "features": maps(2, 5, 1), "mask": maps(2, 5) > -1}
     return Call(network, arguments)
+
+
+def parts() -> data.LabelledClouds:
+    return data.load_data("kicad_parts_mini", "test").balanced_subset(12)
+
+
+def cloud_file() -> Path:
+    """A file of a cloud, where the test is."""
+    file = Path("cloud.npy")
+    np.save(file, maps(6, 3).numpy())
+    return file
 
 
 SPACE: dict[str, Callable[[], Call]] = {
@@ -45,12 +58,39 @@ SPACE: dict[str, Callable[[], Call]] = {
         {"group": "o3", "layers": 1, "neighbours": 3, "global_pool": "canonical", "pose_hidden": 4, **SIZES},
     ),
     "an encoder of points": lambda: points_for(backbones.VectorNetwork(width=4, layers=1, in_chans=4)),
+    # data
+    "data.LabelledClouds": lambda: Call(
+        data.LabelledClouds,
+        {"name": "few", "images": parts().images, "labels": parts().labels, "classes": parts().classes}
+        | {"background": "white", "skipped": (), "aligned": True},
+    ),
+    "data.clouds_of": lambda: Call(data.clouds_of, {"pixels": maps(2, 3, 5, 1)}),
+    "data.fitted_clouds": lambda: Call(data.fitted_clouds, {"points": maps(2, 5, 3)}),
+    "data.in_random_poses": lambda: Call(data.in_random_poses, {"source": parts(), "axes": "z", "seed": 0}),
+    "data.read_mesh": lambda: Call(data.read_mesh, {"path": cloud_file()}),
+    "data.sample_mesh": lambda: Call(data.sample_mesh, {"mesh": data.read_mesh(cloud_file()), "count": 4, "seed": 0}),
+    # evaluation
+    "evaluation.embed_clouds": lambda: Call(
+        evaluation.embed_clouds,
+        {"encoder": backbones.PointNet(width=4), "paths": [cloud_file()], "points": 4, "seed": 0, "up": "y"},
+        values=8,
+    ),
+    "evaluation.evaluate_clouds": lambda: Call(
+        evaluation.evaluate_clouds,
+        {"encoder": backbones.PointNet(width=4), "train": parts(), "test": parts(), "points": 4, "seed": 0},
+        values=6,
+    ),
     # heads, layers, objectives, tasks
     "heads.FrameHead": lambda: Call(
         heads.FrameHead, {"in_field": FIELD, "label_field": fields.Irreps("3x1"), "hidden": 4}
     ),
     "layers.pad_clouds": lambda: Call(layers.pad_clouds, {"clouds": [maps(3, 3), maps(2, 3)]}),
     "objectives.check_upright": lambda: Call(objectives.check_upright, {"aligned": True, "name": "parts"}),
+    "objectives.OrientationPrediction": lambda: Call(
+        objectives.OrientationPrediction,
+        {"backbone": backbones.VectorNetwork(width=4, layers=1), "num_classes": 3, "head": "frame", "head_hidden": 4}
+        | {"loss": "chordal", "seen_points": 8, "jitter": 0.01, "stretch": 0.1},
+    ),
     "objectives.chordal_loss": lambda: Call(
         objectives.chordal_loss, {"frames": maps(2, 3, 3), "targets": turns(), "reduction": "mean"}, values=30
     ),

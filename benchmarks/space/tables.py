@@ -1,0 +1,116 @@
+"""Writes what came out into docs/space.md: ``python -m benchmarks.space.tables``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from benchmarks._sections import write_section
+from benchmarks.space.measure import BINS, NAMES, RESULTS
+from eqmodels.measures import estimate
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "space.md"
+
+WORDS = {
+    "none": "`so3_vectors_small`, random weights",
+    "strict": "`so3_vectors_small`, strict head",
+    "turns": "`so3_vectors_small`, classifier of 24 turns",
+    "pointnet": "`pointnet`, classifier of 24 turns",
+    "dgcnn": "`dgcnn`, classifier of 24 turns",
+}
+
+COLUMNS = ("probe upright", "probe SO3", "knn upright", "knn SO3")
+
+
+def section() -> str:
+    """Tables of accuracies and of degrees, means over the seeds that are there."""
+    cells = [json.loads(file.read_text()) for file in sorted(RESULTS.glob("*.json"))]
+    if not cells:
+        return "Nothing has been measured yet."
+    first = cells[0]
+    lines = [
+        f"{first['train']:,} training and {first['test']} test parts of {first['classes']} families; accuracies in "
+        "percent.",
+        "",
+        "| encoder, what it learned | features | seconds | seeds | probe, upright | probe, SO(3) | kNN, upright | "
+        "kNN, SO(3) |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for own in _groups(cells):
+        lines += _rows(own)
+    return "\n".join([*lines, "", *_degrees(cells)]).strip()
+
+
+def _groups(cells: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """The seeds of each encoder that was trained for each time, by times."""
+    for seconds in sorted({cell["asked_seconds"] for cell in cells}):
+        for name in NAMES:
+            if own := [cell for cell in cells if (cell["name"], cell["asked_seconds"]) == (name, seconds)]:
+                yield own
+
+
+def _rows(cells: list[dict[str, Any]]) -> list[str]:
+    """A row of each kind of features, and one of probes that learned from turned parts where there are such."""
+    seconds = sum(cell["processor_seconds"] for cell in cells) / len(cells)
+    lines, name = [], cells[0]["name"]
+    for kind, scores in cells[0]["features"].items():
+        for words in ("", "SO3 to ") if "probe SO3 to SO3" in scores else ("",):
+            found = [
+                estimate([cell["features"][kind][column.replace(" ", f" {words}", 1)] for cell in cells]).as_percent()
+                for column in COLUMNS
+            ]
+            label = f"{kind}, probes of turned parts" if words else kind
+            lines.append(f"| {WORDS[name]} | {label} | {seconds:.0f} | {len(cells)} | {' | '.join(found)} |")
+    return lines
+
+
+def _degrees(cells: list[dict[str, Any]]) -> list[str]:
+    """How far predicted frames are from the truth."""
+    lines = [
+        "Degrees between the predicted and the true pose of test parts in random poses, medians:",
+        "",
+        "| encoder | seconds | up | whole frame | up below 15 | no frame |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for group in _groups(cells):
+        if own := [cell["degrees"] for cell in group if "degrees" in cell]:
+            seconds = sum(cell["processor_seconds"] for cell in group) / len(group)
+            up, frame, below, none = (
+                sum(one[key] for one in own) / len(own) for key in ("up", "frame", "up below 15", "degenerate")
+            )
+            words = WORDS[group[0]["name"]]
+            lines.append(
+                f"| {words} | {seconds:.0f} | {up:.1f} | {frame:.1f} | {100 * below:.0f}% | {100 * none:.0f}% |"
+            )
+    longest = max(cell["asked_seconds"] for cell in cells)
+    strict = [
+        cell["degrees"]["histogram of up"]
+        for cell in cells
+        if (cell["name"], cell["asked_seconds"]) == ("strict", longest)
+    ]
+    if strict:
+        counts = [sum(column) for column in zip(*strict, strict=True)]
+        bounds = pairwise(BINS)
+        lines += [
+            "",
+            "Errors of up of the strict head that was trained longest, test parts by degrees:",
+            "",
+            f"| {' | '.join(f'{low}-{high}' for low, high in bounds)} |",
+            f"|{' ---: |' * len(counts)}",
+            f"| {' | '.join(map(str, counts))} |",
+        ]
+    return lines
+
+
+def main() -> None:
+    """Writes the section."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    write_section(DOCUMENT, "kicad", section())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Clouds that are drawn from the surfaces of many files, each by a seed of its own, and kept for later."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eqmodels._shapes import Float
+from eqmodels.checks import check_count
+from eqmodels.data.space.clouds import fitted_clouds
+from eqmodels.data.space.meshes import read_mesh, sample_mesh
+from eqmodels.storage import StorageError, read_regular, reason_of, write_atomically
+
+__all__ = ["POINTS", "sampled_clouds"]
+
+POINTS = 512
+"""Of a cloud, where nobody says how many."""
+
+VERSION = 1
+"""Of what is drawn from a file: another number, and caches of before are not read."""
+
+
+def sampled_clouds(
+    paths: Sequence[Path],
+    base: Path,
+    *,
+    points: int | None = None,
+    seed: int | None = None,
+    up: str = "z",
+    cache: str | Path | None = None,
+) -> Float[Tensor, "N 3 P 1"]:
+    """A cloud of every file, see `sample_mesh` and `fitted_clouds`.
+
+    The seed of a file is a hash of the seed and of its path in the folder, so that a new file changes no other cloud.
+
+    Args:
+        paths: of the files.
+        base: the folder that they are in.
+        points: of each cloud; None for 512.
+        seed: of the draw; None for 0.
+        up: the axis that is up in the files: ``"y"`` is turned into z, and z into front, x.
+        cache: a folder that keeps the clouds; it is read where files and options are the same. None to draw anew.
+
+    Raises:
+        TypeError: if a count is not an integer.
+        ValueError: if a count breaks its rule, or files cannot be read; names the first.
+        StorageError: if the cache cannot be written, or is damaged.
+    """
+    count = check_count("points", POINTS if points is None else points)
+    start = check_count("seed", 0 if seed is None else seed, 0, bits=64)
+    place = None if cache is None else Path(cache).expanduser() / f"{_key(paths, base, count, start, up)}.npy"
+    if place is not None and place.exists():
+        return torch.from_numpy(_kept(place, (len(paths), 3, count, 1)))
+    clouds, bad = [], []
+    for path in paths:
+        digest = hashlib.sha256(f"{start} {path.relative_to(base).as_posix()}".encode()).digest()
+        try:
+            clouds.append(sample_mesh(read_mesh(path), count, int.from_bytes(digest[:6], "big")))
+        except ValueError as error:
+            bad.append(str(error))
+    if bad:
+        raise ValueError(f"{len(bad)} of {len(paths)} files of {base} give no cloud. The first: {bad[0]}")
+    found = np.stack(clouds)
+    found = found[..., [2, 0, 1]] if up == "y" else found
+    fitted = fitted_clouds(torch.from_numpy(found))
+    if place is not None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        content = io.BytesIO()
+        np.save(content, fitted.numpy())
+        write_atomically(place, content.getvalue())
+    return fitted
+
+
+def _key(paths: Sequence[Path], base: Path, count: int, seed: int, up: str) -> str:
+    """What names a cache: the files, by path, size and time, and how clouds are drawn."""
+    files = [(path.relative_to(base).as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+    return hashlib.sha256(json.dumps([VERSION, files, count, seed, up]).encode()).hexdigest()[:32]
+
+
+def _kept(place: Path, shape: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    try:
+        found = np.load(io.BytesIO(read_regular(place)), allow_pickle=False)
+        if found.shape != shape or found.dtype != np.float32:
+            raise ValueError(f"it is {found.dtype} {found.shape}, and should be float32 {shape}")
+    except (OSError, ValueError, EOFError) as error:
+        raise StorageError(f"{place} is no whole cache ({reason_of(error)}). Delete it to draw clouds anew.") from error
+    return found  # type: ignore[no-any-return]  # of a file, and checked

@@ -1,0 +1,226 @@
+"""Encoders of points, measured on clouds: probes of frozen features, upright and turned, and the predicted pose.
+
+Probes learn from upright clouds alone. What is invariant scores the same on turned ones; what is not shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
+from eqmodels.backbones import PointBackbone
+from eqmodels.checks import check_count
+from eqmodels.data import Source, clouds_of, in_random_poses, is_labelled
+from eqmodels.data.source import takes_of
+from eqmodels.data.space.sampled import POINTS, sampled_clouds
+from eqmodels.errors import shown
+from eqmodels.evaluation.feature_table import Embedding
+from eqmodels.evaluation.knn import knn_accuracy
+from eqmodels.evaluation.pretrained import Pretrained
+from eqmodels.groups import rotation_angle
+from eqmodels.measures import fit_linear_probe
+
+__all__ = ["CloudEvaluation", "CloudScores", "embed_clouds", "evaluate_clouds"]
+
+NEIGHBOURS = 20
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class CloudScores:
+    """What features of clouds know of the class.
+
+    Attributes:
+        kind: of the features.
+        width: features of a cloud.
+        accuracy: of a linear probe on upright test clouds, from 0 to 1.
+        turned: of the same probe on test clouds in random poses.
+        knn: of a vote of the nearest 20 training clouds, on upright test clouds.
+        knn_turned: the same on test clouds in random poses.
+        change: how far features of turned clouds are from those of upright ones, as a part of these; root mean squares.
+    """
+
+    kind: str
+    width: int
+    accuracy: float
+    turned: float
+    knn: float
+    knn_turned: float
+    change: float
+
+
+@dataclass(frozen=True)
+class CloudEvaluation:
+    """What `evaluate_clouds` measured.
+
+    Attributes:
+        model: the encoder's name.
+        train: name and number of the clouds that probes learn from.
+        test: name and number of the clouds that they are asked about.
+        kinds: of each kind of features.
+        up: median of the degrees between the predicted and the true up of turned test clouds; None if no pose is
+            predicted.
+        frame: the same of the whole frame.
+        degenerate: the part of the test clouds that have no frame.
+    """
+
+    model: str
+    train: tuple[str, int]
+    test: tuple[str, int]
+    kinds: tuple[CloudScores, ...]
+    up: float | None = None
+    frame: float | None = None
+    degenerate: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything by name, ready for JSON."""
+        return asdict(self)
+
+
+def evaluate_clouds(
+    encoder: PointBackbone | Pretrained, train: Source, test: Source, *, points: int | None = None, seed: int = 0
+) -> CloudEvaluation:
+    """Measures an encoder of points on labelled clouds that stand upright.
+
+    Args:
+        encoder: an encoder without a classifier, or a run, of which all kinds of features are measured: those that do
+            not change when a cloud turns, those that do, and the canonical ones if its head predicts a frame.
+        train: what probes learn from.
+        test: what they are asked about, as it is and in random poses.
+        points: of a cloud, the first ones; None for as many as in training if that is known, else all.
+        seed: of the poses and of what probes hold out.
+
+    Raises:
+        TypeError: if an argument is of another type.
+        ValueError: if the encoder takes images or has a classifier, data are no clouds or have no classes, or there are
+            not as many points.
+    """
+    check_arguments(evaluate_clouds, {"train": train, "test": test, "seed": seed})
+    check_count("seed", seed, 0, bits=64)
+    kinds = _kinds_of(encoder)
+    for data in (train, test):
+        if takes_of(data) != "points" or not is_labelled(data):
+            lacking = "images" if takes_of(data) != "points" else "no classes"
+            raise ValueError(
+                f"labelled clouds are asked for here; got {data.name}, which has {lacking}. Use data such as "
+                "kicad_parts_mini."
+            )
+    first = next(iter(kinds.values()))
+    known = None if first.preprocessing is None else first.preprocessing.size[0]
+    count = min(known or train.size[0], train.size[0]) if points is None else check_count("points", points)
+    if count > min(train.size[0], test.size[0]):
+        raise ValueError(f"points must be at most {min(train.size[0], test.size[0])}, those of a cloud; got {count}.")
+    poses = in_random_poses(test, seed=seed)
+    scores, neighbours = [], min(NEIGHBOURS, len(train))
+    for kind, one in kinds.items():
+        learned, upright, turned = (_features(one, data, count) for data in (train, test, poses))
+        probe = fit_linear_probe(learned, train.labels, num_classes=len(train.classes), seed=seed)
+        found = [
+            (probe.accuracy(asked, test.labels), knn_accuracy(learned, train.labels, asked, test.labels, k=neighbours))
+            for asked in (upright, turned)
+        ]
+        change = float((turned - upright).norm() / upright.norm().clamp_min(1e-30))
+        (accuracy, knn), (accuracy_turned, knn_turned) = found
+        scores.append(CloudScores(kind, learned.shape[1], accuracy, accuracy_turned, knn, knn_turned, change))
+    name = encoder.name if isinstance(encoder, Pretrained) else type(encoder).__name__
+    result = CloudEvaluation(name, (train.name, len(train)), (test.name, len(test)), tuple(scores))
+    canonical = kinds.get("canonical")
+    if canonical is None:
+        return result
+    up, frame, degenerate = _pose_errors(canonical, poses, count)
+    return replace(result, up=up, frame=frame, degenerate=degenerate)
+
+
+def embed_clouds(
+    encoder: PointBackbone,
+    paths: Sequence[str | Path],
+    *,
+    points: int | None = None,
+    seed: int = 0,
+    up: str = "z",
+) -> Embedding:
+    """The features of the meshes and clouds in some files, see `eqmodels.data.read_mesh`.
+
+    Args:
+        encoder: without a classifier, in any mode; it is put into eval mode, and stays on its device.
+        paths: of the files.
+        points: drawn from each surface; None for as many as in training if that is known, else 512.
+        seed: of the draw.
+        up: the axis that is up in the files, ``"z"`` or ``"y"``.
+
+    Raises:
+        TypeError: if an argument is of another type.
+        ValueError: if the encoder takes images or has a classifier, there are no files, or one cannot be read.
+        ModuleNotFoundError: if a file needs trimesh, and it is not installed.
+    """
+    check_arguments(embed_clouds, {"paths": paths, "points": points, "seed": seed, "up": up})
+    (one,) = _kinds_of(encoder).values()
+    files = [Path(path) for path in paths]
+    if not files:
+        raise ValueError("embed needs meshes or clouds; got no file. Name files, or a folder of them.")
+    if up not in ("z", "y"):
+        raise ValueError(f"up must be 'z' or 'y'; got {shown(up)}. Use 'z'.")
+    known = POINTS if one.preprocessing is None else one.preprocessing.size[0]
+    base = Path(files[0].anchor)
+    clouds = sampled_clouds(files, base, points=known if points is None else points, seed=seed, up=up)
+    features = torch.cat([_outputs(one, part) for part in clouds.split(BATCH)])
+    return Embedding(tuple(map(str, files)), features, str(one.out_field))
+
+
+def _kinds_of(encoder: PointBackbone | Pretrained) -> dict[str, PointBackbone]:
+    """The encoders of each kind of features, in eval mode.
+
+    Raises:
+        TypeError: if it is none of points.
+        ValueError: if it takes images, or has a classifier.
+    """
+    if isinstance(encoder, Pretrained):
+        found = [cast("Any", encoder).encoder(kind) for kind in ("invariant", "regular")]
+        if getattr(found[0], "takes", "images") == "points":
+            if found[0].group.name == "c1":
+                return {"pooled": found[0]}
+            kinds = {"invariant": found[0], "equivariant": found[1]}
+            canonical = {} if encoder.pose is None else {"canonical": cast("Any", encoder).encoder("canonical")}
+            return kinds | canonical
+        raise ValueError(f"encoders of points are asked for; got {encoder.name}, which takes images. Use evaluate.")
+    if not isinstance(encoder, PointBackbone):
+        raise TypeError(f"encoder must be a PointBackbone or a run of one; got {shown(encoder)}. Load one.")
+    if encoder.num_classes:
+        raise ValueError(
+            f"features are asked for; this encoder gives scores of {encoder.num_classes} classes. Load it with "
+            "num_classes=0."
+        )
+    return {getattr(encoder.global_pool, "mode", "pooled"): encoder.eval()}
+
+
+@torch.no_grad()
+def _outputs(encoder: PointBackbone, pixels: Float[Tensor, "B 3 P 1"]) -> Float[Tensor, "B F"]:
+    reference = next(encoder.parameters())
+    found: Tensor = encoder(clouds_of(pixels).to(reference))
+    return found.float().cpu()
+
+
+def _features(encoder: PointBackbone, data: Source, count: int) -> Float[Tensor, "N F"]:
+    """Features of all clouds, of their first points."""
+    parts = torch.arange(len(data)).split(BATCH)
+    return torch.cat([_outputs(encoder, data.pixels(part)[:, :, :count]) for part in parts])
+
+
+@torch.no_grad()
+def _pose_errors(encoder: PointBackbone, poses: Any, count: int) -> tuple[float, float, float]:  # noqa: ANN401
+    """Medians of the degrees of up and of the frame, and the part without a frame."""
+    reference = next(encoder.parameters())
+    parts = torch.arange(len(poses)).split(BATCH)
+    frames = [encoder.frames(clouds_of(poses.pixels(part)[:, :, :count]).to(reference)) for part in parts]
+    found = torch.cat([one.matrices for one in frames]).float().cpu()
+    up = torch.rad2deg((found[:, :, 2] * poses.rotations[:, :, 2]).sum(1).clamp(-1, 1).acos())
+    whole = rotation_angle(found.transpose(1, 2) @ poses.rotations)
+    none = torch.cat([one.degenerate for one in frames]).float().mean()
+    return float(up.median()), float(whole.median()), float(none)
