@@ -20,6 +20,7 @@ from eqmodels.hub.loading import load
 from eqmodels.hub.picture import PICTURE
 from eqmodels.objectives import Prediction
 from eqmodels.remote import ZooEntry
+from eqmodels.reports import percent, percent_range
 from eqmodels.storage import CONFIG, StorageError, for_markdown, reason_of
 from eqmodels.training import PretrainConfig, Run, load_run
 
@@ -178,7 +179,7 @@ def _body(
         turned_probe=TURNED_PROBE if any(TURNED_PROBE in row for row in rows) else None,
         twin=bool(twins) or entry.group == "c1" or told.source is not None,
         task=told.task,
-        percent=_percent,
+        percent=percent,
         pretraining=told.pretraining,
         provenance=told.provenance,
         source=told.source,
@@ -222,17 +223,16 @@ def _rows(name: str, evaluation: EncoderEvaluation) -> Iterator[list[str]]:
     found = {scores.kind: scores for scores in evaluation.kinds}
     for kind in _shown(evaluation):
         if (scores := found.get(kind)) is not None:
-            low, high = map(_percent, scores.interval)
             few = scores.labels.get("0.01")
             yield [
                 name,
                 kind,
                 str(scores.width),
                 f"{evaluation.parameters:,}",
-                f"{_percent(scores.accuracy)} ({low} .. {high})",
-                _percent(scores.turned),
-                _percent(scores.knn),
-                "" if few is None else _percent(few.mean),
+                f"{percent(scores.accuracy)} {percent_range(*scores.interval)}",
+                percent(scores.turned),
+                percent(scores.knn),
+                "" if few is None else percent(few.mean),
             ]
 
 
@@ -266,7 +266,3 @@ def _metadata(entry: ZooEntry, evaluation: EncoderEvaluation) -> ModelCardData:
         model_name=entry.name,
         eval_results=results,
     )
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.1f}"

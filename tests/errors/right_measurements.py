@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from eqmodels import Backbone, create_model, data, evaluation, measures, neighbours, studies
+from eqmodels import Backbone, create_model, data, evaluation, experiments, measures, neighbours, reports, studies
 from eqmodels.data.pictures import BadFile
 from eqmodels.evaluation.collapse import Collapse
 from eqmodels.groups import PlanarGroup
@@ -226,6 +226,24 @@ MEASUREMENTS: dict[str, Callable[[], Call]] = {
     "measures.pose_cue": lambda: Call(measures.pose_cue, {"accuracy": 0.5, "poses": 4, "classes": 4, "upright": 0.9}),
     "measures.style_leak": lambda: Call(measures.style_leak, {"leak": 0.5, "poses": 4, "classes": 4, "upright": 0.9}),
     "measures.two_poses": lambda: Call(measures.two_poses, {"poses": 4, "classes": 4, "upright": 0.9}),
+    # reports and experiments
+    "reports.Table": lambda: Call(reports.Table, {"header": ["a", "b"], "rows": [["1", "2"]], "title": "", "left": 1}),
+    "reports.percent": lambda: Call(
+        reports.percent, {"fraction": 0.5, "digits": 1, "signed": False, "missing": "-"}, values=8
+    ),
+    "reports.percent_range": lambda: Call(
+        reports.percent_range, {"low": 0.4, "high": 0.5, "digits": 1, "signed": False}, values=8
+    ),
+    "experiments.command_line": lambda: Call(experiments.command_line, {"module": None}),
+    "experiments.interleaved": lambda: Call(
+        experiments.interleaved, {"contenders": {"a": int}}, {"rounds": 2, "warmup": 1}
+    ),
+    "experiments.summarise": lambda: Call(
+        experiments.summarise, {"values": {"a": [1.0, 2.0], "b": [2.0, 3.0]}, "reference": "a"}
+    ),
+    "experiments.shown_progress": lambda: Call(
+        lambda quiet: experiments.shown_progress(quiet=quiet).__enter__(), {"quiet": True}
+    ),
     # studies
     "studies.SynergyPlan": lambda: Call(studies.SynergyPlan, plan_values()),
     "studies.correlations": lambda: Call(studies.correlations, {"points": studies.grid_points(study())}),
@@ -233,7 +251,6 @@ MEASUREMENTS: dict[str, Callable[[], Call]] = {
     "studies.load_study_data": lambda: Call(
         studies.load_study_data, {"plan": studies.SynergyPlan.quick(), "root": None}, values=6
     ),
-    "studies.markdown_table": lambda: Call(studies.markdown_table, {"header": ["a", "b"], "rows": [["1", "2"]]}),
     "studies.read_study": lambda: Call(studies.read_study, {"folder": folder_of_study()}),
     "studies.study_tables": lambda: Call(studies.study_tables, {"study": study()}),
     "studies.write_study_report": lambda: Call(
