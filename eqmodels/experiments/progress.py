@@ -56,7 +56,9 @@ def shown_progress(*, quiet: bool = False) -> Iterator[Callable[[Progress], None
         TypeError: if an argument is of another type.
     """
     check_arguments(shown_progress, locals())
-    with tqdm(total=None, unit="cell", disable=quiet, bar_format="{l_bar}{bar}| {desc}", leave=False) as bar:
+    with tqdm(
+        total=None, unit="cell", disable=quiet, bar_format="{percentage:3.0f}%|{bar:20}| {desc}", leave=False
+    ) as bar:
         yield lambda progress: _show(bar, progress)
 
 
