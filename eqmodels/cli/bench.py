@@ -60,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="where to compute, such as cpu or cuda:0 (default: a GPU if there is one)")
     parser.add_argument("--quiet", action="store_true", help="do not say what is being measured, and show no bar")
     parser.add_argument("--json", action="store_true", help="print every result as JSON instead of tables")
+    parser.set_defaults(goes_on="with the cell that it was at")
 
 
 def run(arguments: argparse.Namespace) -> int:

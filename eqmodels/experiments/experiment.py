@@ -164,6 +164,7 @@ class Experiment(Generic[C, R]):
             world.from_each(lambda: work(own))
             pace.done = len(self.cells) - len(last)
             world.from_writer(lambda: work(last))
+            world.barrier()
             tell(Progress("", "", len(self.cells), len(self.cells), 0.0))
 
     def _seconds(self, cell: C) -> float:
