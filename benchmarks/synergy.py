@@ -19,11 +19,11 @@ from eqmodels.data import balanced_subset, load_data
 from eqmodels.hub import load_pretrained
 from eqmodels.measures import BayesianNetwork, SynergyTerms, additive, pose_cue, style_leak, two_poses
 from eqmodels.measures.theorems import Finding, check_statements, describe
+from eqmodels.reports import Table
 from eqmodels.storage import write_atomically
 from eqmodels.studies import (
     SynergyStudy,
     encoder_synergy,
-    markdown_table,
     read_study,
     study_tables,
     write_study_report,
@@ -55,7 +55,7 @@ def statements(findings: Sequence[Finding]) -> str:
         ]
         for finding in findings
     ]
-    return markdown_table(["statement", "formula", "random networks", "by up to, nats"], rows)
+    return Table(["statement", "formula", "random networks", "by up to, nats"], rows).markdown(as_it_is=True)
 
 
 def counter_examples(findings: Sequence[Finding]) -> str:
@@ -88,7 +88,9 @@ def toys() -> str:
         [f"two poses, {name}", synergy(two_poses(), ("P1", "P2"), label), ""]
         for name, label in (("the first label", "A1"), ("both labels", ("A1", "A2")))
     ]
-    return markdown_table(["exact model", "synergy left in what is seen, nats", "usable part of the cue"], rows)
+    return Table(["exact model", "synergy left in what is seen, nats", "usable part of the cue"], rows).markdown(
+        as_it_is=True
+    )
 
 
 def calibration(study: SynergyStudy) -> str:
@@ -99,7 +101,7 @@ def calibration(study: SynergyStudy) -> str:
         errors = [abs(entry.estimate.mean - entry.truth) for entry in entries]
         covered = sum(entry.estimate.low <= entry.truth <= entry.estimate.high for entry in entries)
         rows.append([model, f"{np.max(errors):.4f}", f"{covered} of {len(entries)}"])
-    return markdown_table(["exact model", "largest error, nats", "terms within their interval"], rows)
+    return Table(["exact model", "largest error, nats", "terms within their interval"], rows).markdown(as_it_is=True)
 
 
 def zoo(entries: Sequence[dict[str, Any]]) -> str:
@@ -111,7 +113,7 @@ def zoo(entries: Sequence[dict[str, Any]]) -> str:
         name = f"`{entry['name']}`" if entry["pretrained"] else "the same, as initialised"
         rows.append([name, terms.family, *(interval(value) for value in shown)])
     header = ["network", "family", "known", "synergy", "irreducible", "class known", "by the class"]
-    return markdown_table(header, rows)
+    return Table(header, rows).markdown(as_it_is=True)
 
 
 def sections() -> dict[str, str]:

@@ -13,7 +13,7 @@ from benchmarks._sections import write_section
 from benchmarks.data.throughput import DATA_RESULTS, MODEL, SIDE, STEP
 from benchmarks.speed._harness import rows_of
 from eqmodels import create_model
-from eqmodels.studies import markdown_table
+from eqmodels.reports import Table, percent
 
 __all__ = ["ASSUMPTIONS", "SCALE", "Assumptions", "section"]
 
@@ -48,10 +48,11 @@ class Assumptions:
         """All of them, as a list."""
         rows = [
             f"an image as a file: {self.file_bytes / 1e3:.0f} kB",
-            f"a GPU: {self.peak / 1e12:.0f} TFLOP/s in bfloat16, of which a training does {100 * self.used:.0f}%",
+            f"a GPU: {self.peak / 1e12:.0f} TFLOP/s in bfloat16, of which a training does "
+            f"{percent(self.used, digits=0)}%",
             f"a step: {self.passes:g} times the operations of a forward pass",
-            f"8 GPUs of a node keep {100 * self.together:.0f}% of their speed, those of {self.nodes} nodes "
-            f"{100 * self.apart:.0f}%",
+            f"8 GPUs of a node keep {percent(self.together, digits=0)}% of their speed, those of {self.nodes} nodes "
+            f"{percent(self.apart, digits=0)}%",
             "epochs: " + ", ".join(f"{epochs} of {_count(number)} images" for number, epochs in RUNS.items()),
         ]
         return "\n".join(f"- {row}" for row in rows)
@@ -117,10 +118,12 @@ def section(assumed: Assumptions = ASSUMPTIONS) -> str:
             f"{decoding:,.0f} images/s, and {stages['images', 'reading, from the cache'].median:,.0f} images/s are "
             f"read from a cache. A forward pass of an image takes {operations() / 1e9:.2f} GFLOP. Assumed:",
             assumed.words(),
-            markdown_table(["images", "files", "cache, float32", "cache, bytes", "labels in memory"], storage),
-            markdown_table(
-                ["images", "on", "images/s", "time", "read from a cache", "or from files", "decoded by processes"], time
+            Table(["images", "files", "cache, float32", "cache, bytes", "labels in memory"], storage).markdown(
+                as_it_is=True
             ),
+            Table(
+                ["images", "on", "images/s", "time", "read from a cache", "or from files", "decoded by processes"], time
+            ).markdown(as_it_is=True),
         ]
     )
 

@@ -22,7 +22,7 @@ from torch.nn.functional import interpolate
 from torchvision.transforms.functional import to_pil_image
 from tqdm import tqdm
 
-from benchmarks.speed._harness import Row, Table, summarise
+from benchmarks.speed._harness import Row, Timings, summarise
 from eqmodels.data import Source, load_data
 from eqmodels.objectives import Purpose, generator_for
 from eqmodels.training import PretrainConfig, Pretraining
@@ -156,7 +156,7 @@ def main() -> None:
                 shares.setdefault(name, []).append(waiting(source, 2))
     about = f"JPEG files to {SIDE} x {SIDE} pixels, batches of {BATCH}, {processors} processor(s)"
     options = {"module": "benchmarks.data.throughput", "rounds": arguments.rounds}
-    Table.of(
+    Timings.of(
         f"Images a second of every stage of a training: {about}",
         unit="images/s",
         reference=STEP,
@@ -170,7 +170,7 @@ def main() -> None:
             Row(f"epoch {epoch + 1}", name, sorted(series)[len(series) // 2], min(series), max(series), None)
             for name, series in values.items()
         ]
-    Table.of(
+    Timings.of(
         f"How much of its time a training of {MODEL} waits for its images: {about}",
         unit="%",
         reference="none",

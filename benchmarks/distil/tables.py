@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks._sections import write_section
 from benchmarks.distil.measure import GROUPS, RESULTS
+from eqmodels.reports import Table, percent, percent_range
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "results.md"
 SCALARS = ("kNN", "5 labels a class", "20 labels a class")
@@ -24,20 +25,14 @@ def tables(name: str, content: Mapping[str, Any]) -> Iterator[str]:
             continue
         columns = [*GROUPS, *SCALARS]
         yield f"`{name}` on {data}, in %, means over 5 splits:\n"
-        yield f"| features | {' | '.join(columns)} |"
-        yield f"| --- |{' ---: |' * len(columns)}"
-        for row, found in rows.items():
-            cells = [_percent(_group(found["accuracy"], column)) for column in columns]
-            yield f"| {row} | {' | '.join(cells)} |"
+        cells = [[row, *(percent(_group(found["accuracy"], one)) for one in columns)] for row, found in rows.items()]
+        yield Table(["features", *columns], cells).markdown(as_it_is=True)
         yield ""
         groups = [group for group in GROUPS if group != "worst angle"]
         yield f"Canonical features of the student minus others, in points, 95% intervals over the pictures of {data}:\n"
-        yield f"| minus | {' | '.join(groups)} |"
-        yield f"| --- |{' ---: |' * len(groups)}"
-        for row, found in rows.items():
-            if row != REFERENCE:
-                differences = found["student, canonical minus it"]
-                yield f"| {row} | {' | '.join(_difference(differences.get(group)) for group in groups)} |"
+        minus = {row: found["student, canonical minus it"] for row, found in rows.items() if row != REFERENCE}
+        cells = [[row, *(_difference(found.get(group)) for group in groups)] for row, found in minus.items()]
+        yield Table(["minus", *groups], cells).markdown(as_it_is=True)
         yield ""
 
 
@@ -49,15 +44,11 @@ def _group(accuracy: Mapping[str, list[float]], column: str) -> float | None:
     return fmean(fmean(accuracy[view]) for view in views) if all(view in accuracy for view in views) else None
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
-
-
 def _difference(values: list[float] | None) -> str:
     if values is None:
         return "-"
-    mean, low, high = (100 * value for value in values)
-    return f"{mean:+.1f} ({low:+.1f} .. {high:+.1f})"
+    mean, low, high = values
+    return f"{percent(mean, signed=True)} {percent_range(low, high, signed=True)}"
 
 
 def section() -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
-from benchmarks.essl.evaluate import RESULTS
-from benchmarks.essl.grid import FOLDER, GRID, SEEDS, STANDARD
+from benchmarks.essl.grid import GRID, SEEDS, STANDARD
+from benchmarks.essl.run import EsslCell, experiment
 from eqmodels.evaluation import EncoderEvaluation, Estimate, SeedSummary, estimate, over_seeds
-from eqmodels.training import PretrainConfig
+from eqmodels.reports import percent, percent_range
 
 __all__ = [
     "ABSENT",
@@ -40,16 +37,14 @@ Read = Callable[[SeedSummary], Estimate | None]
 @cache
 def summary(row: str) -> SeedSummary | None:
     """A row over its seeds, as far as they are there; None without any."""
-    files = (FOLDER / row / f"seed{seed}" / RESULTS for seed in SEEDS)
-    found = [evaluation(file) for file in files if file.is_file()]
+    measured = [evaluation(f"{row}/seed{seed}") for seed in SEEDS]
+    found = [one for one in measured if one is not None]
     return over_seeds(found) if found else None
 
 
-def evaluation(file: Path) -> EncoderEvaluation:
-    """What was measured of one run, with its config as today's are, which stands beside the evaluation."""
-    content = json.loads(file.read_text())
-    config = PretrainConfig.from_dict(content["config"]).to_dict()
-    return replace(EncoderEvaluation.from_dict(content["evaluation"]), config=config)
+def evaluation(name: str) -> EncoderEvaluation | None:
+    """What was measured of one run; None if it is not done."""
+    return experiment([]).result(EsslCell(name))
 
 
 def cell(row: str, read: Read, shown: Callable[[Estimate], str] = Estimate.as_percent) -> str:
@@ -124,5 +119,7 @@ def ahead(row: str, other: str, read: Read) -> str:
     if ours is None or theirs is None:
         return ABSENT
     difference = ours.minus(theirs)
-    mean, low, high = (100 * value for value in (difference.mean, difference.low, difference.high))
-    return f"{mean:+.1f}" if math.isnan(low) else f"{mean:+.1f} ({low:+.1f} .. {high:+.1f})"
+    mean = percent(difference.mean, signed=True)
+    if math.isnan(difference.low):
+        return mean
+    return f"{mean} {percent_range(difference.low, difference.high, signed=True)}"

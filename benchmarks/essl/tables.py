@@ -12,8 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from benchmarks._sections import write_section
-from benchmarks.essl.evaluate import RESULTS
-from benchmarks.essl.grid import FOLDER, POOLED, RANDOM, SEEDS, STANDARD, TASKS, ZOO
+from benchmarks.essl.grid import POOLED, RANDOM, SEEDS, STANDARD, TASKS, ZOO
 from benchmarks.essl.rows import (
     ABSENT,
     MISSING,
@@ -32,7 +31,7 @@ from benchmarks.essl.rows import (
 from benchmarks.speed._harness import rows_of
 from benchmarks.speed.pretraining_step import STANDARD_ONCE
 from eqmodels.evaluation import ORBIT_MEAN, TURNED_BACK, TURNED_PROBE
-from eqmodels.studies import markdown_table
+from eqmodels.reports import Table, percent, percent_range
 
 README = Path(__file__).parents[2] / "README.md"
 DOCUMENT = README.parent / "docs" / "results.md"
@@ -84,7 +83,7 @@ def backbones(augment: str) -> str:
 
     header = ["backbone", PARAMETERS, "rotation, training", "held-out", "without augmentation", "width"]
     probes = ["probe, regular", "ahead of the first row", "invariant", "canonical"]
-    return markdown_table([*header, *probes, "kNN"], rows())
+    return Table([*header, *probes, "kNN"], list(rows())).markdown(as_it_is=True)
 
 
 def untrained() -> str:
@@ -97,7 +96,7 @@ def untrained() -> str:
             yield [words, parameters(row), width_of(row, "regular"), *scores]
 
     header = ["random initialisation", PARAMETERS, "width", "probe, upright", "turned by 90, 180, 270", "kNN"]
-    return markdown_table(header, rows())
+    return Table(header, list(rows())).markdown(as_it_is=True)
 
 
 CAUSES = (
@@ -135,7 +134,9 @@ def causes() -> str:
         "rotation, augmented held-out",
         "I(A; Z) at least, nats, without augmentation",
     ]
-    return markdown_table([*header, "probe, regular", "ahead of the ResNet", "the same of kNN"], rows())
+    return Table([*header, "probe, regular", "ahead of the ResNet", "the same of kNN"], list(rows())).markdown(
+        as_it_is=True
+    )
 
 
 HEADLINE = (
@@ -171,9 +172,8 @@ def headline(augment: str = "simclr") -> str:
                 cell(row, feature(features, "angle_worst")),
             ]
 
-    return markdown_table(
-        ["features", "width", "upright", "turned by 90, 180, 270", "all angles", "worst angle"], rows()
-    )
+    header = ["features", "width", "upright", "turned by 90, 180, 270", "all angles", "worst angle"]
+    return Table(header, list(rows())).markdown(as_it_is=True)
 
 
 def tasks() -> str:
@@ -194,7 +194,9 @@ def tasks() -> str:
                     cell(row, feature("regular", "knn")),
                 ]
 
-    return markdown_table(["task", "preset", "task, held-out", "I(A; Z) at least, nats", "probe", "kNN"], rows())
+    return Table(["task", "preset", "task, held-out", "I(A; Z) at least, nats", "probe", "kNN"], list(rows())).markdown(
+        as_it_is=True
+    )
 
 
 ZOO_FEATURES = (("invariant-3", "regular", "canonical"), ("regular", ORBIT_MEAN, TURNED_BACK, TURNED_PROBE))
@@ -206,30 +208,28 @@ def zoo() -> str:
 
     def rows() -> Iterator[list[str]]:
         for name, config in ZOO.items():
-            file = FOLDER / name / RESULTS
-            if not file.is_file():
+            result = evaluation(name)
+            if result is None:
                 yield [f"`{Path(name).name}`", *[MISSING] * 7]
                 continue
-            result = evaluation(file)
             for features in ZOO_FEATURES[config.objective.options["head"] != "equivariant"]:
                 if features not in {one.kind for one in result.kinds}:
                     yield [f"`{Path(name).name}`", features, *[ABSENT] * 6]
                     continue
                 found = result.of(features)
-                low, high = (100 * end for end in found.interval)
                 yield [
                     f"`{Path(name).name}`",
                     features,
                     f"{found.width}",
                     f"{result.parameters / 1e3:,.0f}k",
-                    f"{100 * found.accuracy:.1f} ({low:.1f} .. {high:.1f})",
-                    f"{100 * found.turned:.1f}",
-                    f"{100 * found.knn:.1f}",
-                    f"{100 * found.labels['0.01'].mean:.1f}" if found.labels else ABSENT,
+                    f"{percent(found.accuracy)} {percent_range(*found.interval)}",
+                    percent(found.turned),
+                    percent(found.knn),
+                    percent(found.labels["0.01"].mean) if found.labels else ABSENT,
                 ]
 
     header = ["pretrained network", "features", "width", PARAMETERS, "upright", "turned by 90, 180, 270"]
-    return markdown_table([*header, "kNN", "1% of the labels"], rows())
+    return Table([*header, "kNN", "1% of the labels"], list(rows())).markdown(as_it_is=True)
 
 
 def step_times() -> tuple[float, float, float]:
@@ -257,13 +257,13 @@ def verdict(benchmarks: str) -> str:
         return f"The goal was C4 ahead of a ResNet of equal FLOPs by {GOAL:g} points of linear probe: not measured yet."
     c4, resnet = ours.of("regular").accuracy, theirs.of("regular").accuracy
     difference, apart = c4.minus(resnet), not c4.overlaps(resnet)
-    low, high = 100 * difference.low, 100 * difference.high
     times, fastest, slowest = step_times()
     missed = 100 * difference.mean < GOAL or not apart or times > 1
     return (
         f"**The goal was C4 ahead of a ResNet of equal FLOPs by {GOAL:g} points of linear probe, with intervals apart, "
         f"and cheaper to train. It is {'missed' if missed else 'reached'}:** {c4.as_percent()} against "
-        f"{resnet.as_percent()}, {100 * difference.mean:+.2f} points ({low:.1f} .. {high:.1f} by Welch's t), "
+        f"{resnet.as_percent()}, {percent(difference.mean, digits=2, signed=True)} points ("
+        f"{percent(difference.low)} .. {percent(difference.high)} by Welch's t), "
         f"intervals {'apart' if apart else 'that overlap'}; and a step of pretraining takes {times:.2f} times as "
         f"long (quartiles over rounds {fastest:.2f} .. {slowest:.2f}, "
         f"[measured]({benchmarks}/results/speed/pretraining_step.md))."

@@ -7,8 +7,8 @@ import json
 import shutil
 from pathlib import Path
 
-from benchmarks.essl.evaluate import RESULTS
 from benchmarks.essl.grid import FOLDER, ZOO
+from benchmarks.essl.run import RESULTS
 from eqmodels.storage import CONFIG, WEIGHTS
 from eqmodels.training import LOG, PretrainConfig
 

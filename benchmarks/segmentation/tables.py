@@ -11,6 +11,7 @@ from benchmarks._sections import write_section
 from benchmarks.segmentation.networks import NETWORKS
 from benchmarks.segmentation.train import MOTIONS, RESULTS, SIZES
 from eqmodels.measures import estimate
+from eqmodels.reports import Table
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "dense.md"
 
@@ -22,21 +23,17 @@ def section() -> str:
     for count in SIZES:
         own = [cell for cell in cells if cell["pictures"] == count]
         if own:
-            lines += [f"{count} training pictures, {own[0]['steps']} steps of training:", "", *_table(own), ""]
+            lines += [f"{count} training pictures, {own[0]['steps']} steps of training:", "", _table(own), ""]
     return "\n".join(lines).strip() or "Nothing has been measured yet."
 
 
-def _table(cells: list[dict[str, Any]]) -> list[str]:
-    lines = [
-        f"| network | MFLOPs | parameters | seeds | {' | '.join(MOTIONS)} |",
-        f"| --- | ---: | ---: | ---: |{' ---: |' * len(MOTIONS)}",
-    ]
+def _table(cells: list[dict[str, Any]]) -> str:
+    rows = []
     for name in NETWORKS:
         if own := [cell for cell in cells if cell["network"] == name]:
             found = [estimate([cell[words] for cell in own]).as_percent() for words in MOTIONS]
-            size = f"{own[0]['MFLOPs']:.0f} | {own[0]['parameters']:.1f}M | {len(own)}"
-            lines.append(f"| {name} | {size} | {' | '.join(found)} |")
-    return lines
+            rows.append([name, f"{own[0]['MFLOPs']:.0f}", f"{own[0]['parameters']:.1f}M", f"{len(own)}", *found])
+    return Table(["network", "MFLOPs", "parameters", "seeds", *MOTIONS], rows).markdown(as_it_is=True)
 
 
 def main() -> None:

@@ -1,12 +1,8 @@
-"""Interleaved timing: every round runs every contender once, so that a drift of the machine hits all alike."""
+"""What scripts that time write down: interleaved rounds, with the command and the machine."""
 
 from __future__ import annotations
 
 import json
-import platform
-import shlex
-import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,9 +12,11 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from eqmodels.studies import markdown_table
+from eqmodels import experiments
+from eqmodels.experiments import command_line, interleaved, processor
+from eqmodels.reports import Table
 
-__all__ = ["RESULTS", "Row", "Table", "compare", "rows_of", "summarise", "timed"]
+__all__ = ["RESULTS", "Row", "Timings", "compare", "rows_of", "summarise", "timed"]
 
 RESULTS = Path(__file__).parents[1] / "results" / "speed"
 THREADS = 2
@@ -49,7 +47,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class Timings:
     """What a script measured, and what is needed to measure it again."""
 
     title: str
@@ -61,10 +59,9 @@ class Table:
     rows: tuple[Row, ...]
 
     @classmethod
-    def of(cls, title: str, *, unit: str, reference: str, module: str, rounds: int, rows: Sequence[Row]) -> Table:
+    def of(cls, title: str, *, unit: str, reference: str, module: str, rounds: int, rows: Sequence[Row]) -> Timings:
         """The table of this run: adds the command and the machine."""
-        command = shlex.join(["python", "-m", module, *sys.argv[1:]])
-        return cls(title, unit, reference, command, _machine(), rounds, tuple(rows))
+        return cls(title, unit, reference, command_line(module), _machine(), rounds, tuple(rows))
 
     def save(self, name: str, folder: Path | None = None) -> None:
         """Writes ``<name>.json`` and ``<name>.md`` to a folder, by default `RESULTS`, and prints the latter."""
@@ -91,7 +88,7 @@ class Table:
             ]
             for row in self.rows
         ]
-        table = markdown_table(["setting", "contender", self.unit, "ratio (quartiles)"], body)
+        table = Table(["setting", "contender", self.unit, "ratio (quartiles)"], body).markdown(as_it_is=True)
         return "\n".join([*head, "", table, ""])
 
 
@@ -124,35 +121,17 @@ def timed(
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
     """The seconds of every contender, round by round; see `compare`."""
-    names = list(contenders)
-    seconds: dict[str, list[float]] = {name: [] for name in names}
-    for number in tqdm(range(-warmup, rounds), desc=setting, leave=False):
-        shift = number % len(names)
-        for name in names[shift:] + names[:shift]:
-            start = clock()
-            contenders[name]()
-            if number >= 0:
-                seconds[name].append(clock() - start)
-    return seconds
+    with tqdm(total=warmup + rounds, desc=setting, leave=False) as bar:
+        return interleaved(contenders, rounds=rounds, warmup=warmup, clock=clock, each_round=lambda _: bar.update())
 
 
 def summarise(setting: str, values: Mapping[str, Sequence[float]], *, reference: str) -> list[Row]:
     """Medians, ranges and ratios of values that were measured round by round."""
-    rows = []
-    for name, series in values.items():
-        quotients = [value / base for value, base in zip(series, values[reference], strict=True)]
-        low, middle, high = statistics.quantiles(quotients, n=4) if len(quotients) > 1 else quotients * 3
-        row = Row(setting, name, statistics.median(series), min(series), max(series), middle, (low, high))
-        rows.append(row)
-    return rows
+    found = experiments.summarise(values, reference=reference)
+    return [Row(setting, name, **asdict(timing)) for name, timing in found.items()]
 
 
 def _machine() -> str:
     threads = torch.get_num_threads()
-    cpu = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        cpu = names[0] if names else cpu
     version = torch.__version__.partition("+")[0]
-    return f"{cpu}, {threads} thread{'s' * (threads > 1)}, PyTorch {version}, {date.today().isoformat()}"
+    return f"{processor()}, {threads} thread{'s' * (threads > 1)}, PyTorch {version}, {date.today().isoformat()}"

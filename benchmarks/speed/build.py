@@ -12,7 +12,7 @@ import sys
 
 from tqdm import tqdm
 
-from benchmarks.speed._harness import Table, summarise
+from benchmarks.speed._harness import Timings, summarise
 
 NAMES = [f"{group}_resnet18s_w{width}" for width in (64, 128) for group in ("c4", "d4", "c8")]
 
@@ -63,8 +63,8 @@ def main() -> None:
         seconds += summarise(name, {k: [v[0] for v in values] for k, values in measured.items()}, reference=name)
         memory += summarise(name, {k: [v[1] for v in values] for k, values in measured.items()}, reference=name)
     common = {"reference": "our own", "module": "benchmarks.speed.build", "rounds": arguments.rounds}
-    Table.of("Building a network: time", unit="s", rows=seconds, **common).save("build_time")
-    Table.of("Building a network: peak memory of the process", unit="MiB", rows=memory, **common).save("build_memory")
+    Timings.of("Building a network: time", unit="s", rows=seconds, **common).save("build_time")
+    Timings.of("Building a network: peak memory of the process", unit="MiB", rows=memory, **common).save("build_memory")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from benchmarks.speed._harness import THREADS, Row, Table, compare
+from benchmarks.speed._harness import THREADS, Row, Timings, compare
 from eqmodels import create_model
 from eqmodels.backbones import as_equiadapt
 from eqmodels.hub import register_timm, register_transformers
@@ -144,7 +144,7 @@ def main() -> None:
     }
     steps = {label: step(wrap(create_model(ENCODERS["C4"], num_classes=0)), images) for label, wrap in wrapped.items()}
     rows += compare("C4 encoder alone", steps, reference="encoder", rounds=arguments.rounds, clock=clock)
-    table = Table.of(
+    table = Timings.of(
         f"A training step of other libraries on ResNet-18s of width 64, batch 4, {arguments.side} x {arguments.side}",
         unit="s of the processor" if arguments.processor else "s",
         reference="resnet18 (below: the encoder)",

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks._sections import write_section
-from benchmarks.speed._harness import RESULTS, Row, Table, rows_of, summarise, timed
+from benchmarks.speed._harness import RESULTS, Row, Timings, rows_of, summarise, timed
 from eqmodels import Backbone, create_model
 from eqmodels.export import export_int8, to_onnx, to_plain
-from eqmodels.studies import markdown_table
+from eqmodels.reports import Table
 
 RESNET = "resnet18s"
 NAMES = [RESNET, "c4_resnet18s", "d4_resnet18s"]
@@ -115,7 +115,8 @@ def section() -> str:
             lines.append([f"{batch}, {engine}", *cells])
     head = ["batch, engine", *(f"`{name}`" for name in NAMES), f"`{RESNET}` beside stock layers"]
     title, _, conditions = (RESULTS / f"{TABLE}.md").read_text().splitlines()[:3]
-    return f"{title.removeprefix('# ')}.\n\n{markdown_table(head, lines)}\n\n{conditions.partition('; median')[0]}."
+    table = Table(head, lines).markdown(as_it_is=True)
+    return f"{title.removeprefix('# ')}.\n\n{table}\n\n{conditions.partition('; median')[0]}."
 
 
 def main() -> None:
@@ -127,7 +128,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    table = Table.of(
+    table = Timings.of(
         f"ResNet-18s of width {arguments.width}, {SIZE} x {SIZE}, in PyTorch and in ONNX Runtime "
         f"{onnxruntime.__version__}",
         unit="s of processor time",

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from benchmarks.speed._harness import THREADS, Row, Table, compare
+from benchmarks.speed._harness import THREADS, Row, Timings, compare
 from eqmodels import create_model
 from eqmodels.export import to_plain
 
@@ -66,7 +66,7 @@ def main() -> None:
                     setting = f"batch {batch}, {'bf16' if bf16 else 'float32'}, {memory}"
                     rows += compare(setting, passes, reference=reference, rounds=arguments.rounds, warmup=2)
         kind = "exported with batch-norm folded" if folded else "as they are"
-        table = Table.of(
+        table = Timings.of(
             f"Inference of ResNet-18s of width 64, 32 x 32, {kind}",
             unit="s",
             reference=reference,

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.speed._harness import THREADS, Row, Table, compare
+from benchmarks.speed._harness import THREADS, Row, Timings, compare
 from eqmodels.backbones import Backbone
 from eqmodels.data import load_data
 from eqmodels.objectives import Batch, Prediction, Randomness, register_objective
@@ -82,7 +82,7 @@ def main() -> None:
             STANDARD_COPIES: endless(Pretraining(standard.replaced(objective="rotnet", head="mlp"), data)),
         }
         rows += compare(f"batch {batch}, bf16", steps, reference=UPRIGHT, rounds=arguments.rounds)
-    Table.of(
+    Timings.of(
         "A pretraining step of c4_resnet18s_w16 with the equivariant head, and of resnet18s_w16, on 28 x 28 images",
         unit="s",
         reference=UPRIGHT,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks._sections import write_section
 from benchmarks.speed._harness import RESULTS, rows_of
-from eqmodels.studies import markdown_table
+from eqmodels.reports import Table
 
 README = Path(__file__).parents[2] / "README.md"
 SECTION, CONSUMERS = "speed", "consumers"
@@ -95,8 +95,10 @@ def section() -> str:
     document = json.loads((RESULTS / "train_step.json").read_text())
     return "\n\n".join(
         [
-            markdown_table(["building", "time", "escnn", "peak memory", "escnn"], builds),
-            markdown_table(["width 64, 32 x 32, channels-last", *(f"`{name}`" for name in contenders)], passes),
+            Table(["building", "time", "escnn", "peak memory", "escnn"], builds).markdown(as_it_is=True),
+            Table(["width 64, 32 x 32, channels-last", *(f"`{name}`" for name in contenders)], passes).markdown(
+                as_it_is=True
+            ),
             f"Medians of interleaved rounds, and ratios within a round, on {document['machine']}.",
         ]
     )
@@ -111,8 +113,7 @@ def plugs() -> str:
         costs = [f"{'' if setting == ALONE else contender + ' '}{ratio:.2f}" for setting, contender, ratio in found]
         cost = ", ".join(costs) + ("" if not found or found[0][0] == ALONE else f" {TWINS}")
         lines.append([consumer, works, ", ".join(f"[{name}](docs/recipes/{name}.md)" for name in recipes), cost])
-    table_of_words = markdown_table(["consumer", "what works", "recipe", "a training step"], lines)
-    return table_of_words.replace("| --- | ---: | ---: | ---: |", "| --- | --- | --- | --- |", 1)
+    return Table(["consumer", "what works", "recipe", "a training step"], lines, left=4).markdown(as_it_is=True)
 
 
 def main() -> None:

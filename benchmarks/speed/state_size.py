@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from safetensors.torch import save
 
-from benchmarks.speed._harness import Row, Table
+from benchmarks.speed._harness import Row, Timings
 from eqmodels import create_model, list_models
 
 
@@ -28,7 +28,7 @@ def main() -> None:
                 mebibytes * 2**20 / (4 * parameters),
             )
         )
-    table = Table.of(
+    table = Timings.of(
         "Size of the saved state (safetensors)",
         unit="MiB",
         reference="4 bytes a parameter",

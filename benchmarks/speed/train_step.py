@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from benchmarks.speed._harness import THREADS, Row, Table, compare
+from benchmarks.speed._harness import THREADS, Row, Timings, compare
 from eqmodels.backbones import create_model
 
 CONTENDERS: dict[str, dict[str, object]] = {
@@ -88,7 +88,7 @@ def main() -> None:
             for memory in ("contiguous", "channels-last")
             for row in measure(models, reference, batch, bf16, memory, arguments.rounds)
         ]
-        table = Table.of(
+        table = Timings.of(
             f"Training step of a ResNet-18 of width 64, 32 x 32, {kernels} kernels",
             unit="s",
             reference=reference,

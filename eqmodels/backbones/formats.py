@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from eqmodels.backbones.names import current_name
-from eqmodels.storage import read_config
+from eqmodels.storage import NetworkFolder, read_config
 
-__all__ = ["read_network_config"]
+__all__ = ["network_config", "read_network_config"]
 
 
 def read_network_config(file: Path) -> dict[str, Any]:
@@ -27,7 +27,20 @@ def read_network_config(file: Path) -> dict[str, Any]:
     Raises:
         StorageError: if the file cannot be read, is of another format or breaks a rule; names the rule.
     """
-    content = read_config(file)
+    return _of_today(read_config(file))
+
+
+def network_config(folder: NetworkFolder) -> dict[str, Any]:
+    """The same of a folder that is held, read once.
+
+    Raises:
+        StorageError: as `read_network_config`.
+    """
+    return folder.once("config of today", lambda: _of_today(folder.config()))
+
+
+def _of_today(content: dict[str, Any]) -> dict[str, Any]:
+    """The content with the names of today."""
     if content["format"] != 2:
         return content
     arguments = dict(content["model_args"])

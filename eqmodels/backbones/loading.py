@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from eqmodels.backbones.describe import check_bounds, check_description, description_of, preprocessing_from
-from eqmodels.backbones.formats import read_network_config
+from eqmodels.backbones.formats import network_config
 from eqmodels.backbones.golden import check_golden
 from eqmodels.backbones.input_channels import adapted_state, with_channels
 from eqmodels.backbones.named import NamedNetwork
@@ -19,7 +19,7 @@ from eqmodels.backbones.overwritten import to_be_overwritten
 from eqmodels.backbones.registry import build, not_of_images, resolve
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import locate
-from eqmodels.storage import CONFIG, WEIGHTS, StorageError, check_layout, read_layout, read_weights
+from eqmodels.storage import CONFIG, WEIGHTS, NetworkFolder, StorageError, check_layout
 
 __all__ = ["build_described", "check_folder", "encoder_state", "load_as", "load_folder", "load_for_images"]
 
@@ -126,7 +126,7 @@ def _adapted(
     return network.eval()
 
 
-def load_folder(folder: Path) -> NamedNetwork:
+def load_folder(folder: Path | NetworkFolder) -> NamedNetwork:
     """The network in a folder that `save_network` or a pretraining run wrote, in eval mode on the CPU.
 
     Of a run the backbone is taken, and the pose of the head that predicts it, if the config says that features are
@@ -136,19 +136,23 @@ def load_folder(folder: Path) -> NamedNetwork:
         StorageError: if a file cannot be read, the config describes no network or contradicts itself, or the weights
             are not those that it describes.
     """
-    config = read_network_config(folder / CONFIG)
+    held = NetworkFolder.of(folder)
+    return held.once("encoder", lambda: _loaded(held))
+
+
+def _loaded(folder: NetworkFolder) -> NamedNetwork:
+    config = network_config(folder)
     own = check_folder(folder, config)
-    file = folder / WEIGHTS
-    state = read_weights(file, config["sha256"])
+    state = folder.weights()
     with to_be_overwritten():
         network = build_described(config)
     network.load_state_dict(_of_encoder(state, own) if "pretraining" in config else state)
     network.eval()
-    check_golden(network, config["golden"], str(file))
+    check_golden(network, config["golden"], str(folder.file(WEIGHTS)))
     return network
 
 
-def check_folder(folder: Path, config: Mapping[str, Any]) -> dict[str, Tensor]:
+def check_folder(folder: Path | NetworkFolder, config: Mapping[str, Any]) -> dict[str, Tensor]:
     """Refuses a folder whose weights have other names, types or shapes than its network. No weight is read.
 
     Args:
@@ -162,20 +166,24 @@ def check_folder(folder: Path, config: Mapping[str, Any]) -> dict[str, Tensor]:
         StorageError: if the config describes no network or contradicts itself, or the header of the weights is broken
             or names other tensors.
     """
-    file = folder / WEIGHTS
-    layout = read_layout(file)
+    held = NetworkFolder.of(folder)
+    return held.once("tensors of the encoder", lambda: _checked(held, config))
+
+
+def _checked(folder: NetworkFolder, config: Mapping[str, Any]) -> dict[str, Tensor]:
+    layout, place = folder.layout(), folder.file(CONFIG)
     try:
         with torch.device("meta"):
             expected = build_described(config)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise StorageError(f"{folder / CONFIG} describes no network: {error} Nothing was built.") from error
+        raise StorageError(f"{place} describes no network: {error} Nothing was built.") from error
     except ModuleNotFoundError as error:
         # No file names a module: it names one of our own backends, whose code alone knows that it is built of escnn.
         raise StorageError(f"the network of {folder} cannot be built here: {error}") from error
     description = description_of(expected, config["pretrained_cfg"].get("license"))
-    check_description(description, config, folder / CONFIG, pooled=expected.head_hidden_size)
+    check_description(description, config, place, pooled=expected.head_hidden_size)
     own: dict[str, Tensor] = expected.state_dict()
-    check_layout(file, _of_encoder(layout, own) if "pretraining" in config else layout, own)
+    check_layout(folder.file(WEIGHTS), _of_encoder(layout, own) if "pretraining" in config else layout, own)
     return own
 
 

@@ -16,6 +16,7 @@ from eqmodels.cli.flags import in_flags, pixels
 from eqmodels.cli.terminal import say
 from eqmodels.cli.with_network import progress
 from eqmodels.hub.card import NOTES
+from eqmodels.reports import percent
 from eqmodels.storage import prepare_folder, write_atomically
 from eqmodels.training import usable_device
 
@@ -133,7 +134,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"features ({encoder.out_field})"
     )
     if "upright" in told:
-        say(f"held-out pictures that are seen as upright: {100 * told['upright']:.1f}%")
+        say(f"held-out pictures that are seen as upright: {percent(told['upright'])}%")
     say(f"licence of the weights: {known.license or 'not known'}")
     say(f"Next: eqmodels embed {arguments.out} IMAGES --out FILE")
     return 0

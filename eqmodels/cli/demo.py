@@ -13,12 +13,12 @@ from pathlib import Path
 import torch
 
 from eqmodels.cli.demo_report import SHOWN, DemoResult, Learning, TwinResult, shown_of, write_report
-from eqmodels.cli.table import percent, table
 from eqmodels.cli.terminal import say
 from eqmodels.data import Source, balanced_subset, load_data
 from eqmodels.evaluation import EncoderEvaluation, evaluate, images_per_second
 from eqmodels.export import to_plain
 from eqmodels.hub import load_pretrained
+from eqmodels.reports import Table, percent
 from eqmodels.storage import LONGEST_LOG, prepare_folder
 from eqmodels.training import PretrainConfig, Pretraining, Run, snapshot
 
@@ -172,4 +172,4 @@ def _text(result: DemoResult) -> str:
         for name, scores, error, parameters, speed in result.rows()
     ]
     header = ["encoder", "features", "upright", "turned", "worst angle", "equivariance error", "parameters", "images/s"]
-    return table(header, rows) + "\n\n" + "\n".join(result.sentences())
+    return Table(header, rows).text() + "\n\n" + "\n".join(result.sentences())

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eqmodels.cli.table import percent
 from eqmodels.data import Source
 from eqmodels.evaluation import (
     ORBIT_MEAN,
@@ -29,6 +28,7 @@ from eqmodels.evaluation import (
 )
 from eqmodels.evaluation.colours import OKABE_ITO
 from eqmodels.groups import PlanarGroup
+from eqmodels.reports import percent
 from eqmodels.storage import prepare_folder, write_atomically
 from eqmodels.training import Run
 

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 from eqmodels.cli.parser import UsageError
-from eqmodels.cli.table import table
 from eqmodels.cli.terminal import say
 from eqmodels.cli.with_network import (
     add_network,
@@ -26,6 +25,7 @@ from eqmodels.cli.with_network import (
 from eqmodels.neighbours import Duplicates, find_duplicates
 from eqmodels.neighbours.page import duplicates_page
 from eqmodels.processes.world import joined_world
+from eqmodels.reports import Table
 from eqmodels.storage import write_atomically
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
@@ -134,4 +134,4 @@ def _as_text(found: Duplicates) -> str:
         return f"{found.images:,} images, and none is there twice"
     rows = [[pair.first, pair.second, pair.move, f"{pair.difference:.4f}"] for pair in found.pairs[:SHOWN]]
     more = [f"and {len(found.pairs) - SHOWN:,} more pairs (--out FILE.csv)"] if len(found.pairs) > SHOWN else []
-    return "\n".join([head, "", table(["picture", "is, moved by this,", "move", "difference"], rows), *more])
+    return "\n".join([head, "", Table(["picture", "is, moved by this,", "move", "difference"], rows).text(), *more])

@@ -21,7 +21,6 @@ from eqmodels.cli.images import with_channels
 from eqmodels.cli.kept_results import keep_results, place_of_results
 from eqmodels.cli.own_classifier import judge_classifier
 from eqmodels.cli.probed_images import with_probed_classes
-from eqmodels.cli.table import percent, table
 from eqmodels.cli.terminal import has_watchers, say, say_failure
 from eqmodels.data import Source, Split, at_most, list_data
 from eqmodels.evaluation import EncoderEvaluation, SeedSummary, evaluate, over_seeds
@@ -31,6 +30,7 @@ from eqmodels.hub import load, load_pretrained
 from eqmodels.processes import World
 from eqmodels.processes.local import check_processes, on_processes, processes_here
 from eqmodels.processes.world import joined_world
+from eqmodels.reports import Table, percent
 from eqmodels.storage import WEIGHTS, prepare_folder, sha256_of, write_atomically
 from eqmodels.training import Run
 from eqmodels.training.errors import NoRunError
@@ -332,14 +332,14 @@ def evaluation_text(result: EncoderEvaluation) -> str:
         "held-out, augmented: the head on these held-out images, as they are and augmented; training: on its own "
         "augmented training images, in the last epoch of pretraining."
     )
-    heads = f"\n\n{table(task_header, tasks)}\n\n{columns}{dose}" if tasks else ""
+    heads = f"\n\n{Table(task_header, tasks).text()}\n\n{columns}{dose}" if tasks else ""
     return (
         f"{result.model}: {result.parameters:,} parameters, and {result.head_parameters:,} of the head. Probes were "
         f"trained on {result.train[1]:,} images of {result.train[0]}; accuracies in % on {result.test[1]:,} held-out "
-        f"ones.\n\n{table(header, rows)}\n\nturned: by 90, 180 and 270 degrees, whatever the group; angles, worst: "
-        f"every 15 degrees, seen through a circle, {circle}; rank: effective rank; -: not measured.{heads}\n\nWhen "
-        f"the image moves by {moves}a quarter turn, the encoder's own features differ from the moved features (where "
-        f"nothing is known of the motion: from what they were) by at most {worst:.1e} of their length."
+        f"ones.\n\n{Table(header, rows).text()}\n\nturned: by 90, 180 and 270 degrees, whatever the group; angles, "
+        f"worst: every 15 degrees, seen through a circle, {circle}; rank: effective rank; -: not measured.{heads}\n\n"
+        f"When the image moves by {moves}a quarter turn, the encoder's own features differ from the moved features "
+        f"(where nothing is known of the motion: from what they were) by at most {worst:.1e} of their length."
     )
 
 
@@ -356,5 +356,5 @@ def summary_text(summary: SeedSummary) -> str:
     tasks = "; ".join(f"{task.task} {task.accuracy.as_percent()}" for task in summary.tasks)
     return (
         f"{summary.model}, {summary.seeds} runs: means with 95% intervals over them (Student's t), in %.\n\n"
-        f"{table(['features', 'width', 'upright', 'turned', 'kNN'], rows)}\n\nheld-out: {tasks}"
+        f"{Table(['features', 'width', 'upright', 'turned', 'kNN'], rows).text()}\n\nheld-out: {tasks}"
     )

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from eqmodels.backbones import Backbone
 from eqmodels.cli.flags import in_flags, pixels
-from eqmodels.cli.table import percent
 from eqmodels.cli.terminal import say
 from eqmodels.cli.with_network import add_network, files_of
 from eqmodels.data.pictures import BadFile
@@ -24,6 +23,7 @@ from eqmodels.export.int8 import Int8Kind
 from eqmodels.export.onnx import OPSET
 from eqmodels.hub.loading import load_for_images as load
 from eqmodels.layers.pool import GlobalPoolMode
+from eqmodels.reports import percent
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 

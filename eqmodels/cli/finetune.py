@@ -15,7 +15,6 @@ from typing import Any, get_args
 from eqmodels.backbones import Backbone
 from eqmodels.cli.chosen_data import add_data_flags, flags_given, loaded
 from eqmodels.cli.flags import add_flag, in_flags
-from eqmodels.cli.table import percent, table
 from eqmodels.cli.terminal import FROM_CHECKPOINT, has_watchers, say
 from eqmodels.cli.with_network import add_network, teller
 from eqmodels.data import READING, SOURCES, Source, list_data, to_grey
@@ -27,6 +26,7 @@ from eqmodels.hub.loading import load_for_images as load
 from eqmodels.layers.pool import GlobalPoolMode
 from eqmodels.options import options_of
 from eqmodels.processes.world import joined_world
+from eqmodels.reports import Table, percent
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
@@ -203,7 +203,7 @@ def _text(result: Finetuned, folder: Path) -> str:
         f"{result.marks['from']}, fine-tuned on {result.images['training']:,} images of {len(result.classes)} classes. "
         f"On {result.images['validation']:,} {chosen_on}: linear probe {percent(result.log[0]['accuracy'])}%, "
         f"kept {stopped}, {percent(best['accuracy'])}% (of {len(result.log) - 1}, {result.seconds:.0f} s).\n\n"
-        f"{table([f'{test.images:,} test images', 'accuracy, %', '95% interval'], rows)}\n\n"
+        f"{Table([f'{test.images:,} test images', 'accuracy, %', '95% interval'], rows).text()}\n\n"
         f"Taken for the same class however they are turned by quarters: {percent(test.same_turned)}% of them; also "
         f"when they are mirrored: {percent(test.same_mirrored)}%.{notes}\n"
         f"Network: {folder}\nPage: {folder / PAGE}\nNext: {command}"

@@ -17,6 +17,7 @@ from eqmodels.cli.flags import in_flags
 from eqmodels.cli.terminal import say
 from eqmodels.hub.card import NOTES
 from eqmodels.remote import ElsewhereEntry, read_elsewhere
+from eqmodels.reports import percent
 from eqmodels.storage import prepare_folder, printable, sha256_of, write_together
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
@@ -160,7 +161,7 @@ def _notes(kind: str, name: str, sha256: str, entry: ElsewhereEntry | None, repo
     """What the card says of where the weights are from."""
     lines = [f"Imported from `{name}` (sha256 `{sha256}`), a checkpoint of {kind}."]
     if entry is not None:
-        claimed = ", ".join(f"{what} {100 * value:.1f}%" for what, value in entry.claimed.items())
+        claimed = ", ".join(f"{what} {percent(value)}%" for what, value in entry.claimed.items())
         lines.append(
             f"Published by {entry.page} under `{entry.license}`; trained on `{entry.data}` "
             f"(`{entry.data_license}`). Claimed by its publisher, not measured here: {claimed}."

@@ -7,12 +7,12 @@ import json
 from dataclasses import asdict
 
 from eqmodels.cli.chosen_data import chosen_data, loaded
-from eqmodels.cli.table import percent
 from eqmodels.cli.terminal import say
 from eqmodels.cli.with_network import progress
 from eqmodels.evaluation import classifier_accuracy
 from eqmodels.hub.loading import load_for_images as load
 from eqmodels.processes import usable_device
+from eqmodels.reports import percent
 from eqmodels.storage import prepare_folder, write_atomically
 
 __all__ = ["judge_classifier"]

@@ -22,6 +22,7 @@ from eqmodels.objectives import objective_options
 from eqmodels.options import Option, options_of
 from eqmodels.registry import without_imports
 from eqmodels.remote import locate
+from eqmodels.reports import percent
 from eqmodels.storage import CONFIG, LARGEST, read_regular
 from eqmodels.training import PretrainConfig, Run, pretrain
 from eqmodels.training.config import config_options, flat_fields
@@ -278,7 +279,7 @@ def summary(result: Run, folder: Path) -> dict[str, Any]:
 def _sentence(result: Run, folder: Path, arguments: argparse.Namespace) -> str:
     last = result.log[-1]
     told = [f"loss {last['loss']:.3f}"] + [
-        f"{name.removeprefix('accuracy_')} {100 * value:.1f}%"
+        f"{name.removeprefix('accuracy_')} {percent(value)}%"
         for name, value in last.items()
         if name.startswith("accuracy_")
     ]

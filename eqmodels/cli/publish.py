@@ -11,9 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from eqmodels.cli.parser import UsageError
-from eqmodels.cli.table import table
 from eqmodels.cli.terminal import say
 from eqmodels.hub import publish
+from eqmodels.reports import Table
 from eqmodels.storage import StorageError
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
@@ -68,7 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
         say(json.dumps(asdict(result), indent=2))
         return 0
     say(f"licence of the weights: {result.entry.license}\n")
-    say(table(["file", "bytes", "sha256"], [[name, f"{size:,}", sha] for name, (size, sha) in result.files.items()]))
+    rows = [[name, f"{size:,}", sha] for name, (size, sha) in result.files.items()]
+    say(Table(["file", "bytes", "sha256"], rows).text())
     if arguments.dry_run:
         say(f"\ndry run, nothing was sent: {arguments.repo} would get these files in one commit, tag {result.tag}")
     elif result.changed and result.tagged == result.entry.commit:

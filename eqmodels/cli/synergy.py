@@ -14,10 +14,10 @@ from typing import Any
 from eqmodels.cli.chosen_data import PREFIX, add_data_flags, chosen_data, flags_given, loaded
 from eqmodels.cli.flags import in_flags
 from eqmodels.cli.images import with_channels
-from eqmodels.cli.table import percent, table
 from eqmodels.cli.terminal import say
 from eqmodels.data import Source, at_most, coloured, list_data
 from eqmodels.hub import load_pretrained
+from eqmodels.reports import Table, percent
 from eqmodels.studies import (
     EncoderSynergy,
     SynergyPlan,
@@ -225,7 +225,7 @@ def _measure(arguments: argparse.Namespace) -> int:
         for name, one in found
     ]
     header = ["network", "family", "known", "synergy", "irreducible", "class known", "by the class", "null"]
-    say(table(header, rows))
+    say(Table(header, rows).text())
     return 0
 
 
@@ -261,7 +261,7 @@ def _rank(plan: SynergyPlan, arguments: argparse.Namespace) -> int:
         ]
         for rank in ranks
     ]
-    say(table(["task", "synergy, % of log|A|", "known, nats", "unlocked", "irreducible"], rows))
+    say(Table(["task", "synergy, % of log|A|", "known, nats", "unlocked", "irreducible"], rows).text())
     for task, reason in impossible.items():
         say(f"\n{task} cannot be asked: {reason}")
     say(
@@ -280,4 +280,4 @@ def _content(study: SynergyStudy) -> dict[str, Any]:
 
 
 def _text(study: SynergyStudy) -> str:
-    return "\n\n".join(f"{found.title}\n\n{table(found.header, found.rows)}" for found in study_tables(study))
+    return "\n\n".join(f"{found.title}\n\n{found.text()}" for found in study_tables(study))

@@ -34,6 +34,7 @@ from eqmodels.finetuning.tuning import CHECKPOINT, ROWS, Tuning, differing
 from eqmodels.processes import World
 from eqmodels.processes.statistics import shared_statistics
 from eqmodels.processes.world import joined_world
+from eqmodels.reports import percent
 from eqmodels.storage import (
     CONFIG,
     LARGEST,
@@ -327,7 +328,7 @@ def _train(tuning: Tuning, folder: Path, checkpoint_seconds: float, *, quiet: bo
             progress.seconds += now - started
             bar.update()
             if progress.step == 0:
-                bar.set_postfix(validation=f"{100 * progress.log[-1]['accuracy']:.1f}%")
+                bar.set_postfix(validation=f"{percent(progress.log[-1]['accuracy'])}%")
             # All processes stop or save at the same step: whichever wants to, says so to all.
             wishes = torch.tensor([interrupt.requested, now - saved >= checkpoint_seconds], dtype=torch.int64)
             stop, due = map(bool, world.sum(wishes).tolist())

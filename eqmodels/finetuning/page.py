@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from functools import partial
 from importlib import resources
 from typing import Any
 
@@ -16,6 +17,7 @@ from eqmodels._shapes import Float
 from eqmodels.data import Source
 from eqmodels.data.showing import planes_as_seen
 from eqmodels.finetuning.result import Finetuned
+from eqmodels.reports import percent
 
 __all__ = ["page"]
 
@@ -44,7 +46,7 @@ def page(result: Finetuned, test: Source) -> str:
         classes=classes,
         test=scores,
         marks=result.marks,
-        percent=lambda fraction: "" if fraction is None else f"{100 * fraction:.1f}",
+        percent=partial(percent, missing=""),
         accuracies={
             "upright": scores.upright,
             "turned by 90, 180 and 270 degrees": scores.turned,

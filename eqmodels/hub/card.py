@@ -12,18 +12,19 @@ import jinja2
 from huggingface_hub import EvalResult, ModelCardData
 
 from eqmodels.backbones import Backbone
-from eqmodels.backbones.formats import read_network_config
+from eqmodels.backbones.formats import network_config
 from eqmodels.evaluation import CONTROLS, TURNED_PROBE, EncoderEvaluation, TaskScores
 from eqmodels.groups import PlanarGroup
 from eqmodels.hub.entries import NOTES, adapted_from, entry_of, read_notes, read_results
-from eqmodels.hub.loading import load
+from eqmodels.hub.loading import load_held
 from eqmodels.hub.picture import PICTURE
 from eqmodels.objectives import Prediction
 from eqmodels.remote import ZooEntry
-from eqmodels.storage import CONFIG, StorageError, for_markdown, reason_of
+from eqmodels.reports import percent, percent_range
+from eqmodels.storage import CONFIG, NetworkFolder, StorageError, for_markdown, reason_of
 from eqmodels.training import PretrainConfig, Run, load_run
 
-__all__ = ["NOTES", "exact_moves", "model_card", "possible_twin", "twin_of"]
+__all__ = ["NOTES", "beside", "exact_moves", "model_card", "possible_twin", "twin_of"]
 
 UNNAMED = ("array", "image_folder")
 """Sources that are somebody's own files, which are no data set that others know by this name."""
@@ -50,7 +51,7 @@ def possible_twin(folder: Path) -> Path | None:
     return folder.with_name(rest) if underscore else None
 
 
-def twin_of(folder: Path) -> Path | None:
+def twin_of(folder: Path | NetworkFolder) -> NetworkFolder | None:
     """Beside the folder of an equivariant network, that of the standard one pretrained alike, if there is one.
 
     It is of the same architecture but for the group, and its recipe the same but for the network, its head and its
@@ -59,10 +60,21 @@ def twin_of(folder: Path) -> Path | None:
     Raises:
         StorageError: if a config cannot be read.
     """
-    twin = possible_twin(folder)
-    if twin is None or not (twin / CONFIG).is_file():
+    held = NetworkFolder.of(folder)
+    return held.once("twin", lambda: _twin(held))
+
+
+def beside(folder: NetworkFolder) -> NetworkFolder | None:
+    """The folder, held as this one is, in which the twin of a network may lie; None of a standard one."""
+    place = possible_twin(folder.path)
+    return folder.once("beside", lambda: None if place is None else NetworkFolder(place, keeps=folder.keeps))
+
+
+def _twin(folder: NetworkFolder) -> NetworkFolder | None:
+    twin = beside(folder)
+    if twin is None or not twin.has(CONFIG):
         return None
-    own, other = read_network_config(folder / CONFIG), read_network_config(twin / CONFIG)
+    own, other = network_config(folder), network_config(twin)
     configs = [PretrainConfig.from_dict(config.get("pretraining", {})) for config in (own, other)]
     recipes = [config.flat() for config in configs]
     different = {name for name in {**recipes[0], **recipes[1]} if recipes[0].get(name) != recipes[1].get(name)}
@@ -71,7 +83,7 @@ def twin_of(folder: Path) -> Path | None:
     return twin if alike and own["architecture"].partition("_")[2] == other["architecture"] else None
 
 
-def model_card(folder: Path, repository: str) -> str:
+def model_card(folder: Path | NetworkFolder, repository: str) -> str:
     """The card of a folder of the zoo, with metadata for the Hub.
 
     Args:
@@ -81,25 +93,22 @@ def model_card(folder: Path, repository: str) -> str:
     Raises:
         StorageError: if the folder is not whole, has no results, or its results belong to other weights.
     """
-    evaluation, entry, config = (
-        read_results(folder),
-        entry_of(folder, repository, None),
-        read_network_config(folder / CONFIG),
-    )
-    run = load_run(folder) if "pretraining" in config else None
-    twin = twin_of(folder)
+    held = NetworkFolder.of(folder)
+    evaluation, entry, config = read_results(held), entry_of(held, repository, None), network_config(held)
+    run = load_run(held) if "pretraining" in config else None
+    twin = twin_of(held)
     twins = {} if twin is None else {twin.name: read_results(twin)}
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False, finalize=_harmless
     )
     template = environment.from_string((files("eqmodels.hub") / "card.md.j2").read_text("utf-8"))
     try:
-        told = _of_adapted(load(folder), config) if run is None else _of_run(run, config, evaluation)
-        body = _body(template, entry, told, evaluation, twins, read_notes(folder))
+        told = _of_adapted(load_held(held), config) if run is None else _of_run(run, config, evaluation)
+        body = _body(template, entry, told, evaluation, twins, read_notes(held))
         metadata = _metadata(entry, evaluation).to_yaml()
     except (jinja2.UndefinedError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise StorageError(
-            f"no card can be made of {folder}: its config or its results lack something, or hold what they never do "
+            f"no card can be made of {held}: its config or its results lack something, or hold what they never do "
             f"({type(error).__name__}: {reason_of(error)}). Measure the network again: eqmodels evaluate."
         ) from error
     return f"---\n{metadata}\n---\n\n{body}"
@@ -178,7 +187,7 @@ def _body(
         turned_probe=TURNED_PROBE if any(TURNED_PROBE in row for row in rows) else None,
         twin=bool(twins) or entry.group == "c1" or told.source is not None,
         task=told.task,
-        percent=_percent,
+        percent=percent,
         pretraining=told.pretraining,
         provenance=told.provenance,
         source=told.source,
@@ -222,17 +231,16 @@ def _rows(name: str, evaluation: EncoderEvaluation) -> Iterator[list[str]]:
     found = {scores.kind: scores for scores in evaluation.kinds}
     for kind in _shown(evaluation):
         if (scores := found.get(kind)) is not None:
-            low, high = map(_percent, scores.interval)
             few = scores.labels.get("0.01")
             yield [
                 name,
                 kind,
                 str(scores.width),
                 f"{evaluation.parameters:,}",
-                f"{_percent(scores.accuracy)} ({low} .. {high})",
-                _percent(scores.turned),
-                _percent(scores.knn),
-                "" if few is None else _percent(few.mean),
+                f"{percent(scores.accuracy)} {percent_range(*scores.interval)}",
+                percent(scores.turned),
+                percent(scores.knn),
+                "" if few is None else percent(few.mean),
             ]
 
 
@@ -266,7 +274,3 @@ def _metadata(entry: ZooEntry, evaluation: EncoderEvaluation) -> ModelCardData:
         model_name=entry.name,
         eval_results=results,
     )
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.1f}"

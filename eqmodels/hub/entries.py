@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from eqmodels.arguments import check_arguments
-from eqmodels.backbones.formats import read_network_config
+from eqmodels.backbones.formats import network_config
 from eqmodels.errors import shown
 from eqmodels.evaluation import EncoderEvaluation
 from eqmodels.evaluation.possible_results import check_possible
 from eqmodels.remote import ZooEntry, check_repository
-from eqmodels.storage import CONFIG, LARGEST, WEIGHTS, StorageError, read_regular, reason_of, sha256_of
+from eqmodels.storage import CONFIG, LARGEST, WEIGHTS, NetworkFolder, StorageError, reason_of
 from eqmodels.training import PretrainConfig
 
 __all__ = ["NOTES", "RESULTS", "adapted_from", "entry_of", "published_config", "read_notes", "read_results"]
@@ -49,7 +49,7 @@ ADAPTED = ("symmetrised", "canonicalised")
 _COMMIT = re.compile("[0-9a-f]{40}")
 
 
-def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
+def entry_of(folder: Path | NetworkFolder, repository: str, commit: str | None) -> ZooEntry:
     """The entry of a folder of the zoo, from its files.
 
     Args:
@@ -66,51 +66,51 @@ def entry_of(folder: Path, repository: str, commit: str | None) -> ZooEntry:
     check_repository(repository)
     if commit is not None and not _COMMIT.fullmatch(commit):
         raise ValueError(f"commit must be 40 hexadecimal digits; got {shown(commit)}. Copy it, or pass None.")
-    config = published_config(folder)
-    evaluation = read_results(folder)
+    held = NetworkFolder.of(folder)
+    config = published_config(held)
+    evaluation = read_results(held)
     task, data = _learned_from(config)
-    sha256 = sha256_of(folder / WEIGHTS)
     metrics = {}
     for scores in evaluation.kinds:
         metrics[f"{scores.kind}, upright"] = scores.accuracy
         metrics[f"{scores.kind}, turned"] = round(scores.turned, 4)
     return ZooEntry(
-        name=folder.name,
+        name=held.name,
         repository=repository,
         commit=commit,
         file=WEIGHTS,
-        size=(folder / WEIGHTS).stat().st_size,
-        sha256=sha256,
-        config_sha256=sha256_of(folder / CONFIG),
+        size=held.size(WEIGHTS),
+        sha256=held.sha256(WEIGHTS),
+        config_sha256=held.sha256(CONFIG),
         license=config["pretrained_cfg"]["license"],
         task=task,
         data=data,
         group=config["group"],
         metrics=metrics,
-        data_license=_data_license(folder, data),
+        data_license=_data_license(held, data),
     )
 
 
-def _data_license(folder: Path, data: str) -> str | None:
+def _data_license(folder: NetworkFolder, data: str) -> str | None:
     """The SPDX expression of the training images: of a set that is known, or what the notes say."""
     said = _SAID.search(read_notes(folder))
     return said[1] if said else DATA_LICENSES.get(data)
 
 
-def read_notes(folder: Path) -> str:
+def read_notes(folder: Path | NetworkFolder) -> str:
     """What the owner of a folder says of its weights, in Markdown; empty if nothing.
 
     Raises:
         StorageError: if it is no text, or longer than anybody reads.
     """
-    file = folder / NOTES
-    if not file.is_file():
+    held = NetworkFolder.of(folder)
+    if not held.has(NOTES):
         return ""
     try:
-        return read_regular(file, LONGEST_NOTES).decode("utf-8").strip()
+        return held.content(NOTES, LONGEST_NOTES).decode("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise StorageError(
-            f"{file} cannot be read ({reason_of(error)}). Write plain text of at most 100 kB."
+            f"{held.file(NOTES)} cannot be read ({reason_of(error)}). Write plain text of at most 100 kB."
         ) from error
 
 
@@ -130,37 +130,43 @@ def _learned_from(config: Mapping[str, Any]) -> tuple[str, str]:
     return config["architecture"].rpartition("_")[2], source
 
 
-def published_config(folder: Path) -> dict[str, Any]:
+def published_config(folder: Path | NetworkFolder) -> dict[str, Any]:
     """The config of a network of which index and card tell: of a run, or of a network of others that was adapted.
 
     Raises:
         StorageError: if it cannot be read, or is that of another encoder alone, or says no licence.
     """
-    config = read_network_config(folder / CONFIG)
+    held = NetworkFolder.of(folder)
+    config, file = network_config(held), held.file(CONFIG)
     known = "pretraining" in config or adapted_from(config) is not None
     if known and config["pretrained_cfg"].get("license") is None:
         raise StorageError(
-            f"{folder / CONFIG} does not say under which licence the weights are. Pass license_name, an SPDX "
+            f"{file} does not say under which licence the weights are. Pass license_name, an SPDX "
             "identifier: that of whoever trained them."
         )
     if not known:
         raise StorageError(
-            f"{folder / CONFIG} does not say how the network was pretrained, and the index and the card tell of it. "
+            f"{file} does not say how the network was pretrained, and the index and the card tell of it. "
             "Publish a run of eqmodels pretrain or a folder of eqmodels adapt; send other networks by "
-            f"eqmodels.load({str(folder)!r}).push_to_hub('organisation/name') in Python."
+            f"eqmodels.load({str(held)!r}).push_to_hub('organisation/name') in Python."
         )
     return config
 
 
-def read_results(folder: Path) -> EncoderEvaluation:
+def read_results(folder: Path | NetworkFolder) -> EncoderEvaluation:
     """What was measured of the weights in a folder, as the benchmarks or `eqmodels evaluate` wrote it.
 
     Raises:
         StorageError: if there are no results, they cannot be read, cannot be true, or are of other weights.
     """
-    file = folder / RESULTS
+    held = NetworkFolder.of(folder)
+    return held.once("results", lambda: _results(held))
+
+
+def _results(folder: NetworkFolder) -> EncoderEvaluation:
+    file = folder.file(RESULTS)
     try:
-        content: dict[str, Any] = json.loads(read_regular(file, LARGEST))
+        content: dict[str, Any] = json.loads(folder.content(RESULTS, LARGEST))
         evaluation = EncoderEvaluation.from_dict(content.get("evaluation", content))
         if not isinstance(evaluation.sha256, str):
             raise TypeError("the sha256 is no word")
@@ -172,7 +178,7 @@ def read_results(folder: Path) -> EncoderEvaluation:
             f"{file} holds no results ({kind}{reason_of(error)}). Measure the network first: "
             f"eqmodels evaluate {folder} --output {file}, with --root FOLDER if its images are yours."
         ) from error
-    if evaluation.sha256 != (found := sha256_of(folder / WEIGHTS)):
+    if evaluation.sha256 != (found := folder.sha256(WEIGHTS)):
         raise StorageError(
             f"{file} belongs to other weights: those of sha256 {evaluation.sha256[:12]}..., and {WEIGHTS} has "
             f"{found[:12]}.... Measure them again with eqmodels evaluate."

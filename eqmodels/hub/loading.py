@@ -10,17 +10,17 @@ from typing import Any
 from eqmodels import backbones
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Backbone, PointBackbone
-from eqmodels.backbones.formats import read_network_config
+from eqmodels.backbones.formats import network_config
 from eqmodels.backbones.loading import check_folder, load_as, load_folder
 from eqmodels.backbones.named import NamedNetwork, Takes
 from eqmodels.backbones.registry import not_of_images
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import is_pretrained, list_pretrained, locate, read_index
-from eqmodels.storage import CHECKPOINT, CONFIG, PREVIOUS_CHECKPOINT
+from eqmodels.storage import CHECKPOINT, CONFIG, PREVIOUS_CHECKPOINT, NetworkFolder
 from eqmodels.training import Run, load_run, load_unfinished
 from eqmodels.training.run import check_run
 
-__all__ = ["check_files", "create_model", "list_models", "load", "load_for_images", "load_pretrained"]
+__all__ = ["check_files", "create_model", "list_models", "load", "load_for_images", "load_held", "load_pretrained"]
 
 
 def load(
@@ -114,21 +114,33 @@ def load_for_images(source: str | Path, **options: Any) -> Backbone:  # noqa: AN
     raise ValueError(not_of_images(str(source)))
 
 
-def _read_checked(folder: Path) -> NamedNetwork:
+def load_held(folder: NetworkFolder) -> Backbone | Any:  # noqa: ANN401 (as `load`)
+    """As `load` of its path, from files that are read once.
+
+    Raises:
+        StorageError: as `load`.
+        TypeError: if it holds a network of another class.
+    """
+    return load_as((Backbone, PointBackbone), folder.path, read=lambda _: _read_checked(folder))
+
+
+def _read_checked(folder: Path | NetworkFolder) -> NamedNetwork:
     """The encoder in a folder; of a run, the rest of the file must be its objective's, if this is known here."""
-    check_run(folder)
-    return load_folder(folder)
+    held = NetworkFolder.of(folder)
+    check_run(held)
+    return load_folder(held)
 
 
-def check_files(folder: Path) -> None:
+def check_files(folder: Path | NetworkFolder) -> None:
     """Refuses a folder whose config or layout of weights is not its network's; no weight is read, however many.
 
     Raises:
         StorageError: if a file cannot be read, the config describes no network, or the weights have other names, types
             or shapes.
     """
-    check_folder(folder, read_network_config(folder / CONFIG))
-    check_run(folder)
+    held = NetworkFolder.of(folder)
+    check_folder(held, network_config(held))
+    check_run(held)
 
 
 def load_pretrained(

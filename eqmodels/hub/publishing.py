@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import RevisionNotFoundError
 
 from eqmodels.arguments import check_arguments
 from eqmodels.errors import shown
-from eqmodels.hub.card import NOTES, model_card, possible_twin, twin_of
+from eqmodels.hub.card import NOTES, beside, model_card, twin_of
 from eqmodels.hub.entries import RESULTS, entry_of, published_config, read_results
 from eqmodels.hub.loading import check_files
 from eqmodels.hub.picture import PICTURE, turns_picture
@@ -25,7 +23,7 @@ from eqmodels.hub.preview import preview_page
 from eqmodels.hub.verification import verify
 from eqmodels.remote import ZooEntry, check_repository, check_token, upload_sentence
 from eqmodels.remote.locating import FOLDERS
-from eqmodels.storage import CONFIG, WEIGHTS, StorageError, read_config, read_regular, write_atomically
+from eqmodels.storage import CONFIG, WEIGHTS, NetworkFolder, StorageError, write_atomically
 
 __all__ = ["Publication", "publication_files", "publish"]
 
@@ -57,7 +55,7 @@ class Publication:
     changed: bool
 
 
-def publication_files(folder: Path, repository: str) -> dict[str, bytes]:
+def publication_files(folder: Path | NetworkFolder, repository: str) -> dict[str, bytes]:
     """The content of every file of a repository, by its name: the folder's, and what is made of them.
 
     That is the card and the picture, and the recipe of a run.
@@ -71,16 +69,17 @@ def publication_files(folder: Path, repository: str) -> dict[str, bytes]:
         ValueError: if nothing was measured over the angles.
         ModuleNotFoundError: if matplotlib, which draws the picture, is not installed.
     """
-    config = published_config(folder)  # before measurements are asked for, which would not help what is none
-    contents = {CARD: model_card(folder, repository).encode()}
-    evaluation, twin = read_results(folder), twin_of(folder)
-    evaluations = {folder.name: evaluation} | ({} if twin is None else {twin.name: read_results(twin)})
+    held = NetworkFolder.of(folder)
+    config = published_config(held)  # before measurements are asked for, which would not help what is none
+    contents = {CARD: model_card(held, repository).encode()}
+    evaluation, twin = read_results(held), twin_of(held)
+    evaluations = {held.name: evaluation} | ({} if twin is None else {twin.name: read_results(twin)})
     contents[PICTURE] = turns_picture(evaluations)
     if "pretraining" in config:
-        recipe = read_config(folder / CONFIG)["pretraining"]
+        recipe = held.config()["pretraining"]
         contents[RECIPE] = (json.dumps(recipe, indent=2) + "\n").encode()
     try:
-        return contents | {name: read_regular(folder / name) for name in COPIED}
+        return contents | {name: held.content(name) for name in COPIED}
     except OSError as error:
         raise _unreadable(error) from error
 
@@ -97,8 +96,8 @@ def publish(
 ) -> Publication:
     """Publishes a folder of the zoo: one commit, and a tag on it. Without a change, no new commit.
 
-    Everything is checked and made before the Hub is asked anything, of a copy, so that what is sent is what was
-    checked. A failure leaves the repository's last commit as it was.
+    Everything is checked and made before the Hub is asked anything, of files that are read once, so that what is sent
+    is what was checked. A failure leaves the repository's last commit as it was.
 
     Args:
         folder: with config, weights and results, see `read_results`; and ``NOTES.md``, if there is more to say in the
@@ -126,16 +125,17 @@ def publish(
     check_repository(repository)
     if not dry_run:
         check_token(token)
-    with _copy(Path(folder)) as copy:
-        if license_name is not None:
-            _license(copy, license_name.lower())
-        report = verify(copy)
-        if not report.passed:
-            raise StorageError(f"{copy} is not fit to be published: {report.first_failure}")
-        contents, entry = publication_files(copy, repository), entry_of(copy, repository, None)
+    held = _taken(Path(folder))
+    if license_name is not None:
+        _license(held, license_name.lower())
+    report = verify(held)
+    if not report.passed:
+        raise StorageError(f"{held} is not fit to be published: {report.first_failure}")
+    contents, entry = publication_files(held, repository), entry_of(held, repository, None)
     if preview is not None:
         write_atomically(Path(preview), preview_page(contents[CARD].decode(), contents))
-    files = {name: (len(content), sha256(content).hexdigest()) for name, content in contents.items()}
+    known = {name: held.sha256(name) for name in COPIED}
+    files = {name: (len(content), known.get(name) or sha256(content).hexdigest()) for name, content in contents.items()}
     tag = f"weights-{files[WEIGHTS][1][:12]}"
     if dry_run:
         return Publication(entry, tag, None, files, changed=True)
@@ -160,50 +160,45 @@ def publish(
     return Publication(replace(entry, commit=commit), tag, tagged, files, changed=commit != before)
 
 
-def _license(folder: Path, name: str) -> None:
-    """Puts the weights in a folder under a licence."""
-    config = read_config(folder / CONFIG)
+def _license(folder: NetworkFolder, name: str) -> None:
+    """Puts the weights of a folder under a licence, in what is published of it."""
+    config = copy.deepcopy(folder.config())
     config["pretrained_cfg"]["license"] = name
-    write_atomically(folder / CONFIG, json.dumps(config, indent=2) + "\n")
+    folder.put(CONFIG, (json.dumps(config, indent=2) + "\n").encode())
 
 
-@contextmanager
-def _copy(folder: Path) -> Iterator[Path]:
-    """A copy of a folder, and of its twin beside it, which nobody else writes into; errors name the folder itself.
+def _taken(folder: Path) -> NetworkFolder:
+    """A folder, and its twin beside it, with all files in memory: whoever writes into them later changes nothing.
 
     Raises:
         ValueError: if there is no such folder.
-        StorageError: if a file cannot be read.
+        StorageError: if a file cannot be read, or the weights are not those of the config beside them: a sparse file is
+            as large as it likes, and is not read.
     """
     folder = folder.resolve()
     if not folder.is_dir():
         near = next((str(zoo / folder.name) for zoo in FOLDERS if (zoo / folder.name / CONFIG).is_file()), "zoo/<name>")
         raise ValueError(f"what is published is the path of a folder, and {str(folder)!r} is none. Pass {near}.")
-    twin = possible_twin(folder)
-    with TemporaryDirectory(prefix="eqmodels-") as place:
-        beside = Path(place).resolve()
-        try:
-            for original in (folder, *([twin] if twin else [])):
-                (beside / original.name).mkdir()
-                _check_size(original)
-                for name in (*COPIED, NOTES):
-                    if (original / name).is_file():
-                        shutil.copyfile(original / name, beside / original.name / name)
-        except OSError as error:
-            raise _unreadable(error) from error
-        try:
-            yield beside / folder.name
-        except StorageError as error:
-            raise StorageError(str(error).replace(str(beside), str(folder.parent))) from error
+    held = NetworkFolder(folder)
+    twin = beside(held)
+    try:
+        for original in (held, *([twin] if twin else [])):
+            _check_size(original)
+            for name in (*COPIED, NOTES):
+                if original.has(name):
+                    original.content(name)
+    except OSError as error:
+        raise _unreadable(error) from error
+    return held
 
 
-def _check_size(folder: Path) -> None:
-    """Refuses to copy weights that are not those of the config beside them: a sparse file is as large as it likes.
+def _check_size(folder: NetworkFolder) -> None:
+    """Refuses weights that are not those of the config beside them, before they are read.
 
     Raises:
         StorageError: if the header of the weights is not that of the network.
     """
-    if all((folder / name).is_file() for name in (CONFIG, WEIGHTS)):
+    if folder.has(CONFIG) and folder.has(WEIGHTS):
         try:
             check_files(folder)
         except StorageError as error:

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from eqmodels.backbones import Backbone, PointBackbone
-from eqmodels.backbones.formats import read_network_config
+from eqmodels.backbones.formats import network_config
 from eqmodels.backbones.golden import fitting_size
 from eqmodels.errors import EqmodelsError
 from eqmodels.evaluation import EquivarianceReport, equivariance_report
 from eqmodels.groups import PlanarGroup
 from eqmodels.hub.entries import RESULTS, read_results
-from eqmodels.hub.loading import check_files, load, load_pretrained
+from eqmodels.hub.loading import check_files, load_held
 from eqmodels.remote import locate
-from eqmodels.storage import CONFIG, WEIGHTS, read_layout, read_weights
+from eqmodels.storage import WEIGHTS, NetworkFolder
+from eqmodels.training import load_run
 
 __all__ = ["Check", "Verification", "verify"]
 
@@ -79,13 +80,13 @@ class Verification:
         }
 
 
-def verify(source: str | Path, **options: Any) -> Verification:  # noqa: ANN401 (the fields of `Fetch`)
+def verify(source: str | Path | NetworkFolder, **options: Any) -> Verification:  # noqa: ANN401 (the fields of `Fetch`)
     """Checks a network: its files, config, weights, golden features and results, and its equivariance layer by layer.
 
     All of it is of one folder: of one commit, whatever moves on the Hub meanwhile.
 
     Args:
-        source: a name of the zoo, a folder, or ``"hub:organisation/name[@revision]"``.
+        source: a name of the zoo, a folder, perhaps one that is held, or ``"hub:organisation/name[@revision]"``.
         **options: of `load`, for the Hub.
 
     Raises:
@@ -106,26 +107,26 @@ _Found = tuple[bool | None, str, EquivarianceReport | None]
 """Whether a check passed, what it found, and what it measured."""
 
 
-def _checks(source: str | Path, options: dict[str, Any]) -> Iterator[_Found]:
+def _checks(source: str | Path | NetworkFolder, options: dict[str, Any]) -> Iterator[_Found]:
     """Makes one check of `NAMES` after the other, and says what it found; raises at the first that fails."""
-    located = locate(source, extras=(RESULTS,), **options)
-    folder = located.folder
+    located = locate(source.path if isinstance(source, NetworkFolder) else source, extras=(RESULTS,), **options)
+    folder = source if isinstance(source, NetworkFolder) else NetworkFolder(located.folder)
     yield True, str(folder), None
-    config = read_network_config(folder / CONFIG)
+    config = network_config(folder)
     yield True, f"format {config['format']}, {config['architecture']}", None
     located.check()
     known = located.entry is not None
     yield known or None, f"{'size and sha256 are those' if known else 'not a network'} of the zoo's index", None
-    layout = read_layout(folder / WEIGHTS)
+    layout = folder.layout()
     check_files(folder)  # before a weight is read: a sparse file says that it is as large as it likes
-    yield True, f"{len(layout)} tensors, {(folder / WEIGHTS).stat().st_size:,} bytes", None
-    read_weights(folder / WEIGHTS, config["sha256"])
+    yield True, f"{len(layout)} tensors, {folder.size(WEIGHTS):,} bytes", None
+    folder.weights()
     yield True, f"sha256 {config['sha256'][:12]}..., all values finite", None
-    encoder = load(folder)
+    encoder = load_held(folder)
     if "pretraining" in config:
-        load_pretrained(folder)
+        load_run(folder)
     yield True, "names and shapes are the network's, features of the fixed image are the stored ones", None
-    if (folder / RESULTS).is_file():
+    if folder.has(RESULTS):
         evaluation = read_results(folder)
         yield True, f"of these weights, on {evaluation.test[1]:,} images of {evaluation.test[0]}", None
     else:

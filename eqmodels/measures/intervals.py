@@ -13,6 +13,7 @@ import scipy
 
 from eqmodels.arguments import check_arguments
 from eqmodels.errors import shown
+from eqmodels.reports import percent
 
 __all__ = ["Estimate", "estimate", "proportion_interval", "t_quantile"]
 
@@ -45,11 +46,13 @@ class Estimate:
         return cls(**dict(content) | {"values": tuple(content.get("values", ()))})
 
     def __str__(self) -> str:
-        return self._text(1.0, 3)
+        half = max(self.high - self.mean, self.mean - self.low)
+        return f"{self.mean:.3f}" if math.isnan(half) else f"{self.mean:.3f} ± {half:.3f}"
 
     def as_percent(self) -> str:
         """Such as ``84.8 ± 0.6``, or ``84.8`` if the interval is unknown; of an asymmetric one, the longer side."""
-        return self._text(100.0, 1)
+        half = max(self.high - self.mean, self.mean - self.low)
+        return percent(self.mean) if math.isnan(half) else f"{percent(self.mean)} ± {percent(half)}"
 
     def overlaps(self, other: Estimate) -> bool:
         """Whether the intervals have a point in common. If not, the means differ; if so, they still may.
@@ -90,11 +93,6 @@ class Estimate:
             degrees = math.floor(sum(parts) ** 2 / sum(weights) + 1e-9) if sum(weights) else 1
             half = t_quantile(0.975, degrees) * math.sqrt(sum(parts))
         return Estimate(mean, mean - half, mean + half, min(self.count, other.count))
-
-    def _text(self, factor: float, digits: int) -> str:
-        half = max(self.high - self.mean, self.mean - self.low)
-        mean = f"{factor * self.mean:.{digits}f}"
-        return mean if math.isnan(half) else f"{mean} ± {factor * half:.{digits}f}"
 
 
 def estimate(values: Iterable[float]) -> Estimate:

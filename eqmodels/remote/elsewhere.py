@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from eqmodels.reports import percent
+
 __all__ = ["ElsewhereEntry", "read_elsewhere"]
 
 
@@ -47,7 +49,7 @@ class ElsewhereEntry:
         project, _, network = self.name.partition("/")
         return (
             f"{self.name} is {self.status}: download the file from {self.file} (weights {self.license}, trained on "
-            f"{self.data}, {self.data_license}, claimed top-1 {100 * self.claimed['top-1']:.1f}%), and run: eqmodels "
+            f"{self.data}, {self.data_license}, claimed top-1 {percent(self.claimed['top-1'])}%), and run: eqmodels "
             f"import {self.name} {network}.pt --out {project}_{network}"
         )
 

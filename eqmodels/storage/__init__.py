@@ -15,6 +15,7 @@ from eqmodels.storage.config import (
 from eqmodels.storage.errors import StorageError, legible, printable, reason_of
 from eqmodels.storage.escaping import for_markdown, for_picture
 from eqmodels.storage.files import claimed_folder, prepare_folder, write_atomically, write_together
+from eqmodels.storage.folder import NetworkFolder
 from eqmodels.storage.limits import LARGEST, LONGEST_LOG
 from eqmodels.storage.network import fault_of, write_network
 from eqmodels.storage.regular import open_regular, read_regular
@@ -32,6 +33,7 @@ __all__ = [
     "MODEL_TYPE",
     "PREVIOUS_CHECKPOINT",
     "WEIGHTS",
+    "NetworkFolder",
     "StorageError",
     "check_config",
     "check_layout",

@@ -75,10 +75,26 @@ def read_config(file: Path) -> dict[str, Any]:
     check_arguments(read_config, locals())
     try:
         text = read_regular(file, LARGEST)
+    except OSError as error:
+        raise StorageError(f"{file} cannot be read ({reason_of(error)}). Fetch it again.") from error
+    return parse_config(text, file)
+
+
+def parse_config(text: bytes, file: Path) -> dict[str, Any]:
+    """The content of a config that fits the schema, from its bytes.
+
+    Args:
+        text: of the file.
+        file: its path, for the sentence.
+
+    Raises:
+        StorageError: if it is no JSON, is of another format or breaks a rule; names the rule.
+    """
+    try:
         if too_much := excess(text):
             raise ValueError(too_much)
         content = json.loads(text.decode("utf-8"), parse_constant=_refuse)
-    except (OSError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise StorageError(f"{file} cannot be read ({reason_of(error)}). Fetch it again.") from error
     return check_config(content, str(file))
 

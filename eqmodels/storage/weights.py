@@ -179,7 +179,21 @@ def read_weights(file: Path, sha256: str) -> dict[str, Tensor]:
         content = read_regular(file)
     except OSError as error:
         raise StorageError(f"{file} cannot be read ({reason_of(error)}). Fetch it again.") from error
-    found = hashlib.sha256(content).hexdigest()
+    return parse_weights(content, file, sha256, hashlib.sha256(content).hexdigest())
+
+
+def parse_weights(content: bytes, file: Path, sha256: str, found: str) -> dict[str, Tensor]:
+    """The tensors of a file with this sha256, from its bytes.
+
+    Args:
+        content: of the file.
+        file: its path, for the sentence.
+        sha256: that it is to have.
+        found: that it has.
+
+    Raises:
+        StorageError: if these differ, it is no safetensors file, or a value is no finite number.
+    """
     if found != sha256:
         raise StorageError(
             f"{file} is damaged or of another network: its sha256 is {found[:12]}..., not "

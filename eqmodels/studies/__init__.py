@@ -8,7 +8,7 @@ from eqmodels.studies.plan import Cell, SynergyPlan
 from eqmodels.studies.ranking import TaskRank, rank_tasks
 from eqmodels.studies.results import CellResult
 from eqmodels.studies.study import SynergyStudy, load_study_data, read_study, run_study
-from eqmodels.studies.tables import StudyTable, markdown_table, study_tables
+from eqmodels.studies.tables import study_tables
 
 __all__ = [
     "Calibration",
@@ -16,7 +16,6 @@ __all__ = [
     "CellResult",
     "EncoderSynergy",
     "GridPoint",
-    "StudyTable",
     "SynergyPlan",
     "SynergyStudy",
     "TaskRank",
@@ -25,7 +24,6 @@ __all__ = [
     "encoder_synergy",
     "grid_points",
     "load_study_data",
-    "markdown_table",
     "rank_tasks",
     "read_study",
     "run_study",

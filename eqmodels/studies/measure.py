@@ -16,7 +16,7 @@ from eqmodels.evaluation import encode, head_scores, observe
 from eqmodels.measures import FilmFamily, SynergyTerms, fit_linear_probe, measure_synergy
 from eqmodels.storage import prepare_folder, read_regular, write_atomically
 from eqmodels.studies.plan import Cell
-from eqmodels.studies.results import RESULT, CellResult
+from eqmodels.studies.results import CellResult
 from eqmodels.training import PretrainConfig, Pretraining, Run, prepared_images, pretrain, snapshot, untrained
 
 __all__ = ["StudyData", "measure_cell"]
@@ -57,7 +57,7 @@ def measure_cell(
     folds: int,
     report: Callable[[str], None] = lambda _: None,
 ) -> CellResult:
-    """Trains and measures one network, and writes what was found into its folder.
+    """Trains and measures one network.
 
     Stopped at any moment, it goes on from its last checkpoint.
 
@@ -96,7 +96,7 @@ def measure_cell(
     report("probe")
     # Every label of every image is asked, with and without augmentation: of all images this would take longest.
     tasks, classes = head_scores(run, seen)
-    result = CellResult(
+    return CellResult(
         name=cell.name,
         config=cell.config.to_dict(),
         terms=terms,
@@ -106,9 +106,6 @@ def measure_cell(
         class_accuracy=math.nan if classes is None else classes.accuracy,
         seconds=round(time.monotonic() - started, 1),
     )
-    prepare_folder(own)
-    write_atomically(own / RESULT, json.dumps(result.to_dict(), indent=1) + "\n")
-    return result
 
 
 def _probe(run: Run, train: Source, test: Source) -> float:

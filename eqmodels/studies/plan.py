@@ -52,6 +52,11 @@ class Cell:
     config: PretrainConfig
 
     @property
+    def seed(self) -> int:
+        """Of the training."""
+        return self.config.run.seed
+
+    @property
     def model(self) -> str:
         """The backbone's name."""
         return self.config.model.name

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from eqmodels.measures import SynergyTerms
-from eqmodels.storage import StorageError, read_regular
+from eqmodels.storage import StorageError
 from eqmodels.studies.plan import Cell
 from eqmodels.training import PretrainConfig
 
-__all__ = ["RESULT", "CellResult", "read_result"]
+__all__ = ["RESULT", "CellResult", "check_result"]
 
 RESULT = "synergy.json"
 """The file of a cell's result, in its folder."""
@@ -63,22 +61,17 @@ class CellResult:
         return cls(**values)
 
 
-def read_result(folder: Path, cell: Cell) -> CellResult | None:
-    """The result of a cell in the folder of a study; None if there is none yet.
+def check_result(cell: Cell, content: Mapping[str, Any]) -> CellResult:
+    """The result of a cell from the content of its file.
 
     Raises:
-        StorageError: if it cannot be read, or is of another config.
+        StorageError: if it is of another config.
+        TypeError, ValueError, KeyError: if it is no result.
     """
-    file = folder / cell.name / RESULT
-    if not file.exists():
-        return None
-    try:
-        found = CellResult.from_dict(json.loads(read_regular(file)))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise StorageError(f"{file} cannot be read ({error}). Delete it, and it is measured again.") from None
+    found = CellResult.from_dict(content)
     if PretrainConfig.from_dict(found.config) != cell.config:
         raise StorageError(
-            f"{file} is of another config than this study's {cell.name}. Choose another --folder, or the options of "
-            "the study that it holds."
+            f"the result of {cell.name} is of another config than this study's. Choose another --folder, or the "
+            "options of the study that it holds."
         )
     return found

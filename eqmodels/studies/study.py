@@ -5,22 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from eqmodels.arguments import check_arguments
 from eqmodels.data import at_most, load_data
 from eqmodels.evaluation.observing import check_classes
+from eqmodels.experiments import Experiment, shown_progress
 from eqmodels.measures import Estimate
 from eqmodels.registry import without_imports
 from eqmodels.storage import StorageError, prepare_folder, printable, read_regular, reason_of, write_atomically
 from eqmodels.studies.calibration import Calibration, calibrate
 from eqmodels.studies.measure import StudyData, measure_cell
 from eqmodels.studies.plan import Cell, SynergyPlan
-from eqmodels.studies.results import CellResult, read_result
+from eqmodels.studies.results import RESULT, CellResult, check_result
 from eqmodels.training import Run, pretrain
 
 __all__ = ["SynergyStudy", "load_study_data", "read_study", "run_study"]
@@ -85,24 +86,25 @@ def run_study(
     prepare_folder(folder)
     _claim(plan, folder)
     data = load_study_data(plan, root)
-    cells = plan.cells()
     # Building a network draws from PyTorch's global generator.
-    with tqdm(total=len(cells) + 1, unit="cell", disable=quiet) as bar, torch.random.fork_rng(devices=[]):
-        bar.set_postfix_str("calibration")
+    with torch.random.fork_rng(devices=[]):
         _calibrated(plan, folder)
-        bar.update()
-        for cell in cells:
-            if read_result(folder, cell) is None:
-                measure_cell(
-                    cell,
-                    folder,
-                    data,
-                    classifier=_classifier(plan, cell, folder, data),
-                    folds=plan.folds,
-                    report=_reporter(bar, cell),
-                )
-            bar.update()
+        with shown_progress(quiet=quiet) as tell:
+            _experiment(plan, folder).run(partial(_measured, plan, folder, data), tell=tell)
     return read_study(folder)
+
+
+def _experiment(plan: SynergyPlan, folder: Path) -> Experiment[Cell, CellResult]:
+    """The cells of a plan, and where their results are."""
+    return Experiment(folder, plan.cells(), check_result, RESULT)
+
+
+def _measured(
+    plan: SynergyPlan, folder: Path, data: StudyData, cell: Cell, report: Callable[[str], None]
+) -> dict[str, Any]:
+    """What is measured of one cell."""
+    classifier = _classifier(plan, cell, folder, data)
+    return measure_cell(cell, folder, data, classifier=classifier, folds=plan.folds, report=report).to_dict()
 
 
 def read_study(folder: str | Path) -> SynergyStudy:
@@ -117,14 +119,13 @@ def read_study(folder: str | Path) -> SynergyStudy:
     try:
         with without_imports():
             plan = SynergyPlan.from_dict(json.loads(read_regular(folder / PLAN)))
-            cells = plan.cells()
+            plan.cells()
     except (OSError, ValueError, TypeError) as error:
         raise StorageError(
             f"{printable(str(folder))} holds no study of synergy ({reason_of(error)}). Run one into it: eqmodels "
             "synergy --folder FOLDER."
         ) from None
-    found = {cell: result for cell in cells if (result := read_result(folder, cell)) is not None}
-    return SynergyStudy(plan, found, _read_calibration(folder))
+    return SynergyStudy(plan, _experiment(plan, folder).results(), _read_calibration(folder))
 
 
 def _claim(plan: SynergyPlan, folder: Path) -> None:
@@ -148,10 +149,6 @@ def _classifier(plan: SynergyPlan, cell: Cell, folder: Path, data: StudyData) ->
     name = plan.classifier_of(cell)
     config = next(other.config for other in plan.cells() if other.name == name)
     return pretrain(config, folder / name, data=data.of(config)[0], quiet=True)
-
-
-def _reporter(bar: tqdm[NoReturn], cell: Cell) -> Callable[[str], None]:
-    return lambda what: bar.set_postfix_str(f"{cell.name}: {what}")
 
 
 def _calibrated(plan: SynergyPlan, folder: Path) -> None:

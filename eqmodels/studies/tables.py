@@ -3,50 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from eqmodels.arguments import check_arguments
-from eqmodels.errors import shown
 from eqmodels.measures import Estimate
-from eqmodels.storage import for_markdown
+from eqmodels.reports import Table, percent
 from eqmodels.studies.findings import GridPoint, correlations, grid_points
 from eqmodels.studies.study import SynergyStudy
 
-__all__ = ["StudyTable", "markdown_table", "study_tables"]
-
-Row = Sequence[str]
+__all__ = ["interval", "study_tables"]
 
 
-@dataclass(frozen=True)
-class StudyTable:
-    """A table: its title, the names of its columns, and its rows as text."""
-
-    title: str
-    header: Row
-    rows: Sequence[Row]
-
-    def markdown(self) -> str:
-        """The table in Markdown, without its title."""
-        return markdown_table(self.header, [[for_markdown(cell) for cell in row] for row in self.rows])
-
-
-def markdown_table(header: Row, rows: Iterable[Row]) -> str:
-    """A table in Markdown: the first column to the left, the others to the right.
-
-    Raises:
-        TypeError: if header or rows are not words.
-    """
-    check_arguments(markdown_table, locals())
-    rows = list(rows)
-    for row in rows:
-        if not isinstance(row, list | tuple) or not all(isinstance(word, str) for word in row):
-            raise TypeError(f"rows must be lists of words; got {shown(row)}. Pass the text of every cell.")
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def study_tables(study: SynergyStudy) -> tuple[StudyTable, ...]:
+def study_tables(study: SynergyStudy) -> tuple[Table, ...]:
     """All tables of a study; those without any cell yet are left out.
 
     Raises:
@@ -66,16 +34,16 @@ def study_tables(study: SynergyStudy) -> tuple[StudyTable, ...]:
     return tuple(table for table in tables if table.rows)
 
 
-def _calibration(study: SynergyStudy) -> StudyTable:
+def _calibration(study: SynergyStudy) -> Table:
     rows = []
     for entry in study.calibration:
         covered = "yes" if entry.estimate.low <= entry.truth <= entry.estimate.high else "no"
         rows.append([entry.model, entry.quantity, f"{entry.truth:.4f}", interval(entry.estimate), covered])
     header = ["exact model", "quantity", "truth", "estimate", "covered"]
-    return StudyTable("Estimates beside the truth, nats", header, rows)
+    return Table(header, rows, "Estimates beside the truth, nats")
 
 
-def _grid(points: Sequence[GridPoint]) -> StudyTable:
+def _grid(points: Sequence[GridPoint]) -> Table:
     header = ["backbone", "augmentation", "task", "log A", "known", "synergy", "irreducible"]
     header += ["null", "usable", "by the class", "random", "probe, %", "gain"]
     rows = []
@@ -92,21 +60,21 @@ def _grid(points: Sequence[GridPoint]) -> StudyTable:
                 "-" if terms.usable is None else interval(terms.usable),
                 interval(terms.class_unlocked),
                 interval(random.unlocked),
-                f"{100 * point.pretrained.probe:.1f}",
-                f"{100 * point.gain:+.1f}",
+                percent(point.pretrained.probe),
+                percent(point.gain, signed=True),
             ]
         )
-    return StudyTable("Tasks, augmentations and backbones", header, rows)
+    return Table(header, rows, "Tasks, augmentations and backbones")
 
 
-def _correlations(points: tuple[GridPoint, ...]) -> StudyTable:
+def _correlations(points: tuple[GridPoint, ...]) -> Table:
     found = correlations(points) if len(points) > 2 else {}
     rows = [[name, f"{r.mean:.2f}", f"{r.low:.2f} .. {r.high:.2f}", str(r.count)] for name, r in found.items()]
     header = ["predictor", "rank correlation", "95% interval, over tasks", "cells"]
-    return StudyTable("What predicts the gain of the probe", header, rows)
+    return Table(header, rows, "What predicts the gain of the probe")
 
 
-def _groups(study: SynergyStudy, points: Sequence[GridPoint]) -> StudyTable:
+def _groups(study: SynergyStudy, points: Sequence[GridPoint]) -> Table:
     models = {*study.plan.models, *study.plan.groups}
     rows = []
     for point in points:
@@ -117,16 +85,16 @@ def _groups(study: SynergyStudy, points: Sequence[GridPoint]) -> StudyTable:
                     cell.model,
                     cell.augment,
                     *(interval(value) for value in (terms.known, terms.unlocked, terms.class_unlocked)),
-                    f"{100 * point.pretrained.task_accuracy:.1f}",
-                    f"{100 * point.pretrained.probe:.1f}",
-                    f"{100 * point.gain:+.1f}",
+                    percent(point.pretrained.task_accuracy),
+                    percent(point.pretrained.probe),
+                    percent(point.gain, signed=True),
                 ]
             )
     header = ["backbone", "augmentation", "known", "synergy", "by the class", "rotation, %", "probe, %", "gain"]
-    return StudyTable("Groups at equal cost: rotation", header, rows)
+    return Table(header, rows, "Groups at equal cost: rotation")
 
 
-def _doses(study: SynergyStudy) -> StudyTable:
+def _doses(study: SynergyStudy) -> Table:
     rows = []
     for cell, result in study.cells.items():
         if cell.kind == "dose":
@@ -134,19 +102,19 @@ def _doses(study: SynergyStudy) -> StudyTable:
             rows.append(
                 [
                     f"{cell.class_weight:g}",
-                    f"{100 * result.task_training_accuracy:.1f}",
-                    f"{100 * result.task_accuracy:.1f}",
-                    f"{100 * result.class_accuracy:.1f}",
-                    f"{100 * result.probe:.1f}",
+                    percent(result.task_training_accuracy),
+                    percent(result.task_accuracy),
+                    percent(result.class_accuracy),
+                    percent(result.probe),
                     *(interval(value) for value in (terms.known, terms.unlocked, terms.class_known)),
                 ]
             )
     header = ["dose", "rotation, training, %", "rotation, held-out, %", "class head, %", "probe, %"]
     header += ["known", "synergy", "class known"]
-    return StudyTable("Class information, added and eliminated", header, rows)
+    return Table(header, rows, "Class information, added and eliminated")
 
 
-def _families(study: SynergyStudy) -> StudyTable:
+def _families(study: SynergyStudy) -> Table:
     """The same networks by both families of predictors."""
     results = {cell.name: result for cell, result in study.cells.items()}
     rows = []
@@ -166,10 +134,10 @@ def _families(study: SynergyStudy) -> StudyTable:
                 ]
             )
     header = ["task", "family", "known", "synergy", "by the class", "null", "usable"]
-    return StudyTable(f"Two families of predictors: {study.plan.models[0]} as it is initialised", header, rows)
+    return Table(header, rows, f"Two families of predictors: {study.plan.models[0]} as it is initialised")
 
 
-def _epochs(study: SynergyStudy) -> StudyTable:
+def _epochs(study: SynergyStudy) -> Table:
     rows = [
         [
             cell.model,
@@ -182,7 +150,7 @@ def _epochs(study: SynergyStudy) -> StudyTable:
         for epoch, terms in enumerate(result.terms)
     ]
     header = ["backbone", "epoch", "known", "synergy", "irreducible", "class known", "by the class"]
-    return StudyTable("Over the epochs", header, rows)
+    return Table(header, rows, "Over the epochs")
 
 
 def interval(value: Estimate) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ import torch
 from eqmodels.arguments import check_arguments
 from eqmodels.data import Source
 from eqmodels.data.source import skipped_of
+from eqmodels.experiments import processor
 
 __all__ = ["provenance"]
 
@@ -36,15 +36,7 @@ def provenance(data: Source, seconds: float, processes: int, precision: str) -> 
         "processes": processes,
         "precision": precision,
         "threads": torch.get_num_threads(),
-        "machine": _processor(),
+        "machine": processor(),
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

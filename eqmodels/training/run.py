@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Backbone, PointBackbone
 from eqmodels.backbones.describe import check_bounds, check_description, describe_network, preprocessing_from
-from eqmodels.backbones.formats import read_network_config
+from eqmodels.backbones.formats import network_config
 from eqmodels.backbones.golden import check_golden, golden_features
 from eqmodels.backbones.overwritten import to_be_overwritten
 from eqmodels.backbones.registry import resolve
@@ -27,13 +27,12 @@ from eqmodels.registry import UnknownNameError, without_imports
 from eqmodels.storage import (
     CONFIG,
     WEIGHTS,
+    NetworkFolder,
     StorageError,
     check_layout,
     fault_of,
     pack_weights,
     printable,
-    read_layout,
-    read_weights,
     reason_of,
     write_network,
 )
@@ -213,7 +212,7 @@ def save_run(folder: str | Path, run: Run) -> str:
     return run.sha256
 
 
-def load_run(folder: str | Path) -> Run:
+def load_run(folder: str | Path | NetworkFolder) -> Run:
     """The network of a finished run, in eval mode on the CPU; checked before anything large is built.
 
     Raises:
@@ -222,27 +221,32 @@ def load_run(folder: str | Path) -> Run:
             name in it is not registered here.
     """
     check_arguments(load_run, locals())
-    folder = Path(folder)
-    if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
+    held = NetworkFolder.of(folder)
+    if not held.has(CONFIG) or not held.has(WEIGHTS):
         raise StorageError(
             f"{folder} holds no finished run: it needs {CONFIG} and {WEIGHTS}. Name a folder that eqmodels pretrain "
             "wrote, once it is done."
         )
-    content = read_network_config(folder / CONFIG)
+    content = network_config(held)
     if "pretraining" not in content:
         raise NoRunError(
             f"{folder} holds an encoder without the run that pretrained it. Use eqmodels.load({str(folder)!r})."
         )
-    run = _described(folder, content)
-    state = read_weights(folder / WEIGHTS, run.sha256)
+    return held.once("run", lambda: _loaded(held, content))
+
+
+def _loaded(folder: NetworkFolder, content: Mapping[str, Any]) -> Run:
+    described = _described(folder, content)
+    state = folder.weights()
     with to_be_overwritten():
-        run.model = _learner(run.config, run.preprocessing, run.provenance).eval()
-    run.model.load_state_dict(state)
-    check_golden(run.described_encoder(), content["golden"], str(folder / WEIGHTS), run.outputs)
+        model = _learner(described.config, described.preprocessing, described.provenance).eval()
+    model.load_state_dict(state)
+    run = replace(described, model=model)
+    check_golden(run.described_encoder(), content["golden"], str(folder.file(WEIGHTS)), run.outputs)
     return run
 
 
-def check_run(folder: Path) -> None:
+def check_run(folder: Path | NetworkFolder) -> None:
     """Refuses the folder of a run whose file holds other tensors than the network and the objective that it describes.
 
     Nothing is said of an encoder alone, nor of a run that names what is not registered here: an objective, a head, a
@@ -251,11 +255,12 @@ def check_run(folder: Path) -> None:
     Raises:
         StorageError: if a file cannot be read, or the config describes no run, another one, or other tensors.
     """
-    content = read_network_config(folder / CONFIG)
+    held = NetworkFolder.of(folder)
+    content = network_config(held)
     if "pretraining" not in content:
         return
     try:
-        _described(folder, content)
+        _described(held, content)
     except StorageError as error:
         if not isinstance(error.__cause__, UnknownNameError) or not _has_known_model(content["pretraining"]):
             raise
@@ -271,13 +276,17 @@ def _has_known_model(pretraining: Mapping[str, Any]) -> bool:
     return True
 
 
-def _described(folder: Path, content: Mapping[str, Any]) -> Run:
+def _described(folder: NetworkFolder, content: Mapping[str, Any]) -> Run:
     """The run that a folder's config describes, its model on the device ``meta``; the file has the model's tensors.
 
     Raises:
         StorageError: if the config describes no run or contradicts itself, or the file has other tensors.
     """
-    layout = read_layout(folder / WEIGHTS)
+    return folder.once("described run", lambda: _checked(folder, content))
+
+
+def _checked(folder: NetworkFolder, content: Mapping[str, Any]) -> Run:
+    layout = folder.layout()
     try:
         config = PretrainConfig.from_dict(content["pretraining"])
         preprocessing = preprocessing_from(content["preprocessing"])
@@ -287,13 +296,13 @@ def _described(folder: Path, content: Mapping[str, Any]) -> Run:
             model = _learner(config, preprocessing, content["provenance"])
     except (ValueError, TypeError) as error:
         way_out = " eqmodels.load gives the encoder." if isinstance(error, UnknownNameError) else ""
-        raise StorageError(f"{folder / CONFIG} describes no run: {error} Nothing was built.{way_out}") from error
+        raise StorageError(f"{folder.file(CONFIG)} describes no run: {error} Nothing was built.{way_out}") from error
     except ModuleNotFoundError as error:  # of escnn, as in `load_folder`
         raise StorageError(f"the network of {folder} cannot be built here: {error}") from error
-    check_layout(folder / WEIGHTS, layout, model.state_dict())
+    check_layout(folder.file(WEIGHTS), layout, model.state_dict())
     run = Run(config, model, preprocessing, content["log"], content["provenance"], content["sha256"])
     description = run.description(license_name=content["pretrained_cfg"].get("license"))
-    check_description(description, content, folder / CONFIG, pooled=run.described_encoder().head_hidden_size)
+    check_description(description, content, folder.file(CONFIG), pooled=run.described_encoder().head_hidden_size)
     return run
 
 

@@ -15,7 +15,6 @@ from eqmodels.cli import evaluate as command
 from eqmodels.cli import main
 from eqmodels.cli.kept_results import keep_results, place_of_results
 from eqmodels.cli.probed_images import with_probed_classes
-from eqmodels.cli.table import percent, table
 from eqmodels.data import LabelledImages, load_data
 from eqmodels.evaluation import EncoderEvaluation
 from eqmodels.hub import load_pretrained
@@ -284,13 +283,3 @@ def test_what_is_no_network_is_one_line_on_standard_error(capsys, arguments, sta
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1
     assert sentence in captured.err
-
-
-def test_columns_are_aligned():
-    lines = table(["name", "value"], [["a", "1.0"], ["longer", "10.0"]]).splitlines()
-    assert lines == ["name    value", "------  -----", "a         1.0", "longer   10.0"]
-
-
-@pytest.mark.parametrize(("fraction", "text"), [(0.8484, "84.8"), (None, "-"), (float("nan"), "-"), (1.0, "100.0")])
-def test_fractions_in_per_cent(fraction, text):
-    assert percent(fraction) == text

@@ -63,6 +63,7 @@ FILES: dict[str, Callable[[], Call]] = {
     ),
     "remote.zoo_folders": lambda: Call(remote.zoo_folders, {"package": Path("somewhere")}),
     # storage
+    "storage.NetworkFolder": lambda: Call(storage.NetworkFolder, {"path": Path(), "keeps": True}),
     "storage.check_config": lambda: Call(storage.check_config, {"content": config(), "name": storage.CONFIG}),
     "storage.check_layout": lambda: Call(
         storage.check_layout,

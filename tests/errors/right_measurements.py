@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import fields
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from eqmodels import Backbone, create_model, data, evaluation, measures, neighbours, studies
+from eqmodels import (
+    Backbone,
+    bench,
+    create_model,
+    data,
+    evaluation,
+    experiments,
+    measures,
+    neighbours,
+    reports,
+    studies,
+)
 from eqmodels.data.pictures import BadFile
 from eqmodels.evaluation.collapse import Collapse
 from eqmodels.groups import PlanarGroup
@@ -78,6 +90,13 @@ def folder_of_study() -> Path:
     folder.mkdir(exist_ok=True)
     (folder / PLAN).write_text(json.dumps(studies.SynergyPlan.quick().to_dict()))
     return folder
+
+
+@cache
+def bench_plan() -> bench.BenchPlan:
+    """Of one small network, without any seed of quality."""
+    images = {1: "fashion_mnist_mini"}
+    return bench.planned(bench.Suite(("c4_resnet18s_w4",), (0,), 20, 10, (), (1,), 1, images))
 
 
 MEASUREMENTS: dict[str, Callable[[], Call]] = {
@@ -226,6 +245,36 @@ MEASUREMENTS: dict[str, Callable[[], Call]] = {
     "measures.pose_cue": lambda: Call(measures.pose_cue, {"accuracy": 0.5, "poses": 4, "classes": 4, "upright": 0.9}),
     "measures.style_leak": lambda: Call(measures.style_leak, {"leak": 0.5, "poses": 4, "classes": 4, "upright": 0.9}),
     "measures.two_poses": lambda: Call(measures.two_poses, {"poses": 4, "classes": 4, "upright": 0.9}),
+    # bench
+    "bench.chosen_models": lambda: Call(bench.chosen_models, {"patterns": ["c4_resnet18s_w4"]}),
+    "bench.planned": lambda: Call(
+        bench.planned,
+        {"suite": bench.SUITES["quick"], "models": ["c4_resnet18s_w4"], "data": "fashion_mnist_mini", "root": None},
+        values=4,
+    ),
+    "bench.read_bench": lambda: Call(bench.read_bench, {"plan": bench_plan(), "folder": "bench"}),
+    "bench.run_bench": lambda: Call(bench.run_bench, {"plan": bench_plan(), "folder": "bench"}, values=4),
+    "bench.write_bench": lambda: Call(
+        bench.write_bench, {"results": bench.read_bench(bench_plan(), "bench"), "folder": "."}, values=4
+    ),
+    # reports and experiments
+    "reports.Table": lambda: Call(reports.Table, {"header": ["a", "b"], "rows": [["1", "2"]], "title": "", "left": 1}),
+    "reports.percent": lambda: Call(
+        reports.percent, {"fraction": 0.5, "digits": 1, "signed": False, "missing": "-"}, values=8
+    ),
+    "reports.percent_range": lambda: Call(
+        reports.percent_range, {"low": 0.4, "high": 0.5, "digits": 1, "signed": False}, values=8
+    ),
+    "experiments.command_line": lambda: Call(experiments.command_line, {"module": None}),
+    "experiments.interleaved": lambda: Call(
+        experiments.interleaved, {"contenders": {"a": int}}, {"rounds": 2, "warmup": 1}
+    ),
+    "experiments.summarise": lambda: Call(
+        experiments.summarise, {"values": {"a": [1.0, 2.0], "b": [2.0, 3.0]}, "reference": "a"}
+    ),
+    "experiments.shown_progress": lambda: Call(
+        lambda quiet: experiments.shown_progress(quiet=quiet).__enter__(), {"quiet": True}
+    ),
     # studies
     "studies.SynergyPlan": lambda: Call(studies.SynergyPlan, plan_values()),
     "studies.correlations": lambda: Call(studies.correlations, {"points": studies.grid_points(study())}),
@@ -233,7 +282,6 @@ MEASUREMENTS: dict[str, Callable[[], Call]] = {
     "studies.load_study_data": lambda: Call(
         studies.load_study_data, {"plan": studies.SynergyPlan.quick(), "root": None}, values=6
     ),
-    "studies.markdown_table": lambda: Call(studies.markdown_table, {"header": ["a", "b"], "rows": [["1", "2"]]}),
     "studies.read_study": lambda: Call(studies.read_study, {"folder": folder_of_study()}),
     "studies.study_tables": lambda: Call(studies.study_tables, {"study": study()}),
     "studies.write_study_report": lambda: Call(

@@ -16,6 +16,7 @@ from safetensors.torch import load as parse
 from eqmodels import Backbone, EqmodelsError
 from eqmodels.evaluation import evaluate
 from eqmodels.hub.publishing import publication_files
+from eqmodels.storage import NetworkFolder
 from eqmodels.training import Pretraining, Run, save_run
 from eqmodels.training.origin import provenance
 from tests.hub_storage import User
@@ -78,8 +79,8 @@ def publication(seed: int = 0) -> dict[str, bytes]:
 def prepare(monkeypatch) -> None:
     """What is checked and drawn before the Hub is asked anything is remembered, of the folders of `make_zoo`."""
 
-    def remembered(folder: Path, _: str) -> dict[str, bytes]:
-        weights = (folder / "model.safetensors").read_bytes()
+    def remembered(folder: NetworkFolder, _: str) -> dict[str, bytes]:
+        weights = folder.content("model.safetensors")
         return publication(0 if weights == network()["model.safetensors"] else 1)
 
     monkeypatch.setattr(PUBLISHING, "check_files", lambda _: None)

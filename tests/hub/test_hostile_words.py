@@ -15,8 +15,8 @@ from eqmodels.cli.terminal import for_terminal
 from eqmodels.hub.card import model_card
 from eqmodels.hub.entries import read_results
 from eqmodels.hub.picture import turns_picture
+from eqmodels.reports import Table
 from eqmodels.storage import for_markdown
-from eqmodels.studies import StudyTable
 from tests.hub.networks import NAME, REPOSITORY, network, rewrite, write
 
 HOSTILE = "x](javascript:alert(1)) <script>alert(2)</script> `code` | cell\n# Heading\n\n![a](http://b) $\\frac$"
@@ -63,7 +63,7 @@ def test_a_picture_takes_no_name_for_a_formula(folder):
 
 
 def test_tables_of_a_study_have_no_cells_of_others():
-    table = StudyTable("title", ["a", "b"], [["x | y", "<b>[c](d)</b>\n# e"]])
+    table = Table(["a", "b"], [["x | y", "<b>[c](d)</b>\n# e"]], "title")
     assert table.markdown().splitlines()[2:] == ["| x / y | (b)(c)(d)(/b) # e |"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import wraps
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import pytest
 import torch
 
 from eqmodels import load
+from eqmodels.backbones.resnet import SteerableResNet
 from eqmodels.cli import main
 from eqmodels.hub import ZooEntry, entry_of, publish
+from eqmodels.storage import folder as storage_folder
 from tests.hub.networks import (
     NAME,
     NAMES,
@@ -223,3 +226,27 @@ def test_what_is_public_already_does_not_become_less_so_by_a_word(folder, server
     refuses("^org/network is there already, and public. Nothing", publish, folder, REPOSITORY, private=True)
     assert server.repositories[REPOSITORY].branches["main"] == commit
     assert not server.calls("PUT|POST .*/commit/")
+
+
+# Each file is read once, and two networks are built.
+
+
+def test_a_dry_run_reads_each_file_once_and_builds_two_networks(folder, monkeypatch):
+    read, built = [], []
+    original, init = storage_folder.read_regular, SteerableResNet.__init__
+
+    @wraps(init)
+    def counted(self, *arguments, **options):
+        init(self, *arguments, **options)
+        built.append(next(self.parameters()).device.type)
+
+    monkeypatch.setattr(
+        storage_folder, "read_regular", lambda file, *limit: read.append(file) or original(file, *limit)
+    )
+    monkeypatch.setattr(SteerableResNet, "__init__", counted)
+    publish(folder, REPOSITORY, dry_run=True)
+    names = ("config.json", "model.safetensors", "results.json")
+    assert sorted(map(str, read)) == sorted(
+        str(place / name) for place in (folder, folder.with_name(TWIN)) for name in names
+    )
+    assert built.count("cpu") == 2

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from eqmodels.hub import publish, verify
+from eqmodels.storage import read_regular
 from tests.hub.networks import REPOSITORY, TWIN, refuses
 
 GIGABYTES = 1
@@ -30,14 +31,16 @@ def inflate(file: Path) -> None:
 
 @pytest.fixture
 def nothing_is_read(monkeypatch):
-    """No weight may be read, and no file copied."""
+    """No weight may be read."""
 
     def fail(*arguments):
-        raise AssertionError(f"read or copied: {arguments}")
+        raise AssertionError(f"read: {arguments}")
 
-    monkeypatch.setattr("eqmodels.hub.verification.read_weights", fail)
-    monkeypatch.setattr("eqmodels.backbones.loading.read_weights", fail)
-    monkeypatch.setattr("shutil.copyfile", fail)
+    def read(file, *arguments):
+        return fail(file) if str(file).endswith("model.safetensors") else read_regular(file, *arguments)
+
+    monkeypatch.setattr("eqmodels.storage.folder.read_regular", read)
+    monkeypatch.setattr("eqmodels.storage.folder.sha256_of", fail)
 
 
 @pytest.mark.usefixtures("nothing_is_read")
@@ -50,7 +53,7 @@ def test_a_sparse_file_is_not_verified_by_reading_it(folder):
 
 
 @pytest.mark.usefixtures("nothing_is_read")
-def test_a_sparse_file_is_not_published_by_copying_it(folder, server, api):
+def test_a_sparse_file_is_not_published_by_reading_it(folder, server, api):
     inflate(folder / "model.safetensors")
     words = refuses("is not fit to be published: .* unknown .zeros.", publish, folder, REPOSITORY)
     assert words.startswith(str(folder))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
-from tempfile import gettempdir
 
 import pytest
 
@@ -76,8 +75,7 @@ def test_a_folder_that_is_not_fit_is_refused_before_the_hub_is_asked(folder, ser
     spoil, sentence = UNFIT[fault]
     spoil(folder)
     words = refuses(sentence, publish, folder, REPOSITORY)
-    assert str(folder.parent) in words  # and not the copy that is checked
-    assert gettempdir() not in words.replace(str(folder.parent), "")
+    assert str(folder.parent) in words
     assert server.requests == []
     assert server.repositories == {}
 

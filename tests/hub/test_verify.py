@@ -87,7 +87,7 @@ def test_what_moves_meanwhile_does_not_matter(server, api):
 
 def test_a_network_is_loaded_once(monkeypatch, folder):
     loaded = []
-    monkeypatch.setattr(VERIFYING, "load", lambda source: loaded.append(source) or load(source))
+    monkeypatch.setattr(VERIFYING, "load_held", lambda held: loaded.append(held.path) or load(held.path))
     assert verify(folder).passed
     assert loaded == [folder]
 

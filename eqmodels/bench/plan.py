@@ -1,0 +1,283 @@
+"""What a benchmark measures: cells that are named after everything that decides their figures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from eqmodels.arguments import check_arguments
+from eqmodels.backbones import Encoder
+from eqmodels.bench.contenders import RANDOM, Contender, chosen_models
+from eqmodels.bench.suites import Suite
+from eqmodels.bench.throughput import seconds_an_image
+from eqmodels.data import Source, at_most, list_data, load_data, to_grey, to_rgb
+from eqmodels.evaluation.encoding import Subject
+from eqmodels.groups import PlanarGroup
+
+__all__ = ["BenchCell", "BenchPlan", "planned"]
+
+Kind = Literal["quality", "symmetry", "cost", "throughput"]
+FORMAT = 1
+"""Of the settings of a cell: another one when the same settings would give other figures."""
+FOLDER_SIDE = 64
+"""Pixels of the images of a folder for a network that does not say what its own are."""
+TIMED_ALIKE = 8
+"""Images of the pass by which the time of a plan is estimated."""
+
+
+@dataclass(frozen=True)
+class BenchCell:
+    """What is measured at once.
+
+    Attributes:
+        kind: ``quality`` of a network on images; ``symmetry`` or ``cost`` of a network; ``throughput`` of all networks
+            that take the same images, side by side.
+        label: for people, and the beginning of its folder's name.
+        seed: of what is random in it.
+        settings: all that decides the figures, in JSON.
+        expected: seconds that it may take.
+    """
+
+    kind: Kind
+    label: str
+    seed: int
+    settings: str
+    expected: float = field(default=1.0, compare=False)
+
+    @property
+    def name(self) -> str:
+        """Its folder: the label, and a digest of the settings."""
+        digest = hashlib.sha256(self.settings.encode()).hexdigest()[:10]
+        return f"{self.kind}/{re.sub(r'[^A-Za-z0-9._-]+', '_', self.label)}.{digest}"
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The settings by name."""
+        found: dict[str, Any] = json.loads(self.settings)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class BenchPlan:
+    """Cells, and what they are measured with.
+
+    Attributes:
+        suite: how much is measured.
+        cells: of all kinds; those that are timed come last.
+        encoders: that were built for the plan, of the first seed, by name.
+        data: a name of a set of images, a folder, or None for what the suite has for the channels of a network.
+        root: the folder of the data.
+    """
+
+    suite: Suite
+    cells: tuple[BenchCell, ...]
+    encoders: Mapping[str, Encoder]
+    data: str | None = None
+    root: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """That all cells may take."""
+        return sum(cell.expected for cell in self.cells)
+
+    def encoder(self, name: str, seed: int) -> Encoder:
+        """A network, with the weights of a seed if it has random ones."""
+        contender = Contender(name)
+        if contender.is_random and seed != self.suite.seeds[0]:
+            return contender.build(seed, self.encoders[name].in_chans)
+        return self.encoders[name]
+
+    def images(self, name: str, seed: int) -> tuple[Source, Source]:
+        """Training images of a network, of a choice that the seed makes, and test images, which are the same for all.
+
+        Raises:
+            ValueError: if there are none of its channels.
+            FileNotFoundError: if they are nowhere.
+        """
+        train, test = _images(self.encoders[name], name, self.suite, self.data, self.root)
+        return at_most(train, self.suite.train_limit, seed=seed), at_most(test, self.suite.test_limit)
+
+
+def planned(
+    suite: Suite,
+    *,
+    models: Sequence[str] | None = None,
+    data: str | None = None,
+    root: str | None = None,
+    device: torch.device | None = None,
+) -> BenchPlan:
+    """The plan of a suite. Builds each network once, and looks at its images.
+
+    Args:
+        suite: how much is measured.
+        models: names and patterns, see `chosen_models`; None for those of the suite.
+        data: a name of a set of images, or a folder of them; None for what the suite has for the channels of a network.
+        root: the folder of the data.
+        device: where networks compute; None for the CPU.
+
+    Raises:
+        TypeError: if an argument is of another type.
+        ValueError: if there is no such network or data, or they do not fit.
+        StorageError: if a network's files cannot be had or are damaged.
+        FileNotFoundError: if the images are nowhere.
+        ModuleNotFoundError: if what a network is built of is not installed.
+    """
+    check_arguments(planned, {"suite": suite, "models": models, "data": data, "root": root})
+    contenders = chosen_models(suite.models if models is None else models)
+    if not contenders:
+        raise ValueError("models must name at least one network; got none. Leave them out for those of the suite.")
+    encoders, shapes = {}, {}
+    for contender in contenders:
+        channels = _channels(contender, suite, data, root)
+        encoder: Any = contender.build(suite.seeds[0], channels)
+        encoders[contender.name] = encoder.to(device) if device is not None else encoder
+        train, test = _images(encoder, contender.name, suite, data, root)
+        shapes[contender.name] = (train, test)
+    cells: list[BenchCell] = []
+    pace = {}
+    for contender in contenders:
+        train, test = shapes[contender.name]
+        network: Any = encoders[contender.name]
+        pace[contender.name] = seconds_an_image(network, test.channels, test.size, TIMED_ALIKE)
+        cells += _cells(contender, suite, train, test, pace[contender.name], data, root)
+    cells += _throughput(contenders, encoders, shapes, suite, pace)
+    order: dict[str, int] = {"quality": 0, "symmetry": 1, "cost": 2, "throughput": 3}
+    ordered = sorted(cells, key=lambda cell: order[cell.kind])
+    return BenchPlan(suite, tuple(ordered), encoders, data, root)
+
+
+def _cells(
+    contender: Contender, suite: Suite, train: Source, test: Source, pace: float, data: str | None, root: str | None
+) -> list[BenchCell]:
+    """The cells of one network alone."""
+    name, seeds = contender.name, suite.seeds
+    known = {"format": FORMAT, "model": name, "weights": contender.weights()}
+    counts = [len(part) if limit is None else min(limit, len(part)) for part, limit in _limited(suite, train, test)]
+    images = {
+        "data": test.name,
+        "named": data,
+        "root": root,
+        "train": counts[0],
+        "test": counts[1],
+        "of": [len(train), len(test)],
+    }
+    asked = {**known, **images, "channels": test.channels, "size": list(test.size), "labels": list(suite.labels)}
+    found = []
+    for seed in seeds:
+        # Seven moved copies of the test images, and the fits.
+        expected = 1 + pace * (counts[0] + 8 * counts[1]) + 2e-3 * counts[0]
+        label = f"{name} on {test.name}, seed {seed}"
+        found.append(_cell("quality", label, seed, {**asked, "seed": seed}, expected))
+    size = {"channels": test.channels, "size": list(test.size)}
+    # Eight passes of two images in three precisions, of which float64 takes twice as long, and bfloat16 more.
+    expected = 2 + 200 * pace
+    found += [
+        _cell("symmetry", f"{name}, seed {seed}", seed, {**known, **size, "seed": seed}, expected)
+        for seed in (seeds if contender.is_random else seeds[:1])
+    ]
+    found.append(_cell("cost", name, seeds[0], {**known, **size}, 1.5 + 80 * pace))
+    return found
+
+
+def _throughput(
+    contenders: Sequence[Contender],
+    encoders: Mapping[str, Encoder],
+    shapes: Mapping[str, tuple[Source, Source]],
+    suite: Suite,
+    pace: Mapping[str, float],
+) -> list[BenchCell]:
+    """A cell for all networks of the same images, and each batch."""
+    alike: dict[tuple[int, tuple[int, int]], list[Contender]] = {}
+    for contender in contenders:
+        test = shapes[contender.name][1]
+        alike.setdefault((test.channels, test.size), []).append(contender)
+    found: list[BenchCell] = []
+    for (channels, (height, width)), own in alike.items():
+        names = [contender.name for contender in own]
+        plain = (name for name in names if Subject.of(encoders[name]).group == PlanarGroup(1))
+        for batch in suite.batches:
+            settings = {
+                "format": FORMAT,
+                "models": names,
+                "weights": [contender.weights() for contender in own],
+                "reference": next(plain, names[0]) if batch == suite.batches[0] else found[-1].values["reference"],
+                "channels": channels,
+                "size": [height, width],
+                "batch": batch,
+                "rounds": suite.rounds,
+                "threads": torch.get_num_threads(),
+            }
+            expected = (suite.rounds + 2) * sum(max(batch * pace[name], 5e-3) for name in names)
+            label = f"{len(names)} networks, {channels} x {height} x {width}, batch {batch}"
+            found.append(_cell("throughput", label, suite.seeds[0], settings, expected))
+    return found
+
+
+def _cell(kind: Kind, label: str, seed: int, settings: Mapping[str, Any], expected: float) -> BenchCell:
+    return BenchCell(kind, label, seed, json.dumps({"kind": kind, **settings}, sort_keys=True), expected)
+
+
+def _limited(suite: Suite, train: Source, test: Source) -> tuple[tuple[Source, int | None], ...]:
+    return (train, suite.train_limit), (test, suite.test_limit)
+
+
+def _channels(contender: Contender, suite: Suite, data: str | None, root: str | None) -> int | None:
+    """Of the images for a network as it is initialised, which takes any; None for one that has its own."""
+    if not contender.is_random:
+        return None
+    if contender.name.startswith(RANDOM):
+        return 3  # as what others say of their images is of three
+    if data is None:
+        return min(suite.data)
+    return 3 if _is_folder(data) else load_data(data, "test", root=root).channels
+
+
+def _is_folder(data: str) -> bool:
+    return data not in list_data() and Path(data).is_dir()
+
+
+def _images(encoder: Encoder, name: str, suite: Suite, data: str | None, root: str | None) -> tuple[Source, Source]:
+    """All training and test images for a network, in its channels.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    channels = encoder.in_chans
+    if data is None and channels not in suite.data:
+        raise ValueError(
+            f"{name} takes images of {channels} channels, and this suite has such of {_words(suite.data)} alone. Name "
+            "others: --data."
+        )
+    wanted = suite.data[channels] if data is None else data
+    if _is_folder(wanted):
+        side = FOLDER_SIDE if encoder.preprocessing is None else min(encoder.preprocessing.size)
+        parts = _read("image_folder", wanted, side, channels)
+    else:
+        parts = _read(wanted, root)
+    for part in parts:
+        if part.channels != channels and {part.channels, channels} != {1, 3}:
+            raise ValueError(
+                f"{name} takes images of {channels} channels; {part.name} has {part.channels}. Name data that has as "
+                "many: --data."
+            )
+    fitting = [part if part.channels == channels else (to_grey if channels == 1 else to_rgb)(part) for part in parts]
+    return fitting[0], fitting[1]
+
+
+@lru_cache(maxsize=4)
+def _read(name: str, root: str | None, size: int | None = None, channels: int | None = None) -> tuple[Source, Source]:
+    """Both splits, which several networks are asked about."""
+    options = {"root": root, "size": size, "channels": channels}
+    return load_data(name, "train", **options), load_data(name, "test", **options)
+
+
+def _words(data: Mapping[int, str]) -> str:
+    return " and ".join(f"{channels} ({name})" for channels, name in sorted(data.items()))

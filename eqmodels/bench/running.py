@@ -1,0 +1,136 @@
+"""Measures what a plan asks for and is not measured yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from eqmodels.arguments import check_arguments
+from eqmodels.bench.contenders import Contender
+from eqmodels.bench.counting import Counted, count_cost
+from eqmodels.bench.plan import BenchCell, BenchPlan
+from eqmodels.bench.quality import Quality, measure_quality
+from eqmodels.bench.symmetry import Symmetry, measure_symmetry
+from eqmodels.bench.throughput import Speed, build_seconds, measure_speed
+from eqmodels.experiments import Experiment, Progress
+from eqmodels.processes import World
+from eqmodels.storage import StorageError
+
+__all__ = ["Found", "experiment", "run_bench"]
+
+Found = Quality | Symmetry | tuple[Counted, float] | dict[str, Speed]
+"""What is measured in a cell: of its cost, what is counted and the seconds to build it."""
+ONE = World()
+
+
+def experiment(plan: BenchPlan, folder: Path) -> Experiment[BenchCell, Found]:
+    """The cells of a plan, and where their results are."""
+    return Experiment(
+        folder,
+        plan.cells,
+        _read,
+        option="--out",
+        expected=lambda cell: cell.expected,
+        # What is timed is disturbed by whatever else computes.
+        alone=lambda cell: cell.kind in ("cost", "throughput"),
+    )
+
+
+def run_bench(
+    plan: BenchPlan,
+    folder: str | Path,
+    *,
+    tell: Callable[[Progress], None] = lambda _: None,
+    world: World = ONE,
+) -> None:
+    """Measures the cells that are not done; stopped at any moment, the same call goes on with the cell it was at.
+
+    Args:
+        plan: what is measured.
+        folder: of the results; other plans may have theirs in it too.
+        tell: called whenever a cell starts, is at something else, or is done.
+        world: processes that share the cells.
+
+    Raises:
+        TypeError: if an argument is of another type.
+        StorageError: if another process measures into the folder, or a file cannot be read or written.
+        ValueError: if the images do not suit a network.
+    """
+    check_arguments(run_bench, {"plan": plan, "folder": folder, "tell": tell, "world": world})
+    with torch.random.fork_rng(devices=[]):
+        experiment(plan, Path(folder)).run(partial(_measured, plan), tell=tell, world=world)
+
+
+def _measured(plan: BenchPlan, cell: BenchCell, report: Callable[[str], None]) -> dict[str, Any]:
+    """What is measured of one cell."""
+    settings = cell.values
+    measured = {"quality": _quality, "symmetry": _symmetry, "cost": _cost, "throughput": _throughput}[cell.kind]
+    return {"settings": settings, "values": measured(plan, settings, cell.seed, report)}
+
+
+def _quality(plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]) -> dict[str, Any]:
+    name = settings["model"]
+    train, test = plan.images(name, seed)
+    encoder = plan.encoder(name, seed)
+    return asdict(measure_quality(encoder, train, test, labels=settings["labels"], seed=seed, report=report))
+
+
+def _symmetry(plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]) -> dict[str, Any]:
+    return asdict(measure_symmetry(_module(plan, settings["model"], seed), _size(settings), report=report))
+
+
+def _cost(plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]) -> dict[str, Any]:
+    name = settings["model"]
+    report("counting")
+    counted = count_cost(_module(plan, name, seed), settings["channels"], _size(settings))
+    report("building")
+    seconds = build_seconds(lambda: Contender(name).build(seed, settings["channels"]))
+    return {**asdict(counted), "build_seconds": seconds}
+
+
+def _throughput(
+    plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]
+) -> dict[str, Any]:
+    report("timing")
+    found = measure_speed(
+        {name: _module(plan, name, seed) for name in settings["models"]},
+        settings["channels"],
+        _size(settings),
+        settings["batch"],
+        reference=settings["reference"],
+        rounds=settings["rounds"],
+    )
+    return {name: speed.to_dict() for name, speed in found.items()}
+
+
+def _module(plan: BenchPlan, name: str, seed: int) -> nn.Module:
+    encoder: Any = plan.encoder(name, seed)
+    return encoder.eval()  # type: ignore[no-any-return]
+
+
+def _size(settings: Mapping[str, Any]) -> tuple[int, int]:
+    height, width = settings["size"]
+    return height, width
+
+
+def _read(cell: BenchCell, content: Mapping[str, Any]) -> Found:
+    """The result of a cell from the content of its file."""
+    if content["settings"] != cell.values:
+        raise StorageError(
+            f"the result of {cell.name} is of other settings than this plan's. Delete it, or choose another --out."
+        )
+    values = dict(content["values"])
+    if cell.kind == "quality":
+        return Quality(**{**values, "interval": tuple(values["interval"])})
+    if cell.kind == "symmetry":
+        return Symmetry(**{**values, "size": tuple(values["size"]), "own": tuple(values["own"])})
+    if cell.kind == "cost":
+        seconds = float(values.pop("build_seconds"))
+        return Counted(**{**values, "size": tuple(values["size"])}), seconds
+    return {name: Speed.from_dict(speed) for name, speed in values.items()}

@@ -1,0 +1,58 @@
+"""How much is measured: three suites, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["SUITES", "Suite"]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """How much is measured of how many networks.
+
+    Attributes:
+        models: names and patterns, see `chosen_models`.
+        seeds: of the choice of images, of the few labels, and of networks with random weights.
+        train_limit: training images of the probes, equally many of every class; None for all.
+        test_limit: test images; None for all.
+        labels: few labels, how many of a class.
+        batches: whose throughput is measured.
+        rounds: of the interleaved timing.
+        data: by the channels of a network, the images that it is measured on if no others are named.
+    """
+
+    models: tuple[str, ...]
+    seeds: tuple[int, ...]
+    train_limit: int | None
+    test_limit: int | None
+    labels: tuple[int, ...]
+    batches: tuple[int, ...]
+    rounds: int
+    data: dict[int, str]
+
+
+EMBEDDED = {1: "fashion_mnist_mini", 3: "openclipart_mini"}
+"""What the package has."""
+
+GREY = ("resnet18s_w16.rot_fmnist_simclr", "c4_resnet18s_w16.rot_fmnist_simclr", "d4_resnet18s_w16.rot_fmnist_simclr")
+COLOUR = ("resnet18_w32.distil_lite0", "c4_resnet18_w32.distil_lite0", "d4_resnet18_w32.distil_lite0")
+UNTRAINED = ("resnet18s_w16", "resnet18s_w8", "c1_resnet18s_w16", "c4_resnet18s_w16", "d4_resnet18s_w16")
+"""As they are initialised: of equal FLOPs, of equal parameters, without the group, and the networks themselves."""
+
+SUITES = {
+    "quick": Suite((*GREY, *COLOUR), (0,), 1000, 500, (1, 5, 20), (1, 64), 5, EMBEDDED),
+    "standard": Suite(("*.*", *UNTRAINED), (0, 1, 2), None, None, (1, 5, 20), (1, 64), 15, EMBEDDED),
+    "full": Suite(
+        ("*.*", *UNTRAINED, "c8_resnet18s_w16", "d8_resnet18s_w16"),
+        (0, 1, 2, 3, 4),
+        None,
+        None,
+        (1, 5, 20),
+        (1, 64, 256),
+        31,
+        {1: "fashion_mnist", 3: "openclipart"},
+    ),
+}
+"""By name: ``quick`` ends in three minutes on two cores on what is embedded; ``standard`` has all networks of the zoo,
+their twins as they are initialised, three seeds and all embedded images; ``full`` whole data sets, and five seeds."""
