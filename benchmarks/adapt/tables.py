@@ -13,6 +13,7 @@ from benchmarks._sections import write_section
 from benchmarks.adapt.measure import BASE, GROUPS, RESULTS
 from benchmarks.adapt.ways import WAYS
 from benchmarks.speed._harness import rows_of
+from eqmodels.reports import Table, percent
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "adapt.md"
 SETS = ("stamps", "clip_art")
@@ -31,24 +32,23 @@ def tables(name: str, content: Mapping[str, Any], times: Mapping[str, str]) -> I
     yield "that a quarter turn changes, and of upright test pictures that are seen as upright, in %; and the time for a"
     yield "picture, the base's being 1:"
     yield ""
-    yield f"| way | {' | '.join(columns)} |"
-    yield f"| --- |{' ---: |' * len(columns)}"
+    body = []
     for row, found in rows.items():
         figures = [_accuracy(found["accuracy"], group) for group in GROUPS]
         figures += [min(_curve(found["accuracy"])), fmean(found["changed"])]
-        cells = " | ".join(f"{100 * figure:.1f}" for figure in figures)
         known = found.get("notes", {}).get("seen upright")
-        pose = "-" if known is None else f"{100 * fmean(known):.1f}"
-        yield f"| {row} | {cells} | {pose} | {time_of(row, times)} |"
+        pose = percent(None if known is None else fmean(known))
+        body.append([row, *map(percent, figures), pose, time_of(row, times)])
+    yield Table(["way", *columns], body).markdown(as_it_is=True)
     yield ""
     yield "Minus the base, in points, 95% intervals over the test pictures, each of which counts once, paired:"
     yield ""
-    yield f"| way | {' | '.join(GROUPS)} |"
-    yield f"| --- |{' ---: |' * len(GROUPS)}"
-    for row, found in rows.items():
-        if row != BASE:
-            cells = " | ".join(_difference(found["minus base"][group]) for group in GROUPS)
-            yield f"| {row} | {cells} |"
+    body = [
+        [row, *(_difference(found["minus base"][group]) for group in GROUPS)]
+        for row, found in rows.items()
+        if row != BASE
+    ]
+    yield Table(["way", *GROUPS], body).markdown(as_it_is=True)
     yield ""
 
 

@@ -22,7 +22,7 @@ from benchmarks.adapt.measure import BASE, RESULTS
 from benchmarks.adapt.ways import BASE as NETWORK
 from benchmarks.adapt.ways import FRESH, MODES, SIDE, ZOO
 from benchmarks.distil.sets import SETS
-from benchmarks.speed._harness import Table, compare
+from benchmarks.speed._harness import Timings, compare
 from eqmodels import load
 from eqmodels.adapt import canonicalise, original, symmetrise
 from eqmodels.export import to_plain
@@ -92,7 +92,7 @@ def main() -> None:
     contenders = {name: partial(network, images) for name, network in networks().items()}
     setting = f"{PICTURES} pictures of {SIDE} pixels"
     rows = compare(setting, contenders, reference=BASE, rounds=arguments.rounds, clock=time.process_time)
-    table = Table.of(
+    table = Timings.of(
         "The time of adapted networks",
         unit="seconds of the processor",
         reference="the base network",

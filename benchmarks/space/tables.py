@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks._sections import write_section
 from benchmarks.space.measure import BINS, NAMES, RESULTS
 from eqmodels.measures import estimate
+from eqmodels.reports import Table
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "space.md"
 
@@ -36,13 +37,11 @@ def section() -> str:
         f"{first['train']:,} training and {first['test']} test parts of {first['classes']} families; accuracies in "
         "percent.",
         "",
-        "| encoder, what it learned | features | seconds | seeds | probe, upright | probe, SO(3) | kNN, upright | "
-        "kNN, SO(3) |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for own in _groups(cells):
-        lines += _rows(own)
-    return "\n".join([*lines, "", *_degrees(cells)]).strip()
+    header = ["encoder, what it learned", "features", "seconds", "seeds"]
+    header += ["probe, upright", "probe, SO(3)", "kNN, upright", "kNN, SO(3)"]
+    table = Table(header, [row for own in _groups(cells) for row in _rows(own)], left=2)
+    return "\n".join([*lines, table.markdown(as_it_is=True), "", *_degrees(cells)]).strip()
 
 
 def _groups(cells: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
@@ -53,10 +52,10 @@ def _groups(cells: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
                 yield own
 
 
-def _rows(cells: list[dict[str, Any]]) -> list[str]:
+def _rows(cells: list[dict[str, Any]]) -> list[list[str]]:
     """A row of each kind of features, and one of probes that learned from turned parts where there are such."""
     seconds = sum(cell["processor_seconds"] for cell in cells) / len(cells)
-    lines, name = [], cells[0]["name"]
+    rows, name = [], cells[0]["name"]
     for kind, scores in cells[0]["features"].items():
         for words in ("", "SO3 to ") if "probe SO3 to SO3" in scores else ("",):
             found = [
@@ -64,28 +63,24 @@ def _rows(cells: list[dict[str, Any]]) -> list[str]:
                 for column in COLUMNS
             ]
             label = f"{kind}, probes of turned parts" if words else kind
-            lines.append(f"| {WORDS[name]} | {label} | {seconds:.0f} | {len(cells)} | {' | '.join(found)} |")
-    return lines
+            rows.append([WORDS[name], label, f"{seconds:.0f}", str(len(cells)), *found])
+    return rows
 
 
 def _degrees(cells: list[dict[str, Any]]) -> list[str]:
     """How far predicted frames are from the truth."""
-    lines = [
-        "Degrees between the predicted and the true pose of test parts in random poses, medians:",
-        "",
-        "| encoder | seconds | up | whole frame | up below 15 | no frame |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
+    rows = []
     for group in _groups(cells):
         if own := [cell["degrees"] for cell in group if "degrees" in cell]:
             seconds = sum(cell["processor_seconds"] for cell in group) / len(group)
             up, frame, below, none = (
                 sum(one[key] for one in own) / len(own) for key in ("up", "frame", "up below 15", "degenerate")
             )
-            words = WORDS[group[0]["name"]]
-            lines.append(
-                f"| {words} | {seconds:.0f} | {up:.1f} | {frame:.1f} | {100 * below:.0f}% | {100 * none:.0f}% |"
-            )
+            shares = [f"{100 * share:.0f}%" for share in (below, none)]
+            rows.append([WORDS[group[0]["name"]], f"{seconds:.0f}", f"{up:.1f}", f"{frame:.1f}", *shares])
+    table = Table(["encoder", "seconds", "up", "whole frame", "up below 15", "no frame"], rows)
+    words = "Degrees between the predicted and the true pose of test parts in random poses, medians:"
+    lines = [words, "", table.markdown(as_it_is=True)]
     longest = max(cell["asked_seconds"] for cell in cells)
     strict = [
         cell["degrees"]["histogram of up"]
@@ -93,16 +88,10 @@ def _degrees(cells: list[dict[str, Any]]) -> list[str]:
         if (cell["name"], cell["asked_seconds"]) == ("strict", longest)
     ]
     if strict:
-        counts = [sum(column) for column in zip(*strict, strict=True)]
-        bounds = pairwise(BINS)
-        lines += [
-            "",
-            "Errors of up of the strict head that was trained longest, test parts by degrees:",
-            "",
-            f"| {' | '.join(f'{low}-{high}' for low, high in bounds)} |",
-            f"|{' ---: |' * len(counts)}",
-            f"| {' | '.join(map(str, counts))} |",
-        ]
+        counts = [str(sum(column)) for column in zip(*strict, strict=True)]
+        table = Table([f"{low}-{high}" for low, high in pairwise(BINS)], [counts], left=0)
+        words = "Errors of up of the strict head that was trained longest, test parts by degrees:"
+        lines += ["", words, "", table.markdown(as_it_is=True)]
     return lines
 
 

@@ -11,13 +11,13 @@ from eqmodels.backbones import Backbone, PointBackbone
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.registry import resolve
 from eqmodels.cli.chosen_data import chosen_data, loaded
-from eqmodels.cli.table import percent, table
 from eqmodels.cli.terminal import say
 from eqmodels.data import at_most
 from eqmodels.data.space.meshes import ENDINGS
 from eqmodels.evaluation import CloudEvaluation, embed_clouds, evaluate_clouds
 from eqmodels.hub import load
 from eqmodels.remote import locate
+from eqmodels.reports import Table, percent
 from eqmodels.storage import CONFIG, write_atomically
 from eqmodels.training import Run
 
@@ -68,7 +68,7 @@ def _text(result: CloudEvaluation) -> str:
     lines = [
         f"{result.model}: probes of {result.train[1]:,} upright clouds of {result.train[0]}, asked about "
         f"{result.test[1]:,} as they are and in random poses",
-        table(["features", "width", "upright", "turned", "kNN", "kNN turned", "change"], rows),
+        Table(["features", "width", "upright", "turned", "kNN", "kNN turned", "change"], rows).text(),
     ]
     if result.up is not None:
         lines.append(
