@@ -360,14 +360,16 @@ def test_who_has_images_is_told_that_an_encoder_takes_points(tmp_path, capsys):
     from eqmodels import data
     from eqmodels.cli import main
     from eqmodels.evaluation import evaluate
-    from eqmodels.training import ModelConfig
+    from eqmodels.training import PretrainConfig
 
     network = small("so3_vectors_small").float()
     network.save_pretrained(tmp_path / "points")
     with pytest.raises(ValueError, match=r"got VectorNetwork, which takes points of space"):
         evaluate(network, *(data.load_data("fashion_mnist_mini", part) for part in ("train", "test")))
-    with pytest.raises(ValueError, match=r"'so3_vectors_small' is an encoder of points of space"):
-        ModelConfig("so3_vectors_small")
+    with pytest.raises(
+        ValueError, match=r"got model='so3_vectors_small', which takes points. Use objective='orientation'"
+    ):
+        PretrainConfig.of(model="so3_vectors_small")
     with pytest.raises(ValueError, match=r"is an encoder of points of space"):
         create_model("unet", encoder="so3_vectors_small")
     assert main(["export", str(tmp_path / "points"), "--out", str(tmp_path / "network.onnx")]) != 0
