@@ -64,5 +64,5 @@ def test_twenty_steps_give_the_stored_weights(name):
     stored, found = json.loads(STORED.read_text())[name], summary(trained(RECIPES[name]))
     assert set(found) == set(stored)
     for tensor, (norm, product) in stored.items():
-        # Steps of AdamW are as long where a gradient is rounding alone, so that short tensors differ by as much as long ones.
+        # Where a gradient is rounding alone, a step of AdamW is as long as any: short tensors move like long ones.
         assert found[tensor] == pytest.approx([norm, product], abs=2e-3 * max(norm, 0.5)), tensor
