@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from eqmodels.experiments.origin import Origin
 from eqmodels.experiments.progress import Progress
@@ -23,6 +23,7 @@ ORIGIN = "origin"
 WORLD = World()
 
 
+@runtime_checkable
 class Cell(Protocol):
     """What is measured once."""
 

@@ -227,23 +227,28 @@ class LogisticObjective:
         self.mean, self.scale = _statistics(features)
         x = _standardise(features, self.mean, self.scale)
         # With fewer images than features the solution lies in the span of the images: solve it in a basis of that.
-        self.basis: Tensor | None = None
+        basis: Tensor | None = None
         if x.shape[0] < x.shape[1]:
-            self.basis, triangle = torch.linalg.qr(x.T)
+            basis, triangle = torch.linalg.qr(x.T)
             x = triangle.T.contiguous()
         self.offset = None if offset is None else offset.T.to(x.dtype).contiguous()
-        self.x, self.covariance = x, x.new_zeros(x.shape[1], x.shape[1], dtype=torch.float64)
-        # In float32 the rounding of the sum can outweigh the smallest eigenvalues, and make them negative.
+        covariance = x.new_zeros(x.shape[1], x.shape[1], dtype=torch.float64)
         for rows in x.split(ROWS):
             wide = rows.double()
-            self.covariance.addmm_(wide.T, wide, alpha=1 / len(x))
+            covariance.addmm_(wide.T, wide, alpha=1 / len(x))
+        # In the directions of the principal components the preconditioner is a number a direction.
+        self.variances, components = torch.linalg.eigh(covariance)
+        # In float32 the rounding of the images can make the smallest negative.
+        self.variances.clamp_(min=0)
+        components = components.to(x.dtype)
+        self.x, self.basis = x @ components, components if basis is None else basis @ components
 
     def minimise(self, strength: float, start: LinearProbe | None, *, roughly: bool = False) -> LinearProbe:
         """The optimum for a strength, from `start` or from zero; in float32 roughly, if it is only to be compared."""
         weight, bias = self.x.new_zeros(self.num_classes, self.x.shape[1]), self.x.new_zeros(self.num_classes)
         if start is not None:
-            weight, bias = start.weight if self.basis is None else start.weight @ self.basis, start.bias
-        root, inverse_root = self._preconditioner(strength)
+            weight, bias = start.weight @ self.basis, start.bias
+        step = self._preconditioner(strength)
         exact = self.x.dtype == torch.float64
         shape = weight.shape
 
@@ -255,25 +260,25 @@ class LogisticObjective:
 
         def value_and_gradient(vector: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
             parameter, bias = unpacked(vector)
-            value, by_weight, by_bias = self._value_and_gradients(parameter @ inverse_root, bias, strength)
-            return value, _packed(by_weight @ inverse_root.T, by_bias)
+            value, by_weight, by_bias = self._value_and_gradients(parameter * step, bias, strength)
+            return value, _packed(by_weight * step, by_bias)
 
         found = scipy.optimize.minimize(
             value_and_gradient,
-            _packed(weight @ root, bias),
+            _packed(weight / step, bias),
             jac=True,
             method="L-BFGS-B",
             options={
                 "maxiter": 1000 if exact else 100 if roughly else 500,
-                "maxcor": 30,
+                "maxcor": 10 if roughly else 30,
                 "gtol": 1e-7 if exact else 1e-3 if roughly else 1e-4,
                 "ftol": 1e-15 if exact else 1e-9,
             },
         )
         parameter, bias = unpacked(found.x)
-        weight = parameter @ inverse_root
+        weight = parameter * step
         _, *gradients = self._value_and_gradients(weight, bias, strength)
-        weight = weight if self.basis is None else weight @ self.basis.T
+        weight = weight @ self.basis.T
         gradient_norm = math.hypot(*(float(gradient.norm()) for gradient in gradients))
         return LinearProbe(self.mean, self.scale, weight, bias, strength, math.nan, gradient_norm)
 
@@ -296,16 +301,13 @@ class LogisticObjective:
             by_bias += strength * bias
         return value, by_weight, by_bias
 
-    def _preconditioner(self, strength: float) -> tuple[Float[Tensor, "R R"], Float[Tensor, "R R"]]:
+    def _preconditioner(self, strength: float) -> Float[Tensor, " R"]:
         # Features of networks are correlated: the Hessian has eigenvalues over six decades, and L-BFGS on the weights
         # would need thousands of steps. At equal class probabilities the Hessian of every row of the weights is
-        # covariance / classes + strength = R R^T, and that of ``weight @ R`` the identity. The optimum is the same.
-        hessian = self.covariance / self.num_classes
-        hessian.diagonal().add_(strength + 1e-6 * (1 + hessian.diagonal().mean()))
-        root = torch.linalg.cholesky(hessian)
-        identity = torch.eye(len(root), dtype=root.dtype, device=root.device)
-        inverse_root = torch.linalg.solve_triangular(root, identity, upper=False)
-        return root.to(self.x.dtype), inverse_root.to(self.x.dtype)
+        # variances / classes + strength on the diagonal, and that of ``weight / step`` the identity. The optimum is the
+        # same.
+        hessian = self.variances / self.num_classes
+        return (hessian + strength + 1e-6 * (1 + hessian.mean())).rsqrt().to(self.x.dtype)
 
 
 def _packed(weight: Float[Tensor, "C R"], bias: Float[Tensor, " C"]) -> npt.NDArray[np.float64]:

@@ -28,7 +28,7 @@ def write_table(root):
 
 
 WRITERS = {"table": (write_table, "list.csv"), "shards": (write_shards, "."), "hf_disk": (write_hf_disk, ".")}
-STREAMED = [name for name in SOURCES.names() if "cache" in options_of(SOURCES.find(name), without=("split",))]
+STREAMED = [name for name in SOURCES.names() if "stream" in options_of(SOURCES.find(name), without=("split",))]
 
 
 @pytest.fixture(params=sorted(WRITERS))

@@ -387,4 +387,4 @@ def test_collapsed_features_of_heavy_tails_have_a_covariance_without_negative_ei
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(10_000, 2, generator=generator).abs() ** 6 @ torch.rand(2, 128, generator=generator)
     labels = torch.randint(2, (10_000,), generator=generator)
-    assert torch.linalg.eigvalsh(LogisticObjective(features, labels, 2).covariance)[0] > -1e-9
+    assert LogisticObjective(features, labels, 2).variances.min() >= 0
