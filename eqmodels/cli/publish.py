@@ -28,7 +28,7 @@ EPILOG = "example: eqmodels publish zoo/c4_resnet18s_w16.rot_fmnist_simclr --rep
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the folder, the repository and the options."""
-    parser.add_argument("folder", metavar="FOLDER", help="of the network, such as zoo/<name>")
+    parser.add_argument("folder", metavar="FOLDER", help="of the network, such as runs/my_run")
     parser.add_argument("--repo", required=True, metavar="ORGANISATION/NAME", help="where to; made if there is none")
     parser.add_argument("--private", action="store_true", help="make a new repository private")
     parser.add_argument("--dry-run", action="store_true", help="check and show everything, and ask the Hub nothing")

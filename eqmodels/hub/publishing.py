@@ -177,7 +177,8 @@ def _taken(folder: Path) -> NetworkFolder:
     """
     folder = folder.resolve()
     if not folder.is_dir():
-        near = next((str(zoo / folder.name) for zoo in FOLDERS if (zoo / folder.name / CONFIG).is_file()), "zoo/<name>")
+        known = (str(zoo / folder.name) for zoo in FOLDERS if (zoo / folder.name / CONFIG).is_file())
+        near = next(known, "that of a run, such as runs/my_run")
         raise ValueError(f"what is published is the path of a folder, and {str(folder)!r} is none. Pass {near}.")
     held = NetworkFolder(folder)
     twin = beside(held)
