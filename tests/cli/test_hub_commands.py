@@ -130,7 +130,7 @@ def test_a_dry_run_shows_the_card_as_it_will_be_under_another_licence(capsys, se
 def test_publish_that_fails_is_one_line_on_standard_error(capsys, server, folder, tmp_path):
     assert "a repository of the Hub is named" in fails(capsys, 2, "publish", str(folder), "--repo", "new")
     assert "--repo" in fails(capsys, 2, "publish", str(folder))
-    assert "is none. Pass zoo/<name>" in fails(capsys, 2, "publish", str(tmp_path / "none"), "--repo", "org/new")
+    assert "is none. Pass that of a run" in fails(capsys, 2, "publish", str(tmp_path / "none"), "--repo", "org/new")
     (folder / "results.json").unlink()
     assert "holds no results" in fails(capsys, 1, "publish", str(folder), "--repo", "org/new")
     assert server.requests == []
@@ -142,7 +142,7 @@ def test_publish_of_a_name_gives_the_folder(capsys, server, tmp_path, monkeypatc
     line = fails(capsys, 2, "publish", name, "--repo", "org/new")
     assert f"what is published is the path of a folder, and '{tmp_path / name}' is none. Pass " in line
     assert line.endswith(f"zoo/{name}.\n")
-    assert fails(capsys, 2, "publish", "nothing", "--repo", "org/new").endswith("Pass zoo/<name>.\n")
+    assert fails(capsys, 2, "publish", "nothing", "--repo", "org/new").endswith("Pass that of a run, such as runs/my_run.\n")
 
 
 @pytest.mark.usefixtures("prepared")
