@@ -142,7 +142,7 @@ def test_publish_of_a_name_gives_the_folder(capsys, server, tmp_path, monkeypatc
     line = fails(capsys, 2, "publish", name, "--repo", "org/new")
     assert f"what is published is the path of a folder, and '{tmp_path / name}' is none. Pass " in line
     assert line.endswith(f"zoo/{name}.\n")
-    assert fails(capsys, 2, "publish", "nothing", "--repo", "org/new").endswith("Pass that of a run, such as runs/my_run.\n")
+    assert fails(capsys, 2, "publish", "nothing", "--repo", "org/new").endswith("such as runs/my_run.\n")
 
 
 @pytest.mark.usefixtures("prepared")
