@@ -306,8 +306,9 @@ class LogisticObjective:
         # would need thousands of steps. At equal class probabilities the Hessian of every row of the weights is
         # variances / classes + strength on the diagonal, and that of ``weight / step`` the identity. The optimum is the
         # same.
-        hessian = self.variances / self.num_classes
-        return (hessian + strength + 1e-6 * (1 + hessian.mean())).rsqrt().to(self.x.dtype)
+        hessian: Tensor = self.variances / self.num_classes
+        hessian += strength + 1e-6 * (1 + hessian.mean())
+        return hessian.rsqrt().to(self.x.dtype)
 
 
 def _packed(weight: Float[Tensor, "C R"], bias: Float[Tensor, " C"]) -> npt.NDArray[np.float64]:
