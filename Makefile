@@ -8,12 +8,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV_OLDEST ?= $(VENV)-oldest
+VENV_DOCS ?= $(VENV)-docs
 WORKERS ?= 2
 
 PY := $(VENV)/bin/python
 OLD := $(VENV_OLDEST)/bin/python
 STAMP := $(VENV)/.eqmodels-installed
 STAMP_OLDEST := $(VENV_OLDEST)/.eqmodels-installed
+STAMP_DOCS := $(VENV_DOCS)/.installed
 # Compiled when it is imported, as most of it never is, and kept: otherwise every process would compile PyTorch anew, which
 # takes 12 seconds.
 unexport PYTHONDONTWRITEBYTECODE
@@ -50,7 +52,7 @@ E2CNN := e2cnn==0.2.3
 
 .DEFAULT_GOAL := help
 .PHONY: help venv venv-oldest demo test test-newest test-shapes test-oldest test-slow coverage lint style types format bench \
-	clean
+	docs clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -128,6 +130,16 @@ bench: venv ## run the benchmarks of speed and of reading, and rewrite README's 
 	$(PY) -m benchmarks.data.throughput
 	$(PY) -m benchmarks.data.scale
 
+$(STAMP_DOCS): .ci/docs.txt
+	@test -x $(VENV_DOCS)/bin/python || $(PYTHON) -m venv $(VENV_DOCS)
+	$(VENV_DOCS)/bin/python $(PIP_INSTALL) --requirement .ci/docs.txt
+	@touch $@
+
+# Docstrings are read, and nothing is imported, so that it needs neither PyTorch nor a network.
+docs: $(STAMP_DOCS) ## build the documentation site into build/site, every warning an error, and check its links
+	NO_MKDOCS_2_WARNING=1 $(VENV_DOCS)/bin/python -m mkdocs build --quiet
+	$(VENV_DOCS)/bin/python -m tools.links build/site
+
 clean: ## remove the environments, caches and builds
-	rm -rf .venv .venv-oldest build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-oldest .venv-docs build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
