@@ -9,6 +9,7 @@ PYTHON ?= python3
 VENV ?= .venv
 VENV_OLDEST ?= $(VENV)-oldest
 VENV_DOCS ?= $(VENV)-docs
+VENV_RELEASE ?= $(VENV)-release
 WORKERS ?= 2
 
 PY := $(VENV)/bin/python
@@ -16,6 +17,7 @@ OLD := $(VENV_OLDEST)/bin/python
 STAMP := $(VENV)/.eqmodels-installed
 STAMP_OLDEST := $(VENV_OLDEST)/.eqmodels-installed
 STAMP_DOCS := $(VENV_DOCS)/.installed
+STAMP_RELEASE := $(VENV_RELEASE)/.installed
 # Compiled when it is imported, as most of it never is, and kept: otherwise every process would compile PyTorch anew, which
 # takes 12 seconds.
 unexport PYTHONDONTWRITEBYTECODE
@@ -52,7 +54,7 @@ E2CNN := e2cnn==0.2.3
 
 .DEFAULT_GOAL := help
 .PHONY: help venv venv-oldest demo test test-newest test-shapes test-oldest test-slow coverage lint style types format bench \
-	docs clean
+	docs release-check clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,7 +68,7 @@ $(STAMP): pyproject.toml
 		echo "Python 3.11 or later is needed; '$(PYTHON)' is not. Name another one: make venv PYTHON=python3.12"; exit 1; }
 	$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) || { \
 		$(PYTHON) -m pip install --user virtualenv && $(PYTHON) -m virtualenv $(VENV); }
-	$(PY) $(PIP_INSTALL) --editable ".[data,dev,export,neighbours,report,sklearn,timm]"
+	$(PY) $(PIP_INSTALL) --editable ".[data,dev,export,peers,report]"
 	@touch $@
 
 $(STAMP_OLDEST): pyproject.toml .ci/oldest.txt
@@ -77,7 +79,7 @@ $(STAMP_OLDEST): pyproject.toml .ci/oldest.txt
 		break; done
 	@test -x $(OLD) || { echo "The oldest versions need Python 3.11 or 3.12, for which numpy 1 has wheels, and neither" \
 		"'$(PYTHON)' nor python3.11 nor python3.12 is one. Name one: make venv-oldest PYTHON=path"; exit 1; }
-	$(OLD) $(PIP_INSTALL) --constraint .ci/oldest.txt --editable ".[data,dev,export,neighbours,report,sklearn,timm]" $(ESCNN_REQUIRES)
+	$(OLD) $(PIP_INSTALL) --constraint .ci/oldest.txt --editable ".[data,dev,export,peers,report]" $(ESCNN_REQUIRES)
 	$(OLD) $(PIP_INSTALL) --constraint .ci/oldest.txt --no-deps escnn $(E2CNN)
 	@touch $@
 
@@ -140,6 +142,15 @@ docs: $(STAMP_DOCS) ## build the documentation site into build/site, every warni
 	NO_MKDOCS_2_WARNING=1 $(VENV_DOCS)/bin/python -m mkdocs build --quiet
 	$(VENV_DOCS)/bin/python -m tools.links build/site
 
+$(STAMP_RELEASE): .ci/release.txt
+	@test -x $(VENV_RELEASE)/bin/python || $(PYTHON) -m venv $(VENV_RELEASE)
+	$(VENV_RELEASE)/bin/python $(PIP_INSTALL) --requirement .ci/release.txt
+	@touch $@
+
+# Its environments are made by the Python of this one: 3.11 or 3.12 has wheels of the oldest versions.
+release-check: $(STAMP_RELEASE) ## build the archives into dist, check them, install the wheel and run README there
+	$(VENV_RELEASE)/bin/python -m tools.release
+
 clean: ## remove the environments, caches and builds
-	rm -rf .venv .venv-oldest .venv-docs build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-oldest .venv-docs .venv-release build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from eqmodels.hub import create_model, list_models, load
 
 __all__ = ["Backbone", "Encoder", "EqmodelsError", "PlanarGroup", "create_model", "list_models", "load"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Backbone": "eqmodels.backbones",

@@ -53,19 +53,13 @@ def test_the_changelog_has_the_version(project):
     assert f"## [{project['version']}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-def test_extra_all_names_every_other_extra(project):
-    extras = project["optional-dependencies"]
-    (everything,) = extras["all"]
-    assert everything == f"eqmodels[{','.join(sorted(extras.keys() - {'all'}))}]"
-
-
 def test_there_are_few_extras(project):
-    assert len(project["optional-dependencies"]) <= 10
+    assert len(project["optional-dependencies"]) <= 6
 
 
 def test_the_oldest_versions_are_the_declared_ones(project):
     """The tests run with those of `.ci/oldest.txt`, where tools of development are the newest."""
-    extras = {name: extra for name, extra in project["optional-dependencies"].items() if name not in ("all", "dev")}
+    extras = {name: extra for name, extra in project["optional-dependencies"].items() if name != "dev"}
     declared = dict(
         re.match(r"([\w-]+)[>=]=([\d.]+)", requirement).groups()
         for requirement in (*project["dependencies"], *(one for extra in extras.values() for one in extra))
