@@ -5,19 +5,21 @@ the test split is given. Turned pictures and mirrored ones are whole; those at o
 and so are the training pictures of their probes. Compared with raw pixels, the same network with random weights, the
 rotation-pretrained zoo and the teacher, at 96 and at 224 pixels, alone and averaged over its orbit.
 
-Writes ``benchmarks/results/distil/<folder>.json``: accuracies by set, network and view, a number a split, and the
-difference from the canonical features of the student with a 95% interval over the test pictures, paired. ``--twin
-FOLDER`` measures the standard network of the same training beside it; ``--networks`` some networks alone, whose rows
-then take their places among those that are there.
+Writes ``probes.json`` of each set below ``benchmarks/results/distil/<folder>``: accuracies by network and view, one
+number a split, and the difference from the canonical features of the student with a 95% interval over the test
+pictures, paired. ``--twin FOLDER`` measures the standard network of the same training beside it; ``--networks`` asks
+for some networks alone. A set is done once all that are asked for are there: what is missing is measured with the
+student, and its rows take their places among the others'.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,12 +35,14 @@ from eqmodels.evaluation import encode, knn_accuracy
 from eqmodels.evaluation.encoding import Subject
 from eqmodels.evaluation.orbits import QUARTERS, UPRIGHT, Motion, View
 from eqmodels.evaluation.poolings import pool_features
+from eqmodels.experiments import Experiment, command_line, shown_progress
 from eqmodels.measures import LinearProbe, estimate, fit_linear_probe
 from eqmodels.objectives import create_teacher
-from eqmodels.storage import write_atomically
+from eqmodels.processes.world import joined_world
 from eqmodels.training import Run, load_run
 
 RESULTS = Path(__file__).parents[1] / "results" / "distil"
+PROBES = "probes.json"
 SEEDS = range(5)
 TRAINING = 2 / 3
 MOST, POOL, TESTED = 1000, 1500, 600
@@ -289,7 +293,65 @@ def merged(there: Mapping[str, object], new: Mapping[str, object]) -> dict[str, 
             raise ValueError(f"{name} has other figures than those that are there: measure all networks anew.")
     found = {**there, **new}
     order = {name: number for number, name in enumerate(NETWORKS)}
-    return dict(sorted(found.items(), key=lambda row: order[row[0] if row[0] in order else row[0].rpartition(", ")[0]]))
+    return dict(sorted(found.items(), key=lambda row: order[network_of(row[0])]))
+
+
+def network_of(row: str) -> str:
+    """The network of a row, which may be followed by the kind of its features."""
+    return row if row in NETWORKS else row.rpartition(", ")[0]
+
+
+@dataclass(frozen=True)
+class ProbeCell:
+    """All networks on one set.
+
+    Attributes:
+        run: the folder's name of the student.
+        set: of pictures.
+        sha256: of the student's weights; None for whatever is there.
+        twin: of the standard network's weights, if it is measured.
+        networks: without which the cell is not done.
+    """
+
+    run: str
+    set: str
+    sha256: str | None = None
+    twin: str | None = None
+    networks: tuple[str, ...] = ()
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Its folder within `RESULTS`."""
+        return f"{self.run}/{self.set.replace(' ', '_')}"
+
+
+def experiment(cells: Sequence[ProbeCell], folder: Path = RESULTS) -> Experiment[ProbeCell, dict[str, Any] | None]:
+    """Some sets, and where their results are."""
+    return Experiment(folder, cells, _read, PROBES)
+
+
+def _read(cell: ProbeCell, content: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What is known of a set; None if it is of other weights, or if a network that is asked for is missing."""
+    pairs = ((cell.sha256, content["sha256"]), (cell.twin, content.get("twin")))
+    if any(None not in pair and pair[0] != pair[1] for pair in pairs):
+        return None
+    return dict(content) if {*cell.networks} <= {network_of(row) for row in content["rows"]} else None
+
+
+def measure(
+    run: Run, twin: Run | None, cell: ProbeCell, report: Callable[[str], None], folder: Path = RESULTS
+) -> dict[str, Any]:
+    """The rows of one set: those that are there, and those of the networks that are missing."""
+    any_networks = replace(cell, networks=())
+    there = experiment([any_networks], folder).result(any_networks) or {"rows": {}}
+    done = {network_of(row) for row in there["rows"]}
+    missing = [name for name in cell.networks if name not in {*done, "student"}]
+    report(", ".join(missing))
+    rows = summary(measured(run, cell.set, twin, ["student", *missing]))
+    of_twin = cell.twin or there.get("twin")
+    about = {"sha256": cell.sha256} | ({"twin": of_twin} if of_twin else {})
+    return {**about, "rows": merged(there["rows"], rows)}
 
 
 def main() -> None:
@@ -300,19 +362,15 @@ def main() -> None:
     parser.add_argument("--twin", type=Path, help="the run of the standard network of the same training")
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS, help="default: all")
     arguments = parser.parse_args()
-    if "student" not in arguments.networks:
-        parser.error("the others are compared with the student, which must be among --networks")
     run = load_run(arguments.folder)
     twin = load_run(arguments.twin) if arguments.twin else None
     assert run.preprocessing.size == (SIDE, SIDE)
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    file = RESULTS / f"{arguments.folder.name}.json"
-    content = json.loads(file.read_text()) if file.exists() else {}
-    for name in arguments.sets:
-        rows = summary(measured(run, name, twin, arguments.networks))
-        content[name] = merged(content.get(name, {}) if content.get("sha256") == run.sha256 else {}, rows)
-        about = {"sha256": run.sha256} | ({"twin": twin.sha256} if twin else {})
-        write_atomically(file, json.dumps(content | about, indent=1) + "\n")
+    wanted = tuple(name for name in arguments.networks if twin is not None or name != "standard twin")
+    weights = run.sha256, twin.sha256 if twin else None
+    cells = [ProbeCell(arguments.folder.name, name, *weights, wanted) for name in arguments.sets]
+    with joined_world() as world, world.together(), shown_progress(quiet=not world.is_writer) as tell:
+        command = command_line("benchmarks.distil.measure")
+        experiment(cells).run(partial(measure, run, twin), command=command, tell=tell, world=world)
 
 
 if __name__ == "__main__":

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from benchmarks._sections import write_section
-from benchmarks.distil.measure import GROUPS, RESULTS
+from benchmarks.distil.measure import GROUPS, PROBES, RESULTS, ProbeCell, experiment
 from eqmodels.reports import Table, percent, percent_range
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "results.md"
+ORDER = ("stamps", "icons", "clothes", "clip art")
+"""Of the sets in the document."""
 SCALARS = ("kNN", "5 labels a class", "20 labels a class")
 REFERENCE = "student, canonical"
 
 
-def tables(name: str, content: Mapping[str, Any]) -> Iterator[str]:
+def tables(name: str, content: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """A table a set of pictures, and one of the differences."""
     for data, rows in content.items():
-        if data in ("sha256", "twin"):
-            continue
         columns = [*GROUPS, *SCALARS]
         yield f"`{name}` on {data}, in %, means over 5 splits:\n"
         cells = [[row, *(percent(_group(found["accuracy"], one)) for one in columns)] for row, found in rows.items()]
@@ -51,10 +50,20 @@ def _difference(values: list[float] | None) -> str:
     return f"{percent(mean, signed=True)} {percent_range(low, high, signed=True)}"
 
 
+def found() -> dict[str, dict[str, Mapping[str, Any]]]:
+    """The rows of all sets that were measured, by network and set."""
+    names = sorted({file.parents[1].name for file in RESULTS.glob(f"*/*/{PROBES}")})
+    measured = experiment([ProbeCell(name, data) for name in names for data in ORDER]).results()
+    content: dict[str, dict[str, Mapping[str, Any]]] = {name: {} for name in names}
+    for cell, result in measured.items():
+        if result is not None:
+            content[cell.run][cell.set] = result["rows"]
+    return content
+
+
 def section() -> str:
     """The tables of all networks that were measured."""
-    files = sorted(RESULTS.glob("*.json"))
-    return "\n".join(line for file in files for line in tables(file.stem, json.loads(file.read_text()))).strip()
+    return "\n".join(line for name, content in found().items() for line in tables(name, content)).strip()
 
 
 def main() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from benchmarks._sections import write_section
+from benchmarks.segmentation import train
 from benchmarks.segmentation.networks import NETWORKS
-from benchmarks.segmentation.train import MOTIONS, RESULTS, SIZES
+from benchmarks.segmentation.train import MOTIONS, SIZES, experiment
 from eqmodels.measures import estimate
 from eqmodels.reports import Table
 
@@ -18,7 +18,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "dense.md"
 
 def section() -> str:
     """A table a number of training pictures: means over the seeds that are there, with 95% intervals."""
-    cells = [json.loads(file.read_text()) for file in sorted(RESULTS.glob("*.json"))]
+    cells = list(experiment(train.cells()).results().values())
     lines: list[str] = []
     for count in SIZES:
         own = [cell for cell in cells if cell["pictures"] == count]

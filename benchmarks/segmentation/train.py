@@ -1,19 +1,20 @@
 """Trains and tests every cell that is not done: ``python -m benchmarks.segmentation.train SCENES``.
 
 A cell is a network, a number of training pictures and a seed, which draws weights, pictures and batches; its result is
-a file of ``benchmarks/results/segmentation``, and a run that was stopped goes on with the cell that it was at. All
-cells of the first seed come first. The mean intersection over union is over the ten classes and the background, of
-the test pictures as they are, and turned by quarters and mirrored, whichever are no rotation by zero.
+a file below ``benchmarks/results/segmentation``, and what was stopped goes on with the cell that it was at. Under
+torchrun the cells are shared out. All cells of the first seed come first. The mean intersection over union is over the
+ten classes and the background, of the test pictures as they are, and turned by quarters and mirrored, whichever are no
+rotation by zero.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import math
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from torch.nn import functional as F
 from benchmarks.segmentation.networks import NETWORKS, OUTPUTS, cost
 from eqmodels import PlanarGroup
 from eqmodels._shapes import Float, Int
-from eqmodels.storage import write_atomically
+from eqmodels.experiments import Experiment, command_line, shown_progress
+from eqmodels.processes.world import joined_world
+from eqmodels.storage import StorageError
 
 RESULTS = Path(__file__).parents[1] / "results" / "segmentation"
 SIZES, SEEDS = (50, 200, 1000), (0, 1, 2)
@@ -91,26 +94,65 @@ def mean_iou(network: nn.Module, images: Pictures, masks: Masks) -> float:
     return float((both / (table.sum(0) + table.sum(1) - both).clamp(min=1)).mean())
 
 
-def cell(folder: Path, name: str, count: int, seed: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class SegmentationCell:
+    """One training.
+
+    Attributes:
+        network: its name in `NETWORKS`.
+        pictures: that it is trained on.
+        seed: of weights, of the choice of pictures, and of batches.
+    """
+
+    network: str
+    pictures: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Its folder within `RESULTS`."""
+        return f"{self.network.replace(', ', '_').replace(' ', '_').lower()}_{self.pictures}_{self.seed}"
+
+
+def cells(sizes: Iterable[int] = SIZES, seeds: Iterable[int] = SEEDS) -> tuple[SegmentationCell, ...]:
+    """All trainings, those of the first seed first."""
+    return tuple(SegmentationCell(name, count, seed) for seed in seeds for count in sizes for name in NETWORKS)
+
+
+def experiment(
+    chosen: Sequence[SegmentationCell], folder: Path = RESULTS
+) -> Experiment[SegmentationCell, dict[str, Any]]:
+    """Some trainings, and where their results are."""
+    return Experiment(folder, chosen, _read)
+
+
+def _read(cell: SegmentationCell, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of a cell, which must be of its network, pictures and seed."""
+    if (content["network"], content["pictures"], content["seed"]) != (cell.network, cell.pictures, cell.seed):
+        raise StorageError(f"the result of {cell.name} is of another cell. Delete it, and it is measured again.")
+    return dict(content)
+
+
+def measure(folder: Path, cell: SegmentationCell, report: Callable[[str], None]) -> dict[str, Any]:
     """One network trained on so many pictures, and tested."""
-    started = time.perf_counter()
-    torch.manual_seed(seed)
-    build, turned = NETWORKS[name]
+    torch.manual_seed(cell.seed)
+    build, turned = NETWORKS[cell.network]
     network = build()
     known = cost(network)
+    report("training")
     images, masks = scenes(folder, "train")
-    chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]
-    trained(network, images[chosen], masks[chosen], seed, turned)
+    chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(cell.seed))[: cell.pictures]
+    trained(network, images[chosen], masks[chosen], cell.seed, turned)
+    report("testing")
     images, masks = scenes(folder, "test")
     tested = {words: moved(images, masks, elements) for words, elements in MOTIONS.items()}
     return {
-        "network": name,
-        "pictures": count,
-        "seed": seed,
+        "network": cell.network,
+        "pictures": cell.pictures,
+        "seed": cell.seed,
         **known,
         "steps": STEPS,
         **{words: mean_iou(network, *pair) for words, pair in tested.items()},
-        "seconds": time.perf_counter() - started,
     }
 
 
@@ -122,15 +164,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    for seed in arguments.seeds:
-        for count in arguments.sizes:
-            for name in NETWORKS:
-                file = RESULTS / f"{name.replace(', ', '_').replace(' ', '_').lower()}_{count}_{seed}.json"
-                if not file.exists():
-                    result = cell(arguments.scenes, name, count, seed)
-                    write_atomically(file, json.dumps(result, indent=1) + "\n")
-                    print(json.dumps(result), flush=True)
+    found = experiment(cells(arguments.sizes, arguments.seeds))
+    with joined_world() as world, world.together(), shown_progress(quiet=not world.is_writer) as tell:
+        command = command_line("benchmarks.segmentation.train")
+        found.run(partial(measure, arguments.scenes), command=command, tell=tell, world=world)
 
 
 if __name__ == "__main__":

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from benchmarks._sections import read_section
+from benchmarks.distil import measure as measuring
 from benchmarks.distil import tables
 from benchmarks.distil.bank import SIDE, Painter
-from benchmarks.distil.measure import RESULTS, merged, splits
+from benchmarks.distil.measure import DIAGONAL, MIRRORED, ProbeCell, Row, experiment, measure, merged, splits
 from benchmarks.distil.runs import RUNS
+from benchmarks.distil.sets import SETS
 from eqmodels.data import LabelledImages
+from eqmodels.evaluation.orbits import QUARTERS
 from eqmodels.remote.locating import FOLDERS
 from eqmodels.training import PretrainConfig
 
@@ -30,8 +34,10 @@ def test_results_and_recipe_are_those_of_the_weights_in_the_zoo():
         folder = FOLDERS[0] / name
         sha256 = json.loads((folder / "config.json").read_text())["sha256"]
         is_twin = name.startswith("resnet")  # which is measured beside the student
-        results = json.loads((RESULTS / f"{'c4_' if is_twin else ''}{name}.json").read_text())
-        assert results["twin" if is_twin else "sha256"] == sha256
+        student = f"{'c4_' if is_twin else ''}{name}"
+        found = [one for one in experiment([ProbeCell(student, data) for data in SETS]).results().values() if one]
+        assert found
+        assert {one["twin" if is_twin else "sha256"] for one in found} == {sha256}
         assert PretrainConfig.from_dict(json.loads((folder / "recipe.json").read_text())) == RUNS[name]
         assert re.search(r"GPL-2\+", (folder / "NOTES.md").read_text())
 
@@ -50,6 +56,32 @@ def test_rows_that_are_measured_later_take_their_places():
     assert found == there | new
     with pytest.raises(ValueError, match="student, canonical has other figures"):
         merged(there, new | {"student, canonical": 7})
+
+
+def test_a_set_is_done_once_all_that_are_asked_for_are_there(tmp_path, monkeypatch):
+    """What is missing is measured with the student, and once."""
+    asked = []
+
+    def measured(run, name, twin, networks):
+        asked.append((name, *networks))
+        right = torch.tensor([1.0, 0.0])
+        correct = {str(view): [right] * 5 for view in (*QUARTERS, MIRRORED, DIAGONAL)}
+        names = {"student": "student, canonical", "teacher": "teacher, orbit mean"}
+        return {names.get(one, one): Row(correct) for one in networks}
+
+    monkeypatch.setattr(measuring, "measured", measured)
+
+    def run(*networks, sha256="a"):
+        cell = ProbeCell("c4", "clip art", sha256, None, ("student", *networks))
+        found = experiment([cell], tmp_path)
+        found.run(partial(measure, None, None, folder=tmp_path))
+        return found.result(cell)["rows"]
+
+    assert list(run("teacher")) == ["student, canonical", "teacher, orbit mean"]
+    assert list(run("random")) == ["random", "student, canonical", "teacher, orbit mean"]
+    assert len(run("random", "teacher")) == 3
+    assert asked == [("clip art", "student", "teacher"), ("clip art", "student", "random")]
+    assert list(run("random", sha256="b")) == ["random", "student, canonical"]  # of other weights
 
 
 def test_splits_are_stratified_and_share_no_picture():

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
+import pytest
 import torch
+from torch import nn
 
 from benchmarks._sections import read_section
-from benchmarks.segmentation import scenes, tables
+from benchmarks.segmentation import scenes, tables, train
 from benchmarks.segmentation.networks import NETWORKS, OUTPUTS, cost
 from benchmarks.segmentation.scenes import SIDE, STORED, Painter
-from benchmarks.segmentation.train import D4, STEPS, mean_iou, moved, rate_at
+from benchmarks.segmentation.train import D4, STEPS, cells, experiment, mean_iou, measure, moved, rate_at
 
 
 def test_the_section_of_the_document_is_that_of_the_committed_results():
@@ -51,3 +55,22 @@ def test_all_networks_cost_about_the_same_and_the_rate_rises_and_falls():
     costs = [cost(build())["MFLOPs"] for build, _ in NETWORKS.values()]
     assert max(costs) / min(costs) < 1.06
     assert rate_at(0) < rate_at(STEPS // 10 - 1) == 1.0 > rate_at(STEPS // 2) > rate_at(STEPS - 1) >= 0
+
+
+def test_every_committed_cell_is_read_and_a_tiny_one_is_measured_once(tmp_path, monkeypatch):
+    found = experiment(cells())
+    assert {cell.name for cell in found.cells} == {file.parent.name for file in train.RESULTS.glob("*/result.json")}
+    assert all(0 <= one["upright"] <= 1 for one in found.results().values())
+    tiny_network = {"C4 U-Net": (lambda: nn.Conv2d(3, OUTPUTS, 1), False)}
+    for name, value in {"STEPS": 10, "BATCH": 2, "NETWORKS": tiny_network}.items():
+        monkeypatch.setattr(train, name, value)
+    pictures = np.random.default_rng(0).integers(256, size=(50, 3, SIDE, SIDE), dtype=np.uint8)
+    masks = np.random.default_rng(1).integers(OUTPUTS, size=(50, SIDE, SIDE), dtype=np.uint8)
+    for split in ("train", "test"):
+        np.savez(tmp_path / f"{split}.npz", images=pictures, masks=masks)
+    tiny = experiment(cells((8,), (0,))[:1], tmp_path / "results")
+    tiny.run(partial(measure, tmp_path))
+    (cell,) = tiny.cells
+    assert tiny.result(cell)["upright"] == pytest.approx(tiny.result(cell)["turned"], abs=1e-6)
+    assert tiny.origin(cell).seed == 0
+    assert tiny.waiting() == []
