@@ -71,11 +71,12 @@ def commands(text: str, root: Path) -> None:
 
     Path("zoo").symlink_to(root / "zoo")
     pictures = data.load_data("openclipart_mini", "train")
-    for number, (image, label) in enumerate(zip(pictures.images[:PICTURES], pictures.labels.tolist(), strict=False)):
-        for place in ("my_images", "more_images"):
-            folder = Path(place) / f"class{label % 2}"
+    chosen = range(0, len(pictures), len(pictures) // PICTURES)  # of all classes, which come one after the other
+    for number in chosen:
+        name = "things" if 2 * number < len(pictures) else "others"
+        for folder in (Path("my_images") / name, Path("more_images") / name):
             folder.mkdir(parents=True, exist_ok=True)
-            _written(image, folder / f"{number}.png")
+            _written(pictures.images[number], folder / f"{number}.png")
     for section in ("Your own pictures", "Use the zoo"):
         own = text.partition(f"## {section}")[2].partition("\n## ")[0]
         for line in re.findall(r"^eqmodels (.*)$", own, re.MULTILINE):
