@@ -10,7 +10,7 @@ import griffe
 __all__ = ["Examples"]
 
 
-class Examples(griffe.Extension):
+class Examples(griffe.Extension):  # type: ignore[misc]
     """Calls the section by the name that griffe knows it by."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:  # noqa: ANN401

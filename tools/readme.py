@@ -8,6 +8,7 @@ said.
 from __future__ import annotations
 
 import argparse
+import importlib
 import re
 import shlex
 import sys
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 SHORT = {
     "pretrain": "--epochs 1 --limit 48 --batch-size 16 --size 32 --model c4_resnet18s_w4",
@@ -47,10 +49,9 @@ def main() -> int:
 def hub(root: Path) -> Iterator[None]:
     """A Hub on this machine, as in the tests of README."""
     sys.path.append(str(root))  # behind what is installed
-    from tests.hub_server import HubServer, User
-
-    writer, cache = {"hf_writer": User("organisation", write=True)}, Path("cache").resolve()
-    with HubServer(writer) as server, server.client(cache, token="hf_writer"):
+    tests: Any = importlib.import_module("tests.hub_server")
+    writer, cache = {"hf_writer": tests.User("organisation", write=True)}, Path("cache").resolve()
+    with tests.HubServer(writer) as server, server.client(cache, token="hf_writer"):
         yield
 
 
@@ -70,7 +71,7 @@ def commands(text: str, root: Path) -> None:
     from eqmodels.cli import main as eqmodels
 
     Path("zoo").symlink_to(root / "zoo")
-    pictures = data.load_data("openclipart_mini", "train")
+    pictures: Any = data.load_data("openclipart_mini", "train")
     chosen = range(0, len(pictures), len(pictures) // PICTURES)  # of all classes, which come one after the other
     for number in chosen:
         name = "things" if 2 * number < len(pictures) else "others"

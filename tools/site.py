@@ -150,6 +150,6 @@ def linked() -> list[Place]:
 def links_of(place: Place) -> Iterator[Place]:
     """What a document links to in the repository."""
     text = document(place) if place in OWN_PAGES else (ROOT / place).read_text("utf-8")
-    found: list[str] = []
-    outside_code(text, lambda part: found.extend(match[3] for match in LINK.finditer(part)) or part)
+    prose = (part for number, part in enumerate(BLOCK.split(text)) if number % 2 == 0)
+    found = (match[3] for part in prose for match in LINK.finditer(part))
     yield from (joined(place, link) for link in found if "://" not in link)

@@ -1,68 +1,36 @@
-"""What a benchmark measures: cells that are named after everything that decides their figures."""
+"""What a benchmark measures: the cells of a suite, of chosen networks and images."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Encoder
+from eqmodels.backbones.network import StagedNetwork
+from eqmodels.bench.cells import FORMAT, KINDS, BenchCell, cell_of
 from eqmodels.bench.contenders import RANDOM, Contender, chosen_models
+from eqmodels.bench.engines import EAGER, HOWS, can_run
+from eqmodels.bench.longer import longer_cells, scaling_cells
 from eqmodels.bench.suites import Suite
 from eqmodels.bench.throughput import seconds_an_image
 from eqmodels.data import Source, at_most, list_data, load_data, to_grey, to_rgb
+from eqmodels.errors import shown
 from eqmodels.evaluation.encoding import Subject
 from eqmodels.groups import PlanarGroup
 
 __all__ = ["BenchCell", "BenchPlan", "planned"]
 
-Kind = Literal["quality", "symmetry", "cost", "throughput"]
-FORMAT = 1
-"""Of the settings of a cell: another one when the same settings would give other figures."""
 FOLDER_SIDE = 64
 """Pixels of the images of a folder for a network that does not say what its own are."""
+LONG = ("angles", "growth", "supervised")
 TIMED_ALIKE = 8
 """Images of the pass by which the time of a plan is estimated."""
-
-
-@dataclass(frozen=True)
-class BenchCell:
-    """What is measured at once.
-
-    Attributes:
-        kind: ``quality`` of a network on images; ``symmetry`` or ``cost`` of a network; ``throughput`` of all networks
-            that take the same images, side by side.
-        label: for people, and the beginning of its folder's name.
-        seed: of what is random in it.
-        settings: all that decides the figures, in JSON.
-        expected: seconds that it may take.
-    """
-
-    kind: Kind
-    label: str
-    seed: int
-    settings: str
-    expected: float = field(default=1.0, compare=False)
-
-    @property
-    def name(self) -> str:
-        """Its folder: the label, and a digest of the settings."""
-        digest = hashlib.sha256(self.settings.encode()).hexdigest()[:10]
-        return f"{self.kind}/{re.sub(r'[^A-Za-z0-9._-]+', '_', self.label)}.{digest}"
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """The settings by name."""
-        found: dict[str, Any] = json.loads(self.settings)
-        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +81,7 @@ def planned(
     data: str | None = None,
     root: str | None = None,
     device: torch.device | None = None,
+    kinds: Sequence[str] | None = None,
 ) -> BenchPlan:
     """The plan of a suite. Builds each network once, and looks at its images.
 
@@ -122,15 +91,18 @@ def planned(
         data: a name of a set of images, or a folder of them; None for what the suite has for the channels of a network.
         root: the folder of the data.
         device: where networks compute; None for the CPU.
+        kinds: of cells, see `BenchCell`; None for all that the suite has.
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if there is no such network or data, or they do not fit.
+        ValueError: if there is no such network, data or kind, or they do not fit.
         StorageError: if a network's files cannot be had or are damaged.
         FileNotFoundError: if the images are nowhere.
         ModuleNotFoundError: if what a network is built of is not installed.
     """
-    check_arguments(planned, {"suite": suite, "models": models, "data": data, "root": root})
+    check_arguments(planned, {"suite": suite, "models": models, "data": data, "root": root, "kinds": kinds})
+    if unknown := {*(kinds or ())} - {*KINDS}:
+        raise ValueError(f"kinds must be of {', '.join(KINDS)}; got {shown(min(unknown))}. Leave out the others.")
     contenders = chosen_models(suite.models if models is None else models)
     if not contenders:
         raise ValueError("models must name at least one network; got none. Leave them out for those of the suite.")
@@ -148,9 +120,12 @@ def planned(
         network: Any = encoders[contender.name]
         pace[contender.name] = seconds_an_image(network, test.channels, test.size, TIMED_ALIKE)
         cells += _cells(contender, suite, train, test, pace[contender.name], data, root)
-    cells += _throughput(contenders, encoders, shapes, suite, pace)
-    order: dict[str, int] = {"quality": 0, "symmetry": 1, "cost": 2, "throughput": 3}
-    ordered = sorted(cells, key=lambda cell: order[cell.kind])
+    cells += scaling_cells(suite, contenders) if models is None else []
+    for how in (EAGER, *filter(can_run, suite.hows)):
+        cells += _throughput(contenders, encoders, shapes, suite, pace, how)
+    # What takes longest is measured with the first seed everywhere before the others.
+    chosen = [cell for cell in cells if kinds is None or cell.kind in kinds]
+    ordered = sorted(chosen, key=lambda cell: (KINDS.index(cell.kind), cell.seed * (cell.kind in LONG)))
     return BenchPlan(suite, tuple(ordered), encoders, data, root)
 
 
@@ -175,15 +150,17 @@ def _cells(
         # Seven moved copies of the test images, and the fits.
         expected = 1 + pace * (counts[0] + 8 * counts[1]) + 2e-3 * counts[0]
         label = f"{name} on {test.name}, seed {seed}"
-        found.append(_cell("quality", label, seed, {**asked, "seed": seed}, expected))
+        found.append(cell_of("quality", label, seed, {**asked, "seed": seed}, expected))
+    asked = {**known, **images, "channels": test.channels, "size": list(test.size)}
+    found += longer_cells(suite, contender, asked, pace, counts)
     size = {"channels": test.channels, "size": list(test.size)}
     # Eight passes of two images in three precisions, of which float64 takes twice as long, and bfloat16 more.
     expected = 2 + 200 * pace
     found += [
-        _cell("symmetry", f"{name}, seed {seed}", seed, {**known, **size, "seed": seed}, expected)
+        cell_of("symmetry", f"{name}, seed {seed}", seed, {**known, **size, "seed": seed}, expected)
         for seed in (seeds if contender.is_random else seeds[:1])
     ]
-    found.append(_cell("cost", name, seeds[0], {**known, **size}, 1.5 + 80 * pace))
+    found.append(cell_of("cost", name, seeds[0], {**known, **size}, 1.5 + 80 * pace))
     return found
 
 
@@ -193,36 +170,39 @@ def _throughput(
     shapes: Mapping[str, tuple[Source, Source]],
     suite: Suite,
     pace: Mapping[str, float],
+    how: str,
 ) -> list[BenchCell]:
-    """A cell for all networks of the same images, and each batch."""
+    """A cell for all networks of the same images, and each batch, that are run in one way."""
     alike: dict[tuple[int, tuple[int, int]], list[Contender]] = {}
     for contender in contenders:
+        # What others made may not be exported; that is no fault of theirs, and no figure.
+        if how not in (EAGER, "training") and not isinstance(encoders[contender.name], StagedNetwork):
+            continue
         test = shapes[contender.name][1]
         alike.setdefault((test.channels, test.size), []).append(contender)
     found: list[BenchCell] = []
     for (channels, (height, width)), own in alike.items():
         names = [contender.name for contender in own]
-        plain = (name for name in names if Subject.of(encoders[name]).group == PlanarGroup(1))
-        for batch in suite.batches:
-            settings = {
+        reference = next((name for name in names if Subject.of(encoders[name]).group == PlanarGroup(1)), names[0])
+        # The statistics of a batch of one image are none to train on.
+        for batch in (one for one in suite.batches if one > 1 or how != "training"):
+            settings: dict[str, Any] = {
                 "format": FORMAT,
                 "models": names,
                 "weights": [contender.weights() for contender in own],
-                "reference": next(plain, names[0]) if batch == suite.batches[0] else found[-1].values["reference"],
+                "reference": reference,
                 "channels": channels,
                 "size": [height, width],
                 "batch": batch,
                 "rounds": suite.rounds,
                 "threads": torch.get_num_threads(),
             }
-            expected = (suite.rounds + 2) * sum(max(batch * pace[name], 5e-3) for name in names)
+            settings |= {} if how == EAGER else {"how": how}
+            expected = (suite.rounds + 2) * HOWS[how][2] * sum(max(batch * pace[name], 5e-3) for name in names)
             label = f"{len(names)} networks, {channels} x {height} x {width}, batch {batch}"
-            found.append(_cell("throughput", label, suite.seeds[0], settings, expected))
+            label += "" if how == EAGER else f", {how}"
+            found.append(cell_of("throughput", label, suite.seeds[0], settings, expected))
     return found
-
-
-def _cell(kind: Kind, label: str, seed: int, settings: Mapping[str, Any], expected: float) -> BenchCell:
-    return BenchCell(kind, label, seed, json.dumps({"kind": kind, **settings}, sort_keys=True), expected)
 
 
 def _limited(suite: Suite, train: Source, test: Source) -> tuple[tuple[Source, int | None], ...]:

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from eqmodels.arguments import check_arguments
+from eqmodels.bench.cells import BenchCell
 from eqmodels.bench.counting import Counted
-from eqmodels.bench.plan import BenchCell, BenchPlan
+from eqmodels.bench.engines import EAGER
+from eqmodels.bench.longer_tables import longer_csv, longer_tables
+from eqmodels.bench.plan import BenchPlan
 from eqmodels.bench.quality import Quality
 from eqmodels.bench.running import Found, experiment
 from eqmodels.bench.symmetry import PRECISIONS, Symmetry
@@ -20,7 +23,18 @@ from eqmodels.storage import write_atomically
 
 __all__ = ["BenchResults", "read_bench", "write_bench"]
 
-FILES = ("results.jsonl", "quality.csv", "symmetry.csv", "cost.csv", "tables.md")
+FILES = (
+    "results.jsonl",
+    "quality.csv",
+    "symmetry.csv",
+    "cost.csv",
+    "angles.csv",
+    "supervised.csv",
+    "growth.csv",
+    "throughput.csv",
+    "scaling.csv",
+    "tables.md",
+)
 """What is written beside the cells: every result in a line, and the same in tables."""
 MOVES = {"turned": "turned", "mirrored": "mirrored", "changed_turned": "changed", "changed_mirrored": "by mirroring"}
 
@@ -40,8 +54,9 @@ class BenchResults:
     lines: tuple[str, ...]
 
     def tables(self) -> tuple[Table, ...]:
-        """Quality, symmetry and cost, a row a network; those without any cell are left out."""
-        return tuple(table for table in (self._quality(), self._symmetry(), self._cost()) if table.rows)
+        """Quality, symmetry, cost and what takes longer, a row a network; those without any cell are left out."""
+        every = (self._quality(), self._symmetry(), self._cost(), *longer_tables(self.found))
+        return tuple(table for table in every if table.rows)
 
     def qualities(self) -> dict[tuple[str, str], list[Quality]]:
         """By network and images, over the seeds."""
@@ -62,12 +77,13 @@ class BenchResults:
         return {cell.values["model"]: one for cell, one in self.found.items() if isinstance(one, tuple)}
 
     def speeds(self) -> dict[tuple[str, int], Speed]:
-        """By network and batch."""
+        """By network and batch, of networks as they are."""
         return {
             (name, speed.batch): speed
             for result in self.found.values()
             if isinstance(result, dict)
             for name, speed in result.items()
+            if speed.how == EAGER
         }
 
     def _quality(self) -> Table:
@@ -115,7 +131,8 @@ class BenchResults:
 
     def csv_tables(self) -> dict[str, Table]:
         """Every figure, by the name of its file; of cost timm's columns first, a row a network and batch."""
-        return {"quality.csv": self._all_quality(), "symmetry.csv": self._all_symmetry(), "cost.csv": self._all_cost()}
+        own = {"quality.csv": self._all_quality(), "symmetry.csv": self._all_symmetry(), "cost.csv": self._all_cost()}
+        return own | longer_csv(self.found)
 
     def _all_quality(self) -> Table:
         labels = [str(count) for count in self.plan.suite.labels]

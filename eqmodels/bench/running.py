@@ -12,20 +12,28 @@ import torch
 from torch import nn
 
 from eqmodels.arguments import check_arguments
+from eqmodels.bench.angles import Angles, measure_angles
+from eqmodels.bench.cells import BenchCell
 from eqmodels.bench.contenders import Contender
 from eqmodels.bench.counting import Counted, count_cost
-from eqmodels.bench.plan import BenchCell, BenchPlan
+from eqmodels.bench.engines import EAGER
+from eqmodels.bench.growth import Growth, measure_growth
+from eqmodels.bench.plan import BenchPlan
 from eqmodels.bench.quality import Quality, measure_quality
+from eqmodels.bench.scaling import Scaling, measure_scaling
+from eqmodels.bench.supervised import Supervised, measure_supervised
 from eqmodels.bench.symmetry import Symmetry, measure_symmetry
 from eqmodels.bench.throughput import Speed, build_seconds, measure_speed
+from eqmodels.data import at_most
 from eqmodels.experiments import Experiment, Progress
 from eqmodels.processes import World
 from eqmodels.storage import StorageError
 
 __all__ = ["Found", "experiment", "run_bench"]
 
-Found = Quality | Symmetry | tuple[Counted, float] | dict[str, Speed]
+Found = Quality | Angles | Growth | Supervised | Symmetry | Scaling | tuple[Counted, float] | dict[str, Speed]
 """What is measured in a cell: of its cost, what is counted and the seconds to build it."""
+TIMED = ("cost", "scaling", "throughput")
 ONE = World()
 
 
@@ -38,7 +46,7 @@ def experiment(plan: BenchPlan, folder: Path) -> Experiment[BenchCell, Found]:
         option="--out",
         expected=lambda cell: cell.expected,
         # What is timed is disturbed by whatever else computes.
-        alone=lambda cell: cell.kind in ("cost", "throughput"),
+        alone=lambda cell: cell.kind in TIMED,
     )
 
 
@@ -70,8 +78,17 @@ def run_bench(
 def _measured(plan: BenchPlan, cell: BenchCell, report: Callable[[str], None]) -> dict[str, Any]:
     """What is measured of one cell."""
     settings = cell.values
-    measured = {"quality": _quality, "symmetry": _symmetry, "cost": _cost, "throughput": _throughput}[cell.kind]
-    return {"settings": settings, "values": measured(plan, settings, cell.seed, report)}
+    measured: dict[str, Callable[..., dict[str, Any]]] = {
+        "quality": _quality,
+        "angles": _angles,
+        "growth": _growth,
+        "supervised": _supervised,
+        "symmetry": _symmetry,
+        "cost": _cost,
+        "scaling": _scaling,
+        "throughput": _throughput,
+    }
+    return {"settings": settings, "values": measured[cell.kind](plan, settings, cell.seed, report)}
 
 
 def _quality(plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]) -> dict[str, Any]:
@@ -79,6 +96,34 @@ def _quality(plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Ca
     train, test = plan.images(name, seed)
     encoder = plan.encoder(name, seed)
     return asdict(measure_quality(encoder, train, test, labels=settings["labels"], seed=seed, report=report))
+
+
+def _angles(plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]) -> dict[str, Any]:
+    name = settings["model"]
+    train, test = plan.images(name, seed)
+    asked = plan.encoder(name, seed), train, at_most(test, settings["asked"])
+    return asdict(measure_angles(*asked, step=settings["step"], seed=seed, report=report))
+
+
+def _growth(plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]) -> dict[str, Any]:
+    name = settings["model"]
+    asked = plan.encoder(name, seed), *plan.images(name, seed)
+    return measure_growth(*asked, settings["counts"], seed=seed, report=report).to_dict()
+
+
+def _supervised(
+    plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]
+) -> dict[str, Any]:
+    name = settings["model"]
+    train, test = plan.images(name, seed)
+    few = at_most(train, max(round(settings["fraction"] * len(train)), len(train.classes)), seed=seed)
+    asked = {"how": settings["how"], "steps": settings["steps"], "seed": seed, "report": report}
+    return asdict(measure_supervised(plan.encoder(name, seed), few, at_most(test, settings["asked"]), **asked))
+
+
+def _scaling(_: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]) -> dict[str, Any]:  # noqa: ARG001
+    asked = settings["family"], settings["axis"], settings["values"]
+    return measure_scaling(*asked, rounds=settings["rounds"], report=report).to_dict()
 
 
 def _symmetry(plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]) -> dict[str, Any]:
@@ -105,6 +150,7 @@ def _throughput(
         settings["batch"],
         reference=settings["reference"],
         rounds=settings["rounds"],
+        how=settings.get("how", EAGER),
     )
     return {name: speed.to_dict() for name, speed in found.items()}
 
@@ -128,6 +174,15 @@ def _read(cell: BenchCell, content: Mapping[str, Any]) -> Found:
     values = dict(content["values"])
     if cell.kind == "quality":
         return Quality(**{**values, "interval": tuple(values["interval"])})
+    if cell.kind == "supervised":
+        return Supervised(**values)
+    read: Mapping[str, Callable[[Mapping[str, Any]], Found]] = {
+        "angles": Angles.from_dict,
+        "growth": Growth.from_dict,
+        "scaling": Scaling.from_dict,
+    }
+    if cell.kind in read:
+        return read[cell.kind](values)
     if cell.kind == "symmetry":
         return Symmetry(**{**values, "size": tuple(values["size"]), "own": tuple(values["own"])})
     if cell.kind == "cost":

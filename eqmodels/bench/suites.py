@@ -20,6 +20,14 @@ class Suite:
         batches: whose throughput is measured.
         rounds: of the interleaved timing.
         data: by the channels of a network, the images that it is measured on if no others are named.
+        hows: ways of `HOWS` in which throughput is measured too, where what they need is installed.
+        angles: degrees between the angles of the curve over all of them; 0 for no curve.
+        growth: numbers of training images of probes, by which the exponent of their error is fitted.
+        fractions: of the training images, for supervised training from scratch and fine-tuning.
+        trained: names and patterns of the networks that are trained so.
+        steps: of that training, of 64 images each.
+        widths: of the families whose time is measured over the width.
+        sizes: pixels of a side, whose time is measured over the size.
     """
 
     models: tuple[str, ...]
@@ -30,6 +38,14 @@ class Suite:
     batches: tuple[int, ...]
     rounds: int
     data: dict[int, str]
+    hows: tuple[str, ...] = ()
+    angles: int = 0
+    growth: tuple[int, ...] = ()
+    fractions: tuple[float, ...] = ()
+    trained: tuple[str, ...] = ()
+    steps: int = 200
+    widths: tuple[int, ...] = ()
+    sizes: tuple[int, ...] = ()
 
 
 EMBEDDED = {1: "fashion_mnist_mini", 3: "openclipart_mini"}
@@ -40,18 +56,45 @@ COLOUR = ("resnet18_w32.distil_lite0", "c4_resnet18_w32.distil_lite0", "d4_resne
 UNTRAINED = ("resnet18s_w16", "resnet18s_w8", "c1_resnet18s_w16", "c4_resnet18s_w16", "d4_resnet18s_w16")
 """As they are initialised: of equal FLOPs, of equal parameters, without the group, and the networks themselves."""
 
+LABELS, FRACTIONS = (1, 5, 20), (0.01, 0.1, 1.0)
+WIDTHS, SIZES = (8, 16, 32, 64), (28, 56, 112, 224)
+
 SUITES = {
-    "quick": Suite((*GREY, *COLOUR), (0,), 1000, 500, (1, 5, 20), (1, 64), 5, EMBEDDED),
-    "standard": Suite(("*.*", *UNTRAINED), (0, 1, 2), None, None, (1, 5, 20), (1, 64), 15, EMBEDDED),
+    "quick": Suite((*GREY, *COLOUR), (0,), 1000, 500, LABELS, (1, 64), 5, EMBEDDED, hows=("exported",)),
+    "standard": Suite(
+        ("*.*", *UNTRAINED),
+        (0, 1, 2),
+        None,
+        None,
+        LABELS,
+        (1, 64),
+        15,
+        EMBEDDED,
+        hows=("exported", "onnxruntime", "training"),
+        angles=15,
+        growth=(250, 500, 1000, 2000, 4000),
+        fractions=FRACTIONS,
+        trained=(*GREY, *UNTRAINED),
+        widths=WIDTHS,
+        sizes=SIZES,
+    ),
     "full": Suite(
         ("*.*", *UNTRAINED, "c8_resnet18s_w16", "d8_resnet18s_w16"),
         (0, 1, 2, 3, 4),
         None,
         None,
-        (1, 5, 20),
+        LABELS,
         (1, 64, 256),
         31,
         {1: "fashion_mnist", 3: "openclipart"},
+        hows=("exported", "onnxruntime", "compiled", "training"),
+        angles=15,
+        growth=(250, 500, 1000, 2000, 4000, 8000, 16000, 32000, 60000),
+        fractions=FRACTIONS,
+        trained=(*GREY, *UNTRAINED),
+        steps=3000,
+        widths=WIDTHS,
+        sizes=SIZES,
     ),
 }
 """By name: ``quick`` ends in three minutes on two cores on what is embedded; ``standard`` has all networks of the zoo,

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from eqmodels.bench.engines import EAGER, step_of
 from eqmodels.experiments import Timing, interleaved, summarise
 
 __all__ = ["Speed", "build_seconds", "measure_speed", "seconds_an_image"]
@@ -29,6 +30,7 @@ class Speed:
         timing: seconds of a step, and the ratio to the reference's within a round: above 1 it is slower.
         reference: the name of the network that it is compared with.
         rounds: that were interleaved.
+        how: the network is run, see `HOWS`.
     """
 
     batch: int
@@ -37,6 +39,7 @@ class Speed:
     timing: Timing
     reference: str
     rounds: int
+    how: str = EAGER
 
     def to_dict(self) -> dict[str, Any]:
         """All values by name, ready for JSON."""
@@ -68,8 +71,9 @@ def measure_speed(
     *,
     reference: str,
     rounds: int,
+    how: str = EAGER,
 ) -> dict[str, Speed]:
-    """Forward passes in inference mode, float32 and channels last, every network once a round.
+    """Forward passes in inference mode, or steps of training, float32 and channels last, every network once a round.
 
     Args:
         networks: by name, in eval mode, on one device.
@@ -78,6 +82,7 @@ def measure_speed(
         batch: images at a time.
         reference: the name of the network that the others are compared with.
         rounds: that count.
+        how: the networks are run, one of `HOWS`.
     """
     parameter = next((one for network in networks.values() for one in network.parameters()), torch.empty(0))
     generator = torch.Generator().manual_seed(0)
@@ -85,16 +90,17 @@ def measure_speed(
     images = images.contiguous(memory_format=torch.channels_last)
 
     def step(network: nn.Module) -> Callable[[], None]:
+        once = step_of(how, network, images)
+
         def run() -> None:
-            with torch.inference_mode():
-                network(images)
+            once()
             _wait(images)
 
         return run
 
     seconds = interleaved({name: step(one) for name, one in networks.items()}, rounds=rounds, warmup=2)
     return {
-        name: Speed(batch, size, batch / timing.median, timing, reference, rounds)
+        name: Speed(batch, size, batch / timing.median, timing, reference, rounds, how)
         for name, timing in summarise(seconds, reference=reference).items()
     }
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
-from eqmodels.bench import SUITES, BenchPlan, planned, read_bench, run_bench, write_bench
+from eqmodels.bench import KINDS, SUITES, BenchPlan, planned, read_bench, run_bench, write_bench
 from eqmodels.cli.terminal import has_watchers, say
 from eqmodels.data import list_data
 from eqmodels.experiments import Progress, shown_progress
@@ -20,9 +20,10 @@ __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
 DESCRIPTION = (
     "Measures networks side by side: what their frozen features know of the class, upright, turned and mirrored; how "
-    "exactly they turn with the image, element by element, in float64, float32 and bfloat16; and what they cost. Cell "
-    "by cell: stopped at any moment, the same command goes on with the cell that it was at, and what is done is not "
-    "done again. Under torchrun the processes share the cells, and what is timed is timed alone."
+    "exactly they turn with the image, element by element, in float64, float32 and bfloat16; what they cost; and, in "
+    "the longer suites, all angles, supervised training, and how error and time grow. Cell by cell: stopped at any "
+    "moment, the same command goes on with the cell that it was at, and what is done is not done again. Under "
+    "torchrun the processes share the cells, and what is timed is timed alone."
 )
 EPILOG = """\
 examples:
@@ -56,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="quick: three minutes on two cores, of what is embedded; standard: all networks of the zoo and untrained "
         "ones, three seeds, all embedded images; full: whole data sets, five seeds (default: quick)",
     )
+    parser.add_argument(
+        "--kinds", nargs="+", metavar="KIND", help=f"of {', '.join(KINDS)} (default: all that the suite has)"
+    )
     parser.add_argument("--out", type=Path, default=FOLDER, metavar="DIR", help=f"of all results (default: {FOLDER})")
     parser.add_argument("--device", help="where to compute, such as cpu or cuda:0 (default: a GPU if there is one)")
     parser.add_argument("--quiet", action="store_true", help="do not say what is being measured, and show no bar")
@@ -83,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
                 data=arguments.data,
                 root=arguments.root,
                 device=world.device,
+                kinds=arguments.kinds,
             )
         )
         if not arguments.quiet:

@@ -1,0 +1,71 @@
+"""The cells that take longer: curves over angles and images, supervised training, time over width and size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from eqmodels.bench.cells import FORMAT, BenchCell, cell_of
+from eqmodels.bench.contenders import Contender
+from eqmodels.bench.scaling import FAMILIES
+from eqmodels.bench.suites import Suite
+from eqmodels.bench.supervised import BATCH
+
+__all__ = ["ASKED", "longer_cells", "scaling_cells"]
+
+ASKED = 1000
+"""Test images, at most, that are moved by every angle, or asked about after a training."""
+
+
+def longer_cells(
+    suite: Suite, contender: Contender, asked: Mapping[str, Any], pace: float, counts: Sequence[int]
+) -> list[BenchCell]:
+    """The cells of one network on its images that a suite asks for.
+
+    Args:
+        suite: how much is measured.
+        contender: the network.
+        asked: what is said of it and of its images.
+        pace: seconds of an image in a forward pass.
+        counts: of training and test images.
+    """
+    name, data, found = contender.name, asked["data"], []
+    trained, tested = counts[0], min(counts[1], ASKED)
+    is_trained = any(fnmatchcase(name, pattern) for pattern in suite.trained)
+    how = "from scratch" if contender.is_random else "fine-tuned"
+    for seed in suite.seeds:
+        seeded, words = {**asked, "seed": seed, "asked": tested}, f"{name} on {data}, seed {seed}"
+        if suite.angles:
+            expected = 1 + pace * (trained + 360 / suite.angles * tested) + 2e-3 * trained
+            found.append(cell_of("angles", words, seed, {**seeded, "step": suite.angles}, expected))
+        if sum(count <= trained for count in suite.growth) > 1:
+            expected = 1 + pace * sum(counts) + 4e-3 * trained
+            own = {**asked, "seed": seed, "counts": list(suite.growth)}
+            found.append(cell_of("growth", words, seed, own, expected))
+        for fraction in suite.fractions if is_trained else ():
+            own = {**seeded, "fraction": fraction, "steps": suite.steps, "how": how}
+            # A step takes about four forward passes of its images; eight copies of the test images are asked about.
+            expected = 1 + pace * (4 * BATCH * suite.steps + 8 * tested)
+            found.append(
+                cell_of("supervised", f"{name}, {how}, {fraction:g} of {data}, seed {seed}", seed, own, expected)
+            )
+    return found
+
+
+def scaling_cells(suite: Suite, contenders: Sequence[Contender]) -> list[BenchCell]:
+    """A cell a family of architectures and axis; none without networks."""
+    axes = {"width": suite.widths, "size": suite.sizes}
+    return [
+        cell_of(
+            "scaling",
+            f"{family}, {axis}",
+            suite.seeds[0],
+            {"format": FORMAT, "family": family, "axis": axis, "values": list(values), "rounds": suite.rounds},
+            # Of the largest, about a millisecond a thousand pixels and the square of the width.
+            1 + suite.rounds * sum((value / values[0]) ** 2 for value in values) * 8e-3,
+        )
+        for family in FAMILIES
+        for axis, values in axes.items()
+        if len(values) > 1 and contenders
+    ]

@@ -1,0 +1,191 @@
+"""What takes longer: each measure on networks of which the answer is known, and all of them as cells of one suite."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+
+import pytest
+import torch
+from torch import nn
+
+import eqmodels
+from eqmodels.bench import SUITES, Suite
+from eqmodels.bench.angles import measure_angles
+from eqmodels.bench.engines import HOWS, can_run, step_of
+from eqmodels.bench.exponents import fit_exponent
+from eqmodels.bench.growth import measure_growth
+from eqmodels.bench.scaling import measure_scaling
+from eqmodels.bench.supervised import measure_supervised
+from eqmodels.cli import main
+from eqmodels.data import load_data
+
+TINY = Suite(
+    ("c4_resnet18s_w4", "resnet18s_w4"),
+    (0,),
+    60,
+    40,
+    (1,),
+    (1, 2),
+    1,
+    {1: "fashion_mnist_mini"},
+    hows=("exported", "training"),
+    angles=90,
+    growth=(20, 40, 80),
+    fractions=(0.5, 1.0),
+    trained=("c4_*",),
+    steps=2,
+    widths=(8, 16),
+    sizes=(12, 24),
+)
+KINDS = {"quality": 2, "symmetry": 2, "angles": 2, "growth": 2, "supervised": 2, "cost": 2, "scaling": 6}
+"""And throughput: as they are and exported by two batches, and training of two images."""
+
+
+class Brightness(nn.Module):
+    """Says how bright an image is, in powers: nothing that turning changes."""
+
+    in_chans = 1
+
+    def forward(self, images):
+        return torch.stack([images.pow(power).mean((1, 2, 3)) for power in range(1, 9)], 1)
+
+
+class Places(nn.Module):
+    """Says where it is bright, by what it learns."""
+
+    in_chans = 1
+
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Linear(196, 32)
+
+    def forward(self, images):
+        return self.mix(nn.functional.adaptive_avg_pool2d(images, 14).flatten(1)).relu()
+
+
+@pytest.fixture(scope="module")
+def images():
+    return tuple(load_data("fashion_mnist_mini", split).balanced_subset(300) for split in ("train", "test"))
+
+
+def test_a_power_law_is_found_and_its_interval_holds_it():
+    x = [8.0, 16.0, 32.0, 64.0]
+    assert fit_exponent(x, [5 * value**1.7 for value in x]).value == pytest.approx(1.7)
+    scattered = [value**-0.5 * scatter for value, scatter in zip(x, (1.1, 0.95, 1.05, 0.9), strict=True)]
+    found = fit_exponent(x, scattered)
+    assert found.low < -0.5 < found.high
+    two = fit_exponent(x[:2], [1.0, 4.0])
+    assert two.value == pytest.approx(2)
+    assert math.isnan(two.low)
+    assert type(two).from_dict(json.loads(json.dumps(two.to_dict()))).points == 2
+    with pytest.raises(ValueError, match=r"^x and y must be positive .* Leave out what is 0\.$"):
+        fit_exponent(x, [0.0, 1.0, 2.0, 3.0])
+
+
+def test_the_curve_over_the_angles_tells_what_turns_from_what_does_not(images):
+    still, moving = (measure_angles(network.eval(), *images, step=90) for network in (Brightness(), Places()))
+    assert still.degrees == (0, 90, 180, 270)
+    # All four are the same pixels in another order.
+    assert max(still.changed) < 0.01
+    assert still.worst == pytest.approx(still.mean, abs=0.01)
+    assert moving.changed[0] == 0
+    assert moving.worst < moving.accuracy[0] - 0.3
+
+
+def test_more_images_make_the_error_smaller(images):
+    found = measure_growth(Places().eval(), *images, (20, 60, 300, 10_000))
+    assert found.counts == (20, 60, 300)
+    assert found.errors[-1] < found.errors[0]
+    assert found.exponent.value < 0
+    assert found.exponent == fit_exponent(found.counts, found.errors)
+
+
+def test_training_learns_and_leaves_the_network_as_it_was(images):
+    torch.manual_seed(0)
+    network = Places()
+    before = network.mix.weight.clone()
+    found = measure_supervised(network, *images, how="from scratch", steps=40)
+    assert torch.equal(network.mix.weight, before)
+    assert found.upright > 0.55 > found.turned
+    assert found.changed_turned > 0.3
+    assert measure_supervised(network, *images, how="from scratch", steps=40) == found
+    assert measure_supervised(network, *images, how="fine-tuned", steps=1).loss > found.loss
+    with pytest.raises(TypeError, match="a module is trained here; got function"):
+        measure_supervised(lambda x: x.flatten(1), *images, how="from scratch", steps=1)
+
+
+def test_an_equivariant_network_that_is_trained_upright_says_the_same_of_turned_images(images):
+    network = eqmodels.create_model("c4_resnet18s_w4", in_chans=1)
+    found = measure_supervised(network, *images, how="from scratch", steps=2)
+    assert found.changed_turned < 0.02
+    assert found.upright == pytest.approx(found.turned, abs=0.02)
+
+
+def test_wider_networks_and_larger_images_take_longer():
+    for axis, values in (("width", (8, 64)), ("size", (16, 96))):
+        found = measure_scaling("resnet18s", axis, values, rounds=3)
+        assert found.seconds[1] > found.seconds[0]
+        assert found.exponent.value > 0
+    with pytest.raises(ValueError, match="axis must be one of width, size; got 'depth'"):
+        measure_scaling("resnet18s", "depth", (1, 2), rounds=1)
+
+
+@pytest.mark.parametrize("how", ["eager", "exported", "onnxruntime", "training"])
+def test_every_way_of_running_computes_and_leaves_the_network_as_it_was(how):
+    assert can_run(how)
+    network = eqmodels.create_model("c4_resnet18s_w4", in_chans=1).eval()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    images = torch.randn(2, 1, 12, 12)
+    found = step_of(how, network, images)()
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert not network.training
+    if how == "onnxruntime":
+        torch.testing.assert_close(torch.from_numpy(found[0]), network(images), atol=1e-5, rtol=1e-4)
+    assert set(HOWS) == {"eager", "exported", "onnxruntime", "compiled", "training"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The tiny suite, measured."""
+    place = tmp_path_factory.mktemp("bench")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SUITES, "quick", TINY)
+        assert main(["bench", "--out", str(place), "--quiet"]) == 0
+    return place
+
+
+def rows(file):
+    return list(csv.DictReader(io.StringIO(file.read_text())))
+
+
+def test_every_kind_is_a_cell_and_finds_its_way_into_the_files(folder):
+    kinds = [json.loads(line)["settings"]["kind"] for line in (folder / "results.jsonl").read_text().splitlines()]
+    assert {kind: kinds.count(kind) for kind in kinds} == KINDS | {"throughput": 5}
+    angles = rows(folder / "angles.csv")
+    assert [row["degrees"] for row in angles] == ["0", "90", "180", "270"] * 2
+    assert {row["changed"] for row in angles if row["model"].startswith("c4")} == {"0"}
+    assert [row["train_images"] for row in rows(folder / "supervised.csv")] == ["30", "60"]
+    assert [row["train_images"] for row in rows(folder / "growth.csv")] == ["20", "40"] * 2
+    assert {(row["how"], row["batch_size"]) for row in rows(folder / "throughput.csv")} == {
+        ("eager", "1"), ("eager", "2"), ("exported", "1"), ("exported", "2"), ("training", "2"),
+    }  # fmt: skip
+    assert len(rows(folder / "cost.csv")) == 4  # as they are alone
+    assert {(row["axis"], row["value"]) for row in rows(folder / "scaling.csv")} == {
+        ("width", "8"), ("width", "16"), ("size", "12"), ("size", "24"),
+    }  # fmt: skip
+    titles = ["Quality", "Symmetry", "Cost", "Angles", "Supervised", "Growth", "Ways to run", "Scaling"]
+    text = (folder / "tables.md").read_text()
+    assert [line.removeprefix("## ").split(":")[0] for line in text.splitlines() if line.startswith("## ")] == titles
+
+
+def test_some_kinds_alone_are_chosen(folder, monkeypatch, capsys):
+    monkeypatch.setitem(SUITES, "quick", TINY)
+    assert main(["bench", "--out", str(folder), "--kinds", "angles", "cost"]) == 0
+    found = capsys.readouterr()
+    assert "4 cells, of which 0 are to be measured" in found.err
+    assert "Quality: " not in found.out
+    assert main(["bench", "--out", str(folder), "--kinds", "speed"]) == 2
+    assert "kinds must be of quality, symmetry, " in capsys.readouterr().err
