@@ -126,7 +126,7 @@ format: venv ## rewrite the code in the project's style
 	$(PY) -m ruff check --fix-only .
 	$(PY) -m ruff format .
 
-bench: venv ## run the benchmarks of speed and of reading, and rewrite README's section and docs/scale.md
+bench: venv ## run the benchmarks of speed and of reading, and rewrite their sections of the docs
 	@set -e; for script in build train_step inference pretraining_step state_size consumers engines readme; do \
 		echo "== benchmarks.speed.$$script"; $(PY) -m benchmarks.speed.$$script; done
 	$(PY) -m benchmarks.data.throughput

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from benchmarks._sections import read_section
-from benchmarks.essl import tables
 from benchmarks.speed import readme
 from eqmodels import create_model, data, list_models
 from eqmodels.cli import build_parser, main
@@ -52,10 +51,6 @@ def test_the_zoo_is_used_as_printed(tmp_path, monkeypatch, capsys):
             assert main(shlex.split(command)) == 0
 
 
-def test_the_table_of_results_is_that_of_the_committed_runs():
-    assert read_section(tables.README, tables.SECTION) == tables.readme_section()
-
-
 def test_the_commands_are_understood():
     """Every line that begins with the program's name parses, up to files that do not exist."""
     lines = re.findall(r"^(?:torchrun .*-m )?eqmodels (.*)$", README, re.MULTILINE)
@@ -65,7 +60,7 @@ def test_the_commands_are_understood():
 
 
 def test_the_speed_section_is_that_of_the_committed_tables():
-    assert read_section(readme.README, readme.SECTION) == readme.section()
+    assert read_section(readme.DOCUMENT, readme.SECTION) == readme.section()
 
 
 @pytest.mark.parametrize("name", ["resnet18s", "c4_resnet50s", "d4_wide_resnet16_8", "d8_wide_resnet28_10"])

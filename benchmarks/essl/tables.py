@@ -1,7 +1,7 @@
 """Writes the tables of E-SSL from the runs' results: ``python -m benchmarks.essl.tables``.
 
 Every figure is read from a ``results.json``; means over seeds with 95% intervals (Student's t). They stand in
-``docs/results.md``, and the first of them in README, each between two marks, and are replaced as a whole.
+``docs/results.md``, each between two marks, and are replaced as a whole.
 """
 
 from __future__ import annotations
@@ -33,9 +33,7 @@ from benchmarks.speed.pretraining_step import STANDARD_ONCE
 from eqmodels.evaluation import ORBIT_MEAN, TURNED_BACK, TURNED_PROBE
 from eqmodels.reports import Table, percent, percent_range
 
-README = Path(__file__).parents[2] / "README.md"
-DOCUMENT = README.parent / "docs" / "results.md"
-SECTION = "essl"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "results.md"
 PARAMETERS = "parameters, encoder"
 """Without the head, which canonical features, and images that are turned back by it, need too."""
 LEGEND = {
@@ -295,18 +293,11 @@ def sections() -> dict[str, str]:
     return {"verdict": verdict("../benchmarks"), **{name: with_legend(text) for name, text in tables().items()}}
 
 
-def readme_section() -> str:
-    """What README shows."""
-    shown = "\n\n".join([tables()["zoo"], tables()["headline"]])
-    return f"{verdict('benchmarks')}\n\n{with_legend(shown)}"
-
-
 def main() -> None:
-    """Writes all tables into the document, and README's section."""
+    """Writes all tables into the document."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     for name, text in sections().items():
         write_section(DOCUMENT, name, f"\n{text}\n")
-    write_section(README, SECTION, f"\n{readme_section()}\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes README's sections of speed and of consumers from committed tables: python -m benchmarks.speed.readme."""
+"""Writes the section of speed and README's of consumers from committed tables: python -m benchmarks.speed.readme."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from benchmarks.speed._harness import RESULTS, rows_of
 from eqmodels.reports import Table
 
 README = Path(__file__).parents[2] / "README.md"
+DOCUMENT = README.parent / "docs" / "results.md"
 SECTION, CONSUMERS = "speed", "consumers"
 
 TWINS, ALONE = "of a ResNet-18", "C4 encoder alone"
@@ -117,8 +118,8 @@ def plugs() -> str:
 
 
 def main() -> None:
-    """Replaces both sections in place."""
-    write_section(README, SECTION, section())
+    """Replaces both sections in place, that of speed in docs/results.md."""
+    write_section(DOCUMENT, SECTION, section())
     write_section(README, CONSUMERS, plugs())
 
 

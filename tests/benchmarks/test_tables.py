@@ -85,8 +85,8 @@ def test_before_all_seeds_are_there_nothing_is_claimed(monkeypatch):
     assert tables.verdict("benchmarks").endswith("not measured yet.")
 
 
-def test_readme_says_whether_the_goal_is_reached():
-    assert tables.verdict("benchmarks") in tables.readme_section()
+def test_the_document_says_whether_the_goal_is_reached():
+    assert tables.sections()["verdict"] == tables.verdict("../benchmarks")
     assert "It is missed:" in tables.verdict("benchmarks")
 
 
@@ -94,4 +94,6 @@ def test_every_section_of_the_document_is_that_of_the_committed_runs():
     written = tables.sections()
     for name, text in written.items():
         assert read_section(tables.DOCUMENT, name) == text
-    assert set(re.findall(r"<!-- (\w+): written by", tables.DOCUMENT.read_text())) == {*written, "distil", "engines"}
+    assert set(re.findall(r"<!-- (\w+): written by", tables.DOCUMENT.read_text())) == {
+        *written, "distil", "engines", "speed", "standard",
+    }  # fmt: skip

@@ -1,0 +1,1 @@
+"""What `eqmodels bench --suite standard` found, as README and docs/results.md show it."""

@@ -1,0 +1,269 @@
+"""Writes README's table and picture and the tables of docs/results.md: ``python -m benchmarks.standard.tables``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks._sections import write_section
+from benchmarks.standard.figures import RESULTS, Measured, measured, over_seeds, pretrained, rows, where
+from benchmarks.standard.picture import PICTURE, draw
+from eqmodels.measures import Estimate
+from eqmodels.reports import Table, percent
+
+README = Path(__file__).parents[2] / "README.md"
+DOCUMENT = README.parent / "docs" / "results.md"
+SECTION = "standard"
+
+WORDS = {"fashion_mnist_mini": "clothes", "openclipart_mini": "clip art"}
+PAIRS = {
+    "clothes": (
+        "resnet18s_w16.rot_fmnist_simclr",
+        "c4_resnet18s_w16.rot_fmnist_simclr",
+        "d4_resnet18s_w16.rot_fmnist_simclr",
+    ),
+    "clip art": ("resnet18_w32.distil_lite0", "c4_resnet18_w32.distil_lite0", "d4_resnet18_w32.distil_lite0"),
+}
+"""The plain network, C4 and D4 of equal multiply-adds, pretrained alike, by their images."""
+
+
+def short_table(found: dict[str, Measured]) -> str:
+    """The pretrained networks, in README."""
+    cells = []
+    for one in pretrained(found):
+        own = [one.quality[name].mean for name in ("upright", "turned", "mirrored", "changed_turned", "labels_20")]
+        about = [f"`{one.name}`", WORDS[one.data], f"{one.parameters:.2f}M"]
+        cells.append([*about, *map(percent, own), one.time("exported", 64)])
+    header = ["pretrained network", "images", "parameters", "upright", "turned", "mirrored", "changed"]
+    header += ["20 labels a class", "time, exported"]
+    return Table(header, cells, left=2).markdown(as_it_is=True)
+
+
+def conclusion(found: dict[str, Measured]) -> str:
+    """What the figures say, upright and turned."""
+    parts = []
+    for words, names in PAIRS.items():
+        plain, c4, d4 = (found[name] for name in names)
+        parts.append(
+            f"on {words} turning by quarters changes {_share(plain)} of the plain network's answers, whose accuracy "
+            f"falls from {_accuracy(plain, 'upright')} to {_accuracy(plain, 'turned')}%; C4 keeps "
+            f"{_accuracy(c4, 'turned')}% and D4 {_accuracy(d4, 'turned')}%, and neither changes an answer"
+        )
+    errors = [one.error for one in found.values() if one.error is not None]
+    of_plain, more = [], []
+    for names in PAIRS.values():
+        plain, *others = (found[name] for name in names)
+        of_plain.append([one.parameters / plain.parameters for one in others])
+        more += [one.gmacs / plain.gmacs - 1 for one in others]
+    shares = [" and ".join(f"{100 * one:.0f}%" for one in group) for group in zip(*of_plain, strict=True)]
+    return (
+        "**What to conclude.** Where pictures have no way up, take C4, or D4 if they may be mirrored too: "
+        f"{'; '.join(parts)}. That is arithmetic, not training: the largest error of any network for any own move is "
+        f"{max(errors):.0e} in float32. C4 has {shares[0]} of the plain networks' parameters and D4 {shares[1]}, the "
+        f"head that finds the pose among them, and at most {100 * max(more):.1f}% more multiply-adds."
+    )
+
+
+def losses(found: dict[str, Measured]) -> str:
+    """Where an equivariant network is behind, and what it does not do."""
+    behind, ahead = [], []
+    for words, names in PAIRS.items():
+        plain, *others = (found[name] for name in names)
+        for group, one in zip(("C4", "D4"), others, strict=True):
+            difference = one.quality["upright"].minus(plain.quality["upright"])
+            clear = not difference.low <= 0 <= difference.high
+            said = f"{group} on {words} ({percent(difference.mean, signed=True)} points)"
+            if difference.mean < 0:
+                behind.append(said if clear else f"{said[:-1]}, within the interval)")
+            else:
+                ahead.append(said if clear else f"{said[:-1]}, within the interval)")
+    c4 = found[PAIRS["clothes"][1]]
+    said = f"the plain network of equal multiply-adds is ahead of {_and(behind)}" if behind else "nobody is behind"
+    said += f"; it is behind {_and(ahead)}" if behind and ahead else ""
+    training = ""
+    if ("training", 64) in c4.times:
+        training = f" A step of training takes {c4.time('training', 64)} times as long."
+    return (
+        f"**Where it loses.** Upright, {said}: who knows which way up all pictures are may do without a group. A group "
+        f"of turns does nothing for mirrored pictures ({_accuracy(c4, 'mirrored')}% of C4 on clothes). As it is, a "
+        f"C4 network takes {c4.time('eager', 64)} times as long as the plain one for 64 images, as its filters are "
+        f"expanded in every call, and longer still for a single one; exported it takes {c4.time('exported', 64)} times as long."
+        f"{training}{_between()}"
+    )
+
+
+def _between() -> str:
+    """What lies between quarter turns, if it was measured."""
+    curves = over_seeds("angles", ("model", "degrees"), lambda row: float(row["accuracy"]))
+    name = PAIRS["clothes"][1]
+    if (name, "45") not in curves:
+        return ""
+    return (
+        f" Between quarter turns nothing is promised: in a circle C4 falls from {percent(curves[name, '0'].mean)}% "
+        f"upright to {percent(curves[name, '45'].mean)}% at 45 degrees."
+    )
+
+
+def _and(words: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def _share(one: Measured) -> str:
+    return f"{percent(one.quality['changed_turned'].mean)}%"
+
+
+def _accuracy(one: Measured, name: str) -> str:
+    return percent(one.quality[name].mean)
+
+
+def readme_section() -> str:
+    """What README shows: one picture, one table, and what they say."""
+    found = measured()
+    return "\n\n".join(
+        [
+            f"![Accuracy upright and turned](benchmarks/results/standard/{PICTURE})",
+            short_table(found),
+            _legend(),
+            conclusion(found),
+            losses(found),
+        ]
+    )
+
+
+def _legend() -> str:
+    return (
+        "Linear probes of frozen features, learned from upright training images, on held-out images, in %; *changed*: "
+        "answers other than upright when the image turns by a quarter; *time*: of a forward pass of 64 images in stock "
+        "layers, beside the first plain network on the same images, median and quartiles over interleaved rounds, "
+        "measured while other programs ran. Means of three seeds that choose labels and what probes hold out; one "
+        f"pretraining each. {where()}."
+    )
+
+
+def document_section() -> str:
+    """What docs/results.md shows."""
+    found = measured()
+    return "\n\n".join(part for part in _parts(found) if part)
+
+
+def _parts(found: dict[str, Measured]) -> Iterator[str]:
+    yield f"`eqmodels bench --suite standard`, {where()}. Means of three seeds with 95% intervals."
+    yield "Quality, in %:"
+    cells = [
+        [f"`{one.name}`", WORDS[one.data], *(value.as_percent() for value in one.quality.values())]
+        for one in found.values()
+    ]
+    header = [
+        "network",
+        "images",
+        "upright",
+        "turned",
+        "mirrored",
+        "changed by turns",
+        "by mirroring",
+        "kNN",
+        "20 labels",
+    ]
+    yield Table(header, cells, left=2).markdown(as_it_is=True)
+    yield (
+        "Names without a dot are of networks as they were initialised: pooling over the group leaves C4 32 and D4 16 "
+        "of their 128 features. Pretrained ones give canonical features, of which all 128 are left."
+    )
+    every = [("eager", 64), ("exported", 64), ("onnxruntime", 64), ("training", 64)]
+    ways = [way for way in every if any(way in one.times for one in found.values())]
+    yield (
+        "Time of a step beside the first plain network on the same images, interleaved, with quartiles; other programs "
+        "ran meanwhile, which scatters the milliseconds of a single image by more than networks differ: those are in "
+        "[throughput.csv](../benchmarks/results/standard/throughput.csv) alone:"
+    )
+    cells = [
+        [f"`{one.name}`", f"{one.parameters:.2f}M", f"{one.gmacs:.4f}", *(one.time(*way) for way in ways)]
+        for one in found.values()
+    ]
+    header = ["network", "parameters", "GMACs", *(f"{how}, batch {batch}" for how, batch in ways)]
+    yield Table(header, cells).markdown(as_it_is=True)
+    yield from _exponents()
+    yield from _curves()
+    yield from _trained()
+
+
+def _exponents() -> Iterator[str]:
+    scaling = {(row["family"], row["axis"]): row for row in rows("scaling")}
+    if scaling:
+        yield "Exponents of the time of a forward pass of four images, with 95% intervals; multiply-adds have 2:"
+        cells = [[f"`{family}`", axis, _exponent(row)] for (family, axis), row in scaling.items()]
+        yield Table(["family", "over", "exponent"], cells, left=2).markdown(as_it_is=True)
+    growth = over_seeds("growth", ("model", "data", "train_images"), lambda row: float(row["error"]))
+    fitted = {row["model"]: row for row in rows("growth") if row["seed"] == "0"}
+    if fitted:
+        counts = sorted({int(count) for *_, count in growth})
+        yield "Error of a probe over its training images, in %, and the exponent of the first seed:"
+        cells = [
+            [f"`{name}`", WORDS[row["data"]]]
+            + [_or(growth.get((name, row["data"], str(count)))) for count in counts]
+            + [_exponent(row)]
+            for name, row in fitted.items()
+        ]
+        yield Table(["network", "images", *map(str, counts), "exponent"], cells, left=2).markdown(as_it_is=True)
+
+
+def _curves() -> Iterator[str]:
+    curves = over_seeds("angles", ("model", "data", "degrees"), lambda row: float(row["accuracy"]))
+    names = dict.fromkeys((name, data) for name, data, _ in curves)
+    if names:
+        degrees = ["0", "15", "30", "45", "60", "75", "90"]
+        yield "Accuracy over the angles, in a circle, in %, of the seeds that were measured:"
+        cells = [
+            [
+                f"`{name}`",
+                WORDS[data],
+                *(percent(curves[name, data, one].mean) for one in degrees),
+                percent(min(value.mean for (own, *_), value in curves.items() if own == name)),
+            ]
+            for name, data in names
+        ]
+        yield Table(["network", "images", *(f"{one}°" for one in degrees), "worst"], cells, left=2).markdown(
+            as_it_is=True
+        )
+
+
+def _trained() -> Iterator[str]:
+    key = ("model", "training", "train_images")
+    upright = over_seeds("supervised", key, lambda row: float(row["upright"]))
+    turned = over_seeds("supervised", key, lambda row: float(row["turned"]))
+    counts = sorted({int(count) for *_, count in upright})
+    if counts:
+        yield (
+            "Trained on upright images without augmentation, 200 steps of 64 images; upright, and turned by quarters, "
+            "in %:"
+        )
+        cells = []
+        for name, how in dict.fromkeys((name, how) for name, how, _ in upright):
+            row = [f"`{name}`", how]
+            for count in counts:
+                own = (name, how, str(count))
+                row += [_or(upright.get(own)), _or(turned.get(own))]
+            cells.append(row)
+        header = ["network", "training", *(word for count in counts for word in (f"{count:,} images", "turned"))]
+        yield Table(header, cells, left=2).markdown(as_it_is=True)
+
+
+def _or(value: Estimate | None) -> str:
+    return "-" if value is None else value.as_percent()
+
+
+def _exponent(row: dict[str, str]) -> str:
+    return "{:.2f} ({:.2f} .. {:.2f})".format(*(float(row[f"exponent{end}"]) for end in ("", "_low", "_high")))
+
+
+def main() -> None:
+    """Draws the picture, and writes both sections."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    draw(measured(), RESULTS / PICTURE)
+    write_section(README, SECTION, f"\n{readme_section()}\n")
+    write_section(DOCUMENT, SECTION, f"\n{document_section()}\n")
+
+
+if __name__ == "__main__":
+    main()
