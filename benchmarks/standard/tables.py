@@ -88,7 +88,8 @@ def losses(found: dict[str, Measured]) -> str:
         f"**Where it loses.** Upright, {said}: who knows which way up all pictures are may do without a group. A group "
         f"of turns does nothing for mirrored pictures ({_accuracy(c4, 'mirrored')}% of C4 on clothes). As it is, a "
         f"C4 network takes {c4.time('eager', 64)} times as long as the plain one for 64 images, as its filters are "
-        f"expanded in every call, and longer still for a single one; exported it takes {c4.time('exported', 64)} times as long."
+        f"expanded in every call, and longer still for a single one; exported it takes {c4.time('exported', 64)} times "
+        "as long."
         f"{training}{_between()}"
     )
 
