@@ -8,36 +8,41 @@ import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from eqmodels.export import to_onnx, to_plain
 
-__all__ = ["EAGER", "HOWS", "can_run", "step_of"]
+__all__ = ["EAGER", "HOWS", "can_run", "running"]
 
 EAGER = "eager"
 """As it is."""
 
 
-def _forward(network: nn.Module, images: Tensor) -> Callable[[], object]:
-    def run() -> None:
-        with torch.inference_mode():
-            network(images)
+Running = Callable[[Tensor], Any]
+"""From images, of the size and type of those that it was made for, to what is computed of them."""
+
+
+def _forward(network: nn.Module, images: Tensor) -> Running:  # noqa: ARG001
+    @torch.inference_mode()
+    def run(given: Tensor) -> Any:  # noqa: ANN401
+        return network(given)
 
     return run
 
 
-def _exported(network: nn.Module, images: Tensor) -> Callable[[], object]:
+def _exported(network: nn.Module, images: Tensor) -> Running:
     size = (images.shape[2], images.shape[3])
     return _forward(to_plain(network, size=size, fold_batch_norm=True), images)
 
 
-def _compiled(network: nn.Module, images: Tensor) -> Callable[[], object]:
+def _compiled(network: nn.Module, images: Tensor) -> Running:
     return _forward(torch.compile(network), images)  # type: ignore[arg-type]
 
 
-def _by_onnxruntime(network: nn.Module, images: Tensor) -> Callable[[], object]:
+def _by_onnxruntime(network: nn.Module, images: Tensor) -> Running:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -47,31 +52,31 @@ def _by_onnxruntime(network: nn.Module, images: Tensor) -> Callable[[], object]:
         file = Path(folder) / "network.onnx"
         to_onnx(network, file, size=(images.shape[2], images.shape[3]))
         session = onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
-    name, given = session.get_inputs()[0].name, images.contiguous().numpy()
-    return lambda: session.run(None, {name: given})
+    name = session.get_inputs()[0].name
+    return lambda given: torch.from_numpy(session.run(None, {name: given.numpy()})[0])
 
 
-def _training(network: nn.Module, images: Tensor) -> Callable[[], object]:
+def _training(network: nn.Module, images: Tensor) -> Running:  # noqa: ARG001
     """Forward, backward and a step of SGD with momentum, of the mean square of the features."""
     learner = copy.deepcopy(network).train()
     optimiser = torch.optim.SGD([one for one in learner.parameters() if one.requires_grad], lr=1e-4, momentum=0.9)
 
-    def run() -> None:
+    def run(given: Tensor) -> None:
         optimiser.zero_grad()
-        learner(images).square().mean().backward()
+        learner(given).square().mean().backward()
         optimiser.step()
 
     return run
 
 
-HOWS: dict[str, tuple[Callable[[nn.Module, Tensor], Callable[[], object]], tuple[str, ...], float]] = {
+HOWS: dict[str, tuple[Callable[[nn.Module, Tensor], Running], tuple[str, ...], float]] = {
     EAGER: (_forward, (), 1.0),
     "exported": (_exported, (), 1.0),
     "onnxruntime": (_by_onnxruntime, ("onnx", "onnxruntime", "onnxscript"), 2.0),
     "compiled": (_compiled, (), 10.0),
     "training": (_training, (), 4.0),
 }
-"""By name: what makes a step of a network and images, the packages it needs, and its time beside a forward pass."""
+"""What makes a network run on images like given ones, packages that it needs, its time beside a forward pass."""
 
 
 def can_run(how: str) -> bool:
@@ -79,6 +84,12 @@ def can_run(how: str) -> bool:
     return all(find_spec(package) is not None for package in HOWS[how][1])
 
 
-def step_of(how: str, network: nn.Module, images: Tensor) -> Callable[[], object]:
-    """What runs a network once on images, in one of the ways of `HOWS`."""
+def running(how: str, network: nn.Module, images: Tensor) -> Running:
+    """A network as it is run in one of the ways of `HOWS`, on images of the size of these.
+
+    Args:
+        how: the way.
+        network: in eval mode; it is not changed.
+        images: of the size, channels and number that it will be given.
+    """
     return HOWS[how][0](network, images)

@@ -8,6 +8,7 @@ from typing import Any
 from eqmodels.bench.angles import Angles
 from eqmodels.bench.cells import BenchCell
 from eqmodels.bench.engines import HOWS
+from eqmodels.bench.forms import Forms
 from eqmodels.bench.growth import Growth
 from eqmodels.bench.scaling import Scaling
 from eqmodels.bench.supervised import Supervised
@@ -23,12 +24,13 @@ Found = Mapping[BenchCell, Any]
 
 def longer_tables(found: Found) -> tuple[Table, ...]:
     """A table of each kind, for people."""
-    return _angles(found), _supervised(found), _growth(found), _ways(found), _scaling(found)
+    return _forms(found), _angles(found), _supervised(found), _growth(found), _ways(found), _scaling(found)
 
 
 def longer_csv(found: Found) -> dict[str, Table]:
     """Every figure of them, by the name of its file."""
     return {
+        "forms.csv": _all_forms(found),
         "angles.csv": _all_angles(found),
         "supervised.csv": _all_supervised(found),
         "growth.csv": _all_growth(found),
@@ -44,6 +46,20 @@ def _of(found: Found, kind: type) -> Iterable[tuple[dict[str, Any], Any]]:
 
 def _percent(values: Iterable[float]) -> str:
     return estimate(list(values)).as_percent()
+
+
+def _forms(found: Found) -> Table:
+    every = _of(found, Forms)
+    names = list(dict.fromkeys(form for _, one in every for form in one.errors))
+    cells = []
+    for settings, one in every:
+        worst = [one.worst(form) for form in names]
+        cells.append(
+            [settings["model"], settings["data"], *("-" if error is None else f"{error:.1e}" for error in worst)]
+        )
+    return Table(
+        ["network", "images", *names], cells, "Forms: largest error over own moves, float32 and 8 bits", left=2
+    )
 
 
 def _angles(found: Found) -> Table:
@@ -123,6 +139,16 @@ def _scaling(found: Found) -> Table:
     ]
     title = "Scaling: exponent of the time of a forward pass; multiply-adds have 2"
     return Table(["family", "grows", "from .. to", "exponent"], cells, title, left=2)
+
+
+def _all_forms(found: Found) -> Table:
+    rows = [
+        [settings["model"], settings["data"], form, element, f"{error:.3e}", str(element in one.own)]
+        for settings, one in _of(found, Forms)
+        for form, errors in one.errors.items()
+        for element, error in errors.items()
+    ]
+    return Table(["model", "data", "form", "element", "error", "own"], rows)
 
 
 def _all_angles(found: Found) -> Table:

@@ -119,7 +119,9 @@ def planned(
         train, test = shapes[contender.name]
         network: Any = encoders[contender.name]
         pace[contender.name] = seconds_an_image(network, test.channels, test.size, TIMED_ALIKE)
-        cells += _cells(contender, suite, train, test, pace[contender.name], data, root)
+        cells += _cells(
+            contender, suite, train, test, pace[contender.name], data, root, is_ours=isinstance(network, StagedNetwork)
+        )
     cells += scaling_cells(suite, contenders) if models is None else []
     for how in (EAGER, *filter(can_run, suite.hows)):
         cells += _throughput(contenders, encoders, shapes, suite, pace, how)
@@ -130,7 +132,15 @@ def planned(
 
 
 def _cells(
-    contender: Contender, suite: Suite, train: Source, test: Source, pace: float, data: str | None, root: str | None
+    contender: Contender,
+    suite: Suite,
+    train: Source,
+    test: Source,
+    pace: float,
+    data: str | None,
+    root: str | None,
+    *,
+    is_ours: bool,
 ) -> list[BenchCell]:
     """The cells of one network alone."""
     name, seeds = contender.name, suite.seeds
@@ -152,7 +162,7 @@ def _cells(
         label = f"{name} on {test.name}, seed {seed}"
         found.append(cell_of("quality", label, seed, {**asked, "seed": seed}, expected))
     asked = {**known, **images, "channels": test.channels, "size": list(test.size)}
-    found += longer_cells(suite, contender, asked, pace, counts)
+    found += longer_cells(suite, contender, asked, pace, counts, is_ours=is_ours)
     size = {"channels": test.channels, "size": list(test.size)}
     # Eight passes of two images in three precisions, of which float64 takes twice as long, and bfloat16 more.
     expected = 2 + 200 * pace

@@ -28,6 +28,7 @@ FILES = (
     "quality.csv",
     "symmetry.csv",
     "cost.csv",
+    "forms.csv",
     "angles.csv",
     "supervised.csv",
     "growth.csv",

@@ -17,6 +17,7 @@ from eqmodels.bench.cells import BenchCell
 from eqmodels.bench.contenders import Contender
 from eqmodels.bench.counting import Counted, count_cost
 from eqmodels.bench.engines import EAGER
+from eqmodels.bench.forms import Forms, measure_forms
 from eqmodels.bench.growth import Growth, measure_growth
 from eqmodels.bench.plan import BenchPlan
 from eqmodels.bench.quality import Quality, measure_quality
@@ -31,7 +32,7 @@ from eqmodels.storage import StorageError
 
 __all__ = ["Found", "experiment", "run_bench"]
 
-Found = Quality | Angles | Growth | Supervised | Symmetry | Scaling | tuple[Counted, float] | dict[str, Speed]
+Found = Quality | Angles | Growth | Supervised | Symmetry | Forms | Scaling | tuple[Counted, float] | dict[str, Speed]
 """What is measured in a cell: of its cost, what is counted and the seconds to build it."""
 TIMED = ("cost", "scaling", "throughput")
 ONE = World()
@@ -84,6 +85,7 @@ def _measured(plan: BenchPlan, cell: BenchCell, report: Callable[[str], None]) -
         "growth": _growth,
         "supervised": _supervised,
         "symmetry": _symmetry,
+        "forms": _forms,
         "cost": _cost,
         "scaling": _scaling,
         "throughput": _throughput,
@@ -128,6 +130,13 @@ def _scaling(_: BenchPlan, settings: Mapping[str, Any], seed: int, report: Calla
 
 def _symmetry(plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]) -> dict[str, Any]:
     return asdict(measure_symmetry(_module(plan, settings["model"], seed), _size(settings), report=report))
+
+
+def _forms(plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]) -> dict[str, Any]:
+    name = settings["model"]
+    encoder: Any = _module(plan, name, seed)
+    _, test = plan.images(name, seed)
+    return asdict(measure_forms(encoder, test, settings["forms"], report=report))
 
 
 def _cost(plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]) -> dict[str, Any]:
@@ -178,6 +187,7 @@ def _read(cell: BenchCell, content: Mapping[str, Any]) -> Found:
         return Supervised(**values)
     read: Mapping[str, Callable[[Mapping[str, Any]], Found]] = {
         "angles": Angles.from_dict,
+        "forms": Forms.from_dict,
         "growth": Growth.from_dict,
         "scaling": Scaling.from_dict,
     }

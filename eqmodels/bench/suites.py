@@ -21,6 +21,7 @@ class Suite:
         rounds: of the interleaved timing.
         data: by the channels of a network, the images that it is measured on if no others are named.
         hows: ways of `HOWS` in which throughput is measured too, where what they need is installed.
+        forms: of `FORMS` in which errors are measured too, where what they need is installed.
         angles: degrees between the angles of the curve over all of them; 0 for no curve.
         growth: numbers of training images of probes, by which the exponent of their error is fitted.
         fractions: of the training images, for supervised training from scratch and fine-tuning.
@@ -39,6 +40,7 @@ class Suite:
     rounds: int
     data: dict[int, str]
     hows: tuple[str, ...] = ()
+    forms: tuple[str, ...] = ()
     angles: int = 0
     growth: tuple[int, ...] = ()
     fractions: tuple[float, ...] = ()
@@ -56,6 +58,7 @@ COLOUR = ("resnet18_w32.distil_lite0", "c4_resnet18_w32.distil_lite0", "d4_resne
 UNTRAINED = ("resnet18s_w16", "resnet18s_w8", "c1_resnet18s_w16", "c4_resnet18s_w16", "d4_resnet18s_w16")
 """As they are initialised: of equal FLOPs, of equal parameters, without the group, and the networks themselves."""
 
+FORMS = ("as it is", "after training", "exported", "onnxruntime", "int8")
 LABELS, FRACTIONS = (1, 5, 20), (0.01, 0.1, 1.0)
 WIDTHS, SIZES = (8, 16, 32, 64), (28, 56, 112, 224)
 
@@ -71,6 +74,7 @@ SUITES = {
         15,
         EMBEDDED,
         hows=("exported", "onnxruntime", "training"),
+        forms=FORMS,
         angles=15,
         growth=(250, 500, 1000, 2000, 4000),
         fractions=FRACTIONS,
@@ -88,6 +92,7 @@ SUITES = {
         31,
         {1: "fashion_mnist", 3: "openclipart"},
         hows=("exported", "onnxruntime", "compiled", "training"),
+        forms=FORMS,
         angles=15,
         growth=(250, 500, 1000, 2000, 4000, 8000, 16000, 32000, 60000),
         fractions=FRACTIONS,

@@ -14,8 +14,9 @@ from torch import nn
 import eqmodels
 from eqmodels.bench import SUITES, Suite
 from eqmodels.bench.angles import measure_angles
-from eqmodels.bench.engines import HOWS, can_run, step_of
+from eqmodels.bench.engines import HOWS, can_run, running
 from eqmodels.bench.exponents import fit_exponent
+from eqmodels.bench.forms import FORMS, measure_forms
 from eqmodels.bench.growth import measure_growth
 from eqmodels.bench.scaling import measure_scaling
 from eqmodels.bench.supervised import measure_supervised
@@ -32,6 +33,7 @@ TINY = Suite(
     1,
     {1: "fashion_mnist_mini"},
     hows=("exported", "training"),
+    forms=("as it is", "exported"),
     angles=90,
     growth=(20, 40, 80),
     fractions=(0.5, 1.0),
@@ -40,7 +42,7 @@ TINY = Suite(
     widths=(8, 16),
     sizes=(12, 24),
 )
-KINDS = {"quality": 2, "symmetry": 2, "angles": 2, "growth": 2, "supervised": 2, "cost": 2, "scaling": 6}
+KINDS = {"quality": 2, "symmetry": 2, "forms": 2, "angles": 2, "growth": 2, "supervised": 2, "cost": 2, "scaling": 6}
 """And throughput: as they are and exported by two batches, and training of two images."""
 
 
@@ -103,6 +105,21 @@ def test_more_images_make_the_error_smaller(images):
     assert found.exponent == fit_exponent(found.counts, found.errors)
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_what_a_network_turns_into_turns_with_the_image(form, images):
+    """To rounding; of 8 bits to theirs. And mirrorings, which C4 does not know, change its features in every form."""
+    network = eqmodels.create_model("c4_resnet18s_w4", in_chans=1, num_classes=0, global_pool="regular").eval()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    found = measure_forms(network, images[1], [form])
+    assert found.own == ("90°", "180°", "270°")
+    assert set(found.errors[form]) > set(found.own)
+    assert found.worst(form) < (0.1 if form == "int8" else 1e-5)
+    others = [error for element, error in found.errors[form].items() if element not in found.own]
+    assert min(others) > 5 * found.worst(form)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert not network.training
+
+
 def test_training_learns_and_leaves_the_network_as_it_was(images):
     torch.manual_seed(0)
     network = Places()
@@ -139,11 +156,11 @@ def test_every_way_of_running_computes_and_leaves_the_network_as_it_was(how):
     network = eqmodels.create_model("c4_resnet18s_w4", in_chans=1).eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     images = torch.randn(2, 1, 12, 12)
-    found = step_of(how, network, images)()
+    found = running(how, network, images)(images)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert not network.training
-    if how == "onnxruntime":
-        torch.testing.assert_close(torch.from_numpy(found[0]), network(images), atol=1e-5, rtol=1e-4)
+    if how != "training":
+        torch.testing.assert_close(found, network(images), atol=1e-5, rtol=1e-4)
     assert set(HOWS) == {"eager", "exported", "onnxruntime", "compiled", "training"}
 
 
@@ -173,10 +190,12 @@ def test_every_kind_is_a_cell_and_finds_its_way_into_the_files(folder):
         ("eager", "1"), ("eager", "2"), ("exported", "1"), ("exported", "2"), ("training", "2"),
     }  # fmt: skip
     assert len(rows(folder / "cost.csv")) == 4  # as they are alone
+    errors = [float(row["error"]) for row in rows(folder / "forms.csv") if row["own"] == "True"]
+    assert 0 < max(errors) < 1e-5
     assert {(row["axis"], row["value"]) for row in rows(folder / "scaling.csv")} == {
         ("width", "8"), ("width", "16"), ("size", "12"), ("size", "24"),
     }  # fmt: skip
-    titles = ["Quality", "Symmetry", "Cost", "Angles", "Supervised", "Growth", "Ways to run", "Scaling"]
+    titles = ["Quality", "Symmetry", "Cost", "Forms", "Angles", "Supervised", "Growth", "Ways to run", "Scaling"]
     text = (folder / "tables.md").read_text()
     assert [line.removeprefix("## ").split(":")[0] for line in text.splitlines() if line.startswith("## ")] == titles
 

@@ -1,0 +1,150 @@
+"""How exactly features turn with the image once a network was trained on, exported, or rounded to 8 bits."""
+
+from __future__ import annotations
+
+import copy
+import math
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from eqmodels._shapes import Float
+from eqmodels.backbones import Backbone
+from eqmodels.bench.engines import running
+from eqmodels.bench.symmetry import SQUARE
+from eqmodels.data import Source
+from eqmodels.evaluation.encoding import normalised
+from eqmodels.export import export_int8
+from eqmodels.fields import Scalars
+from eqmodels.groups import PlanarGroup
+
+__all__ = ["FORMS", "Forms", "measure_forms"]
+
+Computed = Callable[[Tensor], Tensor]
+"""From normalised images to features."""
+IMAGES = 64
+"""That are moved, and that ranges of 8 bits are taken from."""
+STEPS = 10
+"""Of training, after which a network is asked again."""
+
+
+@dataclass(frozen=True)
+class Forms:
+    """Errors of one network in other forms, in float32.
+
+    Attributes:
+        errors: by form and element of D4 in words, ``|f(g x) - rho(g) f(x)| / |f(x)|`` of the features; where nobody
+            says how they move, how far they change.
+        own: the elements, in words, that the network's group has.
+    """
+
+    errors: dict[str, dict[str, float]]
+    own: tuple[str, ...]
+
+    def worst(self, form: str) -> float | None:
+        """The largest error of a form over the network's own elements; None without any."""
+        return max((error for element, error in self.errors.get(form, {}).items() if element in self.own), default=None)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Forms:
+        """What `dataclasses.asdict` made of one, also after a way through JSON.
+
+        Raises:
+            TypeError: if names are missing or unknown.
+        """
+        return cls(**{**content, "own": tuple(content["own"])})
+
+
+def _as_it_is(network: Backbone, images: Tensor) -> Computed:  # noqa: ARG001
+    return network
+
+
+def _after_training(network: Backbone, images: Tensor) -> Computed:
+    """A copy that made some steps of SGD on other goals, with the statistics of these images."""
+    learner = copy.deepcopy(network).train()
+    parameters = [one for one in learner.parameters() if one.requires_grad]
+    optimiser = torch.optim.SGD(parameters, lr=1e-2, momentum=0.9)
+    for batch in (images[step::STEPS] for step in range(STEPS)):
+        features = learner(batch)
+        optimiser.zero_grad()
+        (features - features.detach().roll(1, 0)).square().mean().backward()
+        optimiser.step()
+    return _as_it_is(learner.eval(), images)
+
+
+def _int8(network: Backbone, images: Tensor) -> Computed:
+    """The file whose convolutions are of 8 bits, with ranges of these images."""
+    import onnxruntime
+
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what PyTorch says of its own export
+        file = Path(folder) / "small.onnx"
+        export_int8(network, file, images.contiguous())
+        session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
+    return lambda given: torch.as_tensor(session.run(["output"], {"images": given.numpy()})[0])
+
+
+FORMS: dict[str, Callable[[Backbone, Tensor], Computed]] = {
+    "as it is": _as_it_is,
+    "after training": _after_training,
+    "exported": partial(running, "exported"),
+    "onnxruntime": partial(running, "onnxruntime"),
+    "int8": _int8,
+}
+"""By name: what makes a form of a network, given images of the kind that it sees."""
+
+
+def measure_forms(
+    encoder: Backbone,
+    test: Source,
+    forms: Iterable[str],
+    *,
+    report: Callable[[str], None] = lambda _: None,
+) -> Forms:
+    """The errors of a network of this package in some forms, on held-out images.
+
+    Args:
+        encoder: in eval mode, on the CPU; it is not changed.
+        test: square images of its channels.
+        forms: names of `FORMS`.
+        report: called with a word on what is being done.
+
+    Raises:
+        ModuleNotFoundError: if what a form needs is not installed.
+        ValueError: if images are not square.
+    """
+    height, width = test.size
+    if height != width:
+        raise ValueError(f"images must be square to be turned; got {height} x {width}. Leave forms out.")
+    images = normalised(test.pixels(slice(0, IMAGES)), encoder.preprocessing, torch.device("cpu"))
+    errors = {}
+    for form in forms:
+        report(form)
+        errors[form] = _errors(FORMS[form](encoder, images), images, encoder)
+    group = encoder.group
+    shared = PlanarGroup(math.gcd(4, group.rotations), group.reflections)
+    own = [SQUARE.embed(shared, g) for g in shared.elements if g != shared.identity]
+    return Forms(errors, tuple(SQUARE.describe(g) for g in own))
+
+
+@torch.no_grad()
+def _errors(computed: Computed, images: Float[Tensor, "B C H W"], encoder: nn.Module) -> dict[str, float]:
+    """The error of every element of D4 but the first."""
+    field: Any = getattr(encoder, "out_field", None)
+    upright = computed(images.contiguous())
+    found = {}
+    for g in SQUARE.elements:
+        if g == SQUARE.identity:
+            continue
+        moved = computed(SQUARE.act(g, images).contiguous())
+        says = field is not None and not isinstance(field, Scalars) and field.represents(SQUARE, g)
+        expected = field.transform(SQUARE, g, upright) if says else upright
+        found[SQUARE.describe(g)] = float((moved - expected).norm() / upright.norm())
+    return found
