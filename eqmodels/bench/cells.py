@@ -11,9 +11,11 @@ from typing import Any, Literal
 
 __all__ = ["FORMAT", "KINDS", "BenchCell", "Kind", "cell_of"]
 
-Kind = Literal["quality", "angles", "supervised", "growth", "symmetry", "forms", "cost", "scaling", "throughput"]
+Kind = Literal[
+    "quality", "angles", "supervised", "growth", "rotated", "symmetry", "forms", "cost", "scaling", "throughput"
+]
 KINDS: tuple[Kind, ...] = (
-    "quality", "symmetry", "forms", "angles", "growth", "supervised", "cost", "scaling", "throughput",
+    "quality", "symmetry", "forms", "angles", "growth", "supervised", "rotated", "cost", "scaling", "throughput",
 )  # fmt: skip
 """In the order in which they are measured; what is timed comes last."""
 FORMAT = 1
@@ -25,9 +27,9 @@ class BenchCell:
     """What is measured at once.
 
     Attributes:
-        kind: ``quality`` of a network on images, and its ``angles`` and ``growth``; ``supervised`` training of it; its
-            ``symmetry``, its ``forms`` and its ``cost``; ``scaling`` of a family; ``throughput`` of all networks that
-            take the same images, side by side.
+        kind: ``quality`` of a network on images, and its ``angles`` and ``growth``; its ``supervised`` training, also
+            on ``rotated`` images; its ``symmetry``, ``forms`` and ``cost``; ``scaling`` of a family; ``throughput`` of
+            all networks that take the same images, side by side.
         label: for people, and the beginning of its folder's name.
         seed: of what is random in it.
         settings: all that decides the figures, in JSON.

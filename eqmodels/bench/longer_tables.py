@@ -24,7 +24,15 @@ Found = Mapping[BenchCell, Any]
 
 def longer_tables(found: Found) -> tuple[Table, ...]:
     """A table of each kind, for people."""
-    return _forms(found), _angles(found), _supervised(found), _growth(found), _ways(found), _scaling(found)
+    return (
+        _forms(found),
+        _angles(found),
+        _supervised(found),
+        _rotated(found),
+        _growth(found),
+        _ways(found),
+        _scaling(found),
+    )
 
 
 def longer_csv(found: Found) -> dict[str, Table]:
@@ -33,15 +41,16 @@ def longer_csv(found: Found) -> dict[str, Table]:
         "forms.csv": _all_forms(found),
         "angles.csv": _all_angles(found),
         "supervised.csv": _all_supervised(found),
+        "rotated.csv": _all_rotated(found),
         "growth.csv": _all_growth(found),
         "throughput.csv": _all_speeds(found),
         "scaling.csv": _all_scaling(found),
     }
 
 
-def _of(found: Found, kind: type) -> Iterable[tuple[dict[str, Any], Any]]:
-    """The settings and the result of every cell of a kind."""
-    return [(cell.values, one) for cell, one in found.items() if isinstance(one, kind)]
+def _of(found: Found, kind: type, name: str | None = None) -> Iterable[tuple[dict[str, Any], Any]]:
+    """The settings and the result of every cell of a kind of result, and of cells."""
+    return [(cell.values, one) for cell, one in found.items() if isinstance(one, kind) and name in (None, cell.kind)]
 
 
 def _percent(values: Iterable[float]) -> str:
@@ -79,7 +88,7 @@ def _angles(found: Found) -> Table:
 
 def _supervised(found: Found) -> Table:
     rows: dict[tuple[str, str, str], dict[float, list[Supervised]]] = {}
-    for settings, one in _of(found, Supervised):
+    for settings, one in _of(found, Supervised, "supervised"):
         key = settings["model"], one.how, settings["data"]
         rows.setdefault(key, {}).setdefault(settings["fraction"], []).append(one)
     fractions = sorted({fraction for own in rows.values() for fraction in own})
@@ -94,6 +103,19 @@ def _supervised(found: Found) -> Table:
             row += [_percent(one.upright for one in some), _percent(one.turned for one in some)] if some else ["-", "-"]
         cells.append(row)
     return Table(header, cells, "Supervised: accuracy after training on upright images, %", left=3)
+
+
+def _rotated(found: Found) -> Table:
+    rows: dict[tuple[str, str], list[Supervised]] = {}
+    for settings, one in _of(found, Supervised, "rotated"):
+        words = "turned anew in every step" if settings["augmented"] else "as they are"
+        rows.setdefault((settings["model"], words), []).append(one)
+    cells = [
+        [*names, str(len(own)), f"{own[0].images:,}", _percent(one.upright for one in own)]
+        for names, own in rows.items()
+    ]
+    header = ["network", "training images", "seeds", "how many", "accuracy"]
+    return Table(header, cells, "Rotated: accuracy on images at all angles, learned from such, %", left=2)
 
 
 def _growth(found: Found) -> Table:
@@ -165,9 +187,19 @@ def _all_supervised(found: Found) -> Table:
     rows = [
         [settings["model"], one.how, settings["data"], str(settings["seed"]), str(one.images), str(one.steps)]
         + [f"{getattr(one, name):.6g}" for name in figures]
-        for settings, one in _of(found, Supervised)
+        for settings, one in _of(found, Supervised, "supervised")
     ]
     return Table(["model", "training", "data", "seed", "train_images", "steps", *figures], rows)
+
+
+def _all_rotated(found: Found) -> Table:
+    rows = []
+    for settings, one in _of(found, Supervised, "rotated"):
+        about = [settings["model"], settings["augmented"], settings["data"], settings["seed"], one.images]
+        figures = [f"{one.upright:.6g}", f"{one.loss:.6g}"]
+        rows.append([*map(str, (*about, settings["test"], one.steps)), *figures])
+    header = ["model", "augmented", "data", "seed", "train_images", "test_images", "steps", "accuracy", "loss"]
+    return Table(header, rows)
 
 
 def _all_growth(found: Found) -> Table:

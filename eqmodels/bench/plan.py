@@ -17,6 +17,7 @@ from eqmodels.bench.cells import FORMAT, KINDS, BenchCell, cell_of
 from eqmodels.bench.contenders import RANDOM, Contender, chosen_models
 from eqmodels.bench.engines import EAGER, HOWS, can_run
 from eqmodels.bench.longer import longer_cells, scaling_cells
+from eqmodels.bench.rotated import rotated_cells
 from eqmodels.bench.suites import Suite
 from eqmodels.bench.throughput import seconds_an_image
 from eqmodels.data import Source, at_most, list_data, load_data, to_grey, to_rgb
@@ -28,7 +29,7 @@ __all__ = ["BenchCell", "BenchPlan", "planned"]
 
 FOLDER_SIDE = 64
 """Pixels of the images of a folder for a network that does not say what its own are."""
-LONG = ("angles", "growth", "supervised")
+LONG = ("angles", "growth", "supervised", "rotated")
 TIMED_ALIKE = 8
 """Images of the pass by which the time of a plan is estimated."""
 
@@ -122,7 +123,11 @@ def planned(
         cells += _cells(
             contender, suite, train, test, pace[contender.name], data, root, is_ours=isinstance(network, StagedNetwork)
         )
-    cells += scaling_cells(suite, contenders) if models is None else []
+    if models is None:
+        cells += scaling_cells(suite, contenders)
+        grey = [name for name, (_, test) in shapes.items() if test.channels == 1]
+        if grey and data is None:
+            cells += rotated_cells(suite, suite.data[1], pace[grey[0]])
     for how in (EAGER, *filter(can_run, suite.hows)):
         cells += _throughput(contenders, encoders, shapes, suite, pace, how)
     # What takes longest is measured with the first seed everywhere before the others.

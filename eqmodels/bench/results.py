@@ -31,6 +31,7 @@ FILES = (
     "forms.csv",
     "angles.csv",
     "supervised.csv",
+    "rotated.csv",
     "growth.csv",
     "throughput.csv",
     "scaling.csv",

@@ -21,11 +21,12 @@ from eqmodels.bench.forms import Forms, measure_forms
 from eqmodels.bench.growth import Growth, measure_growth
 from eqmodels.bench.plan import BenchPlan
 from eqmodels.bench.quality import Quality, measure_quality
+from eqmodels.bench.rotated import AtAllAngles, rotated_parts
 from eqmodels.bench.scaling import Scaling, measure_scaling
 from eqmodels.bench.supervised import Supervised, measure_supervised
 from eqmodels.bench.symmetry import Symmetry, measure_symmetry
 from eqmodels.bench.throughput import Speed, build_seconds, measure_speed
-from eqmodels.data import at_most
+from eqmodels.data import at_most, load_data
 from eqmodels.experiments import Experiment, Progress
 from eqmodels.processes import World
 from eqmodels.storage import StorageError
@@ -84,6 +85,7 @@ def _measured(plan: BenchPlan, cell: BenchCell, report: Callable[[str], None]) -
         "angles": _angles,
         "growth": _growth,
         "supervised": _supervised,
+        "rotated": _rotated,
         "symmetry": _symmetry,
         "forms": _forms,
         "cost": _cost,
@@ -121,6 +123,15 @@ def _supervised(
     few = at_most(train, max(round(settings["fraction"] * len(train)), len(train.classes)), seed=seed)
     asked = {"how": settings["how"], "steps": settings["steps"], "seed": seed, "report": report}
     return asdict(measure_supervised(plan.encoder(name, seed), few, at_most(test, settings["asked"]), **asked))
+
+
+def _rotated(plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]) -> dict[str, Any]:
+    learned, asked_about = (load_data(settings["data"], split, root=plan.root) for split in ("train", "test"))
+    train, test = rotated_parts(learned, asked_about, (settings["train"], settings["test"]))
+    if settings["augmented"]:
+        train = AtAllAngles(train, seed, anew=True)
+    asked: dict[str, Any] = {"how": "from scratch", "steps": settings["steps"], "seed": seed, "report": report}
+    return asdict(measure_supervised(Contender(settings["model"]).build(seed, train.channels), train, test, **asked))
 
 
 def _scaling(_: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]) -> dict[str, Any]:  # noqa: ARG001
@@ -183,7 +194,7 @@ def _read(cell: BenchCell, content: Mapping[str, Any]) -> Found:
     values = dict(content["values"])
     if cell.kind == "quality":
         return Quality(**{**values, "interval": tuple(values["interval"])})
-    if cell.kind == "supervised":
+    if cell.kind in ("supervised", "rotated"):
         return Supervised(**values)
     read: Mapping[str, Callable[[Mapping[str, Any]], Found]] = {
         "angles": Angles.from_dict,

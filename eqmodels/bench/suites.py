@@ -27,6 +27,7 @@ class Suite:
         fractions: of the training images, for supervised training from scratch and fine-tuning.
         trained: names and patterns of the networks that are trained so.
         steps: of that training, of 64 images each.
+        rotated: numbers of training and test images of the protocol of rotated MNIST; None to leave it out.
         widths: of the families whose time is measured over the width.
         sizes: pixels of a side, whose time is measured over the size.
     """
@@ -46,6 +47,7 @@ class Suite:
     fractions: tuple[float, ...] = ()
     trained: tuple[str, ...] = ()
     steps: int = 200
+    rotated: tuple[int, int] | None = None
     widths: tuple[int, ...] = ()
     sizes: tuple[int, ...] = ()
 
@@ -98,6 +100,7 @@ SUITES = {
         fractions=FRACTIONS,
         trained=(*GREY, *UNTRAINED),
         steps=3000,
+        rotated=(12_000, 50_000),
         widths=WIDTHS,
         sizes=SIZES,
     ),

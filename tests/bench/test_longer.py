@@ -18,10 +18,12 @@ from eqmodels.bench.engines import HOWS, can_run, running
 from eqmodels.bench.exponents import fit_exponent
 from eqmodels.bench.forms import FORMS, measure_forms
 from eqmodels.bench.growth import measure_growth
+from eqmodels.bench.rotated import AtAllAngles, rotated_parts
 from eqmodels.bench.scaling import measure_scaling
 from eqmodels.bench.supervised import measure_supervised
 from eqmodels.cli import main
 from eqmodels.data import load_data
+from eqmodels.groups import rotate
 
 TINY = Suite(
     ("c4_resnet18s_w4", "resnet18s_w4"),
@@ -39,10 +41,21 @@ TINY = Suite(
     fractions=(0.5, 1.0),
     trained=("c4_*",),
     steps=2,
+    rotated=(30, 90),
     widths=(8, 16),
     sizes=(12, 24),
 )
-KINDS = {"quality": 2, "symmetry": 2, "forms": 2, "angles": 2, "growth": 2, "supervised": 2, "cost": 2, "scaling": 6}
+KINDS = {
+    "quality": 2,
+    "symmetry": 2,
+    "forms": 2,
+    "angles": 2,
+    "growth": 2,
+    "supervised": 2,
+    "rotated": 7,
+    "cost": 2,
+    "scaling": 6,
+}
 """And throughput: as they are and exported by two batches, and training of two images."""
 
 
@@ -134,6 +147,27 @@ def test_training_learns_and_leaves_the_network_as_it_was(images):
         measure_supervised(lambda x: x.flatten(1), *images, how="from scratch", steps=1)
 
 
+def test_images_at_all_angles_keep_theirs_or_get_others_and_no_test_image_is_learned_from(images):
+    upright = images[0].balanced_subset(50)
+    fixed, anew = AtAllAngles(upright), AtAllAngles(upright, anew=True)
+    assert torch.equal(fixed.pixels(slice(3, 9)), fixed.pixels(torch.arange(3, 9)))
+    assert not torch.equal(anew.pixels(slice(3, 9)), anew.pixels(slice(3, 9)))
+    assert (fixed.degrees.min() < 30, fixed.degrees.max() > 330) == (True, True)
+    torch.testing.assert_close(
+        fixed.pixels(slice(4, 5))[0], rotate(upright.pixels(slice(4, 5))[0], float(fixed.degrees[4]))
+    )
+    train, test = rotated_parts(upright, images[1], (30, 310))
+    assert (len(train), len(test)) == (30, 310)
+    assert train.labels.bincount().tolist() == [3] * 10
+    assert test.labels.shape == (310,)
+    mixed = test.pixels(torch.tensor([309, 0, 12]))
+    assert torch.equal(mixed[1], test.pixels(slice(0, 1))[0])
+    assert torch.equal(mixed[0], test.pixels(slice(309, 310))[0])
+    inner = {tuple(image.flatten().tolist()) for image in test.source.pixels(slice(0, 10))}
+    assert not inner & {tuple(image.flatten().tolist()) for image in train.source.pixels(slice(None))}
+    assert len(rotated_parts(upright, images[1], (30, 100))[1]) == 100
+
+
 def test_an_equivariant_network_that_is_trained_upright_says_the_same_of_turned_images(images):
     network = eqmodels.create_model("c4_resnet18s_w4", in_chans=1)
     found = measure_supervised(network, *images, how="from scratch", steps=2)
@@ -185,6 +219,9 @@ def test_every_kind_is_a_cell_and_finds_its_way_into_the_files(folder):
     assert [row["degrees"] for row in angles] == ["0", "90", "180", "270"] * 2
     assert {row["changed"] for row in angles if row["model"].startswith("c4")} == {"0"}
     assert [row["train_images"] for row in rows(folder / "supervised.csv")] == ["30", "60"]
+    rotated = rows(folder / "rotated.csv")
+    assert [row["model"].split("_")[0] for row in rotated] == ["resnet18s", "resnet18s", "c4", "d4", "c8", "d8", "c16"]
+    assert [row["augmented"] for row in rotated] == ["False", "True", *["False"] * 5]
     assert [row["train_images"] for row in rows(folder / "growth.csv")] == ["20", "40"] * 2
     assert {(row["how"], row["batch_size"]) for row in rows(folder / "throughput.csv")} == {
         ("eager", "1"), ("eager", "2"), ("exported", "1"), ("exported", "2"), ("training", "2"),
@@ -195,7 +232,18 @@ def test_every_kind_is_a_cell_and_finds_its_way_into_the_files(folder):
     assert {(row["axis"], row["value"]) for row in rows(folder / "scaling.csv")} == {
         ("width", "8"), ("width", "16"), ("size", "12"), ("size", "24"),
     }  # fmt: skip
-    titles = ["Quality", "Symmetry", "Cost", "Forms", "Angles", "Supervised", "Growth", "Ways to run", "Scaling"]
+    titles = [
+        "Quality",
+        "Symmetry",
+        "Cost",
+        "Forms",
+        "Angles",
+        "Supervised",
+        "Rotated",
+        "Growth",
+        "Ways to run",
+        "Scaling",
+    ]
     text = (folder / "tables.md").read_text()
     assert [line.removeprefix("## ").split(":")[0] for line in text.splitlines() if line.startswith("## ")] == titles
 
