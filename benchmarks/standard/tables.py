@@ -184,9 +184,24 @@ def _parts(found: dict[str, Measured]) -> Iterator[str]:
     ]
     header = ["network", "parameters", "GMACs", *(f"{how}, batch {batch}" for how, batch in ways)]
     yield Table(header, cells).markdown(as_it_is=True)
+    yield from _forms()
     yield from _exponents()
     yield from _curves()
     yield from _trained()
+
+
+def _forms() -> Iterator[str]:
+    """The largest error over own moves of every form."""
+    worst: dict[str, dict[str, float]] = {}
+    for row in rows("forms"):
+        if row["own"] == "True":
+            own = worst.setdefault(row["model"], {})
+            own[row["form"]] = max(own.get(row["form"], 0.0), float(row["error"]))
+    if worst:
+        names = list(dict.fromkeys(row["form"] for row in rows("forms")))
+        yield "Largest error over own moves, on 64 held-out images, in float32 and in convolutions of 8 bits:"
+        cells = [[f"`{name}`", *(f"{own[form]:.0e}" for form in names)] for name, own in worst.items()]
+        yield Table(["network", *names], cells).markdown(as_it_is=True)
 
 
 def _exponents() -> Iterator[str]:
