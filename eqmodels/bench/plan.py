@@ -13,7 +13,7 @@ import torch
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Encoder
 from eqmodels.backbones.network import StagedNetwork
-from eqmodels.bench.cells import FORMAT, KINDS, BenchCell, cell_of
+from eqmodels.bench.cells import FORMAT, KINDS, BenchCell, Kind, cell_of
 from eqmodels.bench.contenders import RANDOM, Contender, chosen_models
 from eqmodels.bench.engines import EAGER, HOWS, can_run
 from eqmodels.bench.longer import longer_cells, scaling_cells
@@ -25,7 +25,7 @@ from eqmodels.errors import shown
 from eqmodels.evaluation.encoding import Subject
 from eqmodels.groups import PlanarGroup
 
-__all__ = ["BenchCell", "BenchPlan", "planned"]
+__all__ = ["BenchCell", "BenchPlan", "Kind", "planned"]
 
 FOLDER_SIDE = 64
 """Pixels of the images of a folder for a network that does not say what its own are."""
