@@ -51,6 +51,7 @@ def conclusion(found: dict[str, Measured]) -> str:
             f"{_accuracy(c4, 'turned')}% and D4 {_accuracy(d4, 'turned')}%, and neither changes an answer"
         )
     errors = [one.error for one in found.values() if one.error is not None]
+    errors += [float(row["error"]) for row in rows("forms") if (row["own"], row["form"]) == ("True", "as it is")]
     of_plain, more = [], []
     for names in PAIRS.values():
         plain, *others = (found[name] for name in names)
@@ -90,7 +91,7 @@ def losses(found: dict[str, Measured]) -> str:
         f"C4 network takes {c4.time('eager', 64)} times as long as the plain one for 64 images, as its filters are "
         f"expanded in every call, and longer still for a single one; exported it takes {c4.time('exported', 64)} times "
         "as long."
-        f"{training}{_between()}"
+        f"{training}{_between()}{_from_scratch()}"
     )
 
 
@@ -103,6 +104,25 @@ def _between() -> str:
     return (
         f" Between quarter turns nothing is promised: in a circle C4 falls from {percent(curves[name, '0'].mean)}% "
         f"upright to {percent(curves[name, '45'].mean)}% at 45 degrees."
+    )
+
+
+def _from_scratch() -> str:
+    """What training on all images upright gives, if it was measured."""
+    own = {row["model"]: row for row in rows("supervised") if row["training"] == "from scratch" and row["seed"] == "0"}
+    largest = {name: row for name, row in own.items() if name in ("resnet18s_w16", "c4_resnet18s_w16")}
+    if len(largest) < 2 or len({row["train_images"] for row in largest.values()}) > 1:
+        return ""
+    plain, c4 = (largest[name] for name in ("resnet18s_w16", "c4_resnet18s_w16"))
+    figures = {
+        (name, figure): percent(float(row[figure]))
+        for name, row in (("plain", plain), ("c4", c4))
+        for figure in ("upright", "turned")
+    }
+    return (
+        f" Trained from scratch on {int(plain['train_images']):,} upright images of clothes, one seed, the plain network "
+        f"is right on {figures['plain', 'upright']}% upright and {figures['plain', 'turned']}% turned, C4 on "
+        f"{figures['c4', 'upright']}% and {figures['c4', 'turned']}%."
     )
 
 
