@@ -120,8 +120,8 @@ def _from_scratch() -> str:
         for figure in ("upright", "turned")
     }
     return (
-        f" Trained from scratch on {int(plain['train_images']):,} upright images of clothes, one seed, the plain network "
-        f"is right on {figures['plain', 'upright']}% upright and {figures['plain', 'turned']}% turned, C4 on "
+        f" Trained from scratch on {int(plain['train_images']):,} upright images of clothes, one seed, the plain "
+        f"network is right on {figures['plain', 'upright']}% upright and {figures['plain', 'turned']}% turned, C4 on "
         f"{figures['c4', 'upright']}% and {figures['c4', 'turned']}%."
     )
 
