@@ -91,7 +91,7 @@ def losses(found: dict[str, Measured]) -> str:
         f"C4 network takes {c4.time('eager', 64)} times as long as the plain one for 64 images, as its filters are "
         f"expanded in every call, and longer still for a single one; exported it takes {c4.time('exported', 64)} times "
         "as long."
-        f"{training}{_between()}{_from_scratch()}"
+        f"{training}{_between()}{_trained_words()}"
     )
 
 
@@ -107,23 +107,26 @@ def _between() -> str:
     )
 
 
-def _from_scratch() -> str:
-    """What training on all images upright gives, if it was measured."""
-    own = {row["model"]: row for row in rows("supervised") if row["training"] == "from scratch" and row["seed"] == "0"}
-    largest = {name: row for name, row in own.items() if name in ("resnet18s_w16", "c4_resnet18s_w16")}
-    if len(largest) < 2 or len({row["train_images"] for row in largest.values()}) > 1:
-        return ""
-    plain, c4 = (largest[name] for name in ("resnet18s_w16", "c4_resnet18s_w16"))
-    figures = {
-        (name, figure): percent(float(row[figure]))
-        for name, row in (("plain", plain), ("c4", c4))
-        for figure in ("upright", "turned")
-    }
-    return (
-        f" Trained from scratch on {int(plain['train_images']):,} upright images of clothes, one seed, the plain "
-        f"network is right on {figures['plain', 'upright']}% upright and {figures['plain', 'turned']}% turned, C4 on "
-        f"{figures['c4', 'upright']}% and {figures['c4', 'turned']}%."
-    )
+def _trained_words() -> str:
+    """What training on all images upright gives, from scratch and of pretrained weights, if it was measured."""
+    said = []
+    plain_name, c4_name, *_ = PAIRS["clothes"]
+    for training, names in {
+        "from scratch": ("resnet18s_w16", "c4_resnet18s_w16"),
+        "fine-tuned": (plain_name, c4_name),
+    }.items():
+        own = [row for row in rows("supervised") if (row["training"], row["seed"]) == (training, "0")]
+        count = max((int(row["train_images"]) for row in own), default=0)
+        largest = {row["model"]: row for row in own if int(row["train_images"]) == count}
+        if {*names} <= {*largest}:
+            plain, turned, c4, c4_turned = [
+                percent(float(largest[name][figure])) for name in names for figure in ("upright", "turned")
+            ]
+            said.append(
+                f"{training} on {count:,} upright images of clothes, one seed, the plain network is right on {plain}% "
+                f"upright and {turned}% turned, C4 on {c4}% and {c4_turned}%"
+            )
+    return f" Trained {'; '.join(said)}." if said else ""
 
 
 def _and(words: list[str]) -> str:
@@ -272,7 +275,7 @@ def _trained() -> Iterator[str]:
     if counts:
         yield (
             "Trained on upright images without augmentation, 200 steps of 64 images; upright, and turned by quarters, "
-            "in %:"
+            "in %. Fine-tuned, C4 keeps its canonical pooling, whose pose is frozen while the features change:"
         )
         cells = []
         for name, how in dict.fromkeys((name, how) for name, how, _ in upright):

@@ -61,3 +61,15 @@ def test_who_is_behind_is_said_and_by_how_much():
             difference = found[name].quality["upright"].mean - found[plain].quality["upright"].mean
             assert f"{group} on {words} ({100 * difference:+.1f} points" in text
     assert list(csv.reader(io.StringIO(tables.short_table(found))))
+
+
+def test_what_training_gives_is_of_the_networks_that_are_named():
+    found = {
+        (row["model"], row["train_images"]): [f"{100 * float(row[one]):.1f}%" for one in ("upright", "turned")]
+        for row in rows("supervised")
+        if row["seed"] == "0"
+    }
+    text = tables.losses(measured())
+    for plain, c4 in (("resnet18s_w16", "c4_resnet18s_w16"), tables.PAIRS["clothes"][:2]):
+        (upright, turned), (of_c4, c4_turned) = found[plain, "6000"], found[c4, "6000"]
+        assert f"right on {upright} upright and {turned} turned, C4 on {of_c4} and {c4_turned}" in text
