@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks._sections import write_section
 from benchmarks.standard.figures import RESULTS, Measured, measured, over_seeds, pretrained, rows, where
 from benchmarks.standard.picture import PICTURE, draw
+from eqmodels.bench.engines import HOWS
 from eqmodels.measures import Estimate
 from eqmodels.reports import Table, percent
 
@@ -88,9 +89,9 @@ def losses(found: dict[str, Measured]) -> str:
     return (
         f"**Where it loses.** Upright, {said}: who knows which way up all pictures are may do without a group. A group "
         f"of turns does nothing for mirrored pictures ({_accuracy(c4, 'mirrored')}% of C4 on clothes). As it is, a "
-        f"C4 network takes {c4.time('eager', 64)} times as long as the plain one for 64 images, as its filters are "
-        f"expanded in every call, and longer still for a single one; exported it takes {c4.time('exported', 64)} times "
-        "as long."
+        f"C4 network takes {c4.time('eager', 64)} times as long as the plain one for 64 images and "
+        f"{c4.time('eager', 1)} times for one, as its filters are expanded in every call; exported {c4.time('exported', 64)} and "
+        f"{c4.time('exported', 1)} times."
         f"{training}{_between()}{_trained_words()}"
     )
 
@@ -160,8 +161,8 @@ def _legend() -> str:
         "Linear probes of frozen features, learned from upright training images, on held-out images, in %; *changed*: "
         "answers other than upright when the image turns by a quarter; *time*: of a forward pass of 64 images in stock "
         "layers, beside the first plain network on the same images, median and quartiles over interleaved rounds, "
-        "measured while other programs ran. Means of three seeds that choose labels and what probes hold out; one "
-        f"pretraining each. {where()}."
+        "while another program ran on the machine. Means of three seeds that choose labels and what probes hold out; "
+        f"one pretraining each. {where()}."
     )
 
 
@@ -194,12 +195,11 @@ def _parts(found: dict[str, Measured]) -> Iterator[str]:
         "Names without a dot are of networks as they were initialised: pooling over the group leaves C4 32 and D4 16 "
         "of their 128 features. Pretrained ones give canonical features, of which all 128 are left."
     )
-    every = [("eager", 64), ("exported", 64), ("onnxruntime", 64), ("training", 64)]
+    every = [(how, batch) for how in HOWS for batch in (1, 64)]
     ways = [way for way in every if any(way in one.times for one in found.values())]
     yield (
-        "Time of a step beside the first plain network on the same images, interleaved, with quartiles; other programs "
-        "ran meanwhile, which scatters the milliseconds of a single image by more than networks differ: those are in "
-        "[throughput.csv](../benchmarks/results/standard/throughput.csv) alone:"
+        "Time of a step beside the first plain network on the same images, interleaved, with quartiles; another "
+        "program ran on the machine:"
     )
     cells = [
         [f"`{one.name}`", f"{one.parameters:.2f}M", f"{one.gmacs:.4f}", *(one.time(*way) for way in ways)]
