@@ -90,8 +90,8 @@ def losses(found: dict[str, Measured]) -> str:
         f"**Where it loses.** Upright, {said}: who knows which way up all pictures are may do without a group. A group "
         f"of turns does nothing for mirrored pictures ({_accuracy(c4, 'mirrored')}% of C4 on clothes). As it is, a "
         f"C4 network takes {c4.time('eager', 64)} times as long as the plain one for 64 images and "
-        f"{c4.time('eager', 1)} times for one, as its filters are expanded in every call; exported {c4.time('exported', 64)} and "
-        f"{c4.time('exported', 1)} times."
+        f"{c4.time('eager', 1)} times for one, as its filters are expanded in every call; exported "
+        f"{c4.time('exported', 64)} and {c4.time('exported', 1)} times."
         f"{training}{_between()}{_trained_words()}"
     )
 
