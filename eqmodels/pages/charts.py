@@ -45,7 +45,8 @@ CONFIG: Spec = {
     },
     "range": {"category": COLOURS},
 }
-HEIGHT = 340
+HEIGHT, LINE = 340, 15
+"""Of a chart, and of a line of one with names, in pixels."""
 SMALLEST = 1e-18
 """What an error of nothing is drawn as, on an axis of logarithms."""
 CURVES = ("canonical", "invariant", "invariant-3", "regular")
@@ -244,7 +245,7 @@ def layer_chart(errors: Mapping[str, float]) -> Spec:
     y = {"field": "layer", "type": "nominal", "sort": list(errors), "title": None}
     return {
         **_base("Largest error of every layer", values),
-        "height": {"step": 15},
+        "height": LINE * len(errors) + 60,
         "encoding": {
             "x": x,
             "y": y,

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from eqmodels.storage import StorageError
 
-__all__ = ["licenses", "script", "style", "versions"]
+__all__ = ["license_of_runtime", "licenses", "script", "style", "versions"]
 
 FOLDER = "eqmodels.pages"
 PLACE = "vendored"
@@ -28,6 +28,11 @@ def versions() -> list[dict[str, str]]:
 def licenses() -> str:
     """The licences of all of them, and their authors."""
     return _content("LICENSES.txt").decode("utf-8")
+
+
+def license_of_runtime() -> str:
+    """The licence of onnxruntime-web, which is fetched where a demo is made, and whose package has no text of it."""
+    return _content("onnxruntime-web.LICENSE.txt").decode("utf-8")
 
 
 def script(package: str) -> Markup:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 
 from eqmodels.backbones import Backbone
+from eqmodels.backbones.formats import network_config
 from eqmodels.backbones.golden import fitting_size
 from eqmodels.bench import Contender
 from eqmodels.errors import EqmodelsError
@@ -22,7 +22,8 @@ from eqmodels.hub.card import model_card
 from eqmodels.hub.entries import RESULTS, read_results
 from eqmodels.hub.loading import load_for_images
 from eqmodels.remote.locating import located_here
-from eqmodels.storage import CONFIG, LARGEST, NetworkFolder, StorageError, reason_of
+from eqmodels.storage import LARGEST, NetworkFolder, StorageError, reason_of
+from eqmodels.training import PretrainConfig
 from eqmodels.training.log import LOG
 
 __all__ = ["KnownNetwork", "known_network"]
@@ -92,12 +93,8 @@ def known_network(name: str) -> KnownNetwork:
 
 def _recipe(folder: NetworkFolder) -> dict[str, Any]:
     """The values of the training that a config has; of what was not trained here, none."""
-    content = json.loads(folder.content(CONFIG, LARGEST))
-    found: dict[str, Any] = {}
-    for part, values in content.get("pretraining", {}).items():
-        if isinstance(values, dict):
-            found |= {f"{part}, {name}": value for name, value in values.items() if value not in ({}, None)}
-    return found
+    pretraining = network_config(folder).get("pretraining")
+    return {} if pretraining is None else PretrainConfig.from_dict(pretraining).flat()
 
 
 def _log(folder: NetworkFolder) -> list[dict[str, float]]:
