@@ -1,9 +1,9 @@
 """Pages of a benchmark in a browser without a screen: `make page-test`, or
 
-PAGES=runs/bench AXE=node_modules/axe-core/axe.min.js SHOTS=build/shots python -m pytest tests/peers/pages_in_browser.py
+PAGES=runs/bench AXE=node_modules/axe-core/axe.min.js SHOTS=runs/shots python -m pytest tests/peers/pages_in_browser.py
 
-with Debian's ``chromium`` and ``chromium-driver``, selenium, and in PAGES what ``eqmodels page --demo`` wrote. What can be
-tested without a browser is in ``tests/pages``.
+with Debian's ``chromium`` and ``chromium-driver``, selenium, and in PAGES what ``eqmodels page --demo`` wrote. What can
+be tested without a browser is in ``tests/pages``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from eqmodels.pages.demo import NETWORKS, STEP
 
 PAGES = Path(os.environ.get("PAGES", "runs/bench")).resolve()
 AXE = Path(os.environ.get("AXE", "node_modules/axe-core/axe.min.js"))
-SHOTS = Path(os.environ.get("SHOTS", "build/shots"))
+SHOTS = Path(os.environ.get("SHOTS", "runs/shots"))
 DESK, PHONE = (1280, 900), (390, 844)
 PATIENCE = 240
 
@@ -64,8 +64,11 @@ def visit(browser, name, size=DESK, scheme="light"):
 
 def settled(browser):
     """Waits until the networks of the demo have answered."""
-    script = "const done = arguments[0]; (async () => { let b; do { b = demo.busy; await b; } while (b !== demo.busy); done(1); })()"
-    browser.execute_async_script(script)
+    browser.execute_async_script(
+        """const done = arguments[0];
+        const wait = async () => { const busy = demo.busy; await busy; return busy === demo.busy ? done() : wait(); };
+        wait();"""
+    )
     assert browser.execute_script("return demo.answers !== null"), browser.find_element(By.ID, "state").text
 
 
@@ -75,7 +78,8 @@ def seen(browser):
     for place in range(0, height, 500):
         browser.execute_script("scrollTo(0, arguments[0])", place)
         time.sleep(0.1)
-    missing = "return [...document.querySelectorAll('.plot')].filter(p => p.offsetParent && !p.querySelector('svg path')).map(p => p.id)"
+    missing = """return [...document.querySelectorAll('.plot')]
+        .filter((plot) => plot.offsetParent && !plot.querySelector('svg path')).map((plot) => plot.id)"""
     WebDriverWait(browser, 30).until(lambda _: browser.execute_script(missing) == [])
     browser.execute_script("scrollTo(0, 0)")
 
@@ -97,12 +101,8 @@ def test_the_page_loads_and_draws_everything_without_a_complaint(browser, size):
     seen(browser)
     assert browser.get_log("browser") == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= size[0]
-    assert (
-        browser.execute_script(
-            "return performance.getEntriesByType('resource').filter(e => !e.name.startsWith('data:')).length"
-        )
-        == 0
-    )
+    loaded = "return performance.getEntriesByType('resource').map((one) => one.name)"
+    assert [name for name in browser.execute_script(loaded) if not name.startswith("data:")] == []
 
 
 def test_a_click_sorts_and_another_one_turns_the_order_round(browser):
@@ -218,7 +218,8 @@ def test_the_demo_loads_from_the_disk_without_a_complaint(browser):
 
 
 def answers(browser, name="answers"):
-    script = f"return demo.{name}.map(a => ({{ features: [...a.features], scores: [...a.scores], similarities: [...a.similarities] }}))"
+    script = f"""return demo.{name}.map(({{ features, scores, similarities }}) =>
+        ({{ features: [...features], scores: [...scores], similarities: [...similarities] }}))"""
     return [{key: torch.tensor(values) for key, values in one.items()} for one in browser.execute_script(script)]
 
 
@@ -332,7 +333,7 @@ def test_once_around_fills_the_curve(browser):
     assert min(theirs[str(angle)] for angle in (90, 180, 270)) > 0.05
 
 
-@pytest.mark.parametrize("size, scheme", [(DESK, "light"), (PHONE, "dark")], ids=["desk", "phone"])
+@pytest.mark.parametrize(("size", "scheme"), [(DESK, "light"), (PHONE, "dark")], ids=["desk", "phone"])
 @pytest.mark.parametrize("name", ["index", "network", "demo"])
 def test_screenshots_are_taken_to_be_looked_at(browser, name, size, scheme):
     SHOTS.mkdir(parents=True, exist_ok=True)
