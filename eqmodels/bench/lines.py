@@ -45,8 +45,8 @@ def read_lines(folder: str | Path) -> BenchResults:
         found.setdefault(cell.name, (line, content, cell, result))
     if not found:
         raise FileNotFoundError(
-            f"folder must be one that eqmodels bench wrote; {shown(str(place))} has neither {LINES} nor cells. Run: "
-            f"eqmodels bench --out {place}"
+            f"folder must be one that eqmodels bench wrote; {shown(str(place))} has neither {LINES} nor cells. "
+            "Write one: eqmodels bench --out FOLDER."
         )
     kept = _counting(found.values())
     cells = tuple(cell for _, _, cell, _ in kept)

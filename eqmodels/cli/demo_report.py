@@ -172,7 +172,7 @@ def _turned(group: PlanarGroup, g: int, images: Tensor, part: slice) -> Tensor:
 
 def _angles(result: DemoResult) -> str:
     """Accuracy over the angle."""
-    figure = new_figure(8.0, 4.0)
+    figure: Any = new_figure(8.0, 4.0)
     axes = figure.subplots()
     colours = iter(OKABE_ITO)
     for twin in result.twins:
@@ -191,7 +191,7 @@ def _angles(result: DemoResult) -> str:
 
 def _loss(learning: Learning) -> str:
     """The loss of the tiny network over the steps."""
-    figure = new_figure(8.0, 2.8)
+    figure: Any = new_figure(8.0, 2.8)
     axes = figure.subplots()
     axes.plot(range(1, len(learning.losses) + 1), learning.losses, color=OKABE_ITO[0], alpha=0.3, linewidth=0.8)
     window = max(len(learning.losses) // 30, 1)
@@ -223,7 +223,7 @@ def _predictions(result: DemoResult) -> str:
         for g in group.elements:
             turned = encode(twin.run, partial(_turned, group, g, images), len(images))
             answers[twin.name, g] = probe.predict(pool_features(twin.run, turned, kind)).tolist()
-    figure = new_figure(8.0, 11.0)
+    figure: Any = new_figure(8.0, 11.0)
     figure.get_layout_engine().set(h_pad=0.12, rect=(0, 0.02, 1, 0.98))  # words stand below the last row
     rows = figure.subplots(len(chosen), group.order)
     for row, (axes_row, label) in enumerate(zip(rows, labels.tolist(), strict=True)):

@@ -137,7 +137,6 @@ def _content(
         "labels": results.plan.suite.labels,
         "measures": MEASURES,
         "changed": lambda one: one.changed_turned,
-        "few": lambda count: lambda one: one.labels[str(count)],
         "error": lambda value: "" if value is None else f"{value:.1e}",
         "place": lambda model: anchor(model, models),
         "charts": charts,

@@ -62,28 +62,7 @@ def cost_chart(rows: Sequence[BenchRow], cost: str) -> Spec | None:
         rows: of one set of images.
         cost: ``"throughput"``, of the largest batch, or ``"parameters"``.
     """
-    sign = 1 if cost == "throughput" else -1
-    known = [(row, value) for row in rows if (value := _cost(row, cost)) is not None]
-    middle = math.sqrt(
-        min((value for _, value in known), default=1.0) * max((value for _, value in known), default=1.0)
-    )
-    values = []
-    for measure, read in MEASURES.items():
-        accuracies = [row.measured(read).mean for row, _ in known]
-        front = on_front([(sign * value, accuracy) for (_, value), accuracy in zip(known, accuracies, strict=True)])
-        values += [
-            {
-                "network": row.model,
-                "group": row.group or "?",
-                "weights": "as initialised" if row.is_random else "pretrained",
-                "measure": measure,
-                "accuracy": round(100 * accuracy, 2),
-                cost: round(value, 1),
-                "front": is_front,
-                "side": "left" if value < middle else "right",
-            }
-            for (row, value), accuracy, is_front in zip(known, accuracies, front, strict=True)
-        ]
+    values = _points(rows, cost)
     if not values:
         return None
     words = "images a second" if cost == "throughput" else "parameters"
@@ -133,6 +112,32 @@ def cost_chart(rows: Sequence[BenchRow], cost: str) -> Spec | None:
     }
 
 
+def _points(rows: Sequence[BenchRow], cost: str) -> list[dict[str, Any]]:
+    """A value a network and measure of those whose cost is known."""
+    sign = 1 if cost == "throughput" else -1
+    known = [(row, value) for row in rows if (value := _cost(row, cost)) is not None]
+    costs = [value for _, value in known]
+    middle = math.sqrt(min(costs) * max(costs)) if costs else 0.0
+    values = []
+    for measure, read in MEASURES.items():
+        accuracies = [row.measured(read).mean for row, _ in known]
+        front = on_front([(sign * value, accuracy) for (_, value), accuracy in zip(known, accuracies, strict=True)])
+        values += [
+            {
+                "network": row.model,
+                "group": row.group or "?",
+                "weights": "as initialised" if row.is_random else "pretrained",
+                "measure": measure,
+                "accuracy": round(100 * accuracy, 2),
+                cost: round(value, 1),
+                "front": is_front,
+                "side": "left" if value < middle else "right",
+            }
+            for (row, value), accuracy, is_front in zip(known, accuracies, front, strict=True)
+        ]
+    return values
+
+
 def _names() -> Spec:
     """The names of the networks on the front: beside their points, towards the middle."""
     is_left = "datum.side == 'left'"
@@ -168,9 +173,7 @@ def label_chart(rows: Sequence[BenchRow]) -> Spec | None:
     values, order = [], []
     for row in rows:
         everything = f"all {max(one.train for one in row.qualities):,} images"
-        points: dict[str, Any] = {
-            str(count): row.measured(lambda one, c=count: one.labels[str(c)]) for count in row.labels
-        }
+        points = {str(count): row.few(count) for count in row.labels}
         points[everything] = row.measured(MEASURES["upright"])
         for place, found in points.items():
             order.append(place)

@@ -9,7 +9,7 @@ from markupsafe import Markup
 __all__ = ["as_html"]
 
 ADDRESS = re.compile(r'href="(?!https?:|#|mailto:)[^"]*"')
-PICTURES = re.compile(r"^!\[[^\]]*\]\([^)]*\)$", re.MULTILINE)
+PICTURES = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 FIRST_TITLE = re.compile(r"^# .*$", re.MULTILINE)
 
 
@@ -32,7 +32,8 @@ def as_html(text: str) -> Markup:
         ) from error
     converter = Markdown(extensions=["tables", "fenced_code"])
     converter.preprocessors.deregister("html_block")
-    converter.inlinePatterns.deregister("html")
+    for pattern in ("html", "image_link", "image_reference", "short_image_ref"):
+        converter.inlinePatterns.deregister(pattern)
     body = converter.convert(PICTURES.sub("", FIRST_TITLE.sub("", text, count=1)))
     body = re.sub(r"<(/?)h2>", r"<\1h4>", body)
     body = body.replace(

@@ -55,6 +55,10 @@ class BenchRow:
         """The mean over the seeds of one figure, with its interval."""
         return estimate(read(one) for one in self.qualities)
 
+    def few(self, count: int) -> Estimate:
+        """The accuracy of probes of so many labels a class, over the seeds."""
+        return estimate(one.labels[str(count)] for one in self.qualities)
+
     @property
     def labels(self) -> tuple[int, ...]:
         """The numbers of few labels a class that probes of all seeds were trained with."""

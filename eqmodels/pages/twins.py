@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Float, Int
 from eqmodels.backbones import Backbone
-from eqmodels.data import LabelledImages, Source
+from eqmodels.data import Source
 from eqmodels.evaluation import LinearProbe, View, fit_linear_probe
 from eqmodels.export import to_onnx, to_plain
 from eqmodels.neighbours.search import directions
@@ -76,7 +76,7 @@ def prepared(source: Source, preprocessing: Preprocessing) -> Float[Tensor, "N C
 
 
 @torch.no_grad()
-def exported_twin(name: str, encoder: Backbone, train: LabelledImages, gallery: LabelledImages) -> Twin:
+def exported_twin(name: str, encoder: Backbone, train: Source, gallery: Source) -> Twin:
     """A network with weights of 16 bits, a probe that was trained on it, and a gallery.
 
     Weights of convolutions are rounded to 16 bits, once, after batch norm was folded into them: as equal weights become
