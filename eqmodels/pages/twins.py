@@ -22,6 +22,8 @@ __all__ = ["Twin", "exported_twin", "prepared"]
 
 IN_A_CIRCLE = View(circular=True)
 BATCH = 50
+TINY = 1e-24
+"""Of a squared length, below that of any that can be told from zero."""
 STRENGTHS = (1.0, 0.1, 0.01, 1e-3)
 """Of the probe's penalty, to choose from."""
 
@@ -65,8 +67,11 @@ class _Answers(nn.Module):
     def forward(self, images: Float[Tensor, "B C H W"]) -> dict[str, Float[Tensor, "B N"]]:
         """Features, scores of the classes, and cosines with the gallery, seen from its mean as everywhere else."""
         features = self.network(images)
-        seen = nn.functional.normalize(features - self.centre, dim=1)
-        return {"features": features, "scores": self.classifier(features), "similarities": seen @ self.gallery.T}
+        seen = features - self.centre
+        # Not `normalize`, whose graph older exporters do not write.
+        length = (seen.square().sum(1, keepdim=True) + TINY).sqrt()
+        similarities = (seen / length) @ self.gallery.T
+        return {"features": features, "scores": self.classifier(features), "similarities": similarities}
 
 
 def prepared(source: Source, preprocessing: Preprocessing) -> Float[Tensor, "N C H W"]:
