@@ -32,6 +32,8 @@ SHOWN_IMAGES = {"openclipart_mini": 3, "fashion_mnist_mini": 0}
 SHALLOW = 1
 """Points in the names of the layers that the chart shows; the table below it has all."""
 SCRIPTS = ("datatables.net", "vega", "vega-lite", "vega-embed")
+Chart = Callable[[dict[str, Any] | None], str]
+"""From a specification to the name under which the page finds it; empty if there is none."""
 
 
 def write_page(folder: str | Path, *, report: Callable[[str], None] = lambda _: None) -> Path:
@@ -99,20 +101,6 @@ def _content(
         charts[f"chart-{len(charts)}"] = spec
         return f"chart-{len(charts) - 1}"
 
-    by_data: dict[str, list[BenchRow]] = {}
-    for row in rows:
-        by_data.setdefault(row.data, []).append(row)
-    sets = [
-        {
-            "data": data,
-            "train": sorted({one.train for row in own for one in row.qualities}),
-            "test": sorted({one.test for row in own for one in row.qualities}),
-            "throughput": chart(cost_chart(own, "throughput")),
-            "parameters": chart(cost_chart(own, "parameters")),
-            "labels": chart(label_chart(own)),
-        }
-        for data, own in by_data.items()
-    ]
     tested = {name: one.test for name, one in evaluations.items()}
     angles = [
         {
@@ -124,7 +112,7 @@ def _content(
     models, turning = list(known), list(_turning(rows, known))
     return {
         "rows": rows,
-        "sets": sets,
+        "sets": list(_sets(rows, chart)),
         "angles": [one for one in angles if one["chart"]],
         "turning": turning,
         "turning_data": [[vars(one) for one in maps] for _, maps in turning],
@@ -148,12 +136,29 @@ def _content(
     }
 
 
+def _sets(rows: Sequence[BenchRow], chart: Chart) -> Iterator[dict[str, Any]]:
+    """By set of images: how many there were, and its charts."""
+    by_data: dict[str, list[BenchRow]] = {}
+    for row in rows:
+        by_data.setdefault(row.data, []).append(row)
+    groups = sorted({row.group for row in rows})
+    for data, own in by_data.items():
+        yield {
+            "data": data,
+            "train": sorted({one.train for row in own for one in row.qualities}),
+            "test": sorted({one.test for row in own for one in row.qualities}),
+            "throughput": chart(cost_chart(own, "throughput", groups)),
+            "parameters": chart(cost_chart(own, "parameters", groups)),
+            "labels": chart(label_chart(own)),
+        }
+
+
 def _network(
     one: KnownNetwork,
     models: Sequence[str],
     results: BenchResults,
     rows: Sequence[BenchRow],
-    chart: Callable[[dict[str, Any] | None], str],
+    chart: Chart,
 ) -> dict[str, Any]:
     """What the page of one network shows."""
     shallow = {layer: error for layer, error in one.layers.items() if layer.count(".") <= SHALLOW}

@@ -13,8 +13,10 @@ from eqmodels.reports import OKABE_ITO
 __all__ = ["CONFIG", "angle_chart", "cost_chart", "label_chart", "layer_chart", "training_chart"]
 
 Spec = dict[str, Any]
-COLOURS = [colour for colour in OKABE_ITO if colour != "#000000"] + ["#8c6d31", "#7f7f7f"]
-"""Those of every picture, but black, which is not seen on dark paper."""
+COLOURS = [colour for colour in OKABE_ITO if colour != "#000000"]
+MORE = ["#8c6d31", "#7f7f7f", "#882255", "#44aa99", "#999933", "#aa4499"]
+"""Those of every picture, but black, which is not seen on dark paper; and more for many networks (Tol, *muted*)."""
+WEIGHTS = ["pretrained", "as initialised"]
 INK = "currentColor"
 """Of words and lines: that of the page, in light and in dark."""
 CONFIG: Spec = {
@@ -43,17 +45,17 @@ CONFIG: Spec = {
         "symbolBaseFillColor": INK,
         "symbolBaseStrokeColor": INK,
     },
-    "range": {"category": COLOURS},
+    "range": {"category": [*COLOURS, *MORE]},
 }
-HEIGHT, LINE = 340, 15
-"""Of a chart, and of a line of one with names, in pixels."""
+HEIGHT, LINE, ENTRY = 340, 15, 13
+"""Of a chart, of a line of one with names, and of an entry of a legend, in pixels."""
 SMALLEST = 1e-18
 """What an error of nothing is drawn as, on an axis of logarithms."""
 CURVES = ("canonical", "invariant", "invariant-3", "regular")
 """The kinds of features whose curve stands for a network: the first that was measured."""
 
 
-def cost_chart(rows: Sequence[BenchRow], cost: str) -> Spec | None:
+def cost_chart(rows: Sequence[BenchRow], cost: str, groups: Sequence[str]) -> Spec | None:
     """Accuracy against what a network costs, with the Pareto front; None if the cost was not measured of any.
 
     Which accuracy it is, the reader chooses.
@@ -61,6 +63,7 @@ def cost_chart(rows: Sequence[BenchRow], cost: str) -> Spec | None:
     Args:
         rows: of one set of images.
         cost: ``"throughput"``, of the largest batch, or ``"parameters"``.
+        groups: of all charts, so that each has one colour in all of them.
     """
     values = _points(rows, cost)
     if not values:
@@ -98,8 +101,8 @@ def cost_chart(rows: Sequence[BenchRow], cost: str) -> Spec | None:
             {
                 "mark": {"type": "point", "filled": True, "size": 110, "opacity": 0.9},
                 "encoding": {
-                    "color": {"field": "group", "type": "nominal", "scale": {"range": COLOURS}},
-                    "shape": {"field": "weights", "type": "nominal", "scale": {"range": ["circle", "triangle-up"]}},
+                    "color": {"field": "group", "type": "nominal", "scale": {"domain": list(groups)}},
+                    "shape": {"field": "weights", "type": "nominal", "scale": _shapes()},
                     "tooltip": [
                         {"field": "network", "type": "nominal"},
                         {"field": "accuracy", "type": "quantitative", "title": "accuracy, %"},
@@ -125,8 +128,8 @@ def _points(rows: Sequence[BenchRow], cost: str) -> list[dict[str, Any]]:
         values += [
             {
                 "network": row.model,
-                "group": row.group or "?",
-                "weights": "as initialised" if row.is_random else "pretrained",
+                "group": row.group,
+                "weights": WEIGHTS[row.is_random],
                 "measure": measure,
                 "accuracy": round(100 * accuracy, 2),
                 cost: round(value, 1),
@@ -136,6 +139,10 @@ def _points(rows: Sequence[BenchRow], cost: str) -> list[dict[str, Any]]:
             for (row, value), accuracy, is_front in zip(known, accuracies, front, strict=True)
         ]
     return values
+
+
+def _shapes() -> Spec:
+    return {"domain": WEIGHTS, "range": ["circle", "triangle-up"]}
 
 
 def _names() -> Spec:
@@ -178,17 +185,20 @@ def label_chart(rows: Sequence[BenchRow]) -> Spec | None:
         for place, found in points.items():
             order.append(place)
             ends = {} if math.isnan(found.low) else {"low": _percent(found.low), "high": _percent(found.high)}
-            values.append({"network": row.model, "labels": place, "accuracy": _percent(found.mean), **ends})
+            about = {"network": row.model, "weights": WEIGHTS[row.is_random]}
+            values.append({**about, "labels": place, "accuracy": _percent(found.mean), **ends})
     if len(set(order)) < 2:
         return None
     places = sorted(dict.fromkeys(order), key=lambda place: (not place.isdigit(), int(place) if place.isdigit() else 0))
     x = {"field": "labels", "type": "ordinal", "sort": places, "title": "labels a class", "axis": {"labelAngle": 0}}
     lines: list[Spec] = [_line("accuracy", [{"field": "labels", "type": "ordinal"}])]
+    dash = {"field": "weights", "type": "nominal", "scale": {"domain": WEIGHTS, "range": [[1, 0], [4, 3]]}}
+    lines[0]["encoding"]["strokeDash"] = {**dash, "legend": None}
     if any("low" in value for value in values):
         band = {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}, "color": _by_network()}
-        lines.insert(0, {"mark": {"type": "rule", "strokeWidth": 6, "opacity": 0.25, "aria": False}, "encoding": band})
+        lines.append({"mark": {"type": "rule", "strokeWidth": 6, "opacity": 0.25, "aria": False}, "encoding": band})
     return {
-        **_base("Accuracy on upright images, of probes of few labels a class", values),
+        **_base("Accuracy on upright images, of probes of few labels a class", values, len(rows)),
         "encoding": {"x": x},
         "layer": lines,
     }
@@ -219,7 +229,7 @@ def angle_chart(evaluations: Mapping[str, EncoderEvaluation]) -> Spec | None:
         "axis": {"values": list(range(0, 361, 45))},
     }
     return {
-        **_base("Accuracy over the angle of the test images", values),
+        **_base("Accuracy over the angle of the test images", values, len(evaluations)),
         "encoding": {"x": x},
         "layer": [_line("accuracy", [{"field": "angle", "type": "quantitative"}], point=False)],
     }
@@ -276,11 +286,12 @@ def training_chart(log: Iterable[Mapping[str, float]]) -> Spec | None:
     }
 
 
-def _base(description: str, values: list[dict[str, Any]]) -> Spec:
+def _base(description: str, values: list[dict[str, Any]], entries: int = 3) -> Spec:
+    """A chart with a legend of so many entries, which is a part of its height."""
     return {
         "description": description,
         "width": "container",
-        "height": HEIGHT,
+        "height": HEIGHT + ENTRY * entries,
         "autosize": {"type": "fit", "contains": "padding"},
         "data": {"values": values},
         "config": CONFIG,
