@@ -13,6 +13,7 @@ from eqmodels.arguments import check_arguments
 from eqmodels.bench import BenchResults, read_lines
 from eqmodels.bench.symmetry import PRECISIONS
 from eqmodels.data import load_data
+from eqmodels.fields import Regular
 from eqmodels.pages import libraries
 from eqmodels.pages.charts import angle_chart, cost_chart, label_chart, layer_chart, training_chart
 from eqmodels.pages.maps import STEP, TurningMaps, turning_maps
@@ -189,15 +190,18 @@ def _network(
 def _turning(rows: Sequence[BenchRow], known: Mapping[str, KnownNetwork]) -> Iterator[tuple[str, list[TurningMaps]]]:
     """By images that are in the package: maps of a network with a group and of one without, the first of each."""
     for data, number in SHOWN_IMAGES.items():
-        own = [known[row.model] for row in rows if row.data == data]
-        pair = [
-            next((one for one in own if one.encoder is not None and _has_group(one) is has), None)
-            for has in (True, False)
-        ]
+        own = [known[row.model] for row in rows if row.data == data and _can_be_shown(known[row.model])]
+        pair = [next((one for one in own if _has_group(one) is has), None) for has in (True, False)]
         chosen = [one for one in pair if one is not None]
         if chosen:
             image = load_data(data, "test").pixels(slice(number, number + 1))[0]
             yield data, [turning_maps(one.name, one.encoder, image) for one in chosen if one.encoder is not None]
+
+
+def _can_be_shown(one: KnownNetwork) -> bool:
+    """Whether it is here, and all its maps are regular fields of its group."""
+    field = None if one.encoder is None else one.encoder.map_field
+    return one.encoder is not None and isinstance(field, Regular) and field.group == one.encoder.group
 
 
 def _has_group(one: KnownNetwork) -> bool:

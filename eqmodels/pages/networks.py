@@ -77,17 +77,18 @@ def known_network(name: str) -> KnownNetwork:
         "card": lambda: model_card(held, f"organisation/{folder.name}").split("---\n", maxsplit=2)[2],
         "recipe": lambda: _recipe(held),
         "log": lambda: _log(held),
+        "layers": lambda: _layers(known["encoder"]) if "encoder" in known else ({}, ""),
     }
     for part, read in parts.items():
         if part in ("evaluation", "card") and not held.has(RESULTS):
             continue
         try:
             known[part] = read()
-        except (EqmodelsError, OSError, ValueError, TypeError) as error:
+        except (EqmodelsError, OSError, ValueError, TypeError, RuntimeError) as error:
             notes.append(f"No {part}: {reason_of(error)}")
     if not held.has(RESULTS):
         notes.append("It was not measured over the angles, and has no card: eqmodels evaluate does it.")
-    layers, claims = _layers(known["encoder"]) if "encoder" in known else ({}, "")
+    layers, claims = known.pop("layers", ({}, ""))
     return KnownNetwork(name, layers=layers, claims=claims, notes=tuple(notes), **known)
 
 
