@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from eqmodels.bench import read_lines
 from eqmodels.cli.terminal import say
 from eqmodels.pages import write_demo, write_page
 from eqmodels.pages.demo import DEMO
+from eqmodels.storage import StorageError
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
@@ -39,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runtime", type=Path, metavar="FOLDER", help="of onnxruntime-web (default: node_modules/onnxruntime-web)"
     )
+    parser.add_argument("--json", action="store_true", help="print where the files are as JSON")
     parser.add_argument("--quiet", action="store_true", help="do not say what is being done")
 
 
@@ -57,10 +60,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     read_lines(arguments.folder)  # what is no benchmark gets no demo either
     lacking = "" if arguments.demo is False else _demo(arguments, tell)
-    say(f"page: {write_page(arguments.folder, report=tell)}")
-    if (arguments.folder / DEMO).is_file():
-        say(f"demo: {arguments.folder / DEMO}")
-    elif lacking:
+    page, demo = write_page(arguments.folder, report=tell), arguments.folder / DEMO
+    files = {"page": str(page), "demo": str(demo) if demo.is_file() else None}
+    if arguments.json:
+        say(json.dumps(files, indent=2))
+    else:
+        say("\n".join(f"{name}: {file}" for name, file in files.items() if file is not None))
+    if lacking:
         say(f"No demo: {lacking}", file=sys.stderr)
     return 0
 
@@ -71,8 +77,8 @@ def _demo(arguments: argparse.Namespace, tell: Callable[[str], None]) -> str:
         return ""
     try:
         write_demo(arguments.folder, arguments.runtime, report=tell)
-    except (FileNotFoundError, ModuleNotFoundError) as error:
-        # A folder that was named was meant.
+    except (FileNotFoundError, ModuleNotFoundError, StorageError) as error:
+        # A folder that was named was meant; another version in the usual one may be there for something else.
         if arguments.demo or arguments.runtime is not None:
             raise
         return str(error)

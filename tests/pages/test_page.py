@@ -153,8 +153,10 @@ def test_the_command_says_where_the_page_is_and_what_a_demo_lacks(folder, monkey
     assert out.out == f"page: {folder / 'index.html'}\n"
     assert "No demo: a live demo needs onnxruntime-web" in out.err
     assert "Run: npm install onnxruntime-web@" in out.err
-    assert main(["page", str(folder), "--no-demo", "--quiet"]) == 0
-    assert capsys.readouterr().err == ""
+    assert main(["page", str(folder), "--no-demo", "--quiet", "--json"]) == 0
+    out = capsys.readouterr()
+    assert out.err == ""
+    assert json.loads(out.out) == {"page": str(folder / "index.html"), "demo": None}
     assert main(["page", str(folder), "--demo"]) != 0
     assert "npm install" in capsys.readouterr().err
     (folder / "demo.html").write_text("a demo")
