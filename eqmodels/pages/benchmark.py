@@ -15,7 +15,15 @@ from eqmodels.bench.symmetry import PRECISIONS
 from eqmodels.data import load_data
 from eqmodels.fields import Regular
 from eqmodels.pages import libraries
-from eqmodels.pages.charts import angle_chart, cost_chart, label_chart, layer_chart, training_chart
+from eqmodels.pages.charts import (
+    angle_chart,
+    cost_chart,
+    fractions_chart,
+    kinds_chart,
+    label_chart,
+    layer_chart,
+    training_chart,
+)
 from eqmodels.pages.maps import STEP, TurningMaps, turning_maps
 from eqmodels.pages.markdown import as_html
 from eqmodels.pages.networks import KnownNetwork, known_network
@@ -179,6 +187,9 @@ def _network(
         "claims": one.claims,
         "layer_chart": chart(layer_chart(shallow)) if shallow else "",
         "training": chart(training_chart(one.log)),
+        "kinds": chart(kinds_chart(one.evaluation)) if one.evaluation else "",
+        "fractions": chart(fractions_chart(one.evaluation)) if one.evaluation else "",
+        "evaluated": one.evaluation,
         "recipe": one.recipe,
         "card": card,
         "notes": notes,

@@ -6,11 +6,20 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from eqmodels.evaluation import EncoderEvaluation, FeatureScores
+from eqmodels.evaluation import ORBIT_MEAN, TURNED_BACK, EncoderEvaluation, FeatureScores
 from eqmodels.pages.rows import MEASURES, BenchRow, on_front
 from eqmodels.reports import OKABE_ITO
 
-__all__ = ["CONFIG", "angle_chart", "cost_chart", "label_chart", "layer_chart", "training_chart"]
+__all__ = [
+    "CONFIG",
+    "angle_chart",
+    "cost_chart",
+    "fractions_chart",
+    "kinds_chart",
+    "label_chart",
+    "layer_chart",
+    "training_chart",
+]
 
 Spec = dict[str, Any]
 COLOURS = [colour for colour in OKABE_ITO if colour != "#000000"]
@@ -53,6 +62,8 @@ SMALLEST = 1e-18
 """What an error of nothing is drawn as, on an axis of logarithms."""
 CURVES = ("canonical", "invariant", "invariant-3", "regular")
 """The kinds of features whose curve stands for a network: the first that was measured."""
+MAIN = (*CURVES, ORBIT_MEAN, TURNED_BACK)
+"""Those that are drawn of one network."""
 
 
 def cost_chart(rows: Sequence[BenchRow], cost: str, groups: Sequence[str]) -> Spec | None:
@@ -210,15 +221,23 @@ def angle_chart(evaluations: Mapping[str, EncoderEvaluation]) -> Spec | None:
     Args:
         evaluations: by the name of the network.
     """
+    shown = {name: _shown(evaluation) for name, evaluation in evaluations.items()}
+    return _angles({f"{name}, {scores.kind}": scores for name, scores in shown.items() if scores is not None})
+
+
+def kinds_chart(evaluation: EncoderEvaluation) -> Spec | None:
+    """The same of one network, a line a kind of its features; None if nobody measured it."""
+    return _angles({scores.kind: scores for scores in evaluation.kinds if scores.angles and scores.kind in MAIN})
+
+
+def _angles(lines: Mapping[str, FeatureScores]) -> Spec | None:
     values = []
-    for name, evaluation in evaluations.items():
-        scores = _shown(evaluation)
-        if scores is not None:
-            curve = sorted(scores.curve)
-            values += [
-                {"network": f"{name}, {scores.kind}", "angle": angle, "accuracy": _percent(accuracy)}
-                for angle, accuracy in [*curve, (360.0, curve[0][1])]
-            ]
+    for name, scores in lines.items():
+        curve = sorted(scores.curve)
+        values += [
+            {"network": name, "angle": angle, "accuracy": _percent(accuracy)}
+            for angle, accuracy in [*curve, (360.0, curve[0][1])]
+        ]
     if not values:
         return None
     x = {
@@ -229,9 +248,28 @@ def angle_chart(evaluations: Mapping[str, EncoderEvaluation]) -> Spec | None:
         "axis": {"values": list(range(0, 361, 45))},
     }
     return {
-        **_base("Accuracy over the angle of the test images", values, len(evaluations)),
+        **_base("Accuracy over the angle of the test images", values, len(lines)),
         "encoding": {"x": x},
         "layer": [_line("accuracy", [{"field": "angle", "type": "quantitative"}], point=False)],
+    }
+
+
+def fractions_chart(evaluation: EncoderEvaluation) -> Spec | None:
+    """Accuracy of probes of a part of the labels, a line a kind of features; None if nobody measured it."""
+    shown = [scores for scores in evaluation.kinds if scores.kind in MAIN]
+    values = [
+        {"network": scores.kind, "share": 100 * float(share), "accuracy": _percent(found.mean)}
+        for scores in shown
+        for share, found in scores.labels.items()
+    ]
+    if not values:
+        return None
+    x = {"field": "share", "type": "quantitative", "title": "training labels, %", "scale": {"type": "log"}}
+    kinds = len({value["network"] for value in values})
+    return {
+        **_base("Accuracy of probes of a part of the labels", values, kinds),
+        "encoding": {"x": {**x, "axis": {"values": sorted({value["share"] for value in values})}}},
+        "layer": [_line("accuracy", [{"field": "share", "type": "quantitative"}])],
     }
 
 

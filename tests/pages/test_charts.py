@@ -10,7 +10,16 @@ import pytest
 
 from eqmodels.bench import read_lines
 from eqmodels.hub.entries import read_results
-from eqmodels.pages.charts import SMALLEST, angle_chart, cost_chart, label_chart, layer_chart, training_chart
+from eqmodels.pages.charts import (
+    SMALLEST,
+    angle_chart,
+    cost_chart,
+    fractions_chart,
+    kinds_chart,
+    label_chart,
+    layer_chart,
+    training_chart,
+)
 from eqmodels.pages.rows import MEASURES, bench_rows
 from tests.pages.conftest import FRESH, OURS, PLAIN
 
@@ -68,6 +77,18 @@ def test_angles_are_those_of_the_evaluation_and_the_circle_is_closed():
     assert [one["angle"] for one in found] == [*range(0, 360, 15), 360]
     assert found[0]["accuracy"] == found[-1]["accuracy"] == pytest.approx(100 * scores.curve[0][1], abs=0.01)
     assert angle_chart({OURS: replace(evaluation, kinds=())}) is None
+
+
+def test_the_kinds_of_features_of_one_network_and_parts_of_its_labels_are_drawn():
+    evaluation = read_results(ROOT / "zoo" / OURS)
+    kinds = {one["network"] for one in values(kinds_chart(evaluation))}
+    assert {"canonical", "regular"} <= kinds <= {scores.kind for scores in evaluation.kinds}
+    found = {(one["network"], one["share"]): one["accuracy"] for one in values(fractions_chart(evaluation))}
+    scores = evaluation.of("canonical")
+    assert found["canonical", 1.0] == pytest.approx(100 * scores.labels["0.01"].mean, abs=0.01)
+    assert found["canonical", 100.0] == pytest.approx(100 * scores.accuracy, abs=0.01)
+    bare = replace(evaluation, kinds=tuple(replace(one, angles={}, labels={}) for one in evaluation.kinds))
+    assert kinds_chart(bare) is fractions_chart(bare) is None
 
 
 def test_layers_are_in_the_order_of_the_network_and_no_error_is_drawn_at_the_edge():
