@@ -227,10 +227,11 @@ def angle_chart(evaluations: Mapping[str, EncoderEvaluation]) -> Spec | None:
 
 def kinds_chart(evaluation: EncoderEvaluation) -> Spec | None:
     """The same of one network, a line a kind of its features; None if nobody measured it."""
-    return _angles({scores.kind: scores for scores in evaluation.kinds if scores.angles and scores.kind in MAIN})
+    kinds = {scores.kind: scores for scores in evaluation.kinds if scores.kind in MAIN and scores.angles}
+    return _angles(kinds, _own_colours(kinds))
 
 
-def _angles(lines: Mapping[str, FeatureScores]) -> Spec | None:
+def _angles(lines: Mapping[str, FeatureScores], colours: Mapping[str, str] | None = None) -> Spec | None:
     values = []
     for name, scores in lines.items():
         curve = sorted(scores.curve)
@@ -250,7 +251,7 @@ def _angles(lines: Mapping[str, FeatureScores]) -> Spec | None:
     return {
         **_base("Accuracy over the angle of the test images", values, len(lines)),
         "encoding": {"x": x},
-        "layer": [_line("accuracy", [{"field": "angle", "type": "quantitative"}], point=False)],
+        "layer": [_line("accuracy", [{"field": "angle", "type": "quantitative"}], colours, point=False)],
     }
 
 
@@ -265,11 +266,11 @@ def fractions_chart(evaluation: EncoderEvaluation) -> Spec | None:
     if not values:
         return None
     x = {"field": "share", "type": "quantitative", "title": "training labels, %", "scale": {"type": "log"}}
-    kinds = len({value["network"] for value in values})
+    kinds = dict.fromkeys(str(value["network"]) for value in values)
     return {
-        **_base("Accuracy of probes of a part of the labels", values, kinds),
+        **_base("Accuracy of probes of a part of the labels", values, len(kinds)),
         "encoding": {"x": {**x, "axis": {"values": sorted({value["share"] for value in values})}}},
-        "layer": [_line("accuracy", [{"field": "share", "type": "quantitative"}])],
+        "layer": [_line("accuracy", [{"field": "share", "type": "quantitative"}], _own_colours(kinds))],
     }
 
 
@@ -336,18 +337,24 @@ def _base(description: str, values: list[dict[str, Any]], entries: int = 3) -> S
     }
 
 
-def _line(field: str, also: list[Spec], *, point: bool = True) -> Spec:
-    """A line a network."""
+def _line(field: str, also: list[Spec], colours: Mapping[str, str] | None = None, *, point: bool = True) -> Spec:
+    """A line a network; in colours of their own, or in those of the palette in turn."""
     y = {"field": field, "type": "quantitative", "title": "accuracy, %", "scale": {"zero": False}}
     shown = [{"field": "network", "type": "nominal"}, *also, {"field": field, "type": "quantitative"}]
     return {
         "mark": {"type": "line", "point": point, "strokeWidth": 2, "tooltip": True},
-        "encoding": {"y": y, "color": _by_network(), "tooltip": shown},
+        "encoding": {"y": y, "color": _by_network(colours), "tooltip": shown},
     }
 
 
-def _by_network() -> Spec:
-    return {"field": "network", "type": "nominal", "sort": None}
+def _own_colours(kinds: Iterable[str]) -> dict[str, str]:
+    """Of kinds of features: the same in every chart."""
+    return {kind: COLOURS[MAIN.index(kind)] for kind in kinds}
+
+
+def _by_network(colours: Mapping[str, str] | None = None) -> Spec:
+    scale = {"scale": {"domain": list(colours), "range": list(colours.values())}} if colours else {}
+    return {"field": "network", "type": "nominal", "sort": None, **scale}
 
 
 def _percent(share: float) -> float:
