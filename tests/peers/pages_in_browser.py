@@ -296,6 +296,21 @@ def test_a_dropped_file_is_processed_as_by_transform(browser, kind):
     assert float((found - expected).abs().max()) < 1e-3
 
 
+def test_a_photograph_is_turned_upright_as_its_camera_noted_it(browser, tmp_path):
+    visit(browser, "demo.html")
+    settled(browser)
+    photograph, notes = pictures()["colour"], Image.Exif()
+    notes[0x0112] = 6
+    photograph.save(tmp_path / "mine.jpg", quality=95, exif=notes)
+    browser.find_element(By.ID, "file").send_keys(str(tmp_path / "mine.jpg"))
+    settled(browser)
+    with Image.open(tmp_path / "mine.jpg") as again:
+        expected = eqmodels.load(NETWORKS[0]).transform()(again)
+    found = torch.tensor(browser.execute_script("return [...demo.input]")).view_as(expected)
+    # Decoders of JPEG round in their own ways: by a level or two of 255.
+    assert float((found - expected).abs().max()) < 0.03
+
+
 def test_a_picture_of_the_disk_is_turned_and_answered_as_by_the_package(browser, tmp_path):
     visit(browser, "demo.html")
     settled(browser)
