@@ -50,7 +50,7 @@ E2CNN := e2cnn==0.2.3
 
 .DEFAULT_GOAL := help
 .PHONY: help venv venv-oldest demo test test-newest test-shapes test-oldest test-slow coverage lint style types format bench \
-	clean
+	page page-assets page-test clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -128,6 +128,19 @@ bench: venv ## run the benchmarks of speed and of reading, and rewrite README's 
 	$(PY) -m benchmarks.data.throughput
 	$(PY) -m benchmarks.data.scale
 
+# What runs networks in a page is 14 MB, and neither in the package nor here.
+page-assets: ## fetch, by npm, what the live demo runs on
+	npm install --no-save --no-package-lock --ignore-scripts onnxruntime-web@1.30.0
+
+page: venv page-assets ## measure the small benchmark, and write its page and the live demo into runs/bench
+	$(PY) -m eqmodels bench
+	$(PY) -m eqmodels page --demo runs/bench
+
+page-test: page ## look at both in a browser; needs Debian's chromium and chromium-driver
+	$(PY) $(PIP_INSTALL) selenium
+	npm install --no-save --no-package-lock --ignore-scripts onnxruntime-web@1.30.0 axe-core@4.14.1
+	PAGES=runs/bench SHOTS=runs/shots $(PY) -m pytest tests/peers/pages_in_browser.py
+
 clean: ## remove the environments, caches and builds
-	rm -rf .venv .venv-oldest build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-oldest node_modules build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
 """A benchmark that anyone can rerun: quality, symmetry and cost of any encoders, cell by cell."""
 
 from eqmodels.bench.contenders import Contender, chosen_models
+from eqmodels.bench.lines import read_lines
 from eqmodels.bench.plan import BenchCell, BenchPlan, planned
 from eqmodels.bench.results import BenchResults, read_bench, write_bench
 from eqmodels.bench.running import run_bench
@@ -16,6 +17,7 @@ __all__ = [
     "chosen_models",
     "planned",
     "read_bench",
+    "read_lines",
     "run_bench",
     "write_bench",
 ]

@@ -22,7 +22,7 @@ from eqmodels.experiments import Experiment, Progress
 from eqmodels.processes import World
 from eqmodels.storage import StorageError
 
-__all__ = ["Found", "experiment", "run_bench"]
+__all__ = ["Found", "experiment", "found_of", "run_bench"]
 
 Found = Quality | Symmetry | tuple[Counted, float] | dict[str, Speed]
 """What is measured in a cell: of its cost, what is counted and the seconds to build it."""
@@ -125,12 +125,22 @@ def _read(cell: BenchCell, content: Mapping[str, Any]) -> Found:
         raise StorageError(
             f"the result of {cell.name} is of other settings than this plan's. Delete it, or choose another --out."
         )
-    values = dict(content["values"])
-    if cell.kind == "quality":
+    return found_of(cell.kind, content["values"])
+
+
+def found_of(kind: str, content: Mapping[str, Any]) -> Found:
+    """What was measured in a cell of a kind, from the values that its file has.
+
+    Raises:
+        TypeError: if names are missing or unknown.
+        KeyError: if a name is missing.
+    """
+    values = dict(content)
+    if kind == "quality":
         return Quality(**{**values, "interval": tuple(values["interval"])})
-    if cell.kind == "symmetry":
+    if kind == "symmetry":
         return Symmetry(**{**values, "size": tuple(values["size"]), "own": tuple(values["own"])})
-    if cell.kind == "cost":
+    if kind == "cost":
         seconds = float(values.pop("build_seconds"))
         return Counted(**{**values, "size": tuple(values["size"])}), seconds
     return {name: Speed.from_dict(speed) for name, speed in values.items()}
