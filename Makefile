@@ -54,7 +54,7 @@ E2CNN := e2cnn==0.2.3
 
 .DEFAULT_GOAL := help
 .PHONY: help venv venv-oldest demo test test-newest test-shapes test-oldest test-slow coverage lint style types format bench \
-	docs release-check clean
+	docs release-check page page-assets page-test clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -151,6 +151,19 @@ $(STAMP_RELEASE): .ci/release.txt
 release-check: $(STAMP_RELEASE) ## build the archives into dist, check them, install the wheel and run README there
 	$(VENV_RELEASE)/bin/python -m tools.release
 
+# What runs networks in a page is 14 MB, and neither in the package nor here.
+page-assets: ## fetch, by npm, what the live demo runs on
+	npm install --no-save --no-package-lock --ignore-scripts onnxruntime-web@1.30.0
+
+page: venv page-assets ## measure the small benchmark, and write its page and the live demo into runs/bench
+	$(PY) -m eqmodels bench
+	$(PY) -m eqmodels page --demo runs/bench
+
+page-test: page ## look at both in a browser; needs Debian's chromium and chromium-driver
+	$(PY) $(PIP_INSTALL) selenium
+	npm install --no-save --no-package-lock --ignore-scripts onnxruntime-web@1.30.0 axe-core@4.14.1
+	PAGES=runs/bench SHOTS=runs/shots $(PY) -m pytest tests/peers/pages_in_browser.py
+
 clean: ## remove the environments, caches and builds
-	rm -rf .venv .venv-oldest .venv-docs .venv-release build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-oldest .venv-docs .venv-release node_modules build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,6 +14,7 @@ import pytest
 from eqmodels.bench import SUITES, Suite
 from eqmodels.bench.results import FILES
 from eqmodels.cli import main
+from eqmodels.pages.runtime import VERSION
 
 PAGE = Path(__file__).parents[1] / "docs" / "bench.md"
 TINY = Suite(("c4_resnet18s_w4",), (0,), 40, 30, (1,), (1,), 1, {1: "fashion_mnist_mini", 3: "openclipart_mini"})
@@ -53,6 +54,28 @@ def test_the_command_of_several_processes_runs_as_printed(tmp_path):
     lines = (tmp_path / "runs" / "standard" / "results.jsonl").read_text().splitlines()
     assert len(lines) == 2 * 3 + 1
     assert done.stdout.count("Quality: ") == 1
+
+
+def test_the_commands_of_the_page_to_look_at_run_as_printed(tmp_path, monkeypatch, capsys):
+    (_, *plain), (_, *with_demo) = commands("eqmodels page")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(SUITES, "quick", TINY)
+    assert main(["bench", "--quiet"]) == 0
+    capsys.readouterr()
+    assert main(plain) == 0
+    out = capsys.readouterr()
+    assert out.out == f"page: {Path('runs/bench/index.html')}\n"
+    # Without what npm has, the second one says how to get it, as the document does.
+    assert main(with_demo) != 0
+    ((*fetch,),) = commands("npm")
+    assert shlex.join(fetch) in out.err
+    assert shlex.join(fetch) in capsys.readouterr().err
+
+
+def test_one_version_of_what_runs_networks_in_a_page_is_named_everywhere():
+    root = PAGE.parents[1]
+    for file in ("docs/bench.md", "Makefile", "eqmodels/cli/page.py"):
+        assert set(re.findall(r"onnxruntime-web@([\d.]+)", (root / file).read_text())) == {VERSION}, file
 
 
 def test_the_page_names_the_suites_and_the_files():

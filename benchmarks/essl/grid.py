@@ -37,8 +37,9 @@ TASKS = ("none", "horizontal_flip", "vertical_flip", "rotation", "grayscale", "c
 
 def _config(**values: Any) -> PretrainConfig:  # noqa: ANN401 (the config checks them)
     """A run of the tables: `IMAGES` images, 15 epochs, unless the values say otherwise."""
-    common = {"data": "fashion_mnist", "limit": IMAGES, "epochs": 15, "batch_size": 128, "augment": "simclr"}
-    return PretrainConfig.of(precision="bfloat16", **common | values)
+    common = {"data": "fashion_mnist", "limit": IMAGES, "augment": "simclr"}
+    common |= {"epochs": 15, "batch_size": 128, "precision": "bfloat16"}
+    return PretrainConfig.of(**common | values)
 
 
 def _model_equivariance() -> Iterator[tuple[str, PretrainConfig]]:
@@ -79,6 +80,24 @@ def _tasks() -> Iterator[tuple[str, PretrainConfig]]:
                 yield f"tasks/{task}.{preset}/seed{seed}", config
 
 
+def _clipart() -> Iterator[tuple[str, PretrainConfig]]:
+    """Experiment 3 on colour pictures, the embedded clip art of 64 pixels: does it hold beyond grey clothes?"""
+    for augment, compared in (("simclr", STANDARD + CONTROLS + HEADS[2:]), ("none", STANDARD)):
+        for seed in SEEDS:
+            for model, head in compared:
+                values = {"data": "openclipart_mini", "limit": None, "epochs": 10, "batch_size": 64, "augment": augment}
+                config = _config(model=model, head=head, seed=seed, **values, precision="float32")
+                yield f"clipart/{augment}/{model}.{head}/seed{seed}", config
+
+
+def _clipart_random() -> Iterator[tuple[str, PretrainConfig]]:
+    """Its control without any training."""
+    values = {"data": "openclipart_mini", "limit": None, "precision": "float32"}
+    for seed in SEEDS:
+        for model, head in STANDARD + CONTROLS[:3]:
+            yield f"clipart/random/{model}/seed{seed}", _config(model=model, head=head, seed=seed, **values)
+
+
 def _zoo() -> Iterator[tuple[str, PretrainConfig]]:
     """The published weights: all training images, SimCLR's augmentation."""
     for width in (16, 32):
@@ -90,7 +109,7 @@ def _zoo() -> Iterator[tuple[str, PretrainConfig]]:
 
 ZOO = dict(_zoo())
 """The runs of the zoo, by name."""
-RANDOM = dict(_random())
+RANDOM = dict(_random()) | dict(_clipart_random())
 """Networks that are measured as they are initialised, by name."""
-GRID = dict(_model_equivariance()) | dict(_causes()) | dict(_tasks()) | ZOO
+GRID = dict(_model_equivariance()) | dict(_causes()) | dict(_tasks()) | dict(_clipart()) | ZOO
 """All runs, by name."""

@@ -2,6 +2,7 @@
 
 from eqmodels.bench.cells import KINDS, BenchCell
 from eqmodels.bench.contenders import Contender, chosen_models
+from eqmodels.bench.lines import read_lines
 from eqmodels.bench.plan import BenchPlan, planned
 from eqmodels.bench.results import BenchResults, read_bench, write_bench
 from eqmodels.bench.running import run_bench
@@ -18,6 +19,7 @@ __all__ = [
     "chosen_models",
     "planned",
     "read_bench",
+    "read_lines",
     "run_bench",
     "write_bench",
 ]

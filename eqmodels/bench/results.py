@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from eqmodels.bench.quality import Quality
 from eqmodels.bench.running import Found, experiment
 from eqmodels.bench.symmetry import PRECISIONS, Symmetry
 from eqmodels.bench.throughput import Speed
+from eqmodels.experiments import Origin
 from eqmodels.measures.intervals import estimate
 from eqmodels.reports import Table
 from eqmodels.storage import write_atomically
@@ -87,6 +89,20 @@ class BenchResults:
             for name, speed in result.items()
             if speed.how == EAGER
         }
+
+    def origins(self, model: str | None = None) -> tuple[Origin, ...]:
+        """Where results come from, in their order, each command, version, commit and machine once.
+
+        Args:
+            model: a network whose own cells are meant; None for all cells.
+        """
+        found: dict[tuple[object, ...], Origin] = {}
+        for line in self.lines:
+            content = json.loads(line)
+            if model in (None, content["settings"].get("model")):
+                one = Origin.from_dict(content["origin"])
+                found.setdefault((one.command, *one.versions.items(), one.commit, one.machine), one)
+        return tuple(found.values())
 
     def _quality(self) -> Table:
         labels = self.plan.suite.labels

@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints the table, and writes the page if matplotlib and jinja2 are installed.
+    """Prints the table, and writes the page if matplotlib is installed.
 
     Raises:
         ValueError: if the duration is not positive.
@@ -83,8 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
     learning = _learn(load_data(LEARNED, "train"), load_data(LEARNED, "test"), arguments.seconds)
     result = DemoResult(tuple(results), learning, train, test)
     say(json.dumps(result.to_dict(), indent=2) if arguments.json else f"\n{_text(result)}\n")
-    if missing := [name for name in ("matplotlib", "jinja2") if importlib.util.find_spec(name) is None]:
-        words = f"No page with pictures: {missing[0]} is not installed; run: pip install {missing[0]}"
+    if importlib.util.find_spec("matplotlib") is None:
+        words = "No page with pictures: matplotlib is not installed; run: pip install matplotlib"
     else:
         words = f"The same with pictures: {write_report(result, arguments.folder)}"
     say(words, file=sys.stderr if arguments.json else sys.stdout)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +23,10 @@ from eqmodels.evaluation import (
     kinds_of,
     pool_features,
 )
-from eqmodels.evaluation.colours import OKABE_ITO
 from eqmodels.groups import PlanarGroup
-from eqmodels.reports import percent
+from eqmodels.reports import OKABE_ITO, percent
+from eqmodels.reports.figures import as_address, as_png, new_figure
+from eqmodels.reports.pages import rendered
 from eqmodels.storage import prepare_folder, write_atomically
 from eqmodels.training import Run
 
@@ -148,13 +146,11 @@ def write_report(result: DemoResult, folder: Path) -> Path:
 
     Raises:
         StorageError: if it cannot be written.
-        ModuleNotFoundError: if matplotlib or jinja2 is not installed.
+        ModuleNotFoundError: if matplotlib is not installed.
     """
-    import jinja2
-
-    template = resources.files("eqmodels.cli") / "demo.html.j2"
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    page = environment.from_string(template.read_text(encoding="utf-8")).render(
+    page = rendered(
+        "demo.html.j2",
+        "eqmodels.cli",
         rows=list(result.rows()),
         sentences=result.sentences(),
         percent=percent,
@@ -174,21 +170,9 @@ def _turned(group: PlanarGroup, g: int, images: Tensor, part: slice) -> Tensor:
     return group.act(g, images[part])
 
 
-def _figure(width: float, height: float) -> Any:  # noqa: ANN401 (matplotlib is optional)
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def _encoded(figure: Any) -> str:  # noqa: ANN401
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
 def _angles(result: DemoResult) -> str:
     """Accuracy over the angle."""
-    figure = _figure(8.0, 4.0)
+    figure: Any = new_figure(8.0, 4.0)
     axes = figure.subplots()
     colours = iter(OKABE_ITO)
     for twin in result.twins:
@@ -202,12 +186,12 @@ def _angles(result: DemoResult) -> str:
     axes.set_xticks(range(0, 361, 45))
     axes.grid(alpha=0.3)
     figure.legend(loc="outside upper center", ncols=2, frameon=False)
-    return _encoded(figure)
+    return as_address(as_png(figure))
 
 
 def _loss(learning: Learning) -> str:
     """The loss of the tiny network over the steps."""
-    figure = _figure(8.0, 2.8)
+    figure: Any = new_figure(8.0, 2.8)
     axes = figure.subplots()
     axes.plot(range(1, len(learning.losses) + 1), learning.losses, color=OKABE_ITO[0], alpha=0.3, linewidth=0.8)
     window = max(len(learning.losses) // 30, 1)
@@ -221,7 +205,7 @@ def _loss(learning: Learning) -> str:
     axes.set(xlabel=f"step of {learning.batch_size} images", ylabel="loss, nats", ylim=(0, top))
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
-    return _encoded(figure)
+    return as_address(as_png(figure))
 
 
 def _predictions(result: DemoResult) -> str:
@@ -239,7 +223,7 @@ def _predictions(result: DemoResult) -> str:
         for g in group.elements:
             turned = encode(twin.run, partial(_turned, group, g, images), len(images))
             answers[twin.name, g] = probe.predict(pool_features(twin.run, turned, kind)).tolist()
-    figure = _figure(8.0, 11.0)
+    figure: Any = new_figure(8.0, 11.0)
     figure.get_layout_engine().set(h_pad=0.12, rect=(0, 0.02, 1, 0.98))  # words stand below the last row
     rows = figure.subplots(len(chosen), group.order)
     for row, (axes_row, label) in enumerate(zip(rows, labels.tolist(), strict=True)):
@@ -261,4 +245,4 @@ def _predictions(result: DemoResult) -> str:
                     fontsize=7.5,
                     color=colour,
                 )
-    return _encoded(figure)
+    return as_address(as_png(figure))

@@ -27,6 +27,7 @@ COMMANDS = {
     "duplicates": "find pictures that are there several times, turned, mirrored or resized",
     "evaluate": "measure a pretrained encoder: probes of its features on upright and on turned images",
     "bench": "measure quality, symmetry and cost of networks side by side",
+    "page": "write what a benchmark measured as a page to look at",
     "export": "write a network into a file for other programs: ONNX, torch.export, TorchScript",
     "models": "list the registered models",
     "report": "measure how exactly a model turns its features with the image",

@@ -11,9 +11,9 @@ import torch
 
 from eqmodels.arguments import check_arguments
 from eqmodels.errors import shown
-from eqmodels.evaluation.colours import OKABE_ITO
 from eqmodels.evaluation.equivariance_results import EquivarianceReport
 from eqmodels.groups import PlanarGroup
+from eqmodels.reports import OKABE_ITO
 from eqmodels.storage import StorageError, printable, reason_of
 
 if TYPE_CHECKING:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from functools import partial
-from importlib import resources
 from typing import Any
 
 import torch
-from jinja2 import Environment, StrictUndefined
 from torch import Tensor
 from torchvision.transforms.v2 import functional as v2
 
@@ -18,6 +15,8 @@ from eqmodels.data import Source
 from eqmodels.data.showing import planes_as_seen
 from eqmodels.finetuning.result import Finetuned
 from eqmodels.reports import percent
+from eqmodels.reports.figures import as_address
+from eqmodels.reports.pages import rendered
 
 __all__ = ["page"]
 
@@ -38,10 +37,10 @@ def page(result: Finetuned, test: Source) -> str:
         result: of the fine-tuning.
         test: the images that its mistakes are of.
     """
-    template = (resources.files("eqmodels.finetuning") / "page.html.j2").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     classes, scores = result.classes, result.test
-    return environment.from_string(template).render(
+    return rendered(
+        "page.html.j2",
+        "eqmodels.finetuning",
         result=result,
         classes=classes,
         test=scores,
@@ -91,4 +90,4 @@ def _picture(pixels: Float[Tensor, "C H W"]) -> str:
     picture = v2.to_pil_image(levels) if len(pixels) in (1, 3) else planes_as_seen(pixels)
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
-    return base64.b64encode(buffer.getvalue()).decode()
+    return as_address(buffer.getvalue())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
-
 from eqmodels.evaluation import ORBIT_MEAN, TURNED_BACK, EncoderEvaluation
-from eqmodels.evaluation.colours import OKABE_ITO
+from eqmodels.reports import OKABE_ITO
+from eqmodels.reports.figures import as_png, new_figure
 from eqmodels.storage import for_picture
 
 __all__ = ["PICTURE", "turns_picture"]
@@ -28,13 +27,7 @@ def turns_picture(evaluations: dict[str, EncoderEvaluation]) -> bytes:
         ModuleNotFoundError: if matplotlib is not installed.
         ValueError: if nothing was measured over the angles.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "a model card's picture needs matplotlib, which is not installed; run: pip install matplotlib"
-        ) from error
-    figure = Figure(figsize=(8, 4), layout="constrained")
+    figure = new_figure(8, 4)
     axes = figure.subplots()
     for line, (name, evaluation) in zip(("-", "--", ":"), evaluations.items(), strict=False):
         # What is invariant as it is has one kind of features alone.
@@ -57,6 +50,4 @@ def turns_picture(evaluations: dict[str, EncoderEvaluation]) -> bytes:
     )
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
-    return buffer.getvalue()
+    return as_png(figure, dpi=150)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -23,6 +20,8 @@ from eqmodels.evaluation.reading import opened_for
 from eqmodels.neighbours.comparing import MOVES
 from eqmodels.neighbours.duplicates import Duplicates
 from eqmodels.neighbours.index import Neighbour, NeighbourIndex
+from eqmodels.reports.figures import as_address
+from eqmodels.reports.pages import rendered
 
 __all__ = ["Query", "asked", "duplicates_page", "neighbours_page"]
 
@@ -125,7 +124,7 @@ def _small(path: str) -> Image.Image:
 def _address(picture: Image.Image) -> str:
     content = io.BytesIO()
     picture.save(content, "JPEG", quality=QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
+    return as_address(content.getvalue(), "image/jpeg")
 
 
 def neighbours_page(index: NeighbourIndex, queries: Sequence[Query]) -> str:
@@ -177,7 +176,4 @@ def _common_folder(paths: Sequence[str]) -> str:
 
 
 def _rendered(template: str, small: Thumbnails, **values: Any) -> str:  # noqa: ANN401
-    folder = resources.files("eqmodels.neighbours")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    style = (folder / "page.css").read_text("utf-8") + small.style()
-    return environment.from_string((folder / template).read_text("utf-8")).render(style=style, **values) + "\n"
+    return rendered(template, "eqmodels.neighbours", style=small.style(), **values)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import re
-from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment
-
 from eqmodels.arguments import check_arguments
+from eqmodels.reports.figures import as_png
+from eqmodels.reports.pages import rendered
 from eqmodels.storage import prepare_folder, write_atomically
 from eqmodels.studies.pictures import study_pictures
 from eqmodels.studies.study import SynergyStudy
@@ -40,17 +38,14 @@ def write_study_report(study: SynergyStudy, folder: str | Path) -> Path:
     pictures = []
     for title, figure in study_pictures(study).items():
         name = f"{re.sub('[^a-z]+', '_', title.lower())}.png"
-        buffer = io.BytesIO()
-        # Without the version of matplotlib, so that the same study gives the same file.
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-        write_atomically(folder / name, buffer.getvalue())
+        write_atomically(folder / name, as_png(figure, dpi=120))
         pictures.append((title, name))
-    template = (resources.files("eqmodels.studies") / "page.html.j2").read_text()
-    page = Environment(autoescape=True).from_string(template)
     impossible: dict[str, list[str]] = {}
     for name, reason in study.plan.impossible().items():
         impossible.setdefault(reason, []).append(name)
-    text = page.render(
+    text = rendered(
+        "page.html.j2",
+        "eqmodels.studies",
         plan=study.plan,
         done=len(study.cells),
         all=len(study.plan.cells()),
@@ -58,5 +53,5 @@ def write_study_report(study: SynergyStudy, folder: str | Path) -> Path:
         tables=[(table.title, table.header, table.rows) for table in tables],
         impossible=[(reason, ", ".join(names)) for reason, names in impossible.items()],
     )
-    write_atomically(folder / "index.html", text + "\n")
+    write_atomically(folder / "index.html", text)
     return folder / "index.html"

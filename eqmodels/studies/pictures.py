@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eqmodels.reports.figures import new_figure
 from eqmodels.storage import for_picture
 from eqmodels.studies.findings import GridPoint, grid_points
 from eqmodels.studies.results import CellResult
@@ -41,18 +42,8 @@ def study_pictures(study: SynergyStudy) -> dict[str, Figure]:
     return {title: make() for title, (possible, make) in makers.items() if possible}
 
 
-def _figure(width: float, height: float) -> Figure:
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "pictures need matplotlib, which is not installed; run: pip install matplotlib"
-        ) from None
-    return Figure(figsize=(width, height), layout="constrained", dpi=120)
-
-
 def _calibration(study: SynergyStudy) -> Figure:
-    figure = _figure(6.0, 5.0)
+    figure = new_figure(6.0, 5.0)
     axes = figure.subplots()
     models = list(dict.fromkeys(entry.model for entry in study.calibration))
     for model, marker in zip(models, MARKERS, strict=False):
@@ -72,7 +63,7 @@ def _bars(points: tuple[GridPoint, ...]) -> Figure:
     """One panel a backbone, one bar a task and augmentation, the same of random initialisation beside it."""
     backbones = list(dict.fromkeys(point.cell.model for point in points))
     rows = {name: [point for point in points if point.cell.model == name] for name in backbones}
-    figure = _figure(9.0, 0.9 + sum(0.35 * len(found) + 0.8 for found in rows.values()))
+    figure = new_figure(9.0, 0.9 + sum(0.35 * len(found) + 0.8 for found in rows.values()))
     heights = [len(found) + 1.5 for found in rows.values()]
     panels = figure.subplots(len(backbones), 1, squeeze=False, height_ratios=heights, sharex=True)[:, 0]
     for axes, (backbone, found) in zip(panels, rows.items(), strict=True):
@@ -96,7 +87,7 @@ def _bars(points: tuple[GridPoint, ...]) -> Figure:
 
 def _scatter(points: tuple[GridPoint, ...]) -> Figure:
     """The synergy before a long training against the gain of it: with the class, and with one that is predicted."""
-    figure = _figure(10.0, 7.0)
+    figure = new_figure(10.0, 7.0)
     panels = figure.subplots(2, 2, sharey=True)
     tasks = list(dict.fromkeys(point.cell.task for point in points))
     augments = list(dict.fromkeys(point.cell.augment for point in points))
@@ -128,7 +119,7 @@ def _scatter(points: tuple[GridPoint, ...]) -> Figure:
 
 def _epochs(study: SynergyStudy) -> Figure:
     found = {cell: result for cell, result in study.cells.items() if cell.kind == "epochs"}
-    figure = _figure(4.5 * len(found), 3.6)
+    figure = new_figure(4.5 * len(found), 3.6)
     panels = figure.subplots(1, len(found), squeeze=False, sharey=True)[0]
     styles = {**COLOURS, "class_known": "#228833", "class_unlocked": "#aa3377"}
     words = {**WORDS, "class_known": "class known from Z", "class_unlocked": "class unlocked by the task"}
@@ -151,7 +142,7 @@ def _doses(study: SynergyStudy) -> Figure:
         ((cell.class_weight, result) for cell, result in study.cells.items() if cell.kind == "dose"),
         key=lambda pair: pair[0],
     )
-    figure = _figure(6.0, 4.0)
+    figure = new_figure(6.0, 4.0)
     axes = figure.subplots()
     positions = range(len(found))
     curves: dict[str, Callable[[int], float]] = {

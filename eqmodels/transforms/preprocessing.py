@@ -252,6 +252,14 @@ class Preprocessing:
         )
         return (images - mean) / deviation
 
+    def restore(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        """``x * deviation + mean``, channel by channel: what `normalise` was given."""
+        mean, deviation = (
+            torch.tensor(values, device=images.device, dtype=images.dtype)[:, None, None]
+            for values in (self.mean, self.deviation)
+        )
+        return images * deviation + mean
+
     def with_channels(self, channels: int) -> Preprocessing:
         """The same for images of another number of channels: each gets the average of the old ones."""
         if channels == len(self.mean):

@@ -100,6 +100,14 @@ def test_the_wheel_holds_every_module_and_nothing_beside_the_package(wheel_files
     assert {name.split("/")[0] for name in wheel_files if ".dist-info/" not in name} == {"eqmodels"}
 
 
+def test_the_wheel_holds_what_pages_are_made_of_in_at_most_one_and_a_half_megabytes(wheel_files):
+    folder = ROOT / "eqmodels" / "pages"
+    parts = [file for file in folder.rglob("*") if file.suffix in (".j2", ".css", ".js", ".json", ".txt")]
+    assert {str(file.relative_to(ROOT)) for file in parts} <= wheel_files
+    assert len(parts) > 12
+    assert sum(file.stat().st_size for file in parts) < 1_500_000
+
+
 def test_the_wheel_holds_the_pretrained_networks_of_width_16_and_those_of_photographs(wheel_files):
     small = {folder.name for folder in (ROOT / "zoo").iterdir() if "_w16." in folder.name}
     small |= {f"{group}resnet18_w32.distil_lite0" for group in ("c4_", "d4_", "")}

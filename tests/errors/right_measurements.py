@@ -23,6 +23,7 @@ from eqmodels import (
     experiments,
     measures,
     neighbours,
+    pages,
     reports,
     studies,
 )
@@ -42,6 +43,7 @@ from tests.errors.calls import (
     pictures,
     train_and_test,
 )
+from tests.pages.conftest import benchmark_lines
 
 __all__ = ["MEASUREMENTS"]
 
@@ -89,6 +91,14 @@ def folder_of_study() -> Path:
     folder = Path("study")
     folder.mkdir(exist_ok=True)
     (folder / PLAN).write_text(json.dumps(studies.SynergyPlan.quick().to_dict()))
+    return folder
+
+
+def folder_of_bench() -> Path:
+    """A folder, in the working directory, of what was measured of networks with random weights."""
+    folder = Path("bench")
+    folder.mkdir(exist_ok=True)
+    (folder / "results.jsonl").write_text("\n".join(benchmark_lines(("c4_resnet18s", "resnet18s", "c4_resnet18s_w4"))))
     return folder
 
 
@@ -253,10 +263,14 @@ MEASUREMENTS: dict[str, Callable[[], Call]] = {
         values=4,
     ),
     "bench.read_bench": lambda: Call(bench.read_bench, {"plan": bench_plan(), "folder": "bench"}),
+    "bench.read_lines": lambda: Call(bench.read_lines, {"folder": folder_of_bench()}),
     "bench.run_bench": lambda: Call(bench.run_bench, {"plan": bench_plan(), "folder": "bench"}, values=4),
     "bench.write_bench": lambda: Call(
         bench.write_bench, {"results": bench.read_bench(bench_plan(), "bench"), "folder": "."}, values=4
     ),
+    # pages
+    "pages.write_page": lambda: Call(pages.write_page, {"folder": folder_of_bench()}, values=6),
+    "pages.write_demo": lambda: Call(pages.write_demo, {"folder": "demo", "runtime": "node_modules"}, values=4),
     # reports and experiments
     "reports.Table": lambda: Call(reports.Table, {"header": ["a", "b"], "rows": [["1", "2"]], "title": "", "left": 1}),
     "reports.percent": lambda: Call(
