@@ -93,7 +93,8 @@ def _models(results: BenchResults) -> Iterator[str]:
     """The names of all networks, in the order in which they were measured."""
     for cell in results.plan.cells:
         settings = cell.values
-        yield from settings.get("models", [settings.get("model")])
+        # Of a family of architectures no single network was measured.
+        yield from settings.get("models", [settings["model"]] if "model" in settings else [])
 
 
 def _content(

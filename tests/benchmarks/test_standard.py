@@ -12,8 +12,9 @@ from benchmarks._sections import read_section
 from benchmarks.standard import tables
 from benchmarks.standard.figures import RESULTS, digest, measured, rows
 from benchmarks.standard.picture import PICTURE, drawn_of
-from eqmodels.bench import SUITES
+from eqmodels.bench import SUITES, read_lines
 from eqmodels.bench.results import FILES
+from eqmodels.pages.benchmark import _models
 from eqmodels.remote import list_pretrained
 
 
@@ -73,3 +74,9 @@ def test_what_training_gives_is_of_the_networks_that_are_named():
     for plain, c4 in (("resnet18s_w16", "c4_resnet18s_w16"), tables.PAIRS["clothes"][:2]):
         (upright, turned), (of_c4, c4_turned) = found[plain, "6000"], found[c4, "6000"]
         assert f"right on {upright} upright and {turned} turned, C4 on {of_c4} and {c4_turned}" in text
+
+
+def test_every_line_is_read_by_pages_and_names_networks():
+    results = read_lines(RESULTS)
+    assert len(results.found) == len((RESULTS / "results.jsonl").read_text("utf-8").splitlines())
+    assert {*_models(results)} == {*measured()}
