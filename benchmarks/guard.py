@@ -1,9 +1,9 @@
 """Figures that are the same on every machine: ``python -m benchmarks.guard`` writes them, and a test compares them.
 
 Parameters, multiply-adds, activations and megabytes of every network of the zoo, counted; how exactly each turns with
-the image, in float64; and what its committed weights know of embedded images. Of an encoder of points its parameters, and how exactly it turns with drawn
-rotations. Who changes one of them on purpose runs
-the script, and commits what it wrote.
+the image, in float64; and what its committed weights know of embedded images. Of an encoder of points, its parameters
+and how exactly it turns with drawn rotations. Who changes one of them on purpose runs the script, and commits what it
+wrote.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Trains encoders of points for the zoo: ``python -m benchmarks.space.zoo --root FOLDER --cache FOLDER``, resumable.
 
-``eqmodels evaluate FOLDER --points 512`` measures one, and ``python -m benchmarks.space.zoo --put`` copies what is trained
-and measured into the zoo.
+``eqmodels evaluate FOLDER --points 512`` measures one, and ``python -m benchmarks.space.zoo --put`` copies what is
+trained and measured into the zoo.
 """
 
 from __future__ import annotations
