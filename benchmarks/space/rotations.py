@@ -67,7 +67,7 @@ def errors_of(kind: str, seed: int, steps: int) -> Tensor:
         truth = random_rotations(BATCH, generator, dtype=torch.float32)
         loss = chordal_loss(trained(network(truth.flatten(1))), truth)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         schedule.step()
     truth = random_rotations(TESTED, torch.Generator().manual_seed(10_000 + seed), dtype=torch.float32)

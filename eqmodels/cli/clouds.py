@@ -52,8 +52,9 @@ def evaluate_run(arguments: argparse.Namespace, network: Run | Backbone) -> int:
     asked = flags_given(arguments).get("points")
     result = evaluate_clouds(encoder, train, test, points=asked, seed=arguments.seed)
     (place,) = arguments.names
-    if isinstance(network, Run) and (file := place_of_results(place, network)) not in (None, arguments.output):
-        say(keep_results(cast("Path", file), result), file=sys.stderr, flush=True)
+    file = place_of_results(place, network) if isinstance(network, Run) else None
+    if file is not None and file != arguments.output:
+        say(keep_results(file, result), file=sys.stderr, flush=True)
     encoded = json.dumps(result.to_dict(), indent=2)
     say(encoded if arguments.json else _text(result), flush=True)
     if arguments.output:

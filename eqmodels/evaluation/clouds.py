@@ -79,10 +79,10 @@ def evaluate_clouds(
         change = float((turned - upright).norm() / upright.norm().clamp_min(1e-30))
         (accuracy, knn), (accuracy_turned, knn_turned) = found
         scores.append(CloudScores(kind, learned.shape[1], accuracy, accuracy_turned, knn, knn_turned, change))
-    is_run = isinstance(encoder, Pretrained)
+    name, sha256 = (encoder.name, encoder.sha256) if isinstance(encoder, Pretrained) else (type(encoder).__name__, "")
     result = CloudEvaluation(
-        encoder.name if is_run else type(encoder).__name__,
-        encoder.sha256 if is_run else "",
+        name,
+        sha256,
         sum(value.numel() for value in first.parameters()),
         first.group.name,
         count,

@@ -63,8 +63,8 @@ def check_possible(evaluation: EncoderEvaluation | CloudEvaluation) -> None:
     Raises:
         ValueError: if there are such; names the place, the rule and the value.
     """
-    of_clouds = isinstance(evaluation, CloudEvaluation)
-    for place, value, rule in _of_clouds(evaluation) if of_clouds else _facts(evaluation):
+    facts = _of_clouds(evaluation) if isinstance(evaluation, CloudEvaluation) else _facts(evaluation)
+    for place, value, rule in facts:
         if not RULES[rule](value):
             raise ValueError(f"{place} must be {rule}, and is {str(value)[:40]!r}")
 

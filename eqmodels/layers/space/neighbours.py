@@ -84,4 +84,5 @@ def gathered(values: Float[Tensor, "B N *rest"], index: Int[Tensor, "B N k"]) ->
     """The values of every neighbour."""
     # By numbers of the whole batch: adding up gradients by rows takes a third of the time that pairs of numbers take.
     first = values.shape[1] * torch.arange(len(values), device=values.device)[:, None, None]
-    return values.flatten(0, 1).index_select(0, (index + first).flatten()).unflatten(0, index.shape)
+    found: Tensor = values.flatten(0, 1).index_select(0, (index + first).flatten()).unflatten(0, index.shape)
+    return found
