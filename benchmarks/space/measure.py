@@ -99,8 +99,10 @@ def errors_of(run: Run, test: Source, seed: int, points: int = POINTS) -> dict[s
     }
 
 
-def measured(name: str, seed: int, train: Source, test: Source, base: Path, points: int) -> dict[str, Any]:
-    """What is written of a run, of parts of so many points."""
+def measured(
+    name: str, seed: int, train: Source, test: Source, base: Path, points: int, *, probed: bool = True
+) -> dict[str, Any]:
+    """What is written of a run, of parts of so many points; without probes only how far poses are off."""
     if name == "none":
         run = untrained(config_of("strict", seed), train)
         plan: dict[str, Any] = {"epochs": 0, "asked_seconds": 0, "processor_seconds": 0.0}
@@ -109,7 +111,9 @@ def measured(name: str, seed: int, train: Source, test: Source, base: Path, poin
         run, plan = load_run(folder), json.loads(folder.with_suffix(".json").read_text())
     equivariant = run.backbone.group.name != "c1"
     kinds = {"invariant" if equivariant else "pooled": run.encoder()}
-    if name == "strict":
+    if not probed:
+        kinds = {}
+    elif name == "strict":
         kinds["canonical"] = run.encoder("canonical")
     return {
         "name": name,
@@ -136,6 +140,7 @@ def main() -> None:
     parser.add_argument("names", nargs="+", choices=NAMES)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--points", type=int, default=POINTS, help="of a part; those of training by default")
+    parser.add_argument("--degrees", action="store_true", help="no probes: only how far predicted poses are off")
     parser.add_argument("--root", help="the folder of the library of parts")
     parser.add_argument("--cache", help="a folder that keeps the clouds")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of the runs")
@@ -144,7 +149,9 @@ def main() -> None:
     train, test = (load_parts(split, arguments.root, arguments.cache) for split in ("train", "test"))
     RESULTS.mkdir(parents=True, exist_ok=True)
     for name in arguments.names:
-        found = measured(name, arguments.seed, train, test, arguments.folder, arguments.points)
+        found = measured(
+            name, arguments.seed, train, test, arguments.folder, arguments.points, probed=not arguments.degrees
+        )
         of_points = "" if arguments.points == POINTS else f"-{arguments.points}p"
         file = RESULTS / f"{name}-{found['asked_seconds']:.0f}s{of_points}-{arguments.seed}.json"
         file.write_text(json.dumps(found, indent=1) + "\n")
