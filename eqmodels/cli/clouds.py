@@ -81,7 +81,7 @@ def _text(result: CloudEvaluation) -> str:
     if result.up is not None:
         lines.append(
             f"pose of turned clouds, median error: up {result.up:.1f} degrees, whole frame {result.frame:.1f}; up is "
-            f"found to 15 degrees in {percent(result.near)}, and {percent(result.degenerate)} have no frame"
+            f"found to 15 degrees in {percent(result.near)}%, and {percent(result.degenerate)}% have no frame"
         )
     return "\n\n".join(lines)
 
