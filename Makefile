@@ -68,7 +68,7 @@ $(STAMP): pyproject.toml
 		echo "Python 3.11 or later is needed; '$(PYTHON)' is not. Name another one: make venv PYTHON=python3.12"; exit 1; }
 	$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) || { \
 		$(PYTHON) -m pip install --user virtualenv && $(PYTHON) -m virtualenv $(VENV); }
-	$(PY) $(PIP_INSTALL) --editable ".[data,dev,export,peers,report]"
+	$(PY) $(PIP_INSTALL) --editable ".[data,dev,e3,peers,report]"
 	@touch $@
 
 $(STAMP_OLDEST): pyproject.toml .ci/oldest.txt
@@ -79,7 +79,7 @@ $(STAMP_OLDEST): pyproject.toml .ci/oldest.txt
 		break; done
 	@test -x $(OLD) || { echo "The oldest versions need Python 3.11 or 3.12, for which numpy 1 has wheels, and neither" \
 		"'$(PYTHON)' nor python3.11 nor python3.12 is one. Name one: make venv-oldest PYTHON=path"; exit 1; }
-	$(OLD) $(PIP_INSTALL) --constraint .ci/oldest.txt --editable ".[data,dev,export,peers,report]" $(ESCNN_REQUIRES)
+	$(OLD) $(PIP_INSTALL) --constraint .ci/oldest.txt --editable ".[data,dev,e3,peers,report]" $(ESCNN_REQUIRES)
 	$(OLD) $(PIP_INSTALL) --constraint .ci/oldest.txt --no-deps escnn $(E2CNN)
 	@touch $@
 

@@ -33,6 +33,8 @@ NAMES = ("none", *RUNS)
 
 COPIES = 4
 """Turned copies of each training part, where probes learn from such."""
+POINTS: int = COMMON["seen_points"]
+"""Of a part, unless it is said: as in training."""
 NEIGHBOURS = 20
 BINS = tuple(range(0, 181, 15))
 """Bounds, in degrees, of the bars of errors."""
@@ -41,13 +43,15 @@ Encoder = Callable[[Tensor], Tensor]
 
 
 @torch.no_grad()
-def features(encoder: Encoder, data: Source) -> Tensor:
-    """The features of all parts, of as many points as in training: the first, which are in no order."""
+def features(encoder: Encoder, data: Source, points: int) -> Tensor:
+    """The features of all parts, of so many points: the first, which are in no order."""
     batches = torch.arange(len(data)).split(64)
-    return torch.cat([encoder(clouds_of(data.pixels(one))[:, : COMMON["seen_points"]]) for one in batches])
+    return torch.cat([encoder(clouds_of(data.pixels(one))[:, :points]) for one in batches])
 
 
-def scores_of(encoder: Encoder, train: Source, test: Source, seed: int, *, turned: bool) -> dict[str, float]:
+def scores_of(
+    encoder: Encoder, train: Source, test: Source, seed: int, *, turned: bool, points: int = POINTS
+) -> dict[str, float]:
     """Accuracies of a probe and of neighbours, upright and under rotations.
 
     Args:
@@ -56,13 +60,15 @@ def scores_of(encoder: Encoder, train: Source, test: Source, seed: int, *, turne
         test: upright parts.
         seed: of the poses.
         turned: whether probes learn from turned parts too.
+        points: of a part.
     """
-    upright, asked = features(encoder, train), {"upright": test, "SO3": in_random_poses(test, seed=1000 + seed)}
+    upright, asked = features(encoder, train, points), {"upright": test, "SO3": in_random_poses(test, seed=1000 + seed)}
     found: dict[str, float] = {}
-    known = {words: features(encoder, data) for words, data in asked.items()}
+    known = {words: features(encoder, data, points) for words, data in asked.items()}
     learned = {"": (upright, train.labels, 1)}
     if turned:
-        copies = [features(encoder, in_random_poses(train, seed=2000 + COPIES * seed + n)) for n in range(COPIES)]
+        seeds = range(2000 + COPIES * seed, 2000 + COPIES * (seed + 1))
+        copies = [features(encoder, in_random_poses(train, seed=one), points) for one in seeds]
         learned["SO3 to "] = (torch.cat(copies), train.labels.repeat(COPIES), COPIES)
     for words, (own, labels, count) in learned.items():
         probe = fit_linear_probe(own, labels, num_classes=len(train.classes), copies=count, seed=seed)
@@ -73,12 +79,12 @@ def scores_of(encoder: Encoder, train: Source, test: Source, seed: int, *, turne
 
 
 @torch.no_grad()
-def errors_of(run: Run, test: Source, seed: int) -> dict[str, Any]:
+def errors_of(run: Run, test: Source, seed: int, points: int = POINTS) -> dict[str, Any]:
     """Degrees between the predicted and the true frames of turned parts, in the median, and how many are how far."""
     poses = in_random_poses(test, seed=1000 + seed)
     backbone, head = run.backbone, cast("FrameHead", run.objective.head)
     frames = [
-        head.frames(backbone.regular_features(clouds_of(poses.pixels(one))[:, : COMMON["seen_points"]]))
+        head.frames(backbone.regular_features(clouds_of(poses.pixels(one))[:, :points]))
         for one in torch.arange(len(poses)).split(64)
     ]
     found, truth = torch.cat([one.matrices for one in frames]), poses.rotations
@@ -93,8 +99,10 @@ def errors_of(run: Run, test: Source, seed: int) -> dict[str, Any]:
     }
 
 
-def measured(name: str, seed: int, train: Source, test: Source, base: Path) -> dict[str, Any]:
-    """What is written of a run."""
+def measured(
+    name: str, seed: int, train: Source, test: Source, base: Path, points: int, *, probed: bool = True
+) -> dict[str, Any]:
+    """What is written of a run, of parts of so many points; without probes only how far poses are off."""
     if name == "none":
         run = untrained(config_of("strict", seed), train)
         plan: dict[str, Any] = {"epochs": 0, "asked_seconds": 0, "processor_seconds": 0.0}
@@ -103,11 +111,14 @@ def measured(name: str, seed: int, train: Source, test: Source, base: Path) -> d
         run, plan = load_run(folder), json.loads(folder.with_suffix(".json").read_text())
     equivariant = run.backbone.group.name != "c1"
     kinds = {"invariant" if equivariant else "pooled": run.encoder()}
-    if name == "strict":
+    if not probed:
+        kinds = {}
+    elif name == "strict":
         kinds["canonical"] = run.encoder("canonical")
     return {
         "name": name,
         "seed": seed,
+        "points": points,
         "model": run.name,
         "parameters": sum(value.numel() for value in run.backbone.parameters()),
         **plan,
@@ -115,10 +126,11 @@ def measured(name: str, seed: int, train: Source, test: Source, base: Path) -> d
         "test": len(test),
         "classes": len(train.classes),
         "features": {
-            kind: scores_of(encoder, train, test, seed, turned=not equivariant) for kind, encoder in kinds.items()
+            kind: scores_of(encoder, train, test, seed, turned=not equivariant, points=points)
+            for kind, encoder in kinds.items()
         },
         "last_epoch": run.log[-1] if run.log else {},
-        **({"degrees": errors_of(run, test, seed)} if name in ("none", "strict") else {}),
+        **({"degrees": errors_of(run, test, seed, points)} if name in ("none", "strict") else {}),
     }
 
 
@@ -127,6 +139,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="+", choices=NAMES)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--points", type=int, default=POINTS, help="of a part; those of training by default")
+    parser.add_argument("--degrees", action="store_true", help="no probes: only how far predicted poses are off")
     parser.add_argument("--root", help="the folder of the library of parts")
     parser.add_argument("--cache", help="a folder that keeps the clouds")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of the runs")
@@ -135,10 +149,12 @@ def main() -> None:
     train, test = (load_parts(split, arguments.root, arguments.cache) for split in ("train", "test"))
     RESULTS.mkdir(parents=True, exist_ok=True)
     for name in arguments.names:
-        found = measured(name, arguments.seed, train, test, arguments.folder)
-        (RESULTS / f"{name}-{found['asked_seconds']:.0f}s-{arguments.seed}.json").write_text(
-            json.dumps(found, indent=1) + "\n"
+        found = measured(
+            name, arguments.seed, train, test, arguments.folder, arguments.points, probed=not arguments.degrees
         )
+        of_points = "" if arguments.points == POINTS else f"-{arguments.points}p"
+        file = RESULTS / f"{name}-{found['asked_seconds']:.0f}s{of_points}-{arguments.seed}.json"
+        file.write_text(json.dumps(found, indent=1) + "\n")
         print(name, found["features"], found.get("degrees", ""), flush=True)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
 from benchmarks._sections import write_section
-from benchmarks.space.measure import BINS, NAMES, RESULTS
+from benchmarks.space.measure import BINS, NAMES, POINTS, RESULTS
 from eqmodels.measures import estimate
 from eqmodels.reports import Table
 
@@ -23,6 +23,9 @@ WORDS = {
     "pointnet": "`pointnet`, classifier of 24 turns",
     "dgcnn": "`dgcnn`, classifier of 24 turns",
 }
+FORMER = "neighbours alone"
+"""What is said of the equivariant encoder as it was before its layers knew the mean over the cloud."""
+FORMER_PARAMETERS = 34704
 
 COLUMNS = ("probe upright", "probe SO3", "knn upright", "knn SO3")
 
@@ -38,24 +41,43 @@ def section() -> str:
         "percent.",
         "",
     ]
-    header = ["encoder, what it learned", "features", "seconds", "seeds"]
+    header = ["encoder, what it learned", "features", "points", "seconds", "seeds"]
     header += ["probe, upright", "probe, SO(3)", "kNN, upright", "kNN, SO(3)"]
     table = Table(header, [row for own in _groups(cells) for row in _rows(own)], left=2)
     return "\n".join([*lines, table.markdown(as_it_is=True), "", *_degrees(cells)]).strip()
 
 
 def _groups(cells: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """The seeds of each encoder that was trained for each time, by times."""
-    for seconds in sorted({cell["asked_seconds"] for cell in cells}):
-        for name in NAMES:
-            if own := [cell for cell in cells if (cell["name"], cell["asked_seconds"]) == (name, seconds)]:
+    """The seeds of each encoder that was trained for each time and asked of so many points, in this order."""
+    for seconds, points in sorted({(cell["asked_seconds"], points_of(cell)) for cell in cells}):
+        for name, former in product(NAMES, (True, False)):
+            key = (name, seconds, points, former)
+            own = [
+                cell for cell in cells if (cell["name"], cell["asked_seconds"], points_of(cell), is_former(cell)) == key
+            ]
+            if own:
                 yield own
+
+
+def is_former(cell: dict[str, Any]) -> bool:
+    """Whether layers of the equivariant encoder knew neighbours alone."""
+    return bool(cell["parameters"] == FORMER_PARAMETERS)
+
+
+def words_of(cell: dict[str, Any]) -> str:
+    """What a row says of the encoder."""
+    return f"{WORDS[cell['name']]} ({FORMER})" if is_former(cell) else WORDS[cell["name"]]
+
+
+def points_of(cell: dict[str, Any]) -> int:
+    """Of a part, when it was measured."""
+    return int(cell.get("points", POINTS))
 
 
 def _rows(cells: list[dict[str, Any]]) -> list[list[str]]:
     """A row of each kind of features, and one of probes that learned from turned parts where there are such."""
     seconds = sum(cell["processor_seconds"] for cell in cells) / len(cells)
-    rows, name = [], cells[0]["name"]
+    rows = []
     for kind, scores in cells[0]["features"].items():
         for words in ("", "SO3 to ") if "probe SO3 to SO3" in scores else ("",):
             found = [
@@ -63,7 +85,9 @@ def _rows(cells: list[dict[str, Any]]) -> list[list[str]]:
                 for column in COLUMNS
             ]
             label = f"{kind}, probes of turned parts" if words else kind
-            rows.append([WORDS[name], label, f"{seconds:.0f}", str(len(cells)), *found])
+            rows.append(
+                [words_of(cells[0]), label, str(points_of(cells[0])), f"{seconds:,.0f}", str(len(cells)), *found]
+            )
     return rows
 
 
@@ -77,15 +101,16 @@ def _degrees(cells: list[dict[str, Any]]) -> list[str]:
                 sum(one[key] for one in own) / len(own) for key in ("up", "frame", "up below 15", "degenerate")
             )
             shares = [f"{100 * share:.0f}%" for share in (below, none)]
-            rows.append([WORDS[group[0]["name"]], f"{seconds:.0f}", f"{up:.1f}", f"{frame:.1f}", *shares])
-    table = Table(["encoder", "seconds", "up", "whole frame", "up below 15", "no frame"], rows)
+            points = str(points_of(group[0]))
+            rows.append([words_of(group[0]), points, f"{seconds:,.0f}", f"{up:.1f}", f"{frame:.1f}", *shares])
+    table = Table(["encoder", "points", "seconds", "up", "whole frame", "up below 15", "no frame"], rows)
     words = "Degrees between the predicted and the true pose of test parts in random poses, medians:"
     lines = [words, "", table.markdown(as_it_is=True)]
-    longest = max(cell["asked_seconds"] for cell in cells)
+    longest = max((cell["asked_seconds"], points_of(cell)) for cell in cells)
     strict = [
         cell["degrees"]["histogram of up"]
         for cell in cells
-        if (cell["name"], cell["asked_seconds"]) == ("strict", longest)
+        if (cell["name"], cell["asked_seconds"], points_of(cell)) == ("strict", *longest)
     ]
     if strict:
         counts = [str(sum(column)) for column in zip(*strict, strict=True)]

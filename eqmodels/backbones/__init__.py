@@ -19,7 +19,15 @@ from eqmodels.backbones.escnn_weights import from_escnn, to_escnn
 from eqmodels.backbones.foreign import as_encoder
 from eqmodels.backbones.input_channels import with_channels
 from eqmodels.backbones.network import FeatureInfo
-from eqmodels.backbones.points import DGCNN, FrameAveraged, IrrepsNetwork, PointBackbone, PointNet, VectorNetwork
+from eqmodels.backbones.points import (
+    DGCNN,
+    FrameAveraged,
+    FrameCanonicalised,
+    IrrepsNetwork,
+    PointBackbone,
+    PointNet,
+    VectorNetwork,
+)
 from eqmodels.backbones.registry import BACKBONES, list_models, register_backbone
 from eqmodels.backbones.resnet import SteerableResNet
 from eqmodels.backbones.standard_resnet import StandardResNet
@@ -39,6 +47,7 @@ __all__ = [
     "EscnnResNet",
     "FeatureInfo",
     "FrameAveraged",
+    "FrameCanonicalised",
     "IrrepsNetwork",
     "Orbit",
     "PointBackbone",

@@ -14,6 +14,7 @@ from eqmodels.adapt import original
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Encoder, as_encoder, create_model, list_models
 from eqmodels.errors import nearest_names
+from eqmodels.hub.loading import list_models as pretrained_models
 from eqmodels.hub.loading import load_for_images
 from eqmodels.remote import list_pretrained
 from eqmodels.storage import CONFIG, WEIGHTS, sha256_of
@@ -107,9 +108,10 @@ def _names(pattern: str) -> list[str]:
     architectures = list_models(pattern, takes="images")
     if not architectures and width is not None:
         architectures = [f"{one}{width[0]}" for one in list_models(pattern[: width.start()], takes="images")]
-    if found := list_pretrained(pattern) or architectures:
+    if found := pretrained_models(pattern, pretrained=True, takes="images") or architectures:
         return found
-    near = nearest_names(pattern, [*list_pretrained(), *list_models(takes="images")], 3)
+    known = [*pretrained_models(pretrained=True, takes="images"), *list_models(takes="images")]
+    near = nearest_names(pattern, known, 3)
     hint = f"The nearest names are {', '.join(near)}." if near else "eqmodels models --pretrained lists the zoo."
     raise ValueError(
         f"models must be names or patterns of the zoo or of the architectures, folders, timm:NAME, hub:REPOSITORY, "

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import cast
 
 from eqmodels.backbones import Backbone, PointBackbone
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.registry import resolve
-from eqmodels.cli.chosen_data import chosen_data, loaded
+from eqmodels.cli.chosen_data import chosen_data, flags_given, loaded
+from eqmodels.cli.kept_results import keep_results, place_of_results
 from eqmodels.cli.terminal import say
 from eqmodels.data import at_most
 from eqmodels.data.space.meshes import ENDINGS
@@ -46,7 +48,13 @@ def evaluate_run(arguments: argparse.Namespace, network: Run | Backbone) -> int:
     train, test = (loaded(name, split, options, root=arguments.root) for split in ("train", "test"))
     train = at_most(train, arguments.limit)
     encoder = network if isinstance(network, Run) else cast("PointBackbone", network)
-    result = evaluate_clouds(encoder, train, test, seed=arguments.seed)
+    # Points of the data that were asked for are all used; else as many as a step of the training saw.
+    asked = flags_given(arguments).get("points")
+    result = evaluate_clouds(encoder, train, test, points=asked, seed=arguments.seed)
+    (place,) = arguments.names
+    file = place_of_results(place, network) if isinstance(network, Run) else None
+    if file is not None and file != arguments.output:
+        say(keep_results(file, result), file=sys.stderr, flush=True)
     encoded = json.dumps(result.to_dict(), indent=2)
     say(encoded if arguments.json else _text(result), flush=True)
     if arguments.output:
@@ -72,8 +80,8 @@ def _text(result: CloudEvaluation) -> str:
     ]
     if result.up is not None:
         lines.append(
-            f"pose of turned clouds, median error: up {result.up:.1f} degrees, whole frame {result.frame:.1f}; "
-            f"{percent(result.degenerate)} have none"
+            f"pose of turned clouds, median error: up {result.up:.1f} degrees, whole frame {result.frame:.1f}; up is "
+            f"found to 15 degrees in {percent(result.near)}%, and {percent(result.degenerate)}% have no frame"
         )
     return "\n\n".join(lines)
 

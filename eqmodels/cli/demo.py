@@ -8,14 +8,17 @@ import json
 import math
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import torch
 
+from eqmodels.backbones import PointBackbone
 from eqmodels.cli.demo_report import SHOWN, DemoResult, Learning, TwinResult, shown_of, write_report
 from eqmodels.cli.terminal import say
 from eqmodels.data import Source, balanced_subset, load_data
-from eqmodels.evaluation import EncoderEvaluation, evaluate, images_per_second
+from eqmodels.evaluation import CloudEvaluation, EncoderEvaluation, evaluate, evaluate_clouds, images_per_second
 from eqmodels.export import to_plain
 from eqmodels.hub import load_pretrained
 from eqmodels.reports import Table, percent
@@ -27,6 +30,10 @@ __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 EQUIVARIANT, STANDARD = "c4_resnet18_w32.distil_lite0", "resnet18_w32.distil_lite0"
 DATA, LEARNED = "openclipart_mini", "fashion_mnist_mini"
 """What the two are measured on, and what the tiny network learns from: small grey images, as it has a minute."""
+OF_POINTS, PARTS = "so3_vectors_small.frame_kicad", "kicad_parts_mini"
+"""What is turned in all of space, and the clouds that are."""
+PROBED_PARTS = 240
+"""Training clouds of its probe."""
 PROBED, CURVE_IMAGES = 1000, 250
 """Training images of the probes, and test images of the curve over the angles."""
 LEARNING_IMAGES = 2000
@@ -38,8 +45,9 @@ STRENGTHS = (1.0, 0.1, 0.01, 1e-3, 1e-4)
 
 DESCRIPTION = (
     f"On {DATA}, colour pictures that are part of the package: loads {EQUIVARIANT} and {STANDARD}, measures both on "
-    f"upright and on turned pictures, pretrains a tiny equivariant network on {LEARNED} for a minute, prints one table "
-    "and writes a page with pictures. Takes three to five minutes on two processor cores and downloads nothing."
+    f"upright and on turned pictures; measures {OF_POINTS} on electronic parts, upright and turned in space; pretrains "
+    f"a tiny equivariant network on {LEARNED} for a minute, prints one table and writes a page with pictures. Takes "
+    "three to five minutes on two processor cores and downloads nothing."
 )
 EPILOG = "then: eqmodels pretrain --help"
 
@@ -79,9 +87,11 @@ def run(arguments: argparse.Namespace) -> int:
             strengths=STRENGTHS,
         )
         results.append(TwinResult(name, twin, scores, speeds[name]))
+    say(f"measuring {OF_POINTS} ...", file=sys.stderr, flush=True)
+    clouds = _clouds(load_data(PARTS, "train"), load_data(PARTS, "test"))
     say(f"pretraining a tiny network for {arguments.seconds:.0f} s ...", file=sys.stderr, flush=True)
     learning = _learn(load_data(LEARNED, "train"), load_data(LEARNED, "test"), arguments.seconds)
-    result = DemoResult(tuple(results), learning, train, test)
+    result = DemoResult(tuple(results), learning, train, test, clouds)
     say(json.dumps(result.to_dict(), indent=2) if arguments.json else f"\n{_text(result)}\n")
     if importlib.util.find_spec("matplotlib") is None:
         words = "No page with pictures: matplotlib is not installed; run: pip install matplotlib"
@@ -89,6 +99,13 @@ def run(arguments: argparse.Namespace) -> int:
         words = f"The same with pictures: {write_report(result, arguments.folder)}"
     say(words, file=sys.stderr if arguments.json else sys.stdout)
     return 0
+
+
+def _clouds(train: Source, test: Source) -> CloudEvaluation:
+    """Canonical features of parts, upright and in random poses of space, and how well up is found."""
+    encoder = load_pretrained(OF_POINTS).encoder("canonical")
+    found = evaluate_clouds(cast("PointBackbone", encoder), balanced_subset(train, PROBED_PARTS), test)
+    return replace(found, model=OF_POINTS)
 
 
 def _speeds(twins: dict[str, Run], test: Source) -> dict[str, float]:

@@ -16,6 +16,7 @@ from eqmodels.data import Source
 from eqmodels.evaluation import (
     ORBIT_MEAN,
     TURNED_BACK,
+    CloudEvaluation,
     EncoderEvaluation,
     FeatureScores,
     encode,
@@ -96,6 +97,7 @@ class DemoResult:
     learning: Learning
     train: Source
     test: Source
+    clouds: CloudEvaluation
 
     def rows(self) -> Iterator[tuple[str, FeatureScores, float, int, float | None]]:
         """Name, scores, equivariance error, parameters and speed of every row of the table."""
@@ -120,6 +122,7 @@ class DemoResult:
                 "before": learning.before.to_dict(),
                 "after": learning.after.to_dict(),
             },
+            "clouds": self.clouds.to_dict(),
         }
 
     def sentences(self) -> tuple[str, ...]:
@@ -138,6 +141,17 @@ class DemoResult:
             "measured on such. Rotation accuracy on held-out images "
             f"{percent(learning.before.tasks[0].accuracy)} before and "
             f"{percent(learning.after.tasks[0].accuracy)} after.",
+            self._of_clouds(),
+        )
+
+    def _of_clouds(self) -> str:
+        """What was measured of points of space."""
+        clouds = self.clouds
+        (scores,) = clouds.kinds
+        return (
+            f"{clouds.model}, points of space: a probe trained on {clouds.train[1]:,} upright electronic parts knows "
+            f"{percent(scores.accuracy)} of {clouds.test[1]:,} held-out ones upright, and {percent(scores.turned)} in "
+            f"random poses. Of a part in a random pose it says where up is to {clouds.up:.0f} degrees in the median."
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eqmodels.backbones import Backbone
-from eqmodels.evaluation import EncoderEvaluation, TaskScores
+from eqmodels.evaluation import CloudEvaluation, EncoderEvaluation, TaskScores
 from eqmodels.hub.entries import RESULTS, read_results
 from eqmodels.storage import LARGEST, WEIGHTS, StorageError, read_regular, reason_of, write_atomically
 from eqmodels.training import Run
@@ -28,7 +28,7 @@ def place_of_results(name: str, network: Run | Backbone) -> Path | None:
     return folder / RESULTS if finished else None
 
 
-def keep_results(file: Path, result: EncoderEvaluation) -> str:
+def keep_results(file: Path, result: EncoderEvaluation | CloudEvaluation) -> str:
     """Writes what was measured of a network into its folder, unless more of the same weights is there; says which.
 
     A folder that cannot be written into, such as one that is read only, is no error: everything was printed.
@@ -46,7 +46,7 @@ def keep_results(file: Path, result: EncoderEvaluation) -> str:
     return f"Results: {file}"
 
 
-def _more_than(file: Path, result: EncoderEvaluation) -> str | None:
+def _more_than(file: Path, result: EncoderEvaluation | CloudEvaluation) -> str | None:
     """Why the results that are there are kept; None if there are none, or none of these weights, or no more."""
     try:
         former = read_results(file.parent)
@@ -59,10 +59,14 @@ def _more_than(file: Path, result: EncoderEvaluation) -> str | None:
     return _more_measured(former, result) if of_the_same_data else None
 
 
-def _more_measured(former: EncoderEvaluation, result: EncoderEvaluation) -> str | None:
+def _more_measured(
+    former: EncoderEvaluation | CloudEvaluation, result: EncoderEvaluation | CloudEvaluation
+) -> str | None:
     """What former results of the same weights and data have more; None if nothing."""
     if former.train[1] > result.train[1] or former.test[1] > result.test[1]:
         return f"it was measured with more images, {former.train[1]:,} and {former.test[1]:,}"
+    if not isinstance(former, EncoderEvaluation) or not isinstance(result, EncoderEvaluation):
+        return None
     now = {scores.kind: scores for scores in result.kinds}
     for scores in former.kinds:
         if scores.kind not in now:

@@ -42,12 +42,13 @@ def read_fashion_mnist_mini(split: Split, *, root: str | Path | None = None) -> 
         )
 
 
-def check_no_root(whole: str, root: str | Path | None) -> None:
+def check_no_root(whole: str, root: str | Path | None, folder: str = "image_folder") -> None:
     """Refuses a folder for the embedded subset of a data set.
 
     Args:
         whole: the name of the data set that the subset is of.
         root: the folder; None for none.
+        folder: the source that reads any folder of such data.
 
     Raises:
         ValueError: if there is one.
@@ -55,5 +56,5 @@ def check_no_root(whole: str, root: str | Path | None) -> None:
     if root is not None:
         raise ValueError(
             f"{whole}_mini is part of the package and has no folder; got root={str(root)!r}. Leave it out "
-            f"(--root), or name the data that lies there (--data {whole}, --data image_folder)."
+            f"(--root), or name the data that lies there (--data {whole}, --data {folder})."
         )

@@ -1,7 +1,8 @@
 """Evaluation: any encoder in, a dataclass of numbers out."""
 
 from eqmodels.evaluation.classifying import ClassifierAccuracy, classifier_accuracy
-from eqmodels.evaluation.clouds import CloudEvaluation, CloudScores, embed_clouds, evaluate_clouds
+from eqmodels.evaluation.cloud_scores import CloudEvaluation, CloudScores
+from eqmodels.evaluation.clouds import embed_clouds, evaluate_clouds
 from eqmodels.evaluation.collapse import Collapse, effective_rank
 from eqmodels.evaluation.embedding import embed
 from eqmodels.evaluation.encoding import Encodable, encode

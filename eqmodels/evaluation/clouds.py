@@ -6,7 +6,7 @@ Probes learn from upright clouds alone. What is invariant scores the same on tur
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,67 +21,17 @@ from eqmodels.data import Source, clouds_of, in_random_poses, is_labelled
 from eqmodels.data.source import takes_of
 from eqmodels.data.space.sampled import POINTS, sampled_clouds
 from eqmodels.errors import shown
+from eqmodels.evaluation.cloud_scores import BARS, CloudEvaluation, CloudScores
 from eqmodels.evaluation.feature_table import Embedding
 from eqmodels.evaluation.knn import knn_accuracy
 from eqmodels.evaluation.pretrained import Pretrained
 from eqmodels.groups import rotation_angle
 from eqmodels.measures import fit_linear_probe
 
-__all__ = ["CloudEvaluation", "CloudScores", "embed_clouds", "evaluate_clouds"]
+__all__ = ["embed_clouds", "evaluate_clouds"]
 
 NEIGHBOURS = 20
 BATCH = 64
-
-
-@dataclass(frozen=True)
-class CloudScores:
-    """What features of clouds know of the class.
-
-    Attributes:
-        kind: of the features.
-        width: features of a cloud.
-        accuracy: of a linear probe on upright test clouds, from 0 to 1.
-        turned: of the same probe on test clouds in random poses.
-        knn: of a vote of the nearest 20 training clouds, on upright test clouds.
-        knn_turned: the same on test clouds in random poses.
-        change: how far features of turned clouds are from those of upright ones, as a part of these; root mean squares.
-    """
-
-    kind: str
-    width: int
-    accuracy: float
-    turned: float
-    knn: float
-    knn_turned: float
-    change: float
-
-
-@dataclass(frozen=True)
-class CloudEvaluation:
-    """What `evaluate_clouds` measured.
-
-    Attributes:
-        model: the encoder's name.
-        train: name and number of the clouds that probes learn from.
-        test: name and number of the clouds that they are asked about.
-        kinds: of each kind of features.
-        up: median of the degrees between the predicted and the true up of turned test clouds; None if no pose is
-            predicted.
-        frame: the same of the whole frame.
-        degenerate: the part of the test clouds that have no frame.
-    """
-
-    model: str
-    train: tuple[str, int]
-    test: tuple[str, int]
-    kinds: tuple[CloudScores, ...]
-    up: float | None = None
-    frame: float | None = None
-    degenerate: float | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything by name, ready for JSON."""
-        return asdict(self)
 
 
 def evaluate_clouds(
@@ -129,13 +79,19 @@ def evaluate_clouds(
         change = float((turned - upright).norm() / upright.norm().clamp_min(1e-30))
         (accuracy, knn), (accuracy_turned, knn_turned) = found
         scores.append(CloudScores(kind, learned.shape[1], accuracy, accuracy_turned, knn, knn_turned, change))
-    name = encoder.name if isinstance(encoder, Pretrained) else type(encoder).__name__
-    result = CloudEvaluation(name, (train.name, len(train)), (test.name, len(test)), tuple(scores))
+    name, sha256 = (encoder.name, encoder.sha256) if isinstance(encoder, Pretrained) else (type(encoder).__name__, "")
+    result = CloudEvaluation(
+        name,
+        sha256,
+        sum(value.numel() for value in first.parameters()),
+        first.group.name,
+        count,
+        (train.name, len(train)),
+        (test.name, len(test)),
+        tuple(scores),
+    )
     canonical = kinds.get("canonical")
-    if canonical is None:
-        return result
-    up, frame, degenerate = _pose_errors(canonical, poses, count)
-    return replace(result, up=up, frame=frame, degenerate=degenerate)
+    return result if canonical is None else replace(result, **_pose_errors(canonical, poses, count))
 
 
 def embed_clouds(
@@ -214,8 +170,8 @@ def _features(encoder: PointBackbone, data: Source, count: int) -> Float[Tensor,
 
 
 @torch.no_grad()
-def _pose_errors(encoder: PointBackbone, poses: Any, count: int) -> tuple[float, float, float]:  # noqa: ANN401
-    """Medians of the degrees of up and of the frame, and the part without a frame."""
+def _pose_errors(encoder: PointBackbone, poses: Any, count: int) -> dict[str, Any]:  # noqa: ANN401
+    """What `CloudEvaluation` says of predicted poses, by name."""
     reference = next(encoder.parameters())
     parts = torch.arange(len(poses)).split(BATCH)
     frames = [encoder.frames(clouds_of(poses.pixels(part)[:, :, :count]).to(reference)) for part in parts]
@@ -223,4 +179,10 @@ def _pose_errors(encoder: PointBackbone, poses: Any, count: int) -> tuple[float,
     up = torch.rad2deg((found[:, :, 2] * poses.rotations[:, :, 2]).sum(1).clamp(-1, 1).acos())
     whole = rotation_angle(found.transpose(1, 2) @ poses.rotations)
     none = torch.cat([one.degenerate for one in frames]).float().mean()
-    return float(up.median()), float(whole.median()), float(none)
+    bars = torch.histogram(up, torch.tensor(BARS, dtype=up.dtype)).hist.long().tolist()
+    return {
+        "up": float(up.median()),
+        "frame": float(whole.median()),
+        "degenerate": float(none),
+        "errors_of_up": tuple(bars),
+    }

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from eqmodels.evaluation.cloud_scores import BARS, CloudEvaluation
 from eqmodels.evaluation.scores import EncoderEvaluation, FeatureScores
 from eqmodels.evaluation.scoring_heads import ClassScores, TaskScores
 
@@ -29,11 +30,14 @@ def _is_count(value: Any, least: int) -> bool:  # noqa: ANN401
 
 
 RULES: dict[str, Callable[[Any], bool]] = {
+    "true": lambda value: value is True,
     "a word": lambda value: isinstance(value, str),
     "a share from 0 to 1": _is_share,
     "a share from 0 to 1, or unknown": lambda value: _is_share(value) or _is_unknown(value),
     "a finite number": lambda value: _is_number(value) and math.isfinite(value),
     "a finite number, or unknown": lambda value: _is_number(value) and not math.isinf(value),
+    "degrees from 0 to 180, or none": lambda value: value is None or (_is_number(value) and 0 <= value <= 180),
+    "a share from 0 to 1, or none": lambda value: value is None or _is_share(value),
     "a finite number of at least 0": lambda value: _is_number(value) and 0 <= value < math.inf,
     "a count of at least 0": lambda value: _is_count(value, 0),
     "a count of at least 1": lambda value: _is_count(value, 1),
@@ -50,7 +54,7 @@ _Fact = tuple[str, Any, str]
 """A place in the results, what stands there, and the rule for it."""
 
 
-def check_possible(evaluation: EncoderEvaluation) -> None:
+def check_possible(evaluation: EncoderEvaluation | CloudEvaluation) -> None:
     """Refuses results that no measurement can have, whoever wrote them; whether they are true, only measuring says.
 
     Args:
@@ -59,7 +63,8 @@ def check_possible(evaluation: EncoderEvaluation) -> None:
     Raises:
         ValueError: if there are such; names the place, the rule and the value.
     """
-    for place, value, rule in _facts(evaluation):
+    facts = _of_clouds(evaluation) if isinstance(evaluation, CloudEvaluation) else _facts(evaluation)
+    for place, value, rule in facts:
         if not RULES[rule](value):
             raise ValueError(f"{place} must be {rule}, and is {str(value)[:40]!r}")
 
@@ -80,6 +85,29 @@ def _facts(evaluation: EncoderEvaluation) -> Iterator[_Fact]:
         yield "the class head's weight", evaluation.class_head.weight, "a finite number"
         yield from _of_head("the class head", evaluation.class_head, evaluation.class_head.num_classes)
     yield from _each("equivariance_error", evaluation.equivariance_error, "a finite number of at least 0")
+
+
+def _of_clouds(evaluation: CloudEvaluation) -> Iterator[_Fact]:
+    for name in ("model", "sha256", "group"):
+        yield name, getattr(evaluation, name), "a word"
+    for name in ("parameters", "points"):
+        yield name, getattr(evaluation, name), "a count of at least 1"
+    for name in ("train", "test"):
+        yield name, getattr(evaluation, name), "a name and a count of at least 1"
+    for scores in evaluation.kinds:
+        yield "kind", scores.kind, "a word"
+        yield f"{scores.kind}, width", scores.width, "a count of at least 1"
+        yield f"{scores.kind}, change", scores.change, "a finite number of at least 0"
+        for name in ("accuracy", "turned", "knn", "knn_turned"):
+            yield f"{scores.kind}, {name}", getattr(scores, name), "a share from 0 to 1"
+    for name in ("up", "frame"):
+        yield name, getattr(evaluation, name), "degrees from 0 to 180, or none"
+    yield "degenerate", evaluation.degenerate, "a share from 0 to 1, or none"
+    counts = evaluation.errors_of_up
+    yield "number of errors_of_up", len(counts) in (0, len(BARS) - 1), "true"
+    for count in counts:
+        yield "errors_of_up", count, "a count of at least 0"
+    yield "sum of errors_of_up", sum(counts), "a count of at least 1" if counts else "a count of at least 0"
 
 
 def _of_features(scores: FeatureScores) -> Iterator[_Fact]:

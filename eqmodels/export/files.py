@@ -101,7 +101,7 @@ def export_network(
         FileNotFoundError: if the folder does not exist.
         ValueError: if the format is unknown or the ending is, the size is refused, the channels are not known, PyTorch
             does not write the operator set, or a part of this package would be left in stock modules.
-        ModuleNotFoundError: if the packages of the extra ``export`` are missing, of ONNX alone.
+        ModuleNotFoundError: if the packages of the extra ``peers`` are missing, of ONNX alone.
         EqmodelsError: if the file computes something else than the network; it is not written then.
         StorageError: if it cannot be written; a file that was there is then what it was.
     """

@@ -87,7 +87,7 @@ def export_int8(
         opset: version of the ONNX operator set.
 
     Raises:
-        ModuleNotFoundError: if the packages of the extra ``export`` are missing.
+        ModuleNotFoundError: if the packages of the extra ``peers`` are missing.
         FileNotFoundError: if the folder does not exist.
         TypeError: if an argument is of another type.
         ValueError: if the kind is unknown, there are no images, or not as many labels; or as `to_onnx`.

@@ -75,7 +75,7 @@ def to_onnx(
         The path of the file.
 
     Raises:
-        ModuleNotFoundError: if the packages of the extra ``export`` are missing.
+        ModuleNotFoundError: if the packages of the extra ``peers`` are missing.
         FileNotFoundError: if the folder does not exist.
         TypeError: if `model` is no module, `size` is refused by `to_plain`, or a number is no integer.
         ValueError: if `size`, `in_chans`, `opset` or `batch` is not positive, the channels are not known or not those

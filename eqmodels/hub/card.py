@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,10 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from eqmodels.backbones import Backbone
 from eqmodels.backbones.formats import network_config
-from eqmodels.evaluation import CONTROLS, TURNED_PROBE, EncoderEvaluation, TaskScores
+from eqmodels.evaluation import CONTROLS, TURNED_PROBE, CloudEvaluation, EncoderEvaluation, TaskScores
 from eqmodels.groups import PlanarGroup
+from eqmodels.hub.card_template import Markdown, card_template
+from eqmodels.hub.cloud_card import cloud_card
 from eqmodels.hub.entries import NOTES, adapted_from, entry_of, read_notes, read_results
 from eqmodels.hub.loading import load_held
 from eqmodels.hub.picture import PICTURE
@@ -98,13 +99,14 @@ def model_card(folder: Path | NetworkFolder, repository: str) -> str:
     run = load_run(held) if "pretraining" in config else None
     twin = twin_of(held)
     twins = {} if twin is None else {twin.name: read_results(twin)}
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False, finalize=_harmless
-    )
-    template = environment.from_string((files("eqmodels.hub") / "card.md.j2").read_text("utf-8"))
     try:
+        if isinstance(evaluation, CloudEvaluation):
+            if run is None:
+                raise ValueError("nothing is known of its training")
+            return cloud_card(entry, run, evaluation, read_notes(held))
+        of_images = {name: one for name, one in twins.items() if isinstance(one, EncoderEvaluation)}
         told = _of_adapted(load_held(held), config) if run is None else _of_run(run, config, evaluation)
-        body = _body(template, entry, told, evaluation, twins, read_notes(held))
+        body = _body(card_template("card.md.j2"), entry, told, evaluation, of_images, read_notes(held))
         metadata = _metadata(entry, evaluation).to_yaml()
     except (jinja2.UndefinedError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise StorageError(
@@ -112,15 +114,6 @@ def model_card(folder: Path | NetworkFolder, repository: str) -> str:
             f"({type(error).__name__}: {reason_of(error)}). Measure the network again: eqmodels evaluate."
         ) from error
     return f"---\n{metadata}\n---\n\n{body}"
-
-
-class _Markdown(str):
-    """Markdown of our own, which the template takes as it is."""
-
-
-def _harmless(value: object) -> object:
-    """What the template puts into the card: words of files and folders, whatever holds them, are no Markdown."""
-    return value if isinstance(value, _Markdown | int | float) else for_markdown(str(value))
 
 
 @dataclass(frozen=True)
@@ -172,18 +165,18 @@ def _body(
     rows = [row for name, found in {entry.name: evaluation, **twins}.items() for row in _rows(name, found)]
     body: str = template.render(
         entry=entry,
-        summary=_Markdown(_summary(for_markdown(told.architecture), encoder.group, told.purpose)),
-        output=_Markdown(encoder.describe_output()),
+        summary=Markdown(_summary(for_markdown(told.architecture), encoder.group, told.purpose)),
+        output=Markdown(encoder.describe_output()),
         repository=f"hub:{entry.repository}",
         channels=encoder.in_chans,
         size=encoder.preprocessing.size,
-        pictures=_Markdown(encoder.preprocessing.describe()),
+        pictures=Markdown(encoder.preprocessing.describe()),
         features=encoder.head_hidden_size,
         picture=PICTURE,
         evaluation=evaluation,
         exact=exact_moves(encoder.group),
         quarters_are_a_control=encoder.group.rotations % 4 != 0,
-        rows=[_Markdown(" | ".join([f"`{for_markdown(row[0])}`", *map(for_markdown, row[1:])])) for row in rows],
+        rows=[Markdown(" | ".join([f"`{for_markdown(row[0])}`", *map(for_markdown, row[1:])])) for row in rows],
         turned_probe=TURNED_PROBE if any(TURNED_PROBE in row for row in rows) else None,
         twin=bool(twins) or entry.group == "c1" or told.source is not None,
         task=told.task,
@@ -192,7 +185,7 @@ def _body(
         provenance=told.provenance,
         source=told.source,
         data_licence=entry.data_license,
-        notes=_Markdown(notes),
+        notes=Markdown(notes),
     )
     return body
 

@@ -11,7 +11,7 @@ from typing import Any
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones.formats import network_config
 from eqmodels.errors import shown
-from eqmodels.evaluation import EncoderEvaluation
+from eqmodels.evaluation import CloudEvaluation, EncoderEvaluation
 from eqmodels.evaluation.possible_results import check_possible
 from eqmodels.remote import ZooEntry, check_repository
 from eqmodels.storage import CONFIG, LARGEST, WEIGHTS, NetworkFolder, StorageError, reason_of
@@ -153,8 +153,8 @@ def published_config(folder: Path | NetworkFolder) -> dict[str, Any]:
     return config
 
 
-def read_results(folder: Path | NetworkFolder) -> EncoderEvaluation:
-    """What was measured of the weights in a folder, as the benchmarks or `eqmodels evaluate` wrote it.
+def read_results(folder: Path | NetworkFolder) -> EncoderEvaluation | CloudEvaluation:
+    """What was measured of the weights in a folder, on images or on clouds, as `eqmodels evaluate` wrote it.
 
     Raises:
         StorageError: if there are no results, they cannot be read, cannot be true, or are of other weights.
@@ -163,19 +163,21 @@ def read_results(folder: Path | NetworkFolder) -> EncoderEvaluation:
     return held.once("results", lambda: _results(held))
 
 
-def _results(folder: NetworkFolder) -> EncoderEvaluation:
+def _results(folder: NetworkFolder) -> EncoderEvaluation | CloudEvaluation:
     file = folder.file(RESULTS)
     try:
         content: dict[str, Any] = json.loads(folder.content(RESULTS, LARGEST))
-        evaluation = EncoderEvaluation.from_dict(content.get("evaluation", content))
+        measured = content.get("evaluation", content)
+        kind = CloudEvaluation if measured.get("takes") == "points" else EncoderEvaluation
+        evaluation = kind.from_dict(measured)
         if not isinstance(evaluation.sha256, str):
             raise TypeError("the sha256 is no word")
         check_possible(evaluation)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         # An error of the system is a sentence of its own; others need their names.
-        kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
+        name = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
         raise StorageError(
-            f"{file} holds no results ({kind}{reason_of(error)}). Measure the network first: "
+            f"{file} holds no results ({name}{reason_of(error)}). Measure the network first: "
             f"eqmodels evaluate {folder} --output {file}, with --root FOLDER if its images are yours."
         ) from error
     if evaluation.sha256 != (found := folder.sha256(WEIGHTS)):

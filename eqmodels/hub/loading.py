@@ -14,6 +14,7 @@ from eqmodels.backbones.formats import network_config
 from eqmodels.backbones.loading import check_folder, load_as, load_folder
 from eqmodels.backbones.named import NamedNetwork, Takes
 from eqmodels.backbones.registry import not_of_images
+from eqmodels.hub.names import takes_images
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import is_pretrained, list_pretrained, locate, read_index
 from eqmodels.storage import CHECKPOINT, CONFIG, PREVIOUS_CHECKPOINT, NetworkFolder
@@ -256,7 +257,7 @@ def list_models(pattern: str = "*", *, pretrained: bool = False, takes: Takes | 
     Args:
         pattern: of the names.
         pretrained: whether to list the zoo's.
-        takes: of architectures, ``"images"`` or ``"points"`` for those that take these; None for all.
+        takes: ``"images"`` or ``"points"`` for those that take these; None for all.
 
     Raises:
         TypeError: if an argument is of another type.
@@ -269,4 +270,7 @@ def list_models(pattern: str = "*", *, pretrained: bool = False, takes: Takes | 
         True
     """
     check_arguments(list_models, locals())
-    return list_pretrained(pattern) if pretrained else backbones.list_models(pattern, takes=takes)
+    architectures = backbones.list_models(pattern, takes=takes)  # which checks what is asked for
+    if not pretrained:
+        return architectures
+    return [name for name in list_pretrained(pattern) if takes in (None, "images" if takes_images(name) else "points")]

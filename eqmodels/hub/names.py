@@ -8,7 +8,7 @@ from eqmodels.groups import PlanarGroup
 from eqmodels.options import options_of
 from eqmodels.remote import list_pretrained, read_index
 
-__all__ = ["usual_names", "zoo_tags"]
+__all__ = ["takes_images", "usual_names", "zoo_tags"]
 
 WIDTHS = (16, 32, 64)
 """Of the first stage, of the names that are registered beside those without a width."""
@@ -29,11 +29,19 @@ def usual_names() -> list[str]:
     return sorted(names | set(zoo_tags()))
 
 
+def takes_images(name: str) -> bool:
+    """Whether a name, perhaps with a tag, is that of a network of images; so is one that nobody here knows."""
+    try:
+        return resolve(name.partition(".")[0], plugins=False)[1].takes == "images"
+    except UnknownNameError:
+        return True
+
+
 def zoo_tags() -> dict[str, list[str]]:
-    """The tags of the zoo's networks, by architecture; what cannot be loaded here comes last."""
+    """The tags of the zoo's networks of images, by architecture; what cannot be loaded here comes last."""
     here = list_pretrained()
     tags: dict[str, list[str]] = {}
-    for name in (*here, *sorted(set(read_index()) - set(here))):
+    for name in filter(takes_images, (*here, *sorted(set(read_index()) - set(here)))):
         architecture, _, tag = name.partition(".")
         tags.setdefault(architecture, []).append(tag)
     return tags

@@ -18,7 +18,7 @@ from eqmodels.errors import shown
 from eqmodels.hub.card import NOTES, beside, model_card, twin_of
 from eqmodels.hub.entries import RESULTS, entry_of, published_config, read_results
 from eqmodels.hub.loading import check_files
-from eqmodels.hub.picture import PICTURE, turns_picture
+from eqmodels.hub.picture import PICTURE, picture_of
 from eqmodels.hub.preview import preview_page
 from eqmodels.hub.verification import verify
 from eqmodels.remote import ZooEntry, check_repository, check_token, upload_sentence
@@ -74,7 +74,7 @@ def publication_files(folder: Path | NetworkFolder, repository: str) -> dict[str
     contents = {CARD: model_card(held, repository).encode()}
     evaluation, twin = read_results(held), twin_of(held)
     evaluations = {held.name: evaluation} | ({} if twin is None else {twin.name: read_results(twin)})
-    contents[PICTURE] = turns_picture(evaluations)
+    contents[PICTURE] = picture_of(evaluations)
     if "pretraining" in config:
         recipe = held.config()["pretraining"]
         contents[RECIPE] = (json.dumps(recipe, indent=2) + "\n").encode()

@@ -12,7 +12,7 @@ from eqmodels.backbones import Backbone
 from eqmodels.backbones.registry import checked_names
 from eqmodels.errors import is_one_of, shown
 from eqmodels.hub.loading import load
-from eqmodels.hub.names import usual_names
+from eqmodels.hub.names import takes_images, usual_names
 from eqmodels.remote import is_pretrained, read_index
 
 __all__ = ["register_torchvision"]
@@ -50,7 +50,7 @@ def register_torchvision(names: Iterable[str] = ()) -> list[str]:
             f"own. Build it with eqmodels.create_model, or register it with a width, such as {f'{taken[0]}_w64'!r}."
         )
     entries = sys.modules.setdefault(ENTRIES, ModuleType(ENTRIES))
-    known = sorted({*usual_names(), *read_index(), *names} - theirs)
+    known = sorted({*usual_names(), *filter(takes_images, read_index()), *names} - theirs)
     for name in known:
         if not hasattr(entries, name):
             entry = _entry(name)

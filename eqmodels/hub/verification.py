@@ -11,7 +11,7 @@ from eqmodels.backbones import Backbone, PointBackbone
 from eqmodels.backbones.formats import network_config
 from eqmodels.backbones.golden import fitting_size
 from eqmodels.errors import EqmodelsError
-from eqmodels.evaluation import EquivarianceReport, equivariance_report
+from eqmodels.evaluation import CloudEvaluation, EquivarianceReport, equivariance_report
 from eqmodels.groups import PlanarGroup
 from eqmodels.hub.entries import RESULTS, read_results
 from eqmodels.hub.loading import check_files, load_held
@@ -128,7 +128,8 @@ def _checks(source: str | Path | NetworkFolder, options: dict[str, Any]) -> Iter
     yield True, "names and shapes are the network's, features of the fixed image are the stored ones", None
     if folder.has(RESULTS):
         evaluation = read_results(folder)
-        yield True, f"of these weights, on {evaluation.test[1]:,} images of {evaluation.test[0]}", None
+        what = "clouds" if isinstance(evaluation, CloudEvaluation) else "images"
+        yield True, f"of these weights, on {evaluation.test[1]:,} {what} of {evaluation.test[0]}", None
     else:
         yield None, f"there is no {RESULTS} in {folder}", None
     yield _equivariance(encoder)

@@ -57,7 +57,7 @@ def write_demo(
     Raises:
         TypeError: if an argument is of another type.
         FileNotFoundError: if onnxruntime-web is not there; says how to get it.
-        ModuleNotFoundError: if the packages of the extra ``export`` are missing.
+        ModuleNotFoundError: if the packages of the extra ``peers`` are missing.
         StorageError: if a file is not the one that it should be, or cannot be read or written.
     """
     check_arguments(write_demo, locals())

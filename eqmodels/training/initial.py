@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eqmodels.backbones import Backbone
+from eqmodels.backbones import Backbone, PointBackbone
 from eqmodels.backbones.describe import name_of
 from eqmodels.backbones.formats import read_network_config
 from eqmodels.backbones.input_channels import with_channels
-from eqmodels.backbones.loading import BACKBONE, load_for_images
+from eqmodels.backbones.loading import BACKBONE, load_folder
 from eqmodels.backbones.named import CHANGEABLE
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.objectives import Objective
@@ -41,13 +41,15 @@ class InitialWeights:
     """
 
     name: str
-    encoder: StagedNetwork
+    encoder: StagedNetwork | PointBackbone
     others: Mapping[str, Tensor]
     objective: ObjectiveConfig | None
     taken: list[str] = field(default_factory=list)
 
-    def put_into(self, backbone: Backbone) -> None:
-        """Gives a backbone these weights, its lifting filters adapted to the channels of its images.
+    def put_into(self, backbone: Backbone | PointBackbone) -> None:
+        """Gives a backbone these weights, all but those of pooling and of the classifier behind it.
+
+        Lifting filters are adapted to the channels of its images; points must have as many numbers as those there.
 
         Raises:
             ValueError: if it is another network.
@@ -63,11 +65,19 @@ class InitialWeights:
                 f"{own}. Pass model={name!r} and the options of its layers, or leave out init "
                 "(--init)."
             )
-        adapted = with_channels(theirs, backbone.in_chans).state_dict()
-        stages = tuple(f"{stage}." for stage in backbone.stages)
-        backbone.load_state_dict(
-            backbone.state_dict() | {name: value for name, value in adapted.items() if name.startswith(stages)}
-        )
+        if isinstance(theirs, PointBackbone):
+            if theirs.in_chans != backbone.in_chans:
+                raise ValueError(
+                    f"init must be of points of {backbone.in_chans} numbers, as model is; {self.name} is of "
+                    f"{theirs.in_chans}. Leave out init (--init)."
+                )
+            taken = {name: v for name, v in theirs.state_dict().items() if not name.startswith(("global_pool.", "fc."))}
+        else:
+            assert isinstance(backbone, StagedNetwork), "networks of two types were refused"
+            adapted = with_channels(theirs, backbone.in_chans).state_dict()
+            stages = tuple(f"{stage}." for stage in backbone.stages)
+            taken = {name: value for name, value in adapted.items() if name.startswith(stages)}
+        backbone.load_state_dict(backbone.state_dict() | taken)
 
     def put_into_heads(self, objective: Objective, config: ObjectiveConfig) -> None:
         """Gives the modules of an objective the weights of the run's, where these are of the same task and shape.
@@ -114,7 +124,9 @@ def initial_weights(model: ModelConfig) -> InitialWeights | None:
             f"{model.init} holds other weights, of sha256 {content['sha256'][:12]}..., than this run begins with, of "
             f"{str(model.init_sha256)[:12]}.... Fetch these, or begin another run without init_sha256."
         )
-    encoder, objective = load_for_images(folder), None
+    encoder, objective = load_folder(folder), None
+    if not isinstance(encoder, StagedNetwork | PointBackbone):
+        raise ValueError(f"init must be an encoder; {model.init} holds another network. Leave out init (--init).")
     others: dict[str, Tensor] = {}
     if "pretraining" in content:
         state = read_weights(folder / WEIGHTS, content["sha256"])

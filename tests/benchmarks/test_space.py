@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import csv
+import json
+import math
+
+import pytest
 import torch
 
 from benchmarks._sections import read_section
-from benchmarks.space import measure, tables
+from benchmarks.space import measure, molecules, rotations, speed, tables
+from benchmarks.space.molecules import Molecules
 from benchmarks.space.runs import config_of
 from eqmodels.data import in_random_poses, load_data
+from eqmodels.groups import random_rotations
 from eqmodels.layers.space import Frames
 from eqmodels.training.snapshots import untrained
 
 
-def test_the_section_of_the_document_is_that_of_the_committed_results():
-    assert read_section(tables.DOCUMENT, "kicad") == tables.section()
+@pytest.mark.parametrize(
+    ("name", "section"),
+    [
+        ("kicad", tables.section),
+        ("rotations", rotations.section),
+        ("speed", speed.section),
+        ("molecules", molecules.section),
+    ],
+)
+def test_the_section_of_the_document_is_that_of_the_committed_results(name, section):
+    assert read_section(tables.DOCUMENT, name) == section()
+    assert section() != "Nothing has been measured yet."
 
 
 def test_features_that_know_the_class_score_everything_and_turned_ones_do_not():
@@ -49,3 +66,46 @@ def test_degrees_of_a_head_that_is_right_are_none():
     assert right["up"] < 0.1
     assert right["frame"] < 0.1
     assert (right["up below 15"], right["degenerate"]) == (1, 0)
+
+
+def test_angles_are_learned_worse_than_six_and_nine_numbers(monkeypatch):
+    monkeypatch.setattr(rotations, "TESTED", 300)
+    errors = {kind: rotations.errors_of(kind, 0, 60) for kind in rotations.KINDS}
+    means = {kind: float(found.mean()) for kind, found in errors.items()}
+    assert all(len(found) == 300 and bool((found.diff() >= 0).all()) for found in errors.values())
+    assert max(means[kind] for kind in means if "numbers" in kind) < means["Euler angles"]
+
+
+def test_what_is_timed_of_e3nn_turns_with_the_cloud_too():
+    torch.manual_seed(0)
+    layers = speed.example_layers(1)
+    points, turn = torch.randn(2, 40, 3), random_rotations(1, dtype=torch.float32)[0]
+    scalars, vectors = layers(points).split([32, 48], 1)
+    turned, turned_vectors = layers(points @ turn.T).split([32, 48], 1)
+    torch.testing.assert_close(turned, scalars, rtol=1e-3, atol=1e-4)
+    expected = vectors.unflatten(1, (16, 3)) @ turn.T
+    torch.testing.assert_close(turned_vectors.unflatten(1, (16, 3)), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_molecules_are_read_with_their_units_and_what_atoms_alone_tell_is_known(tmp_path, monkeypatch):
+    columns = ["Elements", "XYZ_Ang", *(column for column, _ in molecules.PROPERTIES.values())]
+    with (tmp_path / "qm9_part1.csv").open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(columns)
+        for n in range(30):
+            elements = ["C"] * (1 + n % 4) + ["H"] * (2 + n % 3)
+            positions = [[float(k), math.sin(k + n), 0.1 * n] for k in range(len(elements))]
+            gap, dipole, polarisability = 0.1, 0.5 * len(elements), 2.0 * elements.count("C") + elements.count("H")
+            table.writerow([str(elements), json.dumps(positions), gap, dipole, polarisability])
+    found = molecules.read_molecules(tmp_path, 100, 0)
+    assert len(found.atoms) == 30
+    assert torch.equal(found.counts().sum(1) - 1, torch.tensor([len(one) for one in found.atoms]).double())
+    torch.testing.assert_close(found.targets[:, 0], torch.full((30,), 0.1 * 27211.386, dtype=torch.float64))
+    monkeypatch.setattr(molecules, "HELD", 6)
+    monkeypatch.setattr(molecules, "BATCH", 8)
+    found = Molecules(found.atoms, found.targets + 1e-3 * torch.rand(30, 3, generator=torch.Generator().manual_seed(0)))
+    result = molecules.measured(found, 0, 1)
+    assert (result["train"], result["test"]) == (18, 6)
+    assert max(result["counts"]) < 0.01
+    with pytest.raises(FileNotFoundError, match=r"has no qm9_part1\.csv"):
+        molecules.read_molecules(tmp_path / "no", 1, 0)

@@ -43,7 +43,7 @@ def demo(tmp_path_factory):
     folder, printed = tmp_path_factory.mktemp("report"), io.StringIO()
     few = {
         (name, split): load_data(name, split).balanced_subset(count)
-        for name, *counts in ((command.DATA, 96, 64), (command.LEARNED, 300, 100))
+        for name, *counts in ((command.DATA, 96, 64), (command.LEARNED, 300, 100), (command.PARTS, 48, 36))
         for split, count in zip(("train", "test"), counts, strict=True)
     }
     for split in ("train", "test"):  # every other pixel: a quarter of the time
@@ -53,6 +53,7 @@ def demo(tmp_path_factory):
         patch.setattr(command, "load_data", lambda *asked: few[asked])
         patch.setattr(command, "PROBED", 96)
         patch.setattr(command, "LEARNING_IMAGES", 40)
+        patch.setattr(command, "PROBED_PARTS", 48)
         patch.setattr(command, "CURVE_IMAGES", 20)
         patch.setattr(command, "TRIAL_STEPS", 4)
         calls = cut_off(patch)
@@ -83,6 +84,20 @@ def test_turning_costs_the_resnet_its_accuracy_and_the_canonical_features_nothin
     assert min(ours["canonical"]["accuracy"], standard["regular"]["accuracy"]) > 0.1
     assert abs(ours["canonical"]["turned"] - ours["canonical"]["accuracy"]) < 0.005
     assert list(standard) == ["regular", "orbit-mean"]
+
+
+def test_parts_in_any_pose_are_known_as_upright_ones_are(demo):
+    clouds = demo[0]["clouds"]
+    (scores,) = clouds["kinds"]
+    assert (scores["kind"], clouds["train"], clouds["test"]) == (
+        "canonical",
+        [command.PARTS, 48],
+        [command.PARTS, 36],
+    )
+    assert scores["turned"] == pytest.approx(scores["accuracy"], abs=1.5 / 36)
+    assert scores["accuracy"] > 2 / 12
+    assert clouds["up"] < 60
+    assert f"to {clouds['up']:.0f} degrees in the median" in demo[1]
 
 
 def test_speeds_errors_and_parameters_are_measured(demo):

@@ -45,6 +45,13 @@ SPACE: dict[str, Callable[[], Call]] = {
     "backbones.FrameAveraged": lambda: Call(
         backbones.FrameAveraged, {"network": backbones.PointNet(width=4), "group": "o3"}
     ),
+    "backbones.FrameCanonicalised": lambda: Call(
+        backbones.FrameCanonicalised,
+        {
+            "network": backbones.PointNet(width=4),
+            "pose": backbones.VectorNetwork(width=4, layers=1, neighbours=3, global_pool="canonical"),
+        },
+    ),
     "backbones.IrrepsNetwork": lambda: Call(
         backbones.IrrepsNetwork,
         {"group": "o3", "architecture": "points_small", "neighbours": 3, "convolution": "node", **SIZES},

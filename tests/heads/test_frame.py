@@ -7,6 +7,7 @@ import torch
 
 from eqmodels import create_model
 from eqmodels.backbones.points.frame_averaging import FrameAveraged
+from eqmodels.backbones.points.frame_canonicalised import FrameCanonicalised
 from eqmodels.fields import Irreps, Scalars
 from eqmodels.groups import PointGroup, random_rotations, rotation_angle
 from eqmodels.heads import FrameHead, create_head
@@ -134,10 +135,37 @@ def test_principal_axes_make_pointnet_invariant(group):
     assert reflected == (group == "o3")
 
 
+@pytest.mark.parametrize("group", ["so3", "o3"])
+def test_a_predicted_frame_makes_pointnet_invariant(group):
+    pose = create_model(f"{group}_vectors_small", width=8, layers=1, neighbours=4, global_pool="canonical")
+    network = FrameCanonicalised(create_model("pointnet", width=4), pose).double()
+    points, order = clouds(), torch.randperm(10)
+    turns = network.group.random(4, torch.Generator().manual_seed(0))
+    moved = (points @ turns.transpose(1, 2))[:, order] + 3
+    close(network(moved), network(points))
+    assert network.out_field == Scalars(network(points).shape[1])
+    mask = torch.ones(4, 12, dtype=torch.bool)
+    mask[:, 10:] = False
+    padded = torch.cat([points, torch.full((4, 2, 3), 7.0).double()], 1)
+    close(network(padded, mask=mask), network(points))
+
+
 @pytest.mark.usefixtures("no_shape_checks")
 @pytest.mark.parametrize(
     ("call", "kind", "sentence"),
     [
+        (
+            lambda: FrameCanonicalised(create_model("pointnet"), create_model("so3_vectors_small")),
+            ValueError,
+            r"pose must predict frames; .* global_pool='invariant'\. Build it with global_pool='canonical'\.",
+        ),
+        (
+            lambda: FrameCanonicalised(
+                create_model("pointnet", in_chans=4), create_model("so3_vectors_small", global_pool="canonical")
+            ),
+            ValueError,
+            r"pose must take the network's points, in_chans=4; got 3\.",
+        ),
         (lambda: FrameHead(Irreps("4x0"), LABELS["so3"]), ValueError, r"a frame is made of vectors"),
         (lambda: FrameHead(Irreps("4x0+2x1"), LABELS["o3"]), ValueError, r"label_field 3x1 .* got 3x1o"),
         (lambda: FrameHead(Irreps("4x0+2x1"), Scalars(24)), ValueError, r"Use head='mlp' for other labels"),

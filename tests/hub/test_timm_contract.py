@@ -22,7 +22,7 @@ from eqmodels.storage import StorageError
 
 NAMES = eqmodels.timm.register_timm()
 TINY, STANDARD, WIDE = "c4_resnet18s_w16", "resnet18s_w16", "c4_wide_resnet16_8_w16"
-ZOO = eqmodels.list_models(pretrained=True)
+ZOO = eqmodels.list_models(pretrained=True, takes="images")
 C4 = f"{TINY}.rot_fmnist_simclr"
 
 each_family = pytest.mark.parametrize("name", [TINY, STANDARD, WIDE])

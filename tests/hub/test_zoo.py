@@ -7,7 +7,8 @@ import json
 import pytest
 import torch
 
-from eqmodels.data import load_data
+from eqmodels import create_model
+from eqmodels.data import clouds_of, in_random_poses, load_data
 from eqmodels.evaluation import assert_equivariant, fit_linear_probe
 from eqmodels.hub import list_pretrained, load_pretrained
 from eqmodels.remote import read_index
@@ -15,6 +16,7 @@ from eqmodels.remote.locating import FOLDERS
 from eqmodels.training import PretrainConfig
 
 NAMES = list_pretrained()
+OF_POINTS = "so3_vectors_small.frame_kicad"
 EQUIVARIANT = [name for name in NAMES if name.startswith(("c4", "d4"))]
 
 
@@ -36,7 +38,8 @@ def test_weights_are_small_and_have_their_recipe_log_and_results(name):
 def test_every_network_says_under_which_licence_its_images_are():
     found = {name: entry.data_license for name, entry in read_index().items()}
     assert set(found) == set(NAMES)
-    assert set(found.values()) == {"MIT", "CC-PDDC AND GPL-2.0-or-later"}
+    of_parts = "CC-BY-SA-4.0 AND GPL-3.0-or-later"
+    assert set(found.values()) == {"MIT", "CC-PDDC AND GPL-2.0-or-later", of_parts}
 
 
 @pytest.mark.parametrize("name", EQUIVARIANT)
@@ -87,6 +90,24 @@ def test_the_network_of_photographs_knows_classes_that_nobody_taught_it():
     raw = fit_linear_probe(pixels, train.labels, num_classes=16, strengths=(0.1,))
     upright = test.pixels().unflatten(3, (16, 4)).mean(4).unflatten(2, (16, 4)).mean(3).flatten(1)
     assert probe.accuracy(turned, test.labels) > raw.accuracy(upright, test.labels) + 0.05
+
+
+def test_the_network_of_parts_turns_with_them_and_says_which_way_up_they_are():
+    run = load_pretrained(OF_POINTS)
+    assert_equivariant(run.encoder("regular"), size=32, tolerance=1e-10, randomised=False)
+    parts = load_data("kicad_parts_mini", "test")
+    poses = in_random_poses(parts, seed=1)
+    encoder = create_model(OF_POINTS, pretrained=True, num_classes=0, global_pool="canonical")
+    with torch.no_grad():
+        turned, upright = (clouds_of(one.pixels(slice(None))) for one in (poses, parts))
+        up = encoder.frames(turned).matrices[:, :, 2]
+        features = encoder(turned[:24])
+        torch.testing.assert_close(features, encoder(upright[:24]), rtol=0, atol=1e-3 * float(features.abs().max()))
+    degrees = torch.rad2deg((up * poses.rotations[:, :, 2]).sum(1).clamp(-1, 1).acos())
+    assert degrees.median() < 25
+    measured = json.loads((FOLDERS[0] / OF_POINTS / "results.json").read_text())
+    assert measured["up"] < 15
+    assert measured["points"] == 512
 
 
 def test_unknown_names_get_the_nearest_ones():

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from eqmodels.backbones import create_model
+from eqmodels.cli import main
 from eqmodels.data import clouds_of, in_random_poses, load_data, statistics
 from eqmodels.fields import Irreps
 from eqmodels.groups import random_rotations
@@ -143,11 +144,11 @@ def test_a_run_of_a_network_without_a_group_is_saved_with_its_own_pooling(tmp_pa
 
 def test_a_run_that_learns_tells_up_better():
     """Of a few parts the vectors are learned by heart: their loss falls from 2, that of vectors of no length."""
-    options = {"epochs": 40, "optimiser": "adamw", "learning_rate": 0.01, "jitter": 0.0, "stretch": 0.0}
+    options = {"epochs": 60, "optimiser": "adamw", "learning_rate": 0.01, "jitter": 0.0, "stretch": 0.0}
     config = PretrainConfig.of(**{**TINY, **options, "width": 16, "layers": 2, "head_hidden": 32, "seen_points": 0})
     few = load_data("kicad_parts_mini").balanced_subset(8)
     training = Pretraining(config, replace(few, images=few.images[:, :, :48]))
-    rows = [training.epoch() for _ in range(40)]
+    rows = [training.epoch() for _ in range(60)]
     training.close()
     assert rows[0]["loss"] > 1.9
     assert rows[-1]["loss"] < 0.5
@@ -200,3 +201,17 @@ def test_statistics_of_clouds_do_not_normalise(tmp_path):
     assert (run.preprocessing.mean, run.preprocessing.deviation) == ((0.0,) * 3, (1.0,) * 3)
     assert statistics(data)[0] != run.preprocessing.mean
     assert run.preprocessing.size == (24, 3)
+
+
+def test_a_run_of_clouds_begins_with_the_weights_of_another(tmp_path, capsys):
+    first = pretrain(PretrainConfig.of(**TINY), tmp_path / "first", quiet=True)
+    data = load_data("kicad_parts_mini").subset(range(24))
+    begun = Pretraining(PretrainConfig.of(**TINY, seed=1, init=str(tmp_path / "first")), data)
+    for name, value in first.model.state_dict().items():
+        assert torch.equal(begun.model.state_dict()[name], value), name
+    assert main(["pretrain", "--extend", str(tmp_path / "first"), "--folder", str(tmp_path / "more"), "--quiet"]) == 0
+    assert load_run(tmp_path / "more").config.model.init == str(tmp_path / "first")
+    capsys.readouterr()
+    other = {**TINY, "model": "o3_vectors_small", "init": str(tmp_path / "first")}
+    with pytest.raises(ValueError, match=r"^init must be the network that is pretrained; .* is a so3_vectors_small"):
+        Pretraining(PretrainConfig.of(**other), data)

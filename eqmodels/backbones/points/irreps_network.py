@@ -107,5 +107,5 @@ class IrrepsNetwork(PointBackbone):
             positions.new_zeros(*positions.shape[:2], tensors.count, tensors.size),
         ]
         for layer in self.layers:
-            fields = layer(fields, harmonics, neighbours)
+            fields = layer(fields, harmonics, neighbours, mask)
         return torch.cat([part.flatten(2) for part in self.last_norm(fields)], 2).transpose(1, 2)

@@ -94,5 +94,5 @@ class VectorNetwork(PointBackbone):
         vectors = positions[:, :, None] * self.vector_stem[:, None]
         neighbours = neighbours_of(positions, self.neighbours, mask)
         for layer in self.layers:
-            scalars, vectors = layer(scalars, vectors, neighbours)
+            scalars, vectors = layer(scalars, vectors, neighbours, mask)
         return torch.cat([self.scalar_norm(scalars), vectors.flatten(2)], 2).transpose(1, 2)

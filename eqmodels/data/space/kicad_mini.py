@@ -34,7 +34,7 @@ def read_kicad_parts_mini(split: Split, *, root: str | Path | None = None) -> La
     Raises:
         ValueError: if `root` is given.
     """
-    check_no_root("kicad_parts", root)
+    check_no_root("kicad_parts", root, "point_folder")
     file = resources.files("eqmodels.data") / "kicad_parts_mini" / f"{split}.npz"
     with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
         coordinates = torch.from_numpy(arrays["points"].astype(np.float32) / np.float32(LEVELS))

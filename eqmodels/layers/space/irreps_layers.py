@@ -16,11 +16,12 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from eqmodels._shapes import Float
+from eqmodels._shapes import Bool, Float
 from eqmodels.errors import shown
 from eqmodels.fields import Irreps
 from eqmodels.fields.irreps import safe_norm
 from eqmodels.groups.wigner import o3_of_e3nn
+from eqmodels.layers.space.clouds import masked_mean
 from eqmodels.layers.space.neighbours import BASIS, Neighbours, gathered
 
 __all__ = ["CONVOLUTIONS", "IrrepsLayer", "NodeConvolution", "convolution_named", "paths_of"]
@@ -171,16 +172,22 @@ class IrrepsLayer(nn.Module):
         self.convolution = convolution_named(convolution)(field, degree, self.scalars)
         heard = [sum(counts[i] for i, _, o in paths_of(field, degree) if o == part) for part in range(len(counts))]
         self.mixed = IrrepsLinear(heard, counts)
-        self.inner = IrrepsLinear(counts, counts)
+        self.inner, self.whole = IrrepsLinear(counts, counts), IrrepsLinear(counts, counts)
         self.gates = nn.Sequential(
             nn.Linear(sum(counts), self.scalars), nn.SiLU(), nn.Linear(self.scalars, sum(counts))
         )
 
-    def forward(self, fields: Fields, harmonics: Fields, neighbours: Neighbours) -> Fields:
-        """The fields after a look at the neighbours."""
+    def forward(
+        self, fields: Fields, harmonics: Fields, neighbours: Neighbours, mask: Bool[Tensor, "B N"] | None = None
+    ) -> Fields:
+        """The fields after a look at the neighbours and at the whole cloud."""
         heard = self.mixed(self.convolution(self.norm(fields), harmonics, neighbours))
         fields = [old + new for old, new in zip(fields, heard, strict=True)]
-        inner = self.inner(self.update_norm(fields))
+        here = self.update_norm(fields)
+        # Beside what is here the mean over the cloud: their sum is long where a point lies along what the cloud points
+        # at, so that an axis which few points show each alone can sharpen from layer to layer.
+        whole = self.whole([masked_mean(field, mask)[:, None] for field in here])
+        inner = [own + mean for own, mean in zip(self.inner(here), whole, strict=True)]
         known = torch.cat([inner[0][..., 0], *(safe_norm(f, -1) for f in inner[1:])], -1)
         gates = self.gates(known).split([self.scalars, *self.gated], -1)
         rest = [old + gate[..., None] * new for old, gate, new in zip(fields[1:], gates[1:], inner[1:], strict=True)]

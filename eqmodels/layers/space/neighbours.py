@@ -82,5 +82,7 @@ def neighbours_of(positions: Float[Tensor, "B N 3"], count: int, mask: Bool[Tens
 
 def gathered(values: Float[Tensor, "B N *rest"], index: Int[Tensor, "B N k"]) -> Float[Tensor, "B N k *rest"]:
     """The values of every neighbour."""
-    rows = torch.arange(len(values), device=values.device)[:, None, None]
-    return values[rows, index]
+    # By numbers of the whole batch: adding up gradients by rows takes a third of the time that pairs of numbers take.
+    first = values.shape[1] * torch.arange(len(values), device=values.device)[:, None, None]
+    found: Tensor = values.flatten(0, 1).index_select(0, (index + first).flatten()).unflatten(0, index.shape)
+    return found
