@@ -19,7 +19,7 @@ from eqmodels.bench.quality import measure_quality
 from eqmodels.bench.symmetry import measure_symmetry
 from eqmodels.cli import main
 from eqmodels.data import load_data
-from eqmodels.remote import list_pretrained
+from eqmodels.hub import list_models as pretrained_models
 
 EMBEDDED = {1: "fashion_mnist_mini", 3: "openclipart_mini"}
 TINY = Suite(("c4_resnet18s_w4", "resnet18s_w4"), (0, 1), 60, 40, (1, 2), (1, 2), 2, EMBEDDED)
@@ -150,7 +150,7 @@ def test_names_are_of_the_zoo_then_of_architectures_then_whatever_has_a_prefix()
         "timm:resnet18",
         "random:timm:x",
     ]
-    assert [one.name for one in chosen_models(["*.*"])] == list_pretrained()
+    assert [one.name for one in chosen_models(["*.*"])] == pretrained_models(pretrained=True, takes="images")
     assert [Contender(name).is_random for name in names] == [False, True, True, False, True]
 
 
