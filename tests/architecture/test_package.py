@@ -106,9 +106,10 @@ def test_the_wheel_holds_every_module_and_nothing_beside_the_package(wheel_files
     assert {name.split("/")[0] for name in wheel_files if ".dist-info/" not in name} == {"eqmodels"}
 
 
-def test_the_wheel_holds_the_pretrained_networks_of_width_16_and_those_of_photographs(wheel_files):
+def test_the_wheel_holds_the_pretrained_networks_of_width_16_and_those_of_photographs_and_parts(wheel_files):
     small = {folder.name for folder in (ROOT / "zoo").iterdir() if "_w16." in folder.name}
     small |= {f"{group}resnet18_w32.distil_lite0" for group in ("c4_", "d4_", "")}
+    small.add("so3_vectors_small.frame_kicad")
     held = {Path(name).parent.name for name in wheel_files if name.startswith("eqmodels/remote/zoo/")}
     assert (
         held == small >= {f"{model}_w16.rot_fmnist_simclr" for model in ("resnet18s", "c4_resnet18s", "d4_resnet18s")}
