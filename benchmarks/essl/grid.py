@@ -8,7 +8,7 @@ from typing import Any
 
 from eqmodels.training import PretrainConfig
 
-__all__ = ["FOLDER", "GRID", "IMAGES", "POOLED", "RANDOM", "SEEDS", "STANDARD", "TASKS", "ZOO"]
+__all__ = ["CLIPART_RANDOM", "FOLDER", "GRID", "IMAGES", "POOLED", "RANDOM", "SEEDS", "STANDARD", "TASKS", "ZOO"]
 
 FOLDER = Path(__file__).parents[1] / "results" / "essl"
 """Where runs are kept, one folder each; weights stay out of the repository, see .gitignore."""
@@ -109,7 +109,9 @@ def _zoo() -> Iterator[tuple[str, PretrainConfig]]:
 
 ZOO = dict(_zoo())
 """The runs of the zoo, by name."""
-RANDOM = dict(_random()) | dict(_clipart_random())
+CLIPART_RANDOM = dict(_clipart_random())
+"""Those of the clip art as they are initialised, by name."""
+RANDOM = dict(_random()) | CLIPART_RANDOM
 """Networks that are measured as they are initialised, by name."""
 GRID = dict(_model_equivariance()) | dict(_causes()) | dict(_tasks()) | dict(_clipart()) | ZOO
 """All runs, by name."""

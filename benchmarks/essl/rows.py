@@ -105,7 +105,7 @@ def is_planned(row: str) -> bool:
 def reference_of(row: str) -> str:
     """The row of the ResNet of equal FLOPs that was trained in the same way."""
     model, head = STANDARD[0]
-    return f"{row.partition('/')[0]}/{model}.{head}"
+    return f"{row.rpartition('/')[0]}/{model}.{head}"
 
 
 def ahead(row: str, other: str, read: Read) -> str:

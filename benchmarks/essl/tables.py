@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from benchmarks._sections import write_section
-from benchmarks.essl.grid import POOLED, RANDOM, SEEDS, STANDARD, TASKS, ZOO
+from benchmarks.essl.grid import CLIPART_RANDOM, POOLED, RANDOM, SEEDS, STANDARD, TASKS, ZOO
 from benchmarks.essl.rows import (
     ABSENT,
     MISSING,
@@ -88,7 +88,7 @@ def untrained() -> str:
     """The control without pretraining; its regular features."""
 
     def rows() -> Iterator[list[str]]:
-        for row in dict.fromkeys(name.rpartition("/")[0] for name in RANDOM):
+        for row in dict.fromkeys(name.rpartition("/")[0] for name in RANDOM if name not in CLIPART_RANDOM):
             scores = (cell(row, feature("regular", score)) for score in ("accuracy", "turned", "knn"))
             words = "`resnet18s_w16`, downsampling of the others" if row == POOLED else f"`{row.partition('/')[2]}`"
             yield [words, parameters(row), width_of(row, "regular"), *scores]
@@ -201,6 +201,33 @@ ZOO_FEATURES = (("invariant-3", "regular", "canonical"), ("regular", ORBIT_MEAN,
 """The features that are shown of networks with an equivariant head, and of others."""
 
 
+def clipart() -> str:
+    """Experiment 3 on the embedded clip art, below the same networks without training."""
+
+    def rows() -> Iterator[list[str]]:
+        untrained = dict.fromkeys(name.rpartition("/")[0] for name in CLIPART_RANDOM)
+        places = ("clipart/simclr", "clipart/none")
+        trained = [f"{place}/{model}.{head}" for place in places for model, head, _ in BACKBONES]
+        words = {f"{model}.{head}": said for model, head, said in BACKBONES}
+        for row in (*untrained, *(row for row in trained if is_planned(row))):
+            name = Path(row).name
+            yield [
+                words.get(name, f"`{name}`, random weights")
+                + (", no augmentation" if row.startswith("clipart/none/") else ""),
+                parameters(row),
+                ABSENT if row in untrained else cell(row, task("augmented_accuracy")),
+                width_of(row, "regular"),
+                cell(row, feature("regular")),
+                cell(row, feature("regular", "turned")),
+                ABSENT if row in untrained else ahead(row, reference_of(row), feature("regular")),
+                cell(row, feature("invariant-3")),
+                ABSENT if row in untrained else cell(row, feature("canonical")),
+            ]
+
+    header = ["backbone", PARAMETERS, "rotation, held-out", "width", "probe, regular", "turned by 90, 180, 270"]
+    return Table([*header, "ahead of the ResNet", "invariant", "canonical"], list(rows())).markdown(as_it_is=True)
+
+
 def zoo() -> str:
     """The pretrained networks: one seed each, intervals over the choice of the test images."""
 
@@ -284,6 +311,7 @@ def tables() -> dict[str, str]:
         "untrained": untrained(),
         "causes": causes(),
         "tasks": tasks(),
+        "clipart": clipart(),
         "zoo": zoo(),
     }
 

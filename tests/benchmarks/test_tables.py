@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks._sections import read_section
 from benchmarks.essl import rows, tables
-from benchmarks.essl.grid import GRID, RANDOM
+from benchmarks.essl.grid import CLIPART_RANDOM, GRID, RANDOM
 from eqmodels.evaluation import estimate, over_seeds
 
 RESNET, C4 = "simclr/resnet18s_w16.mlp", "simclr/c4_resnet18s_w16.equivariant"
@@ -43,7 +43,11 @@ def test_every_run_has_its_row():
     for place in ("simclr", "crop_flip", "none", "tasks"):
         table = tables.tables()[place if place == "tasks" else f"backbones_{place}"]
         assert table.count("\n") - 1 == sum(name.startswith(f"{place}/") for name in named)
-    assert tables.tables()["untrained"].count("\n") - 1 == len({name.rpartition("/")[0] for name in RANDOM})
+    assert tables.tables()["untrained"].count("\n") - 1 == len(
+        {name.rpartition("/")[0] for name in RANDOM if name not in CLIPART_RANDOM}
+    )
+    clipart = {*(name.rpartition("/")[0] for name in CLIPART_RANDOM), *(name for name in named if "clipart/" in name)}
+    assert tables.tables()["clipart"].count("\n") - 1 == len(clipart)
     assert {row for row, _ in tables.CAUSES} <= named
     assert {name for name in named if name.startswith(("few/", "epochs5/"))} <= {row for row, _ in tables.CAUSES}
 
