@@ -12,10 +12,10 @@ from benchmarks._sections import read_section
 from benchmarks.standard import tables
 from benchmarks.standard.figures import RESULTS, digest, measured, rows
 from benchmarks.standard.picture import PICTURE, drawn_of
+from eqmodels import list_models
 from eqmodels.bench import SUITES, read_lines
 from eqmodels.bench.results import FILES
 from eqmodels.pages.benchmark import _models
-from eqmodels.remote import list_pretrained
 
 
 def test_the_sections_are_those_of_the_committed_figures():
@@ -30,7 +30,7 @@ def test_the_picture_is_of_the_committed_figures():
 def test_all_files_are_there_and_every_network_of_the_zoo_is_in_them():
     assert {*FILES, PICTURE} == {file.name for file in RESULTS.iterdir()}
     found = measured()
-    assert {name for name, one in found.items() if one.is_pretrained} == {*list_pretrained()}
+    assert {name for name, one in found.items() if one.is_pretrained} == {*list_models(pretrained=True, takes="images")}
     for one in found.values():
         assert one.quality["upright"].count == len(SUITES["standard"].seeds)
         assert ("eager", 1) in one.times

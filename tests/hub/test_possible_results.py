@@ -76,6 +76,8 @@ def test_results_that_were_measured_are_possible():
     check_possible(EncoderEvaluation.from_dict(json.loads(network()["results.json"])["evaluation"]))
     for file in FOLDERS[0].glob("*/results.json"):
         content = json.loads(file.read_text("utf-8"))
+        if content.get("takes") == "points":
+            continue  # what is possible of clouds is checked where they are read
         evaluation = EncoderEvaluation.from_dict(content.get("evaluation", content))
         check_possible(evaluation)
         assert math.isfinite(evaluation.kinds[0].accuracy)
