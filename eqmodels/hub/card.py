@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from huggingface_hub import EvalResult, ModelCardData
+from huggingface_hub import ModelCardData
 
 from eqmodels.backbones import Backbone
 from eqmodels.backbones.formats import network_config
 from eqmodels.evaluation import CONTROLS, TURNED_PROBE, CloudEvaluation, EncoderEvaluation, TaskScores
 from eqmodels.groups import PlanarGroup
-from eqmodels.hub.card_template import Markdown, card_template
+from eqmodels.hub.card_template import Markdown, card_template, probe_result
 from eqmodels.hub.cloud_card import cloud_card
 from eqmodels.hub.entries import NOTES, adapted_from, entry_of, read_notes, read_results
 from eqmodels.hub.loading import load_held
@@ -27,6 +27,7 @@ from eqmodels.training import PretrainConfig, Run, load_run
 
 __all__ = ["NOTES", "beside", "exact_moves", "model_card", "possible_twin", "twin_of"]
 
+PROBE = "image-classification", "linear probe on frozen features"
 UNNAMED = ("array", "image_folder")
 """Sources that are somebody's own files, which are no data set that others know by this name."""
 
@@ -244,16 +245,7 @@ def _shown(evaluation: EncoderEvaluation) -> tuple[str, ...]:
 
 def _metadata(entry: ZooEntry, evaluation: EncoderEvaluation) -> ModelCardData:
     results = [
-        EvalResult(
-            task_type="image-classification",
-            task_name="linear probe on frozen features",
-            dataset_type=evaluation.test[0],
-            dataset_name=evaluation.test[0],
-            dataset_split="test",
-            metric_type="accuracy",
-            metric_name=f"accuracy, {scores.kind} features, {images} images",
-            metric_value=round(value, 4),
-        )
+        probe_result(PROBE, evaluation.test[0], f"{scores.kind} features, {images} images", value)
         for scores in evaluation.kinds
         if scores.kind in _shown(evaluation)
         for images, value in (("upright", scores.accuracy), ("turned", scores.turned))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from huggingface_hub import EvalResult, ModelCardData
+from huggingface_hub import ModelCardData
 
 from eqmodels.evaluation import CloudEvaluation
-from eqmodels.hub.card_template import Markdown, card_template
+from eqmodels.hub.card_template import Markdown, card_template, probe_result
 from eqmodels.hub.picture import PICTURE
 from eqmodels.remote import ZooEntry
 from eqmodels.reports import percent
@@ -13,6 +13,8 @@ from eqmodels.storage import for_markdown
 from eqmodels.training import Run
 
 __all__ = ["cloud_card"]
+
+PROBE = "other", "linear probe on frozen features of point clouds"
 
 
 def cloud_card(entry: ZooEntry, run: Run, evaluation: CloudEvaluation, notes: str) -> str:
@@ -56,16 +58,7 @@ def _accuracies(scores: object) -> list[float]:
 
 def _metadata(entry: ZooEntry, evaluation: CloudEvaluation) -> ModelCardData:
     results = [
-        EvalResult(
-            task_type="other",
-            task_name="linear probe on frozen features of point clouds",
-            dataset_type=evaluation.test[0],
-            dataset_name=evaluation.test[0],
-            dataset_split="test",
-            metric_type="accuracy",
-            metric_name=f"accuracy, {scores.kind} features, {clouds} clouds",
-            metric_value=round(value, 4),
-        )
+        probe_result(PROBE, evaluation.test[0], f"{scores.kind} features, {clouds} clouds", value)
         for scores in evaluation.kinds
         for clouds, value in (("upright", scores.accuracy), ("turned", scores.turned))
     ]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from html import escape
 
 from eqmodels.hub.picture import PICTURE
+from eqmodels.reports.markdown import markdown_converter
 
 __all__ = ["preview_page"]
 
@@ -29,14 +30,9 @@ def preview_page(card: str, files: Mapping[str, bytes]) -> str:
     Raises:
         ModuleNotFoundError: if Markdown is not installed.
     """
-    try:
-        from markdown import markdown
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "a card is shown by Markdown, which is not installed; run: pip install markdown", name="markdown"
-        ) from error
+    converter = markdown_converter()
     _, metadata, text = card.split("---\n", maxsplit=2)
-    body = markdown(text, extensions=["tables", "fenced_code"])
+    body = converter.convert(text)
     picture = base64.b64encode(files[PICTURE]).decode()
     body = body.replace(f'src="{PICTURE}"', f'src="data:image/png;base64,{picture}"')
     rows = "".join(f"<tr><td>{escape(name)}</td><td>{len(content):,}</td></tr>" for name, content in files.items())

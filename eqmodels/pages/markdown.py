@@ -6,6 +6,8 @@ import re
 
 from markupsafe import Markup
 
+from eqmodels.reports.markdown import markdown_converter
+
 __all__ = ["as_html"]
 
 ADDRESS = re.compile(r'href="(?!https?:|#|mailto:)[^"]*"')
@@ -24,13 +26,7 @@ def as_html(text: str) -> Markup:
     Raises:
         ModuleNotFoundError: if Markdown is not installed.
     """
-    try:
-        from markdown import Markdown
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "a card is shown by Markdown, which is not installed; run: pip install markdown", name="markdown"
-        ) from error
-    converter = Markdown(extensions=["tables", "fenced_code"])
+    converter = markdown_converter()
     converter.preprocessors.deregister("html_block")
     for pattern in ("html", "image_link", "image_reference", "short_image_ref"):
         converter.inlinePatterns.deregister(pattern)

@@ -16,7 +16,7 @@ from eqmodels.backbones.points.point_backbone import PointBackbone
 from eqmodels.fields import Scalars
 from eqmodels.groups import SpaceGroup
 from eqmodels.layers.scripting import NotScriptable
-from eqmodels.layers.space import check_clouds, masked_mean
+from eqmodels.layers.space import centred, check_clouds
 
 __all__ = ["FrameAveraged"]
 
@@ -63,9 +63,7 @@ class FrameAveraged(NotScriptable):
             ValueError: if a shape is another, a cloud has no point, or a number is not finite.
         """
         cloud = check_clouds(points, features, mask, self.in_chans)
-        positions = cloud.positions - masked_mean(cloud.positions, mask)[:, None]
-        if mask is not None:
-            positions = positions.masked_fill(~mask[..., None], 0)
+        positions = centred(cloud.positions, mask)
         axes = torch.linalg.eigh(positions.transpose(1, 2) @ positions)[1]
         answers = [self.network(positions @ (axes * sign), cloud.features, mask) for sign in self._signs(axes)]
         return torch.stack(answers).mean(0)

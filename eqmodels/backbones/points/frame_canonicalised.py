@@ -14,7 +14,7 @@ from eqmodels.arguments import check_arguments
 from eqmodels.backbones.points.point_backbone import PointBackbone
 from eqmodels.fields import Scalars
 from eqmodels.layers.scripting import NotScriptable
-from eqmodels.layers.space import FramePredictor, check_clouds, masked_mean
+from eqmodels.layers.space import FramePredictor, centred, check_clouds
 
 __all__ = ["FrameCanonicalised"]
 
@@ -71,9 +71,7 @@ class FrameCanonicalised(NotScriptable):
         """
         cloud = check_clouds(points, features, mask, self.in_chans)
         frames = self.pose.frames(cloud.positions, cloud.features, mask).matrices
-        positions = cloud.positions - masked_mean(cloud.positions, mask)[:, None]
-        if mask is not None:
-            positions = positions.masked_fill(~mask[..., None], 0)
+        positions = centred(cloud.positions, mask)
         # Points are rows: the frame on the right is its inverse on columns.
         found: Tensor = self.network(torch.matmul(positions, frames), cloud.features, mask)
         return found

@@ -22,6 +22,7 @@ from eqmodels.layers.space import (
     Frames,
     PlainPointPool,
     PointPool,
+    centred,
     check_clouds,
     masked_mean,
 )
@@ -130,15 +131,13 @@ class PointBackbone(Noted, HubMethods):
         """
         cloud = check_clouds(points, features, mask, self.in_chans)
         check_placed(cloud.positions, next(self.parameters()), "points")
-        positions = cloud.positions - masked_mean(cloud.positions, mask)[:, None]
+        positions = centred(cloud.positions, mask)
         if self.normalise:
             square = masked_mean(positions.square().sum(-1), mask)[:, None, None]
             # A cloud of one place has no size but the rounding errors of its centroid.
             rounding = (64 * torch.finfo(square.dtype).eps * cloud.positions.abs().amax((1, 2), keepdim=True)).square()
             has_size = square > rounding
             positions = positions * torch.where(has_size, torch.where(has_size, square, 1.0).rsqrt(), 0.0)
-        if mask is not None:
-            positions = positions.masked_fill(~mask[..., None], 0)
         return Cloud(positions, cloud.features, mask)
 
     def forward_features(

@@ -12,7 +12,7 @@ from eqmodels._shapes import Bool, Float
 from eqmodels.checks import check_tensor, is_open
 from eqmodels.errors import shown
 
-__all__ = ["Cloud", "check_clouds", "masked_mean", "pad_clouds"]
+__all__ = ["Cloud", "centred", "check_clouds", "masked_mean", "pad_clouds"]
 
 
 class Cloud(NamedTuple):
@@ -138,6 +138,12 @@ def masked_mean(values: Float[Tensor, "B N *rest"], mask: Bool[Tensor, "B N"] | 
         return values.mean(1)
     weights = mask.to(values.dtype).reshape(*mask.shape, *[1] * (values.dim() - 2))
     return (values * weights).sum(1) / weights.sum(1)
+
+
+def centred(positions: Float[Tensor, "B N 3"], mask: Bool[Tensor, "B N"] | None) -> Float[Tensor, "B N 3"]:
+    """Positions about the mean of the points that are there; those that are not lie at 0."""
+    about = positions - masked_mean(positions, mask)[:, None]
+    return about if mask is None else about.masked_fill(~mask[..., None], 0)
 
 
 def pad_clouds(clouds: Sequence[Float[Tensor, "_ C"]]) -> tuple[Float[Tensor, "B most C"], Bool[Tensor, "B most"]]:
