@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 import scipy.optimize
 import torch
 import torch.nn.functional as F
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from eqmodels._shapes import Float, Int
@@ -263,18 +266,19 @@ class LogisticObjective:
             value, by_weight, by_bias = self._value_and_gradients(parameter * step, bias, strength)
             return value, _packed(by_weight * step, by_bias)
 
-        found = scipy.optimize.minimize(
-            value_and_gradient,
-            _packed(weight / step, bias),
-            jac=True,
-            method="L-BFGS-B",
-            options={
-                "maxiter": 1000 if exact else 100 if roughly else 500,
-                "maxcor": 10 if roughly else 30,
-                "gtol": 1e-7 if exact else 1e-3 if roughly else 1e-4,
-                "ftol": 1e-15 if exact else 1e-9,
-            },
-        )
+        with _one_thread():
+            found = scipy.optimize.minimize(
+                value_and_gradient,
+                _packed(weight / step, bias),
+                jac=True,
+                method="L-BFGS-B",
+                options={
+                    "maxiter": 1000 if exact else 100 if roughly else 500,
+                    "maxcor": 10 if roughly else 30,
+                    "gtol": 1e-7 if exact else 1e-3 if roughly else 1e-4,
+                    "ftol": 1e-15 if exact else 1e-9,
+                },
+            )
         parameter, bias = unpacked(found.x)
         weight = parameter * step
         _, *gradients = self._value_and_gradients(weight, bias, strength)
@@ -309,6 +313,21 @@ class LogisticObjective:
         hessian: Tensor = self.variances / self.num_classes
         hessian += strength + 1e-6 * (1 + hessian.mean())
         return hessian.rsqrt().to(self.x.dtype)
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """A context in which scipy's linear algebra has one thread, and PyTorch its own.
+
+    The solver multiplies matrices of thirty rows, some hundred times an evaluation: handed to two threads each takes
+    up to 40 times as long where another program, or another process of ours, keeps a processor busy.
+    """
+    return _linear_algebra().limit(limits=1, user_api="blas")
+
+
+@lru_cache(maxsize=1)
+def _linear_algebra() -> ThreadpoolController:
+    """The libraries of linear algebra that are loaded; finding them takes milliseconds."""
+    return ThreadpoolController()
 
 
 def _packed(weight: Float[Tensor, "C R"], bias: Float[Tensor, " C"]) -> npt.NDArray[np.float64]:

@@ -6,8 +6,10 @@ import math
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
+import scipy.optimize
 import torch
 import torch.nn.functional as F
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from eqmodels.evaluation import fit_linear_probe
 from eqmodels.measures import linear_probe
@@ -388,3 +390,17 @@ def test_collapsed_features_of_heavy_tails_have_a_covariance_without_negative_ei
     features = torch.randn(10_000, 2, generator=generator).abs() ** 6 @ torch.rand(2, 128, generator=generator)
     labels = torch.randint(2, (10_000,), generator=generator)
     assert LogisticObjective(features, labels, 2).variances.min() >= 0
+
+
+def test_the_solver_has_one_thread_and_gives_the_others_back(monkeypatch):
+    def threads() -> set[int]:
+        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+    seen = []
+    solve = scipy.optimize.minimize
+    monkeypatch.setattr(scipy.optimize, "minimize", lambda *a, **k: seen.append(threads()) or solve(*a, **k))
+    features, labels = torch.randn(40, 3), torch.arange(40) % 2
+    with threadpool_limits(2, "blas"):
+        fit_linear_probe(features, labels, strengths=(0.1,))
+        assert threads() == {2}
+    assert seen == [{1}]
