@@ -40,7 +40,7 @@ FINE_ANGLES: dict[str, dict[str, object]] = {
 
 def small_resnet18() -> nn.Module:
     """torchvision's, with the stem of small images."""
-    network = resnet18(num_classes=10)
+    network: nn.Module = resnet18(num_classes=10)
     network.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
     network.maxpool = nn.Identity()
     return network

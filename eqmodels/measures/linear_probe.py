@@ -321,7 +321,8 @@ def _one_thread() -> AbstractContextManager[object]:
     The solver multiplies matrices of thirty rows, some hundred times an evaluation: handed to two threads each takes
     up to 40 times as long where another program, or another process of ours, keeps a processor busy.
     """
-    return _linear_algebra().limit(limits=1, user_api="blas")
+    limited: AbstractContextManager[object] = _linear_algebra().limit(limits=1, user_api="blas")
+    return limited
 
 
 @lru_cache(maxsize=1)
