@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from benchmarks._sections import write_section
 from eqmodels import create_model
-from eqmodels.data import LabelledMolecules, load_data
+from eqmodels.data import LabelledMolecules, balanced_subset, load_data, targets_of
 from eqmodels.measures import estimate
 from eqmodels.reports import Table
 
@@ -62,14 +62,15 @@ def counts_of(molecules: LabelledMolecules) -> Tensor:
 
 def wanted_of(molecules: LabelledMolecules) -> Tensor:
     """The properties of `PROPERTIES`, ``(molecules, 3)``."""
-    return molecules.targets[:, [molecules.target_names.index(name) for name in PROPERTIES]]
+    return targets_of(molecules)[:, [molecules.target_names.index(name) for name in PROPERTIES]]
 
 
 def read_parts(root: Path | None) -> Parts:
     """Molecules to train on and to stop by, of the training split, and to test on, of the other; the same each time."""
     train, test = (cast("LabelledMolecules", load_data("qm9", split, root=root)) for split in ("train", "test"))
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
-    return Parts(train.subset(order[HELD : LEARNED + HELD]), train.subset(order[:HELD]), test.at_most(HELD))
+    few = test.subset(balanced_subset(test, HELD).numbers)
+    return Parts(train.subset(order[HELD : LEARNED + HELD]), train.subset(order[:HELD]), few)
 
 
 def measured(parts: Parts, seed: int, epochs: int) -> dict[str, Any]:

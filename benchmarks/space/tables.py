@@ -91,20 +91,28 @@ def _rows(cells: list[dict[str, Any]]) -> list[list[str]]:
     return rows
 
 
+def in_degrees(medians: list[float]) -> str:
+    """The mean of such figures of seeds, with half of its interval if there are several."""
+    found = estimate(medians)
+    return f"{found.mean:.1f}" if found.count == 1 else f"{found.mean:.1f} ± {found.high - found.mean:.1f}"
+
+
 def _degrees(cells: list[dict[str, Any]]) -> list[str]:
     """How far predicted frames are from the truth."""
     rows = []
     for group in _groups(cells):
         if own := [cell["degrees"] for cell in group if "degrees" in cell]:
             seconds = sum(cell["processor_seconds"] for cell in group) / len(group)
-            up, frame, below, none = (
-                sum(one[key] for one in own) / len(own) for key in ("up", "frame", "up below 15", "degenerate")
-            )
-            shares = [f"{100 * share:.0f}%" for share in (below, none)]
+            below, none = (100 * sum(one[key] for one in own) / len(own) for key in ("up below 15", "degenerate"))
+            degrees = [in_degrees([one[key] for one in own]) for key in ("up", "frame")]
             points = str(points_of(group[0]))
-            rows.append([words_of(group[0]), points, f"{seconds:,.0f}", f"{up:.1f}", f"{frame:.1f}", *shares])
-    table = Table(["encoder", "points", "seconds", "up", "whole frame", "up below 15", "no frame"], rows)
-    words = "Degrees between the predicted and the true pose of test parts in random poses, medians:"
+            start = [words_of(group[0]), points, f"{seconds:,.0f}", str(len(own))]
+            rows.append([*start, *degrees, f"{below:.0f}%", f"{none:.0f}%"])
+    table = Table(["encoder", "points", "seconds", "seeds", "up", "whole frame", "up below 15", "no frame"], rows)
+    words = (
+        "Degrees between the predicted and the true pose of test parts in random poses: the median of each seed, and of "
+        "these the mean ± half of the 95% interval:"
+    )
     lines = [words, "", table.markdown(as_it_is=True)]
     longest = max((cell["asked_seconds"], points_of(cell)) for cell in cells)
     strict = [
@@ -115,7 +123,7 @@ def _degrees(cells: list[dict[str, Any]]) -> list[str]:
     if strict:
         counts = [str(sum(column)) for column in zip(*strict, strict=True)]
         table = Table([f"{low}-{high}" for low, high in pairwise(BINS)], [counts], left=0)
-        words = "Errors of up of the strict head that was trained longest, test parts by degrees:"
+        words = "Errors of up of the strict head that was trained longest, test parts by degrees, of all seeds:"
         lines += ["", words, "", table.markdown(as_it_is=True)]
     return lines
 
