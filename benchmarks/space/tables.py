@@ -110,8 +110,8 @@ def _degrees(cells: list[dict[str, Any]]) -> list[str]:
             rows.append([*start, *degrees, f"{below:.0f}%", f"{none:.0f}%"])
     table = Table(["encoder", "points", "seconds", "seeds", "up", "whole frame", "up below 15", "no frame"], rows)
     words = (
-        "Degrees between the predicted and the true pose of test parts in random poses: the median of each seed, and of "
-        "these the mean ± half of the 95% interval:"
+        "Degrees between the predicted and the true pose of test parts in random poses: the median of each seed, and "
+        "of these the mean ± half of the 95% interval:"
     )
     lines = [words, "", table.markdown(as_it_is=True)]
     longest = max((cell["asked_seconds"], points_of(cell)) for cell in cells)
