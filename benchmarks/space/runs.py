@@ -1,7 +1,7 @@
 """Trains the encoders of points that are compared: ``python -m benchmarks.space.runs strict --cache FOLDER``.
 
 Each gets equally many seconds of one thread: a few steps are timed first, and make the number of epochs. A run that was
-stopped goes on.
+stopped goes on. The long ones, as long as the network of the zoo: ``pointnet dgcnn --seconds 1200 --points 256``.
 """
 
 from __future__ import annotations
@@ -55,14 +55,15 @@ def load_parts(split: str, root: str | None, cache: str | None) -> Source:
     return load_data(DATA, "train" if split == "train" else "test", root=root, cache=cache)
 
 
-def config_of(name: str, seed: int, epochs: int = 1) -> PretrainConfig:
-    """What a run is."""
-    return PretrainConfig.of(**{**COMMON, **RUNS[name]}, seed=seed, epochs=epochs, warmup_epochs=min(1, epochs))
+def config_of(name: str, seed: int, epochs: int = 1, points: int | None = None) -> PretrainConfig:
+    """What a run is; a step sees so many points of a part, or 128."""
+    own = RUNS[name] if points is None else {**RUNS[name], "seen_points": points}
+    return PretrainConfig.of(**{**COMMON, **own}, seed=seed, epochs=epochs, warmup_epochs=min(1, epochs))
 
 
-def affordable(name: str, data: Source, seconds: float) -> int:
+def affordable(name: str, data: Source, seconds: float, points: int | None) -> int:
     """How many epochs a network can be trained for in so many seconds of the processor."""
-    trial = Pretraining(config_of(name, 0), data)
+    trial = Pretraining(config_of(name, 0, points=points), data)
     trial.network.train()
     for _ in range(3):
         trial.step()
@@ -74,16 +75,17 @@ def affordable(name: str, data: Source, seconds: float) -> int:
     return max(1, round(seconds / spent / trial.steps_per_epoch))
 
 
-def train(name: str, seed: int, data: Source, base: Path, seconds: float) -> None:
+def train(name: str, seed: int, data: Source, base: Path, seconds: float, points: int | None) -> None:
     """One run, and beside it what it took."""
     folder = folder_of(base, name, seed)
     plan = folder.with_suffix(".json")
     if not plan.exists():
         plan.parent.mkdir(parents=True, exist_ok=True)
-        plan.write_text(json.dumps({"epochs": affordable(name, data, seconds), "asked_seconds": seconds}) + "\n")
+        epochs = affordable(name, data, seconds, points)
+        plan.write_text(json.dumps({"epochs": epochs, "asked_seconds": seconds}) + "\n")
     content = json.loads(plan.read_text())
     start = time.process_time()
-    pretrain(config_of(name, seed, content["epochs"]), folder, data=data, quiet=True)
+    pretrain(config_of(name, seed, content["epochs"], points), folder, data=data, quiet=True)
     content["processor_seconds"] = content.get("processor_seconds", 0) + round(time.process_time() - start, 1)
     plan.write_text(json.dumps(content) + "\n")
     print(f"{folder}: {content}", flush=True)
@@ -95,6 +97,7 @@ def main() -> None:
     parser.add_argument("names", nargs="+", choices=RUNS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=300.0, help="of one thread, for each")
+    parser.add_argument("--points", type=int, help="of a part that a step sees; 128 by default")
     parser.add_argument("--root", help="the folder of the library of parts")
     parser.add_argument("--cache", help="a folder that keeps the clouds")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of the runs")
@@ -102,7 +105,7 @@ def main() -> None:
     torch.set_num_threads(1)
     data = load_parts("train", arguments.root, arguments.cache)
     for name in arguments.names:
-        train(name, arguments.seed, data, arguments.folder, arguments.seconds)
+        train(name, arguments.seed, data, arguments.folder, arguments.seconds, arguments.points)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ def _config(model: str, *, epochs: int, seen_points: int) -> PretrainConfig:
 
 
 RUNS = {
+    "so3_points_small.frame_kicad": _config("so3_points_small", epochs=10, seen_points=256),
     "so3_vectors_small.frame_kicad": _config("so3_vectors_small", epochs=32, seen_points=256),
 }
 """The runs, by their names in the zoo."""

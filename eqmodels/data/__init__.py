@@ -9,8 +9,18 @@ from eqmodels.data.permutation import KeyedPermutation
 from eqmodels.data.pictures import open_picture
 from eqmodels.data.pixel_statistics import statistics
 from eqmodels.data.registry import READING, SOURCES, Split, register_source
-from eqmodels.data.source import Source, check_source, in_parts, is_labelled, numbers_of
-from eqmodels.data.space import LabelledClouds, clouds_of, fitted_clouds, in_random_poses, read_mesh, sample_mesh
+from eqmodels.data.source import Source, check_source, in_parts, is_labelled, numbers_of, targets_of
+from eqmodels.data.space import (
+    LabelledClouds,
+    LabelledMolecules,
+    clouds_of,
+    fitted_clouds,
+    in_random_poses,
+    molecules_of,
+    pictured_molecules,
+    read_mesh,
+    sample_mesh,
+)
 from eqmodels.data.subsets import Subset, at_most, balanced_subset, subset
 from eqmodels.data.summary import FolderSummary, contact_sheet, summarise_folder
 from eqmodels.data.torch_data import from_torch
@@ -25,6 +35,7 @@ __all__ = [
     "KeyedPermutation",
     "LabelledClouds",
     "LabelledImages",
+    "LabelledMolecules",
     "Source",
     "Split",
     "Subset",
@@ -44,8 +55,10 @@ __all__ = [
     "is_labelled",
     "list_data",
     "load_data",
+    "molecules_of",
     "numbers_of",
     "open_picture",
+    "pictured_molecules",
     "read_mesh",
     "register_source",
     "sample_mesh",
@@ -53,6 +66,7 @@ __all__ = [
     "statistics",
     "subset",
     "summarise_folder",
+    "targets_of",
     "to_grey",
     "to_rgb",
 ]

@@ -20,7 +20,15 @@ from eqmodels.data import (  # noqa: F401 (they register what they read)
 )
 from eqmodels.data.registry import SOURCES, Split, has_validation
 from eqmodels.data.source import Source, check_source
-from eqmodels.data.space import kicad, kicad_mini, point_folder, scanobjectnn  # noqa: F401
+from eqmodels.data.space import (  # noqa: F401 (so do these)
+    chemical_structures,
+    furniture,
+    kicad,
+    kicad_mini,
+    point_folder,
+    qm9,
+    scanobjectnn,
+)
 from eqmodels.options import check_options, options_of
 from eqmodels.registry import UnknownNameError
 

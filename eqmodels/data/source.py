@@ -27,6 +27,7 @@ __all__ = [
     "numbers_of",
     "skipped_of",
     "takes_of",
+    "targets_of",
 ]
 
 PART = 2**20
@@ -42,7 +43,10 @@ class Source(Protocol):
     ask, while who needs classes does (`is_labelled`).
 
     A source of clouds of points says so by `takes`, ``"points"``, and gives them as pictures, see
-    `eqmodels.data.space.clouds`; that they stand alike, by `aligned`.
+    `eqmodels.data.space.clouds`; that they stand alike, by `aligned`. Channels behind the three coordinates are
+    features of each point, such as its element, and a point of which all are zero is none: so clouds of several sizes
+    have room in one, see `eqmodels.data.space.molecules`. Real numbers to predict are `targets`, ``(N, K)``, float64,
+    NaN where one is not known, and what each is `target_names`; labels stay what they are.
 
     A source may have three attributes more. One of very many images asks for an order of an epoch that takes no memory
     by `order`, ``"keyed"``, see `OptimisationConfig`. One that read all of its images already gives what it found as
@@ -109,6 +113,17 @@ def takes_of(source: Source) -> str:
     """What an encoder must take to be shown the source: ``"images"``, or ``"points"`` if it is one of clouds."""
     takes: str = getattr(source, "takes", "images")
     return takes
+
+
+def targets_of(source: Source) -> Float[Tensor, "N K"]:
+    """The numbers to predict of each image, float64, NaN where one is not known; ``(N, 0)`` if there are none.
+
+    Raises:
+        TypeError: if an argument is of another type.
+    """
+    check_arguments(targets_of, locals())
+    targets: Tensor | None = getattr(source, "targets", None)
+    return torch.zeros(len(source), 0, dtype=torch.float64) if targets is None else targets
 
 
 def check_of_images(source: Source) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
 from eqmodels.data.permutation import KeyedPermutation
-from eqmodels.data.source import Source, is_labelled, numbers_of
+from eqmodels.data.source import Source, is_labelled, numbers_of, targets_of
 from eqmodels.data.view import View
 from eqmodels.errors import shown
 
@@ -40,6 +40,11 @@ class Subset(View):
     def labels(self) -> Int[Tensor, " N"]:
         """The class of each image, int64; all -1 where nobody labelled them."""
         return self.source.labels[self.numbers]
+
+    @property
+    def targets(self) -> Float[Tensor, "N K"]:
+        """The numbers to predict of each image, float64; ``(N, 0)`` if there are none."""
+        return targets_of(self.source)[self.numbers]
 
     def pixels(self, indices: Tensor | slice) -> Float[Tensor, "B C H W"]:
         """The images of such numbers, of this subset, or of a slice, as float32 in [0, 1]."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from eqmodels._shapes import Float, Int
 from eqmodels.arguments import check_arguments
 from eqmodels.data.pictures import BadFile
-from eqmodels.data.source import Source, background_of, is_aligned, skipped_of, takes_of
+from eqmodels.data.source import Source, background_of, is_aligned, skipped_of, takes_of, targets_of
 
 __all__ = ["View"]
 
@@ -82,6 +82,17 @@ class View:
     def aligned(self) -> bool:
         """Whether clouds of the other source stand alike."""
         return is_aligned(self.source)
+
+    @property
+    def targets(self) -> Float[Tensor, "N K"]:
+        """The numbers to predict of each image, float64; ``(N, 0)`` if there are none."""
+        return targets_of(self.source)
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """What each number to predict is, with its unit."""
+        names: tuple[str, ...] = getattr(self.source, "target_names", ())
+        return names
 
     def pixels(self, indices: Tensor | slice) -> Float[Tensor, "B C H W"]:
         """The images of such numbers, or of a slice, as float32 in [0, 1]."""

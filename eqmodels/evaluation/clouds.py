@@ -17,7 +17,7 @@ from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones import PointBackbone
 from eqmodels.checks import check_count
-from eqmodels.data import Source, clouds_of, in_random_poses, is_labelled
+from eqmodels.data import Source, clouds_of, in_random_poses, is_labelled, molecules_of
 from eqmodels.data.source import takes_of
 from eqmodels.data.space.sampled import POINTS, sampled_clouds
 from eqmodels.errors import shown
@@ -37,14 +37,15 @@ BATCH = 64
 def evaluate_clouds(
     encoder: PointBackbone | Pretrained, train: Source, test: Source, *, points: int | None = None, seed: int = 0
 ) -> CloudEvaluation:
-    """Measures an encoder of points on labelled clouds that stand upright.
+    """Measures an encoder of points on labelled clouds that stand upright, or on molecules as they lie.
 
     Args:
         encoder: an encoder without a classifier, or a run, of which all kinds of features are measured: those that do
             not change when a cloud turns, those that do, and the canonical ones if its head predicts a frame.
         train: what probes learn from.
         test: what they are asked about, as it is and in random poses.
-        points: of a cloud, the first ones; None for as many as in training if that is known, else all.
+        points: of a cloud, the first ones; None for as many as in training if that is known, else all. Of molecules
+            all atoms are always used.
         seed: of the poses and of what probes hold out.
 
     Raises:
@@ -64,9 +65,7 @@ def evaluate_clouds(
             )
     first = next(iter(kinds.values()))
     known = None if first.preprocessing is None else first.preprocessing.size[0]
-    count = min(known or train.size[0], train.size[0]) if points is None else check_count("points", points)
-    if count > min(train.size[0], test.size[0]):
-        raise ValueError(f"points must be at most {min(train.size[0], test.size[0])}, those of a cloud; got {count}.")
+    count = _count(points, known, train, test)
     poses = in_random_poses(test, seed=seed)
     scores, neighbours = [], min(NEIGHBOURS, len(train))
     for kind, one in kinds.items():
@@ -92,6 +91,29 @@ def evaluate_clouds(
     )
     canonical = kinds.get("canonical")
     return result if canonical is None else replace(result, **_pose_errors(canonical, poses, count))
+
+
+def _count(points: int | None, known: int | None, train: Source, test: Source) -> int:
+    """How many points of a cloud are used.
+
+    Args:
+        points: as was asked.
+        known: as in the training of the encoder.
+        train: what probes learn from.
+        test: what they are asked about.
+
+    Raises:
+        ValueError: if there are not as many, or of molecules fewer than all are asked for.
+    """
+    all_of_them = min(train.size[0], test.size[0])
+    if train.channels > 3 or test.channels > 3:
+        if points is not None:
+            raise ValueError(f"of molecules all atoms are used; got points={points}. Leave it out (--points).")
+        return max(train.size[0], test.size[0])
+    count = min(known or train.size[0], train.size[0]) if points is None else check_count("points", points)
+    if count > all_of_them:
+        raise ValueError(f"points must be at most {all_of_them}, those of a cloud; got {count}.")
+    return count
 
 
 def embed_clouds(
@@ -157,9 +179,10 @@ def _kinds_of(encoder: PointBackbone | Pretrained) -> dict[str, PointBackbone]:
 
 
 @torch.no_grad()
-def _outputs(encoder: PointBackbone, pixels: Float[Tensor, "B 3 P 1"]) -> Float[Tensor, "B F"]:
+def _outputs(encoder: PointBackbone, pixels: Float[Tensor, "B C P 1"]) -> Float[Tensor, "B F"]:
     reference = next(encoder.parameters())
-    found: Tensor = encoder(clouds_of(pixels).to(reference))
+    points, mask = molecules_of(pixels) if pixels.shape[1] > 3 else (clouds_of(pixels), None)
+    found: Tensor = encoder(points.to(reference), mask=None if mask is None else mask.to(reference.device))
     return found.float().cpu()
 
 

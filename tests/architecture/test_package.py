@@ -111,7 +111,7 @@ def test_the_wheel_holds_what_pages_are_made_of_in_at_most_one_and_a_half_megaby
 def test_the_wheel_holds_the_pretrained_networks_of_width_16_and_those_of_photographs_and_parts(wheel_files):
     small = {folder.name for folder in (ROOT / "zoo").iterdir() if "_w16." in folder.name}
     small |= {f"{group}resnet18_w32.distil_lite0" for group in ("c4_", "d4_", "")}
-    small.add("so3_vectors_small.frame_kicad")
+    small |= {f"so3_{size}.frame_kicad" for size in ("points_small", "vectors_small")}
     held = {Path(name).parent.name for name in wheel_files if name.startswith("eqmodels/remote/zoo/")}
     assert (
         held == small >= {f"{model}_w16.rot_fmnist_simclr" for model in ("resnet18s", "c4_resnet18s", "d4_resnet18s")}

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import math
-
 import pytest
 import torch
 
 from benchmarks._sections import read_section
 from benchmarks.space import measure, molecules, rotations, speed, tables
-from benchmarks.space.molecules import Molecules
 from benchmarks.space.runs import config_of
 from eqmodels.data import in_random_poses, load_data
 from eqmodels.groups import random_rotations
 from eqmodels.layers.space import Frames
 from eqmodels.training.snapshots import untrained
+from tests.data.molecule_files import write_qm9
 
 
 @pytest.mark.parametrize(
@@ -87,25 +83,19 @@ def test_what_is_timed_of_e3nn_turns_with_the_cloud_too():
     torch.testing.assert_close(turned_vectors.unflatten(1, (16, 3)), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_molecules_are_read_with_their_units_and_what_atoms_alone_tell_is_known(tmp_path, monkeypatch):
-    columns = ["Elements", "XYZ_Ang", *(column for column, _ in molecules.PROPERTIES.values())]
-    with (tmp_path / "qm9_part1.csv").open("w", newline="") as stream:
-        table = csv.writer(stream)
-        table.writerow(columns)
-        for n in range(30):
-            elements = ["C"] * (1 + n % 4) + ["H"] * (2 + n % 3)
-            positions = [[float(k), math.sin(k + n), 0.1 * n] for k in range(len(elements))]
-            gap, dipole, polarisability = 0.1, 0.5 * len(elements), 2.0 * elements.count("C") + elements.count("H")
-            table.writerow([str(elements), json.dumps(positions), gap, dipole, polarisability])
-    found = molecules.read_molecules(tmp_path, 100, 0)
-    assert len(found.atoms) == 30
-    assert torch.equal(found.counts().sum(1) - 1, torch.tensor([len(one) for one in found.atoms]).double())
-    torch.testing.assert_close(found.targets[:, 0], torch.full((30,), 0.1 * 27211.386, dtype=torch.float64))
-    monkeypatch.setattr(molecules, "HELD", 6)
-    monkeypatch.setattr(molecules, "BATCH", 8)
-    found = Molecules(found.atoms, found.targets + 1e-3 * torch.rand(30, 3, generator=torch.Generator().manual_seed(0)))
-    result = molecules.measured(found, 0, 1)
-    assert (result["train"], result["test"]) == (18, 6)
+def test_what_atoms_alone_tell_of_molecules_is_known(tmp_path, monkeypatch):
+    write_qm9(tmp_path)
+    for name, value in {"LEARNED": 18, "HELD": 3, "BATCH": 8}.items():
+        monkeypatch.setattr(molecules, name, value)
+    parts = molecules.read_parts(tmp_path)
+    assert [len(part) for part in parts] == [18, 3, 3]
+    assert not {*parts.train.targets[:, 0].tolist()} & {*parts.stop.targets[:, 0].tolist()}
+    for part in parts:  # numbers that atoms tell, nearly
+        counts = molecules.counts_of(part)
+        assert torch.equal(counts[:, :5].sum(1), part.atoms()[1].sum(1).double())
+        noise = 1e-3 * torch.rand(len(part), 3, generator=torch.Generator().manual_seed(0))
+        columns = [part.target_names.index(name) for name in molecules.PROPERTIES]
+        part.targets[:, columns] = counts @ torch.arange(18).double().reshape(6, 3) + noise
+    result = molecules.measured(parts, 0, 1)
+    assert (result["train"], result["test"]) == (18, 3)
     assert max(result["counts"]) < 0.01
-    with pytest.raises(FileNotFoundError, match=r"has no qm9_part1\.csv"):
-        molecules.read_molecules(tmp_path / "no", 1, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +75,23 @@ def write_points(folder: Path) -> None:
         file = folder / "ab"[number % 2] / f"{number}.npy"
         file.parent.mkdir(parents=True, exist_ok=True)
         np.save(file, random.standard_normal((40, 3)))
+
+
+def write_furniture(folder: Path) -> None:
+    """Two libraries of a room each and one that is too small: tall boxes, half of them by a rotation."""
+    folder.mkdir(parents=True, exist_ok=True)
+    faces = "".join(f"f {a + 1} {b + 1} {c + 1} {d + 1}\n" for a, b, c, d in FACES)
+    nouns = ("table", "chair", "lamp", "caf\\u00e9")
+    for library, room in (("First", "Kitchen"), ("Second", "Office")):
+        with zipfile.ZipFile(folder / f"{library}.sh3f", "w") as archive:
+            lines = ["# a catalogue", "id=of the whole"]
+            for number in range(25):
+                path = f"own/{nouns[number % 4][:4]}{number}/{nouns[number % 4][:4]}_{number}.obj"
+                lines += [f"name#{number}=Old {nouns[number % 4]}", f"model#{number}=/{path}"]
+                lines += [f"category#{number}={'Staircases' if number == 24 else room}"]
+                # Those of an even number lie, and the catalogue puts their z up, as y.
+                lines += [f"modelRotation#{number}=1 0 0 0 0 1 0 -1 0"] if number % 2 == 0 else []
+                corners = box(1, 2, 9) if number % 2 == 0 else box(1, 9, 2)
+                points = "".join(f"v {x} {y} {z}\n" for x, y, z in corners)
+                archive.writestr(path, "mtllib none.mtl\n" + points + faces)
+            archive.writestr("PluginFurnitureCatalog.properties", "\n".join(lines).encode("latin-1"))

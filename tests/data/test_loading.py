@@ -12,10 +12,12 @@ from eqmodels.options import REQUIRED, options_of
 
 NAMES = [
     "array",
+    "chemical_structures",
     "cifar10",
     "cifar100",
     "fashion_mnist",
     "fashion_mnist_mini",
+    "furniture",
     "hf_disk",
     "image_folder",
     "imagenet",
@@ -24,7 +26,7 @@ NAMES = [
     "mnist",
     "modelnet40",
 ]
-NAMES += ["openclipart", "openclipart_mini", "point_folder", "scanobjectnn", "shards", "stl10", "table"]
+NAMES += ["openclipart", "openclipart_mini", "point_folder", "qm9", "scanobjectnn", "shards", "stl10", "table"]
 
 
 def test_the_names():

@@ -40,9 +40,11 @@ from tests.data.files import (
     write_shards,
     write_stl10,
 )
-from tests.data.space_files import write_kicad, write_modelnet, write_points, write_scanobjectnn
+from tests.data.molecule_files import write_qm9, write_structures
+from tests.data.space_files import write_furniture, write_kicad, write_modelnet, write_points, write_scanobjectnn
 
 SPACE = {
+    "furniture": write_furniture,
     "kicad_parts": write_kicad,
     "modelnet40": write_modelnet,
     "point_folder": write_points,
@@ -106,6 +108,9 @@ def written(name, folder, monkeypatch) -> dict[str, object]:
     elif name in SPACE:
         SPACE[name](folder)
         options = {"root": folder, "points": 20}
+    elif name in ("chemical_structures", "qm9"):
+        {"chemical_structures": write_structures, "qm9": write_qm9}[name](folder)
+        options = {"root": folder}
     elif name in ("array", "shards", "hf_disk"):
         {"array": write_array, "shards": write_shards, "hf_disk": write_hf_disk}[name](folder / name)
         options = {"root": folder / name}

@@ -32,6 +32,11 @@ def parts() -> data.LabelledClouds:
     return data.load_data("kicad_parts_mini", "test").balanced_subset(12)
 
 
+def water() -> torch.Tensor:
+    """Two molecules, as a source gives them."""
+    return data.pictured_molecules([np.eye(3)] * 2, [["H", "H", "O"]] * 2, ("H", "O"))
+
+
 def cloud_file() -> Path:
     """A file of a cloud, where the test is."""
     file = Path("cloud.npy")
@@ -71,11 +76,23 @@ SPACE: dict[str, Callable[[], Call]] = {
         {"name": "few", "images": parts().images, "labels": parts().labels, "classes": parts().classes}
         | {"background": "white", "skipped": (), "aligned": True},
     ),
+    "data.LabelledMolecules": lambda: Call(
+        data.LabelledMolecules,
+        {"name": "few", "images": water(), "labels": torch.tensor([0, 0]), "classes": ("a",), "background": "white"}
+        | {"skipped": (), "elements": ("H", "O"), "target_names": ("weight",)}
+        | {"targets": torch.zeros(2, 1, dtype=torch.float64)},
+    ),
     "data.clouds_of": lambda: Call(data.clouds_of, {"pixels": maps(2, 3, 5, 1)}),
     "data.fitted_clouds": lambda: Call(data.fitted_clouds, {"points": maps(2, 5, 3)}),
     "data.in_random_poses": lambda: Call(data.in_random_poses, {"source": parts(), "axes": "z", "seed": 0}),
+    "data.molecules_of": lambda: Call(data.molecules_of, {"pixels": water()}),
+    "data.pictured_molecules": lambda: Call(
+        data.pictured_molecules,
+        {"positions": [np.eye(3)], "elements": [["H", "H", "O"]], "known": ("H", "O"), "atoms": 4},
+    ),
     "data.read_mesh": lambda: Call(data.read_mesh, {"path": cloud_file()}),
     "data.sample_mesh": lambda: Call(data.sample_mesh, {"mesh": data.read_mesh(cloud_file()), "count": 4, "seed": 0}),
+    "data.targets_of": lambda: Call(data.targets_of, {"source": parts()}),
     # evaluation
     "evaluation.embed_clouds": lambda: Call(
         evaluation.embed_clouds,

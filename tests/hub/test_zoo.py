@@ -16,7 +16,9 @@ from eqmodels.remote.locating import FOLDERS
 from eqmodels.training import PretrainConfig
 
 NAMES = list_pretrained()
-OF_POINTS = "so3_vectors_small.frame_kicad"
+OF_POINTS = [name for name in NAMES if name.endswith(".frame_kicad")]
+UP_AT_MOST = {"so3_vectors_small.frame_kicad": (25, 15), "so3_points_small.frame_kicad": (30, 15)}
+"""Degrees that up is off in the median: of the embedded parts for testing, and of those that its results are of."""
 EQUIVARIANT = [name for name in NAMES if name.startswith(("c4", "d4"))]
 
 
@@ -92,21 +94,22 @@ def test_the_network_of_photographs_knows_classes_that_nobody_taught_it():
     assert probe.accuracy(turned, test.labels) > raw.accuracy(upright, test.labels) + 0.05
 
 
-def test_the_network_of_parts_turns_with_them_and_says_which_way_up_they_are():
-    run = load_pretrained(OF_POINTS)
+@pytest.mark.parametrize("name", OF_POINTS)
+def test_a_network_of_parts_turns_with_them_and_says_which_way_up_they_are(name):
+    run = load_pretrained(name)
     assert_equivariant(run.encoder("regular"), size=32, tolerance=1e-10, randomised=False)
     parts = load_data("kicad_parts_mini", "test")
     poses = in_random_poses(parts, seed=1)
-    encoder = create_model(OF_POINTS, pretrained=True, num_classes=0, global_pool="canonical")
+    encoder = create_model(name, pretrained=True, num_classes=0, global_pool="canonical")
     with torch.no_grad():
         turned, upright = (clouds_of(one.pixels(slice(None))) for one in (poses, parts))
         up = encoder.frames(turned).matrices[:, :, 2]
         features = encoder(turned[:24])
         torch.testing.assert_close(features, encoder(upright[:24]), rtol=0, atol=1e-3 * float(features.abs().max()))
     degrees = torch.rad2deg((up * poses.rotations[:, :, 2]).sum(1).clamp(-1, 1).acos())
-    assert degrees.median() < 25
-    measured = json.loads((FOLDERS[0] / OF_POINTS / "results.json").read_text())
-    assert measured["up"] < 15
+    assert degrees.median() < UP_AT_MOST[name][0]
+    measured = json.loads((FOLDERS[0] / name / "results.json").read_text())
+    assert measured["up"] < UP_AT_MOST[name][1]
     assert measured["points"] == 512
 
 

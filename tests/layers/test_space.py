@@ -24,7 +24,7 @@ def test_coefficients_once_a_point_are_the_tensor_product_of_every_edge(text):
     points = torch.randn(1, 6, 3, dtype=torch.float64)
     neighbours = neighbours_of(points, 3, None)
     harmonics = harmonics_of(neighbours.direction, 2)
-    features = [torch.randn(1, 6, part.count, part.size, dtype=torch.float64) for part in field.parts]
+    features = [torch.randn(1, 6, part.size, part.count, dtype=torch.float64) for part in field.parts]
     convolution = NodeConvolution(field, 2, 8).double()
     found = convolution(features, harmonics, neighbours)
     weights = (convolution.radial(neighbours.basis) * neighbours.weight[..., None]).split(convolution.sizes, -1)
@@ -34,11 +34,11 @@ def test_coefficients_once_a_point_are_the_tensor_product_of_every_edge(text):
         for o in [o for first, second, o in convolution.paths if (first, second) == (i, harmonic)]:
             first, second, third = field.parts[i].degree, harmonic, field.parts[o].degree
             numbers = o3.wigner_3j(first, second, third, dtype=torch.float64) * (2 * third + 1) ** 0.5
-            edges = torch.einsum("bnku,bnkup,bnkq,pqm->bnum", weight, there, harmonics[harmonic], numbers)
+            edges = torch.einsum("bnku,bnkpu,bnkq,pqm->bnmu", weight, there, harmonics[harmonic], numbers)
             start = written[o]
-            close(found[o][:, :, start : start + edges.shape[2]], edges)
-            written[o] += edges.shape[2]
-    assert [values.shape[2] for values in found] == list(written.values())
+            close(found[o][..., start : start + edges.shape[3]], edges)
+            written[o] += edges.shape[3]
+    assert [values.shape[3] for values in found] == list(written.values())
     if theirs is not None:  # parity forbids what makes an axial vector of two polar ones
         assert (1, 1, 1) not in paths_of(field, 2)
     else:

@@ -102,10 +102,11 @@ class IrrepsNetwork(PointBackbone):
         tensors = self.map_field.parts[2]
         # e3nn's vectors are x, y, z, as positions are.
         fields = [
-            self.scalar_stem(lengths)[..., None],
-            positions[:, :, None] * self.vector_stem[:, None],
-            positions.new_zeros(*positions.shape[:2], tensors.count, tensors.size),
+            self.scalar_stem(lengths)[..., None, :],
+            positions[..., None] * self.vector_stem,
+            positions.new_zeros(*positions.shape[:2], tensors.size, tensors.count),
         ]
         for layer in self.layers:
             fields = layer(fields, harmonics, neighbours, mask)
-        return torch.cat([part.flatten(2) for part in self.last_norm(fields)], 2).transpose(1, 2)
+        # Outside, the components of a field stand together.
+        return torch.cat([part.transpose(2, 3).flatten(2) for part in self.last_norm(fields)], 2).transpose(1, 2)

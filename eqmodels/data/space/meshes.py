@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from eqmodels.data.planes import optional
 from eqmodels.errors import shown
 from eqmodels.storage import read_regular, reason_of
 
-__all__ = ["ENDINGS", "Mesh", "read_mesh", "sample_mesh"]
+__all__ = ["ENDINGS", "LARGEST", "Mesh", "mesh_of", "read_mesh", "sample_mesh"]
 
 ENDINGS = (".npy", ".obj", ".off", ".ply", ".stl", ".wrl")
 """Of files that are read."""
@@ -56,11 +57,25 @@ def read_mesh(path: str | Path) -> Mesh:
     """
     check_arguments(read_mesh, locals())
     path = Path(path)
+    return mesh_of(path, lambda: read_regular(path, LARGEST))
+
+
+def mesh_of(path: Path, read: Callable[[], bytes]) -> Mesh:
+    """The surface or the points that something holds which is called so, see `read_mesh`.
+
+    Args:
+        path: what sentences call it; its ending says the format.
+        read: gives its bytes.
+
+    Raises:
+        ValueError: as `read_mesh`.
+        ModuleNotFoundError: as `read_mesh`.
+    """
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         raise ValueError(f"meshes and clouds are files that end in {', '.join(ENDINGS)}; got {path.name}. Convert it.")
     try:
-        content = read_regular(path, LARGEST)
+        content = read()
         mesh = _READERS[ending](content) if ending in _READERS else _by_trimesh(content, ending[1:])
     except ModuleNotFoundError:
         raise

@@ -54,8 +54,9 @@ class Poses(View):
     def pixels(self, indices: Tensor | slice) -> Float[Tensor, "B C H W"]:
         """The turned clouds of such numbers, or of a slice, as `LabelledClouds` has them."""
         numbers = numbers_of(indices, len(self.source))
-        centred = self.source.pixels(numbers)[..., 0] - 0.5
-        return (self.rotations[numbers] @ centred + 0.5).clamp(0, 1)[..., None]
+        found = self.source.pixels(numbers)[..., 0]
+        turned = (self.rotations[numbers] @ (found[:, :3] - 0.5) + 0.5).clamp(0, 1)
+        return torch.cat([turned, found[:, 3:]], 1)[..., None]  # what is behind coordinates does not turn
 
 
 def in_random_poses(source: Source, axes: str = "so3", *, seed: int = 0) -> Poses:

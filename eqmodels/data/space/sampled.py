@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 from eqmodels._shapes import Float
 from eqmodels.checks import check_count
 from eqmodels.data.space.clouds import fitted_clouds
-from eqmodels.data.space.meshes import read_mesh, sample_mesh
+from eqmodels.data.space.meshes import Mesh, read_mesh, sample_mesh
 from eqmodels.storage import StorageError, read_regular, reason_of, write_atomically
 
 __all__ = ["POINTS", "sampled_clouds"]
@@ -35,18 +35,20 @@ def sampled_clouds(
     seed: int | None = None,
     up: str = "z",
     cache: str | Path | None = None,
+    read: Callable[[Path], Mesh] = read_mesh,
 ) -> Float[Tensor, "N 3 P 1"]:
     """A cloud of every file, see `sample_mesh` and `fitted_clouds`.
 
     The seed of a file is a hash of the seed and of its path in the folder, so that a new file changes no other cloud.
 
     Args:
-        paths: of the files.
+        paths: of the files; or the paths of an archive with those inside it behind, if `read` reads such.
         base: the folder that they are in.
         points: of each cloud; None for 512.
         seed: of the draw; None for 0.
         up: the axis that is up in the files: ``"y"`` is turned into z, and z into front, x.
         cache: a folder that keeps the clouds; it is read where files and options are the same. None to draw anew.
+        read: gives the mesh of a file.
 
     Raises:
         TypeError: if a count is not an integer.
@@ -62,7 +64,7 @@ def sampled_clouds(
     for path in paths:
         digest = hashlib.sha256(f"{start} {path.relative_to(base).as_posix()}".encode()).digest()
         try:
-            clouds.append(sample_mesh(read_mesh(path), count, int.from_bytes(digest[:6], "big")))
+            clouds.append(sample_mesh(read(path), count, int.from_bytes(digest[:6], "big")))
         except ValueError as error:
             bad.append(str(error))
     if bad:
@@ -80,7 +82,12 @@ def sampled_clouds(
 
 def _key(paths: Sequence[Path], base: Path, count: int, seed: int, up: str) -> str:
     """What names a cache: the files, by path, size and time, and how clouds are drawn."""
-    files = [(path.relative_to(base).as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+    # Of what an archive holds, size and time are those of the archive.
+    statuses = [next(own for own in (path, *path.parents) if own.exists()).stat() for path in paths]
+    files = [
+        (path.relative_to(base).as_posix(), own.st_size, own.st_mtime_ns)
+        for path, own in zip(paths, statuses, strict=True)
+    ]
     return hashlib.sha256(json.dumps([VERSION, files, count, seed, up]).encode()).hexdigest()[:32]
 
 

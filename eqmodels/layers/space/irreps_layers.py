@@ -1,8 +1,9 @@
 """Layers of irreps of any degree: convolution with spherical harmonics, linear maps, norms and gates.
 
-Features are lists, for each part of their field ``(B, N, count, 2 degree + 1)``. No layer keeps a constant in its
-state: coefficients are made in double precision where they are used, so that a network that is built in float32 and
-moved to float64 is as exact as one that was built there, and files hold weights alone.
+Features are lists, for each part of their field ``(B, N, 2 degree + 1, count)``: components stand before fields, so
+that whatever weighs or mixes fields runs along memory. No layer keeps a constant in its state: coefficients are made in
+double precision where they are used, so that a network that is built in float32 and moved to float64 is as exact as one
+that was built there, and files hold weights alone.
 
 Source: Thomas et al. 2018, *Tensor field networks*, arXiv 1802.08219; Batzner et al. 2022, *NequIP*, arXiv 2101.03164;
 Geiger and Smidt 2022, *e3nn*, arXiv 2207.09453, whose harmonics, coefficients and basis these are.
@@ -15,6 +16,7 @@ from functools import cache
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from eqmodels._shapes import Bool, Float
 from eqmodels.errors import shown
@@ -91,14 +93,23 @@ class NodeConvolution(nn.Module):
         there = [gathered(values, neighbours.others) for values in fields]
         written: list[Fields] = [[] for _ in fields]
         for (i, harmonic), weight in zip(self.pairs, weights, strict=True):
-            weighted = (weight[..., None] * there[i]).flatten(3).transpose(2, 3)
-            products = (weighted @ harmonics[harmonic]).unflatten(2, (self.field.parts[i].count, -1))
-            for first, second, o in self.paths:
-                if (first, second) == (i, harmonic):
-                    numbers = _coefficients(self.field.parts[i].degree, harmonic, self.field.parts[o].degree)
-                    coupling = torch.tensor(numbers, dtype=products.dtype, device=products.device)
-                    written[o].append(torch.einsum("bnupq,pqm->bnum", products, coupling))
-        return [torch.cat(values, 2) for values in written]
+            weighted = (weight[..., None, :] * there[i]).flatten(3)
+            products = harmonics[harmonic].transpose(2, 3) @ weighted  # (B, N, 2 harmonic + 1, components and fields)
+            products = products.unflatten(3, (-1, self.field.parts[i].count)).flatten(2, 3)
+            targets = [o for first, second, o in self.paths if (first, second) == (i, harmonic)]
+            coupling = self._coupling(i, harmonic, targets, products)
+            sizes = [self.field.parts[o].size for o in targets]
+            made = (products.transpose(2, 3) @ coupling.T).transpose(2, 3)  # one product of matrices, not one a point
+            for o, values in zip(targets, made.split(sizes, 2), strict=True):
+                written[o].append(values)
+        return [torch.cat(values, 3) for values in written]
+
+    def _coupling(self, part: int, harmonic: int, targets: Sequence[int], like: Tensor) -> Float[Tensor, "out in"]:
+        """How products of harmonics and components make the components of all parts that a pair writes."""
+        degrees = (self.field.parts[o].degree for o in targets)
+        found = [_coefficients(self.field.parts[part].degree, harmonic, d) for d in degrees]
+        tensors = [torch.tensor(numbers, dtype=like.dtype, device=like.device) for numbers in found]
+        return torch.cat([own.permute(2, 1, 0).flatten(1) for own in tensors])
 
 
 Convolution = Callable[[Irreps, int, int], nn.Module]
@@ -119,7 +130,7 @@ def convolution_named(name: str) -> Convolution:
 
 
 class IrrepsLinear(nn.Module):
-    """Fields of one kind mixed among themselves, their components never: ``(B, N, inputs, m) -> (B, N, outputs, m)``.
+    """Fields of one kind mixed among themselves, their components never: ``(B, N, m, inputs) -> (B, N, m, outputs)``.
 
     Args:
         inputs: fields of each kind.
@@ -133,7 +144,7 @@ class IrrepsLinear(nn.Module):
 
     def forward(self, fields: Fields) -> Fields:
         """The mixed fields."""
-        return [torch.einsum("bnim,oi->bnom", f, w) for f, w in zip(fields, self.weights, strict=True)]
+        return [functional.linear(f, w) for f, w in zip(fields, self.weights, strict=True)]
 
 
 class IrrepsNorm(nn.Module):
@@ -151,8 +162,8 @@ class IrrepsNorm(nn.Module):
 
     def forward(self, fields: Fields) -> Fields:
         """The scaled fields."""
-        rest = [f * (f.square().sum(-1).mean(-1) + self.epsilon).rsqrt()[..., None, None] for f in fields[1:]]
-        return [self.scalars(fields[0][..., 0])[..., None], *rest]
+        rest = [f * (f.square().sum(-2).mean(-1) + self.epsilon).rsqrt()[..., None, None] for f in fields[1:]]
+        return [self.scalars(fields[0]), *rest]
 
 
 class IrrepsLayer(nn.Module):
@@ -188,14 +199,16 @@ class IrrepsLayer(nn.Module):
         # at, so that an axis which few points show each alone can sharpen from layer to layer.
         whole = self.whole([masked_mean(field, mask)[:, None] for field in here])
         inner = [own + mean for own, mean in zip(self.inner(here), whole, strict=True)]
-        known = torch.cat([inner[0][..., 0], *(safe_norm(f, -1) for f in inner[1:])], -1)
+        known = torch.cat([inner[0].squeeze(-2), *(safe_norm(f, -2) for f in inner[1:])], -1)
         gates = self.gates(known).split([self.scalars, *self.gated], -1)
-        rest = [old + gate[..., None] * new for old, gate, new in zip(fields[1:], gates[1:], inner[1:], strict=True)]
-        return [fields[0] + gates[0][..., None], *rest]
+        rest = [old + gate[..., None, :] * new for old, gate, new in zip(fields[1:], gates[1:], inner[1:], strict=True)]
+        return [fields[0] + gates[0][..., None, :], *rest]
 
 
 def harmonics_of(direction: Float[Tensor, "B N k 3"], degree: int) -> Fields:
     """The harmonics of each direction, of every degree up to the largest; those of a shorter one are smaller."""
     o3 = o3_of_e3nn("a convolution of irreps")
     every = o3.spherical_harmonics(list(range(degree + 1)), direction, normalize=False, normalization="component")
-    return list(every.split([2 * d + 1 for d in range(degree + 1)], -1))
+    return [
+        own.contiguous() for own in every.split([2 * d + 1 for d in range(degree + 1)], -1)
+    ]  # as products want them
