@@ -120,9 +120,8 @@ def planned(
         train, test = shapes[contender.name]
         network: Any = encoders[contender.name]
         pace[contender.name] = seconds_an_image(network, test.channels, test.size, TIMED_ALIKE)
-        cells += _cells(
-            contender, suite, train, test, pace[contender.name], data, root, is_ours=isinstance(network, StagedNetwork)
-        )
+        ours, place = network if isinstance(network, StagedNetwork) else None, {"named": data, "root": root}
+        cells += _cells(contender, suite, train, test, pace[contender.name], place, ours)
     if models is None:
         cells += scaling_cells(suite, contenders)
         grey = [name for name, (_, test) in shapes.items() if test.channels == 1]
@@ -142,10 +141,8 @@ def _cells(
     train: Source,
     test: Source,
     pace: float,
-    data: str | None,
-    root: str | None,
-    *,
-    is_ours: bool,
+    place: Mapping[str, str | None],
+    ours: StagedNetwork | None,
 ) -> list[BenchCell]:
     """The cells of one network alone."""
     name, seeds = contender.name, suite.seeds
@@ -153,8 +150,7 @@ def _cells(
     counts = [len(part) if limit is None else min(limit, len(part)) for part, limit in _limited(suite, train, test)]
     images = {
         "data": test.name,
-        "named": data,
-        "root": root,
+        **place,
         "train": counts[0],
         "test": counts[1],
         "of": [len(train), len(test)],
@@ -167,7 +163,7 @@ def _cells(
         label = f"{name} on {test.name}, seed {seed}"
         found.append(cell_of("quality", label, seed, {**asked, "seed": seed}, expected))
     asked = {**known, **images, "channels": test.channels, "size": list(test.size)}
-    found += longer_cells(suite, contender, asked, pace, counts, is_ours=is_ours)
+    found += longer_cells(suite, contender, asked, pace, counts, ours)
     size = {"channels": test.channels, "size": list(test.size)}
     # Eight passes of two images in three precisions, of which float64 takes twice as long, and bfloat16 more.
     expected = 2 + 200 * pace

@@ -6,13 +6,14 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 import eqmodels
-from eqmodels.bench import SUITES, Suite
+from eqmodels.bench import SUITES, Suite, planned
 from eqmodels.bench.angles import measure_angles
 from eqmodels.bench.engines import HOWS, can_run, running
 from eqmodels.bench.exponents import fit_exponent
@@ -246,6 +247,15 @@ def test_every_kind_is_a_cell_and_finds_its_way_into_the_files(folder):
     ]
     text = (folder / "tables.md").read_text()
     assert [line.removeprefix("## ").split(":")[0] for line in text.splitlines() if line.startswith("## ")] == titles
+
+
+def test_a_pose_learns_where_canonical_features_are_fine_tuned():
+    names = ("c4_resnet18s_w16.rot_fmnist_simclr", "resnet18s_w16.rot_fmnist_simclr", "c4_resnet18s_w4")
+    plan = planned(replace(TINY, trained=names), models=names, kinds=["supervised"])
+    asked = {cell.values["model"]: (cell.values["how"], cell.values.get("features")) for cell in plan.cells}
+    assert [asked[name] for name in names] == [
+        ("fine-tuned", "canonical-soft"), ("fine-tuned", None), ("from scratch", None),
+    ]  # fmt: skip
 
 
 def test_some_kinds_alone_are_chosen(folder, monkeypatch, capsys):
