@@ -9,7 +9,7 @@ from typing import Any
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.bench.cells import FORMAT, BenchCell, cell_of
 from eqmodels.bench.contenders import Contender
-from eqmodels.bench.engines import can_run
+from eqmodels.bench.engines import BY_ONNX, can_run
 from eqmodels.bench.forms import IMAGES
 from eqmodels.bench.scaling import FAMILIES
 from eqmodels.bench.suites import Suite
@@ -18,8 +18,6 @@ from eqmodels.finetuning.pose import pooling_that_learns
 
 __all__ = ["ASKED", "longer_cells", "scaling_cells"]
 
-BY_ONNX = ("onnxruntime", "int8")
-"""Forms that need its packages."""
 ASKED = 1000
 """Test images, at most, that are moved by every angle, or asked about after a training."""
 
@@ -51,7 +49,7 @@ def longer_cells(
     forms = [form for form in suite.forms if form not in BY_ONNX or can_run("onnxruntime")]
     if network is not None and forms and asked["size"][0] == asked["size"][1]:
         expected = 2 + 10 * len(forms) * IMAGES * pace
-        own = {**asked, "forms": forms}
+        own = {**asked, "forms": forms, "layers": True}
         found.append(cell_of("forms", f"{name} on {data}", suite.seeds[0], own, expected))
     for seed in suite.seeds:
         seeded, words = {**asked, "seed": seed, "asked": tested}, f"{name} on {data}, seed {seed}"

@@ -217,11 +217,10 @@ def found_of(kind: str, content: Mapping[str, Any]) -> Found:
         "forms": Forms.from_dict,
         "growth": Growth.from_dict,
         "scaling": Scaling.from_dict,
+        "symmetry": Symmetry.from_dict,
     }
     if kind in read:
         return read[kind](values)
-    if kind == "symmetry":
-        return Symmetry(**{**values, "size": tuple(values["size"]), "own": tuple(values["own"])})
     if kind == "cost":
         seconds = float(values.pop("build_seconds"))
         return Counted(**{**values, "size": tuple(values["size"])}), seconds
