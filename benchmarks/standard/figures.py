@@ -1,6 +1,6 @@
 """The committed figures of the standard suite: a row a network, with its intervals over the seeds.
 
-They are what ``eqmodels bench --suite standard --out runs/standard`` wrote, copied from there as they are.
+They are what ``eqmodels bench --suite standard --out runs/standard`` wrote, taken over as they are.
 """
 
 from __future__ import annotations
