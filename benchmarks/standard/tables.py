@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks._sections import write_section
-from benchmarks.standard import poolings
+from benchmarks.standard import conclusions, poolings
 from benchmarks.standard.figures import RESULTS, Measured, measured, over_seeds, pretrained, rows, where
 from benchmarks.standard.picture import PICTURE, draw
 from eqmodels.bench.engines import HOWS
@@ -196,6 +196,7 @@ def _parts(found: dict[str, Measured]) -> Iterator[str]:
         "20 labels",
     ]
     yield Table(header, cells, left=2).markdown(as_it_is=True)
+    yield conclusion(found).replace("**What to conclude.** Where", "To conclude: where")
     yield (
         "Names without a dot are of networks as they were initialised: pooling over the group leaves C4 32 and D4 16 "
         "of their 128 features. Pretrained ones give canonical features, of which all 128 are left."
@@ -212,6 +213,7 @@ def _parts(found: dict[str, Measured]) -> Iterator[str]:
     ]
     header = ["network", "parameters", "GMACs", *(f"{how}, batch {batch}" for how, batch in ways)]
     yield Table(header, cells).markdown(as_it_is=True)
+    yield conclusions.of_times()
     yield from _forms()
     yield from _layers()
     yield from _exponents()
@@ -231,6 +233,7 @@ def _forms() -> Iterator[str]:
         yield "Largest error over own moves, on 64 held-out images, in float32 and in convolutions of 8 bits:"
         cells = [[f"`{name}`", *(f"{own[form]:.0e}" for form in names)] for name, own in worst.items()]
         yield Table(["network", *names], cells).markdown(as_it_is=True)
+        yield conclusions.of_forms()
 
 
 def _layers() -> Iterator[str]:
@@ -248,7 +251,8 @@ def _layers() -> Iterator[str]:
             for name, own in worst.items()
         ]
         header = ["network", *(f"{form}, {precision}" for form, precision in places)]
-        yield Table(header, cells, left=4).markdown(as_it_is=True)
+        yield Table(header, cells, left=len(header)).markdown(as_it_is=True)
+        yield conclusions.of_layers()
 
 
 def _worst(row: dict[str, str]) -> str:
@@ -261,6 +265,7 @@ def _exponents() -> Iterator[str]:
         yield "Exponents of the time of a forward pass of four images, with 95% intervals; multiply-adds have 2:"
         cells = [[f"`{family}`", axis, _exponent(row)] for (family, axis), row in scaling.items()]
         yield Table(["family", "over", "exponent"], cells, left=2).markdown(as_it_is=True)
+        yield conclusions.of_exponents()
     growth = over_seeds("growth", ("model", "data", "train_images"), lambda row: float(row["error"]))
     fitted = {row["model"]: row for row in rows("growth") if row["seed"] == "0"}
     if fitted:
@@ -273,6 +278,7 @@ def _exponents() -> Iterator[str]:
             for name, row in fitted.items()
         ]
         yield Table(["network", "images", *map(str, counts), "exponent"], cells, left=2).markdown(as_it_is=True)
+        yield conclusions.of_growth()
 
 
 def _curves() -> Iterator[str]:
@@ -293,6 +299,7 @@ def _curves() -> Iterator[str]:
         yield Table(["network", "images", *(f"{one}°" for one in degrees), "worst"], cells, left=2).markdown(
             as_it_is=True
         )
+        yield conclusions.of_angles()
 
 
 def _trained() -> Iterator[str]:
@@ -315,6 +322,7 @@ def _trained() -> Iterator[str]:
             cells.append(row)
         header = ["network", "training", *(word for count in counts for word in (f"{count:,} images", "turned"))]
         yield Table(header, cells, left=2).markdown(as_it_is=True)
+        yield f"To conclude: {_trained_words().strip()[0].lower()}{_trained_words().strip()[1:]}"
         yield from poolings.section()
 
 
