@@ -16,7 +16,7 @@ import torch
 
 from eqmodels.bench.supervised import Supervised, measure_supervised
 from eqmodels.data import Source, at_most, balanced_subset, load_data, subset
-from eqmodels.experiments import Experiment
+from eqmodels.experiments import Experiment, command_line
 from eqmodels.hub.loading import load_for_images
 from eqmodels.measures import estimate
 from eqmodels.reports import Table
@@ -98,7 +98,7 @@ def section(folder: Path = RESULTS) -> Iterator[str]:
 def main() -> None:
     """Measures what is not there yet."""
     argparse.ArgumentParser(description=__doc__).parse_args()
-    experiment().run(measure)
+    experiment().run(measure, command=command_line("benchmarks.standard.poolings"))
 
 
 if __name__ == "__main__":
