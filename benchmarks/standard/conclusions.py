@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.standard.figures import over_seeds, rows
+from benchmarks.standard.figures import WORDS, over_seeds, rows
 from eqmodels.reports import percent
 
 __all__ = ["of_angles", "of_exponents", "of_forms", "of_growth", "of_layers", "of_times"]
@@ -67,10 +67,10 @@ def of_growth() -> str:
     """By how much twice the labels make the error smaller."""
     found = over_seeds("growth", ("model", "data"), lambda row: float(row["exponent"]))
     said = {data: [1 - 2**value.mean for (_, own), value in found.items() if own == data] for _, data in found}
-    words = [f"{percent(min(parts))} to {percent(max(parts))}% of {data}" for data, parts in said.items()]
+    words = [f"{percent(min(parts))} to {percent(max(parts))}% on {WORDS[data]}" for data, parts in said.items()]
     return (
-        f"To conclude: twice the labelled images take {' and '.join(words)} of the error of a probe away, as a mean "
-        "over these numbers of images; where that is little, other features help more than labels."
+        f"To conclude: twice the labelled images make the error of a probe smaller by {' and by '.join(words)}, as a "
+        "mean over these numbers of images; where that is little, other features help more than labels."
     )
 
 

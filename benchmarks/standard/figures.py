@@ -15,9 +15,11 @@ from pathlib import Path
 
 from eqmodels.measures import Estimate, estimate
 
-__all__ = ["RESULTS", "Measured", "digest", "measured", "over_seeds", "pretrained", "rows", "where"]
+__all__ = ["RESULTS", "WORDS", "Measured", "digest", "measured", "over_seeds", "pretrained", "rows", "where"]
 
 RESULTS = Path(__file__).parents[1] / "results" / "standard"
+WORDS = {"fashion_mnist_mini": "clothes", "openclipart_mini": "clip art"}
+"""The images, in words."""
 FIGURES = ("upright", "turned", "mirrored", "changed_turned", "changed_mirrored", "knn", "labels_20")
 
 

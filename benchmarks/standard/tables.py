@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks._sections import write_section
 from benchmarks.standard import conclusions, poolings
-from benchmarks.standard.figures import RESULTS, Measured, measured, over_seeds, pretrained, rows, where
+from benchmarks.standard.figures import RESULTS, WORDS, Measured, measured, over_seeds, pretrained, rows, where
 from benchmarks.standard.picture import PICTURE, draw
 from eqmodels.bench.engines import HOWS
 from eqmodels.measures import Estimate
@@ -18,7 +18,6 @@ README = Path(__file__).parents[2] / "README.md"
 DOCUMENT = README.parent / "docs" / "results.md"
 SECTION = "standard"
 
-WORDS = {"fashion_mnist_mini": "clothes", "openclipart_mini": "clip art"}
 PAIRS = {
     "clothes": (
         "resnet18s_w16.rot_fmnist_simclr",
