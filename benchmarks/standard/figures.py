@@ -1,6 +1,6 @@
 """The committed figures of the standard suite: a row a network, with its intervals over the seeds.
 
-They are what ``eqmodels bench --suite standard --out runs/standard`` wrote, copied from there as they are.
+They are what ``eqmodels bench --suite standard --out runs/standard`` wrote, taken over as they are.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from pathlib import Path
 
 from eqmodels.measures import Estimate, estimate
 
-__all__ = ["RESULTS", "Measured", "digest", "measured", "over_seeds", "pretrained", "rows", "where"]
+__all__ = ["RESULTS", "WORDS", "Measured", "digest", "measured", "over_seeds", "pretrained", "rows", "where"]
 
 RESULTS = Path(__file__).parents[1] / "results" / "standard"
+WORDS = {"fashion_mnist_mini": "clothes", "openclipart_mini": "clip art"}
+"""The images, in words."""
 FIGURES = ("upright", "turned", "mirrored", "changed_turned", "changed_mirrored", "knn", "labels_20")
 
 

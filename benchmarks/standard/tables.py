@@ -1,23 +1,23 @@
-"""Writes README's table and picture and the tables of docs/results.md: ``python -m benchmarks.standard.tables``."""
+"""README's table and what it says, and the tables of docs/results.md: ``python -m benchmarks.standard`` writes them."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks._sections import write_section
-from benchmarks.standard.figures import RESULTS, Measured, measured, over_seeds, pretrained, rows, where
+from benchmarks.standard import conclusions, poolings
+from benchmarks.standard.figures import RESULTS, WORDS, Measured, measured, over_seeds, pretrained, rows, where
 from benchmarks.standard.picture import PICTURE, draw
 from eqmodels.bench.engines import HOWS
 from eqmodels.measures import Estimate
+from eqmodels.pages.benchmark import PAGE
 from eqmodels.reports import Table, percent
 
 README = Path(__file__).parents[2] / "README.md"
 DOCUMENT = README.parent / "docs" / "results.md"
 SECTION = "standard"
 
-WORDS = {"fashion_mnist_mini": "clothes", "openclipart_mini": "clip art"}
 PAIRS = {
     "clothes": (
         "resnet18s_w16.rot_fmnist_simclr",
@@ -111,21 +111,25 @@ def _between() -> str:
 def _trained_words() -> str:
     """What training on all images upright gives, from scratch and of pretrained weights, if it was measured."""
     said = []
+    key = ("training", "train_images", "model")
+    accuracies = [
+        over_seeds("supervised", key, lambda row: float(row["upright"])),
+        over_seeds("supervised", key, lambda row: float(row["turned"])),
+    ]
     plain_name, c4_name, *_ = PAIRS["clothes"]
     for training, names in {
         "from scratch": ("resnet18s_w16", "c4_resnet18s_w16"),
         "fine-tuned": (plain_name, c4_name),
     }.items():
-        own = [row for row in rows("supervised") if (row["training"], row["seed"]) == (training, "0")]
-        count = max((int(row["train_images"]) for row in own), default=0)
-        largest = {row["model"]: row for row in own if int(row["train_images"]) == count}
-        if {*names} <= {*largest}:
-            plain, turned, c4, c4_turned = [
-                percent(float(largest[name][figure])) for name in names for figure in ("upright", "turned")
-            ]
+        count = max((int(images) for how, images, _ in accuracies[0] if how == training), default=0)
+        places = [(training, str(count), name) for name in names]
+        if all(place in accuracies[0] for place in places):
+            found = [accuracy[place] for place in places for accuracy in accuracies]
+            plain, turned, c4, c4_turned = [percent(one.mean) for one in found]
+            seeds = min(one.count for one in found)
             said.append(
-                f"{training} on {count:,} upright images of clothes, one seed, the plain network is right on {plain}% "
-                f"upright and {turned}% turned, C4 on {c4}% and {c4_turned}%"
+                f"{training} on {count:,} upright images of clothes, {f'{seeds} seeds' if seeds > 1 else 'one seed'}, "
+                f"the plain network is right on {plain}% upright and {turned}% turned, C4 on {c4}% and {c4_turned}%"
             )
     return f" Trained {'; '.join(said)}." if said else ""
 
@@ -149,7 +153,7 @@ def readme_section() -> str:
         [
             f"![Accuracy upright and turned](benchmarks/results/standard/{PICTURE})",
             short_table(found),
-            _legend(),
+            f"{_legend()} [The same on a page](benchmarks/results/standard/{PAGE}), to sort and to look at.",
             conclusion(found),
             losses(found),
         ]
@@ -191,6 +195,7 @@ def _parts(found: dict[str, Measured]) -> Iterator[str]:
         "20 labels",
     ]
     yield Table(header, cells, left=2).markdown(as_it_is=True)
+    yield conclusion(found).replace("**What to conclude.** Where", "To conclude: where")
     yield (
         "Names without a dot are of networks as they were initialised: pooling over the group leaves C4 32 and D4 16 "
         "of their 128 features. Pretrained ones give canonical features, of which all 128 are left."
@@ -207,7 +212,9 @@ def _parts(found: dict[str, Measured]) -> Iterator[str]:
     ]
     header = ["network", "parameters", "GMACs", *(f"{how}, batch {batch}" for how, batch in ways)]
     yield Table(header, cells).markdown(as_it_is=True)
+    yield conclusions.of_times()
     yield from _forms()
+    yield from _layers()
     yield from _exponents()
     yield from _curves()
     yield from _trained()
@@ -225,6 +232,30 @@ def _forms() -> Iterator[str]:
         yield "Largest error over own moves, on 64 held-out images, in float32 and in convolutions of 8 bits:"
         cells = [[f"`{name}`", *(f"{own[form]:.0e}" for form in names)] for name, own in worst.items()]
         yield Table(["network", *names], cells).markdown(as_it_is=True)
+        yield conclusions.of_forms()
+
+
+def _layers() -> Iterator[str]:
+    """The worst layer of every network with a group, by form and precision."""
+    worst: dict[str, dict[tuple[str, str], dict[str, str]]] = {}
+    for row in rows("layers"):
+        own, place = worst.setdefault(row["model"], {}), (row["form"], row["precision"])
+        if place not in own or float(row["error"] or "inf") > float(own[place]["error"] or "inf"):
+            own[place] = row
+    if worst:
+        places = list(dict.fromkeys(place for own in worst.values() for place in own))
+        yield "The worst layer of every network for its own moves, of all of its layers (`layers.csv`):"
+        cells = [
+            [f"`{name}`", *(_worst(own[place]) if place in own else "-" for place in places)]
+            for name, own in worst.items()
+        ]
+        header = ["network", *(f"{form}, {precision}" for form, precision in places)]
+        yield Table(header, cells, left=len(header)).markdown(as_it_is=True)
+        yield conclusions.of_layers()
+
+
+def _worst(row: dict[str, str]) -> str:
+    return f"{row['error'] or 'not finite'} ({row['layer']})"
 
 
 def _exponents() -> Iterator[str]:
@@ -233,6 +264,7 @@ def _exponents() -> Iterator[str]:
         yield "Exponents of the time of a forward pass of four images, with 95% intervals; multiply-adds have 2:"
         cells = [[f"`{family}`", axis, _exponent(row)] for (family, axis), row in scaling.items()]
         yield Table(["family", "over", "exponent"], cells, left=2).markdown(as_it_is=True)
+        yield conclusions.of_exponents()
     growth = over_seeds("growth", ("model", "data", "train_images"), lambda row: float(row["error"]))
     fitted = {row["model"]: row for row in rows("growth") if row["seed"] == "0"}
     if fitted:
@@ -245,6 +277,7 @@ def _exponents() -> Iterator[str]:
             for name, row in fitted.items()
         ]
         yield Table(["network", "images", *map(str, counts), "exponent"], cells, left=2).markdown(as_it_is=True)
+        yield conclusions.of_growth()
 
 
 def _curves() -> Iterator[str]:
@@ -265,6 +298,7 @@ def _curves() -> Iterator[str]:
         yield Table(["network", "images", *(f"{one}°" for one in degrees), "worst"], cells, left=2).markdown(
             as_it_is=True
         )
+        yield conclusions.of_angles()
 
 
 def _trained() -> Iterator[str]:
@@ -275,7 +309,8 @@ def _trained() -> Iterator[str]:
     if counts:
         yield (
             "Trained on upright images without augmentation, 200 steps of 64 images; upright, and turned by quarters, "
-            "in %. Fine-tuned, C4 keeps its canonical pooling, whose pose is frozen while the features change:"
+            "in %. Canonical features are averaged over the predicted poses while they are fine-tuned, so that what "
+            "predicts the pose learns along (`canonical-soft`, as in `eqmodels finetune`):"
         )
         cells = []
         for name, how in dict.fromkeys((name, how) for name, how, _ in upright):
@@ -286,6 +321,8 @@ def _trained() -> Iterator[str]:
             cells.append(row)
         header = ["network", "training", *(word for count in counts for word in (f"{count:,} images", "turned"))]
         yield Table(header, cells, left=2).markdown(as_it_is=True)
+        yield f"To conclude: {_trained_words().strip()[0].lower()}{_trained_words().strip()[1:]}"
+        yield from poolings.section()
 
 
 def _or(value: Estimate | None) -> str:
@@ -296,13 +333,8 @@ def _exponent(row: dict[str, str]) -> str:
     return "{:.2f} ({:.2f} .. {:.2f})".format(*(float(row[f"exponent{end}"]) for end in ("", "_low", "_high")))
 
 
-def main() -> None:
+def write_sections() -> None:
     """Draws the picture, and writes both sections."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
     draw(measured(), RESULTS / PICTURE)
     write_section(README, SECTION, f"\n{readme_section()}\n")
     write_section(DOCUMENT, SECTION, f"\n{document_section()}\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -13,12 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from eqmodels.export import to_onnx, to_plain
+from eqmodels.export import export_int8, to_onnx, to_plain
 
-__all__ = ["EAGER", "HOWS", "can_run", "running"]
+__all__ = ["BY_ONNX", "EAGER", "HOWS", "TRAINING", "can_run", "running"]
 
-EAGER = "eager"
-"""As it is."""
+EAGER, TRAINING = "eager", "training"
+"""As it is, and a step of its training."""
+BY_ONNX = ("onnxruntime", "int8")
+"""The ways that take images as they lie in memory of numpy."""
+ONNX = ("onnx", "onnxruntime", "onnxscript")
 
 
 Running = Callable[[Tensor], Any]
@@ -43,17 +46,42 @@ def _compiled(network: nn.Module, images: Tensor) -> Running:
 
 
 def _by_onnxruntime(network: nn.Module, images: Tensor) -> Running:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what PyTorch says of its own export
         file = Path(folder) / "network.onnx"
         to_onnx(network, file, size=(images.shape[2], images.shape[3]))
-        session = onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
+        return _session(file)
+
+
+def _session(file: Path) -> Running:
+    """A file of ONNX as it is run, with as many threads as PyTorch has."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda given: torch.from_numpy(session.run(None, {name: given.numpy()})[0])
+
+
+def _in_bfloat16(network: nn.Module, images: Tensor) -> Running:
+    """As it is, under autocast: products and convolutions of 16 bits, where the machine has them."""
+    computed = _forward(network, images)
+
+    def run(given: Tensor) -> Any:  # noqa: ANN401
+        with torch.autocast(given.device.type, dtype=torch.bfloat16):
+            return computed(given)
+
+    return run
+
+
+def _in_int8(network: nn.Module, images: Tensor) -> Running:
+    """The file whose convolutions are of 8 bits, with ranges of these images, by ONNX Runtime."""
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what PyTorch says of its own export
+        file = Path(folder) / "small.onnx"
+        export_int8(network, file, images.contiguous())  # type: ignore[arg-type]
+        return _session(file)
 
 
 def _training(network: nn.Module, images: Tensor) -> Running:  # noqa: ARG001
@@ -72,9 +100,11 @@ def _training(network: nn.Module, images: Tensor) -> Running:  # noqa: ARG001
 HOWS: dict[str, tuple[Callable[[nn.Module, Tensor], Running], tuple[str, ...], float]] = {
     EAGER: (_forward, (), 1.0),
     "exported": (_exported, (), 1.0),
-    "onnxruntime": (_by_onnxruntime, ("onnx", "onnxruntime", "onnxscript"), 2.0),
+    "onnxruntime": (_by_onnxruntime, ONNX, 2.0),
+    "bfloat16": (_in_bfloat16, (), 1.0),
+    "int8": (_in_int8, ONNX, 2.0),
     "compiled": (_compiled, (), 10.0),
-    "training": (_training, (), 4.0),
+    TRAINING: (_training, (), 4.0),
 }
 """What makes a network run on images like given ones, packages that it needs, its time beside a forward pass."""
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-import tempfile
-import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,10 +15,11 @@ from torch import Tensor, nn
 from eqmodels._shapes import Float
 from eqmodels.backbones import Backbone
 from eqmodels.bench.engines import running
+from eqmodels.bench.layers import Layers, read_layers, worst_of_layers
 from eqmodels.bench.symmetry import SQUARE
 from eqmodels.data import Source
+from eqmodels.evaluation import equivariance_report
 from eqmodels.evaluation.encoding import normalised
-from eqmodels.export import export_int8
 from eqmodels.fields import Scalars
 from eqmodels.groups import PlanarGroup
 
@@ -33,6 +31,7 @@ IMAGES = 64
 """That are moved, and that ranges of 8 bits are taken from."""
 STEPS = 10
 """Of training, after which a network is asked again."""
+TRAINED = "after training"
 
 
 @dataclass(frozen=True)
@@ -43,10 +42,13 @@ class Forms:
         errors: by form and element of D4 in words, ``|f(g x) - rho(g) f(x)| / |f(x)|`` of the features; where nobody
             says how they move, how far they change.
         own: the elements, in words, that the network's group has.
+        layers: after training, the largest error of every layer for these elements, and which; empty if that form was
+            not measured, or the group has none.
     """
 
     errors: dict[str, dict[str, float]]
     own: tuple[str, ...]
+    layers: dict[str, Layers] = field(default_factory=dict)
 
     def worst(self, form: str) -> float | None:
         """The largest error of a form over the network's own elements; None without any."""
@@ -59,7 +61,8 @@ class Forms:
         Raises:
             TypeError: if names are missing or unknown.
         """
-        return cls(**{**content, "own": tuple(content["own"])})
+        layers = read_layers(content.get("layers", {}))
+        return cls(**{**content, "own": tuple(content["own"]), "layers": layers})
 
 
 def _as_it_is(network: Backbone, images: Tensor) -> Computed:  # noqa: ARG001
@@ -79,24 +82,12 @@ def _after_training(network: Backbone, images: Tensor) -> Computed:
     return _as_it_is(learner.eval(), images)
 
 
-def _int8(network: Backbone, images: Tensor) -> Computed:
-    """The file whose convolutions are of 8 bits, with ranges of these images."""
-    import onnxruntime
-
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what PyTorch says of its own export
-        file = Path(folder) / "small.onnx"
-        export_int8(network, file, images.contiguous())
-        session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
-    return lambda given: torch.as_tensor(session.run(["output"], {"images": given.numpy()})[0])
-
-
 FORMS: dict[str, Callable[[Backbone, Tensor], Computed]] = {
     "as it is": _as_it_is,
-    "after training": _after_training,
+    TRAINED: _after_training,
     "exported": partial(running, "exported"),
     "onnxruntime": partial(running, "onnxruntime"),
-    "int8": _int8,
+    "int8": partial(running, "int8"),
 }
 """By name: what makes a form of a network, given images of the kind that it sees."""
 
@@ -124,14 +115,18 @@ def measure_forms(
     if height != width:
         raise ValueError(f"images must be square to be turned; got {height} x {width}. Leave forms out.")
     images = normalised(test.pixels(slice(0, IMAGES)), encoder.preprocessing, torch.device("cpu"))
-    errors = {}
-    for form in forms:
-        report(form)
-        errors[form] = _errors(FORMS[form](encoder, images), images, encoder)
     group = encoder.group
     shared = PlanarGroup(math.gcd(4, group.rotations), group.reflections)
-    own = [SQUARE.embed(shared, g) for g in shared.elements if g != shared.identity]
-    return Forms(errors, tuple(SQUARE.describe(g) for g in own))
+    own = tuple(SQUARE.describe(SQUARE.embed(shared, g)) for g in shared.elements if g != shared.identity)
+    errors, layers = {}, {}
+    for form in forms:
+        report(form)
+        computed = FORMS[form](encoder, images)
+        errors[form] = _errors(computed, images, encoder)
+        if form == TRAINED and own and isinstance(computed, nn.Module):
+            found = equivariance_report(computed, size=(height, width), dtype=torch.float32, group=SQUARE, angles=())
+            layers[form] = worst_of_layers(found.layers, own, computed)
+    return Forms(errors, own, layers)
 
 
 @torch.no_grad()

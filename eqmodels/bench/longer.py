@@ -6,24 +6,29 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from eqmodels.backbones.network import StagedNetwork
 from eqmodels.bench.cells import FORMAT, BenchCell, cell_of
 from eqmodels.bench.contenders import Contender
-from eqmodels.bench.engines import can_run
+from eqmodels.bench.engines import BY_ONNX, can_run
 from eqmodels.bench.forms import IMAGES
 from eqmodels.bench.scaling import FAMILIES
 from eqmodels.bench.suites import Suite
 from eqmodels.bench.supervised import BATCH
+from eqmodels.finetuning.pose import pooling_that_learns
 
 __all__ = ["ASKED", "longer_cells", "scaling_cells"]
 
-BY_ONNX = ("onnxruntime", "int8")
-"""Forms that need its packages."""
 ASKED = 1000
 """Test images, at most, that are moved by every angle, or asked about after a training."""
 
 
 def longer_cells(
-    suite: Suite, contender: Contender, asked: Mapping[str, Any], pace: float, counts: Sequence[int], *, is_ours: bool
+    suite: Suite,
+    contender: Contender,
+    asked: Mapping[str, Any],
+    pace: float,
+    counts: Sequence[int],
+    network: StagedNetwork | None,
 ) -> list[BenchCell]:
     """The cells of one network on its images that a suite asks for.
 
@@ -33,16 +38,18 @@ def longer_cells(
         asked: what is said of it and of its images.
         pace: seconds of an image in a forward pass.
         counts: of training and test images.
-        is_ours: whether it is a network of this package, which alone has other forms.
+        network: itself, if it is one of this package, which alone has other forms, and a pose that may learn.
     """
     name, data, found = contender.name, asked["data"], []
     trained, tested = counts[0], min(counts[1], ASKED)
     is_trained = any(fnmatchcase(name, pattern) for pattern in suite.trained)
     how = "from scratch" if contender.is_random else "fine-tuned"
+    mode = "" if network is None or contender.is_random else pooling_that_learns(network)
+    pooled = {"features": mode} if mode == "canonical-soft" else {}
     forms = [form for form in suite.forms if form not in BY_ONNX or can_run("onnxruntime")]
-    if is_ours and forms and asked["size"][0] == asked["size"][1]:
+    if network is not None and forms and asked["size"][0] == asked["size"][1]:
         expected = 2 + 10 * len(forms) * IMAGES * pace
-        own = {**asked, "forms": forms}
+        own = {**asked, "forms": forms, "layers": True}
         found.append(cell_of("forms", f"{name} on {data}", suite.seeds[0], own, expected))
     for seed in suite.seeds:
         seeded, words = {**asked, "seed": seed, "asked": tested}, f"{name} on {data}, seed {seed}"
@@ -54,7 +61,7 @@ def longer_cells(
             own = {**asked, "seed": seed, "counts": list(suite.growth)}
             found.append(cell_of("growth", words, seed, own, expected))
         for fraction in suite.fractions if is_trained else ():
-            own = {**seeded, "fraction": fraction, "steps": suite.steps, "how": how}
+            own = {**seeded, "fraction": fraction, "steps": suite.steps, "how": how, **pooled}
             # A step takes about four forward passes of its images; eight copies of the test images are asked about.
             expected = 1 + pace * (4 * BATCH * suite.steps + 8 * tested)
             found.append(

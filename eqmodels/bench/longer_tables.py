@@ -184,12 +184,11 @@ def _all_angles(found: Found) -> Table:
 
 def _all_supervised(found: Found) -> Table:
     figures = ("upright", "turned", "mirrored", "changed_turned", "loss")
-    rows = [
-        [settings["model"], one.how, settings["data"], str(settings["seed"]), str(one.images), str(one.steps)]
-        + [f"{getattr(one, name):.6g}" for name in figures]
-        for settings, one in _of(found, Supervised, "supervised")
-    ]
-    return Table(["model", "training", "data", "seed", "train_images", "steps", *figures], rows)
+    rows = []
+    for settings, one in _of(found, Supervised, "supervised"):
+        about = [settings["model"], one.how, settings.get("features", ""), settings["data"], settings["seed"]]
+        rows.append([*map(str, (*about, one.images, one.steps)), *(f"{getattr(one, name):.6g}" for name in figures)])
+    return Table(["model", "training", "features", "data", "seed", "train_images", "steps", *figures], rows)
 
 
 def _all_rotated(found: Found) -> Table:

@@ -15,7 +15,7 @@ from eqmodels.backbones import Encoder
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.bench.cells import FORMAT, KINDS, BenchCell, Kind, cell_of
 from eqmodels.bench.contenders import RANDOM, Contender, chosen_models
-from eqmodels.bench.engines import EAGER, HOWS, can_run
+from eqmodels.bench.engines import EAGER, HOWS, TRAINING, can_run
 from eqmodels.bench.longer import longer_cells, scaling_cells
 from eqmodels.bench.rotated import rotated_cells
 from eqmodels.bench.suites import Suite
@@ -29,6 +29,8 @@ __all__ = ["BenchCell", "BenchPlan", "Kind", "planned"]
 
 FOLDER_SIDE = 64
 """Pixels of the images of a folder for a network that does not say what its own are."""
+OF_ANY = (EAGER, "bfloat16", TRAINING)
+"""The ways in which anybody's network is run."""
 LONG = ("angles", "growth", "supervised", "rotated")
 TIMED_ALIKE = 8
 """Images of the pass by which the time of a plan is estimated."""
@@ -120,9 +122,8 @@ def planned(
         train, test = shapes[contender.name]
         network: Any = encoders[contender.name]
         pace[contender.name] = seconds_an_image(network, test.channels, test.size, TIMED_ALIKE)
-        cells += _cells(
-            contender, suite, train, test, pace[contender.name], data, root, is_ours=isinstance(network, StagedNetwork)
-        )
+        ours, place = network if isinstance(network, StagedNetwork) else None, {"named": data, "root": root}
+        cells += _cells(contender, suite, train, test, pace[contender.name], place, ours)
     if models is None:
         cells += scaling_cells(suite, contenders)
         grey = [name for name, (_, test) in shapes.items() if test.channels == 1]
@@ -142,10 +143,8 @@ def _cells(
     train: Source,
     test: Source,
     pace: float,
-    data: str | None,
-    root: str | None,
-    *,
-    is_ours: bool,
+    place: Mapping[str, str | None],
+    ours: StagedNetwork | None,
 ) -> list[BenchCell]:
     """The cells of one network alone."""
     name, seeds = contender.name, suite.seeds
@@ -153,8 +152,7 @@ def _cells(
     counts = [len(part) if limit is None else min(limit, len(part)) for part, limit in _limited(suite, train, test)]
     images = {
         "data": test.name,
-        "named": data,
-        "root": root,
+        **place,
         "train": counts[0],
         "test": counts[1],
         "of": [len(train), len(test)],
@@ -167,12 +165,12 @@ def _cells(
         label = f"{name} on {test.name}, seed {seed}"
         found.append(cell_of("quality", label, seed, {**asked, "seed": seed}, expected))
     asked = {**known, **images, "channels": test.channels, "size": list(test.size)}
-    found += longer_cells(suite, contender, asked, pace, counts, is_ours=is_ours)
+    found += longer_cells(suite, contender, asked, pace, counts, ours)
     size = {"channels": test.channels, "size": list(test.size)}
     # Eight passes of two images in three precisions, of which float64 takes twice as long, and bfloat16 more.
     expected = 2 + 200 * pace
     found += [
-        cell_of("symmetry", f"{name}, seed {seed}", seed, {**known, **size, "seed": seed}, expected)
+        cell_of("symmetry", f"{name}, seed {seed}", seed, {**known, **size, "seed": seed, "layers": True}, expected)
         for seed in (seeds if contender.is_random else seeds[:1])
     ]
     found.append(cell_of("cost", name, seeds[0], {**known, **size}, 1.5 + 80 * pace))
@@ -191,7 +189,7 @@ def _throughput(
     alike: dict[tuple[int, tuple[int, int]], list[Contender]] = {}
     for contender in contenders:
         # What others made may not be exported; that is no fault of theirs, and no figure.
-        if how not in (EAGER, "training") and not isinstance(encoders[contender.name], StagedNetwork):
+        if how not in OF_ANY and not isinstance(encoders[contender.name], StagedNetwork):
             continue
         test = shapes[contender.name][1]
         alike.setdefault((test.channels, test.size), []).append(contender)
@@ -200,7 +198,7 @@ def _throughput(
         names = [contender.name for contender in own]
         reference = next((name for name in names if Subject.of(encoders[name]).group == PlanarGroup(1)), names[0])
         # The statistics of a batch of one image are none to train on.
-        for batch in (one for one in suite.batches if one > 1 or how != "training"):
+        for batch in (one for one in suite.batches if one > 1 or how != TRAINING):
             settings: dict[str, Any] = {
                 "format": FORMAT,
                 "models": names,

@@ -11,7 +11,8 @@ from typing import Any
 from eqmodels.arguments import check_arguments
 from eqmodels.bench.cells import BenchCell
 from eqmodels.bench.counting import Counted
-from eqmodels.bench.engines import EAGER
+from eqmodels.bench.engines import EAGER, TRAINING
+from eqmodels.bench.forms import Forms
 from eqmodels.bench.longer_tables import longer_csv, longer_tables
 from eqmodels.bench.plan import BenchPlan
 from eqmodels.bench.quality import Quality
@@ -29,6 +30,7 @@ FILES = (
     "results.jsonl",
     "quality.csv",
     "symmetry.csv",
+    "layers.csv",
     "cost.csv",
     "forms.csv",
     "angles.csv",
@@ -80,14 +82,14 @@ class BenchResults:
         """By network: what was counted, and the seconds to build it."""
         return {cell.values["model"]: one for cell, one in self.found.items() if isinstance(one, tuple)}
 
-    def speeds(self) -> dict[tuple[str, int], Speed]:
-        """By network and batch, of networks as they are."""
+    def speeds(self, how: str = EAGER) -> dict[tuple[str, int], Speed]:
+        """By network and batch, of networks that are run in one way; unless it is said which, as they are."""
         return {
             (name, speed.batch): speed
             for result in self.found.values()
             if isinstance(result, dict)
             for name, speed in result.items()
-            if speed.how == EAGER
+            if speed.how == how
         }
 
     def origins(self, model: str | None = None) -> tuple[Origin, ...]:
@@ -149,7 +151,12 @@ class BenchResults:
 
     def csv_tables(self) -> dict[str, Table]:
         """Every figure, by the name of its file; of cost timm's columns first, a row a network and batch."""
-        own = {"quality.csv": self._all_quality(), "symmetry.csv": self._all_symmetry(), "cost.csv": self._all_cost()}
+        own = {
+            "quality.csv": self._all_quality(),
+            "symmetry.csv": self._all_symmetry(),
+            "layers.csv": self._all_layers(),
+            "cost.csv": self._all_cost(),
+        }
         return own | longer_csv(self.found)
 
     def _all_quality(self) -> Table:
@@ -174,15 +181,30 @@ class BenchResults:
         ]
         return Table(["model", "group", "element", "precision", "error", "own"], rows)
 
+    def _all_layers(self) -> Table:
+        every = [(name, "as it is", one.layers) for name, one in self.symmetries().items()]
+        trained = [(cell.values["model"], one.layers) for cell, one in self.found.items() if isinstance(one, Forms)]
+        for name, found in trained:
+            every += [(name, form, {"float32": layers}) for form, layers in found.items()]
+        rows = [
+            [model, form, precision, layer, "" if error is None else f"{error:.1e}", move]
+            for model, form, found in every
+            for precision, layers in found.items()
+            for layer, (error, move) in layers.items()
+        ]
+        return Table(["model", "form", "precision", "layer", "error", "element"], rows)
+
     def _all_cost(self) -> Table:
-        costs, rows = self.costs(), []
+        costs, trained, rows = self.costs(), self.speeds(TRAINING), []
         for (model, batch), speed in self.speeds().items():
             if model not in costs:
                 continue
             counted, seconds = costs[model]
             timing = speed.timing
             timm = [_figure(speed.images_per_second), _figure(1e3 * timing.median), str(batch), str(max(speed.size))]
-            timm += [_figure(counted.gmacs), _figure(counted.macts), _figure(counted.parameters / 1e6)]
+            timm += [_figure(counted.gmacs), _figure(counted.macts)]
+            timm += _trained(trained.get((model, batch)))
+            timm += [_figure(counted.parameters / 1e6)]
             own = [
                 timing.ratio,
                 *timing.ratio_quartiles,
@@ -192,7 +214,8 @@ class BenchResults:
             ]
             rows.append([model, *timm, *map(_figure, [*own, seconds]), speed.reference])
         header = ["model", "infer_samples_per_sec", "infer_step_time", "infer_batch_size", "infer_img_size"]
-        header += ["infer_gmacs", "infer_macts", "param_count", "ratio", "ratio_low", "ratio_high", "gmacs_a_call"]
+        header += ["infer_gmacs", "infer_macts", "train_samples_per_sec", "train_step_time", "train_batch_size"]
+        header += ["train_img_size", "param_count", "ratio", "ratio_low", "ratio_high", "gmacs_a_call"]
         return Table([*header, "megabytes", "peak_megabytes", "build_seconds", "reference"], rows)
 
 
@@ -228,6 +251,14 @@ def write_bench(results: BenchResults, folder: str | Path) -> tuple[Path, ...]:
 def _document(results: BenchResults) -> Iterator[str]:
     for table in results.tables():
         yield f"## {table.title}\n\n{table.markdown()}\n"
+
+
+def _trained(speed: Speed | None) -> list[str]:
+    """What timm's ``benchmark.py --bench both`` says of training, in its units; empty where it was not timed."""
+    if speed is None:
+        return [""] * 4
+    rate, step = _figure(speed.images_per_second), _figure(1e3 * speed.timing.median)
+    return [rate, step, str(speed.batch), str(max(speed.size))]
 
 
 def _error(error: float | None) -> str:

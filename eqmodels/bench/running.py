@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
@@ -28,6 +29,7 @@ from eqmodels.bench.symmetry import Symmetry, measure_symmetry
 from eqmodels.bench.throughput import Speed, build_seconds, measure_speed
 from eqmodels.data import at_most, load_data
 from eqmodels.experiments import Experiment, Progress
+from eqmodels.finetuning.pose import let_pose_learn
 from eqmodels.processes import World
 from eqmodels.storage import StorageError
 
@@ -122,7 +124,11 @@ def _supervised(
     train, test = plan.images(name, seed)
     few = at_most(train, max(round(settings["fraction"] * len(train)), len(train.classes)), seed=seed)
     asked = {"how": settings["how"], "steps": settings["steps"], "seed": seed, "report": report}
-    return asdict(measure_supervised(plan.encoder(name, seed), few, at_most(test, settings["asked"]), **asked))
+    network: Any = plan.encoder(name, seed)
+    if "features" in settings:
+        network = copy.deepcopy(network)
+        let_pose_learn(network)
+    return asdict(measure_supervised(network, few, at_most(test, settings["asked"]), **asked))
 
 
 def _rotated(plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]) -> dict[str, Any]:
@@ -211,11 +217,10 @@ def found_of(kind: str, content: Mapping[str, Any]) -> Found:
         "forms": Forms.from_dict,
         "growth": Growth.from_dict,
         "scaling": Scaling.from_dict,
+        "symmetry": Symmetry.from_dict,
     }
     if kind in read:
         return read[kind](values)
-    if kind == "symmetry":
-        return Symmetry(**{**values, "size": tuple(values["size"]), "own": tuple(values["own"])})
     if kind == "cost":
         seconds = float(values.pop("build_seconds"))
         return Counted(**{**values, "size": tuple(values["size"])}), seconds

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
 
 from eqmodels.backbones.golden import fitting_size
 from eqmodels.backbones.network import StagedNetwork
+from eqmodels.bench.layers import Layers, read_layers, worst_of_layers
 from eqmodels.evaluation import equivariance_report
 from eqmodels.groups import PlanarGroup
 
@@ -36,6 +38,7 @@ class Symmetry:
         own: the elements, in words, that the network's group has and that permute pixels.
         worst_layer: in float64, the largest error of any layer for these elements; None without such elements.
         worst_layer_name: of that layer.
+        layers: by precision and layer, the largest error for these elements, and which; empty without such elements.
     """
 
     group: str
@@ -45,6 +48,17 @@ class Symmetry:
     own: tuple[str, ...]
     worst_layer: float | None
     worst_layer_name: str
+    layers: dict[str, Layers] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Symmetry:
+        """What `dataclasses.asdict` made of one, also after a way through JSON.
+
+        Raises:
+            TypeError: if names are missing or unknown.
+        """
+        values = {**content, "size": tuple(content["size"]), "own": tuple(content["own"])}
+        return cls(**{**values, "layers": read_layers(content.get("layers", {}))})
 
     def worst(self, precision: str, *, own: bool) -> float | None:
         """The largest error over the elements that are the network's own, or over the others; None without any."""
@@ -80,6 +94,7 @@ def measure_symmetry(
     if isinstance(encoder, StagedNetwork):
         height, width = fitting_size(encoder, (height, width))
     errors: dict[str, dict[str, float | None]] = {}
+    layers: dict[str, Layers] = {}
     shared = (tested.embed(own, g) for g in own.elements if g != own.identity)
     exact = tuple(tested.describe(g) for g in shared if tested.is_exact(g))
     worst, layer = None, ""
@@ -92,7 +107,9 @@ def measure_symmetry(
             one.description: one.error if math.isfinite(one.error) else None
             for one in sorted(outputs, key=lambda one: one.element)
         }
+        if exact:
+            layers[name] = worst_of_layers(found.layers, exact, encoder)
         if name == "float64" and exact:
             top = next(one for one in found.layers if one.description in exact)
             worst, layer = top.error, top.layer
-    return Symmetry(own.name, tested.name, (height, width), errors, exact, worst, layer)
+    return Symmetry(own.name, tested.name, (height, width), errors, exact, worst, layer, layers)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from eqmodels.bench.engines import EAGER, running
+from eqmodels.bench.engines import BY_ONNX, EAGER, running
 from eqmodels.experiments import Timing, interleaved, summarise
 
 __all__ = ["Speed", "build_seconds", "measure_speed", "seconds_an_image"]
@@ -73,7 +73,9 @@ def measure_speed(
     rounds: int,
     how: str = EAGER,
 ) -> dict[str, Speed]:
-    """Forward passes in inference mode, or steps of training, float32 and channels last, every network once a round.
+    """Forward passes in inference mode, or steps of training, channels last, every network once a round.
+
+    In float32, unless the way says otherwise.
 
     Args:
         networks: by name, in eval mode, on one device.
@@ -92,7 +94,7 @@ def measure_speed(
     def step(network: nn.Module) -> Callable[[], None]:
         computed = running(how, network, images)
         # ONNX Runtime takes what lies in memory as numpy does, and would copy the images in every step.
-        given = images.contiguous() if how == "onnxruntime" else images
+        given = images.contiguous() if how in BY_ONNX else images
 
         def run() -> None:
             computed(given)

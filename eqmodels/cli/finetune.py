@@ -67,7 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KIND",
         choices=get_args(GlobalPoolMode),
         help=f"that are classified, one of {', '.join(get_args(GlobalPoolMode))} (default: what was saved, of the zoo "
-        "canonical); only with invariant and canonical ones a turned image is sure to be of the same class",
+        "canonical, which --learn-pose makes soft); only with invariant and canonical ones a turned image is sure to "
+        "be of the same class",
     )
     parser.add_argument("--grey", action="store_true", help="give a network of one channel images without colours")
     group = parser.add_argument_group("the training")

@@ -26,6 +26,8 @@ class FinetuneConfig:
         layer_decay: factor of the learning rate from each stage to the one before it, 1 for the same everywhere.
         weight_decay: decoupled decay of filters (AdamW); none of biases and normalisation.
         augment: of the training images of all layers, as in pretraining.
+        learn_pose: whether the head that predicts the pose of canonical features learns too, which averages them over
+            the predicted poses (``"canonical-soft"``); else a pose is chosen, and the head stays as it is.
         validation: part of the training images of every class to choose the epoch on, where no others are given.
         seed: of order, augmentation and dropout, below 2**32.
 
@@ -41,6 +43,7 @@ class FinetuneConfig:
     layer_decay: float = 0.7
     weight_decay: float = 0.05
     augment: Annotated[str, AUGMENTATIONS] = "crop_flip"
+    learn_pose: bool = True
     validation: float = 0.2
     seed: int = 0
 

@@ -27,6 +27,7 @@ from eqmodels.data import Source
 from eqmodels.data.source import check_of_images, skipped_of
 from eqmodels.finetuning.config import FinetuneConfig
 from eqmodels.finetuning.page import page
+from eqmodels.finetuning.pose import let_pose_learn, pooling_that_learns
 from eqmodels.finetuning.probe import fitted_classifier
 from eqmodels.finetuning.result import Finetuned, scored
 from eqmodels.finetuning.splitting import Together, check_classes, image_digests, validation_split
@@ -76,7 +77,8 @@ def finetune(
     each stage more slowly than the one after it, until the score on validation images has not become better for
     `patience` epochs. The weights are those of the epoch with the highest accuracy on these (of equal ones with the
     lowest loss), the linear probe, epoch 0, among them. Test images are looked at once, at the end. A network whose
-    features do not change when the image turns stays so: its classifier reads these features.
+    features do not change when the image turns stays so: its classifier reads these features. Canonical ones become
+    ``"canonical-soft"``, so that what predicts the pose learns too, unless `config.learn_pose` is False.
 
     The folder gets ``config.json`` and ``model.safetensors``, which `eqmodels.load` reads, with the names of the
     classes; ``finetuning.json``, ``index.html`` and a card; ``skipped.csv``, if files that cannot be read were left
@@ -140,7 +142,7 @@ def finetune(
         del digests
         world.from_writer(lambda: claim.enter_context(claimed_folder(folder)))
         world.from_writer(lambda: write_skipped(folder, images, test))
-        own = _prepared(network, train, world.device)
+        own = _prepared(network, train, world.device, learn_pose=config.learn_pose)
         with shared_statistics(own, world):
             tuning = _begun(Tuning(own, images, *split, config, marks, world), folder, say)
             _train(tuning, folder, checkpoint_seconds, quiet=quiet or not world.is_writer)
@@ -251,7 +253,7 @@ def _marks(
         "from": name or architecture,
         "from_weights": hashlib.sha256(pack_weights(weights)).hexdigest(),
         "architecture": architecture,
-        "features": network.global_pool.mode,
+        "features": pooling_that_learns(network) if config.learn_pose else network.global_pool.mode,
         "channels": network.in_chans,
         "train": train.name,
         "train_images": len(train),
@@ -286,12 +288,14 @@ def _finished(folder: Path, marks: dict[str, Any]) -> Finetuned | None:
         raise StorageError(f"{file} cannot be read ({reason_of(error)}). Choose another folder (--folder).") from error
 
 
-def _prepared(network: StagedNetwork, train: Source, device: torch.device) -> StagedNetwork:
+def _prepared(network: StagedNetwork, train: Source, device: torch.device, *, learn_pose: bool) -> StagedNetwork:
     """A copy with a classifier of the classes, whose pictures become what the training images are."""
     assert network.preprocessing is not None
     own = copy.deepcopy(network)
     preprocessing: Preprocessing = replace(network.preprocessing, size=train.size, resize="crop")
     own.preprocessing = preprocessing
+    if learn_pose:
+        let_pose_learn(own)
     own.reset_classifier(len(train.classes))
     own.classes = tuple(train.classes)
     return own.float().to(device)

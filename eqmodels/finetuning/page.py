@@ -14,8 +14,8 @@ from eqmodels._shapes import Float
 from eqmodels.data import Source
 from eqmodels.data.showing import planes_as_seen
 from eqmodels.finetuning.result import Finetuned
-from eqmodels.reports import percent
-from eqmodels.reports.figures import as_address
+from eqmodels.reports import OKABE_ITO, percent
+from eqmodels.reports.figures import as_address, as_png, new_figure
 from eqmodels.reports.pages import rendered
 
 __all__ = ["page"]
@@ -25,9 +25,6 @@ MOST_CLASSES = 40
 
 PAIRS = 30
 """Of classes that are confused, at most."""
-
-WIDTH, HEIGHT, MARGIN = 640, 200, 36
-"""Of the picture of the epochs."""
 
 
 def page(result: Finetuned, test: Source) -> str:
@@ -71,17 +68,20 @@ def _pairs(result: Finetuned) -> list[tuple[str, str, int]]:
     return [(*(result.classes[n] for n in divmod(place, len(counts))), count) for count, place in found if count]
 
 
-def _curve(result: Finetuned) -> dict[str, Any]:
-    """Places of the accuracy of every epoch in a picture of vectors."""
-    accuracies = [float(row["accuracy"]) for row in result.log]
-    low, high = min(accuracies), max(accuracies)
-    low, high = (low, high) if high > low else (low - 0.01, high + 0.01)
-    across, up = (WIDTH - 2 * MARGIN) / max(len(accuracies) - 1, 1), (HEIGHT - 2 * MARGIN) / (high - low)
-    points = [
-        (round(MARGIN + number * across, 1), round(HEIGHT - MARGIN - (value - low) * up, 1))
-        for number, value in enumerate(accuracies)
-    ]
-    return {"points": points, "low": low, "high": high, "width": WIDTH, "height": HEIGHT, "margin": MARGIN}
+def _curve(result: Finetuned) -> str:
+    """A picture of the accuracy after every epoch, with a mark at the one that was kept; empty without matplotlib."""
+    try:
+        figure: Any = new_figure(8.0, 3.0)
+    except ModuleNotFoundError:
+        return ""
+    axes = figure.subplots()
+    epochs, accuracies = ([row[name] for row in result.log] for name in ("epoch", "accuracy"))
+    axes.plot(epochs, [100 * value for value in accuracies], "o-", color=OKABE_ITO[0], markersize=4)
+    axes.plot(epochs[result.best], 100 * accuracies[result.best], "o", color=OKABE_ITO[1], markersize=9)
+    axes.set(xlabel="epoch; 0 is the linear probe", ylabel="accuracy on validation images, %")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.3)
+    return as_address(as_png(figure))
 
 
 def _picture(pixels: Float[Tensor, "C H W"]) -> str:

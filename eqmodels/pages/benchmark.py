@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from eqmodels.pages.rows import MEASURES, BenchRow, anchor, bench_rows
 from eqmodels.reports.pages import rendered
 from eqmodels.storage import StorageError, prepare_folder, write_atomically
 
-__all__ = ["PAGE", "write_page"]
+__all__ = ["PAGE", "digest_of", "write_page"]
 
 PAGE, DEMO = "index.html", "demo.html"
 LARGEST = 5_000_000
@@ -89,6 +90,11 @@ def write_page(folder: str | Path, *, report: Callable[[str], None] = lambda _: 
     return place / PAGE
 
 
+def digest_of(results: BenchResults) -> str:
+    """What tells the results that a page shows from others; the page has it as ``data-results``."""
+    return hashlib.sha256("\n".join(results.lines).encode()).hexdigest()
+
+
 def _models(results: BenchResults) -> Iterator[str]:
     """The names of all networks, in the order in which they were measured."""
     for cell in results.plan.cells:
@@ -121,6 +127,7 @@ def _content(
     ]
     models, turning = list(known), list(_turning(rows, known))
     return {
+        "digest": digest_of(results),
         "rows": rows,
         "sets": list(_sets(rows, chart)),
         "angles": [one for one in angles if one["chart"]],

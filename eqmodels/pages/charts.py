@@ -66,6 +66,23 @@ MAIN = (*CURVES, ORBIT_MEAN, TURNED_BACK)
 """Those that are drawn of one network."""
 
 
+_PLACED: Spec = {
+    "op": "add",
+    "path": "/marks/2/transform",
+    "value": [
+        {
+            "type": "label",
+            "size": {"signal": "[width, height]"},
+            "anchor": ["right", "left", "top", "bottom", "top-right", "top-left", "bottom-right", "bottom-left"],
+            "offset": [8],
+            "avoidMarks": ["layer_0_marks", "layer_1_marks"],
+            "sort": {"field": "datum.front", "order": "descending"},
+        }
+    ],
+}
+"""Vega's layout of labels, which Vega-Lite has no word for: names of the front first, none on a point or on another."""
+
+
 def cost_chart(rows: Sequence[BenchRow], cost: str, groups: Sequence[str]) -> Spec | None:
     """Accuracy against what a network costs, with the Pareto front; None if the cost was not measured of any.
 
@@ -123,6 +140,7 @@ def cost_chart(rows: Sequence[BenchRow], cost: str, groups: Sequence[str]) -> Sp
             },
             _names(),
         ],
+        "usermeta": {"embedOptions": {"patch": [_PLACED]}},
     }
 
 
@@ -130,8 +148,6 @@ def _points(rows: Sequence[BenchRow], cost: str) -> list[dict[str, Any]]:
     """A value a network and measure of those whose cost is known."""
     sign = 1 if cost == "throughput" else -1
     known = [(row, value) for row in rows if (value := _cost(row, cost)) is not None]
-    costs = [value for _, value in known]
-    middle = math.sqrt(min(costs) * max(costs)) if costs else 0.0
     values = []
     for measure, read in MEASURES.items():
         accuracies = [row.measured(read).mean for row, _ in known]
@@ -145,7 +161,6 @@ def _points(rows: Sequence[BenchRow], cost: str) -> list[dict[str, Any]]:
                 "accuracy": round(100 * accuracy, 2),
                 cost: round(value, 1),
                 "front": is_front,
-                "side": "left" if value < middle else "right",
             }
             for (row, value), accuracy, is_front in zip(known, accuracies, front, strict=True)
         ]
@@ -157,21 +172,9 @@ def _shapes() -> Spec:
 
 
 def _names() -> Spec:
-    """The names of the networks on the front: beside their points, towards the middle."""
-    is_left = "datum.side == 'left'"
-    mark = {
-        "type": "text",
-        "align": {"expr": f"{is_left} ? 'left' : 'right'"},
-        "dx": {"expr": f"{is_left} ? 9 : -9"},
-        "dy": -9,
-        "fontSize": 11,
-        "color": INK,
-        "limit": 200,
-        "aria": False,
-    }
+    """The names of the networks, wherever there is room for them, see `_PLACED`."""
     return {
-        "transform": [{"filter": "datum.front"}],
-        "mark": mark,
+        "mark": {"type": "text", "fontSize": 11, "color": INK, "limit": 220, "aria": False},
         "encoding": {"text": {"field": "network", "type": "nominal"}},
     }
 

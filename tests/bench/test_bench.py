@@ -24,7 +24,8 @@ from eqmodels.hub import list_models as pretrained_models
 EMBEDDED = {1: "fashion_mnist_mini", 3: "openclipart_mini"}
 TINY = Suite(("c4_resnet18s_w4", "resnet18s_w4"), (0, 1), 60, 40, (1, 2), (1, 2), 2, EMBEDDED)
 TIMM = ["model", "infer_samples_per_sec", "infer_step_time", "infer_batch_size", "infer_img_size", "infer_gmacs"]
-TIMM += ["infer_macts", "param_count"]
+TIMM += ["infer_macts", "train_samples_per_sec", "train_step_time", "train_batch_size", "train_img_size"]
+TIMM += ["param_count"]
 
 
 @pytest.fixture(scope="module")

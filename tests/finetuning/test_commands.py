@@ -54,6 +54,8 @@ def test_the_command_says_what_it_came_to(folder, classifier, capsys):
     assert told["test"]["images"] == 4
     page = (classifier / "index.html").read_text()
     assert "What is taken for what" in page
+    assert "Accuracy on the validation images after each epoch" in page
+    assert page.count("<tr><td>0</td>") == 1  # the linear probe, in the table of epochs
     assert page.count("<figcaption>") == len(told["test"]["mistakes"])
     assert "src=" not in page.replace('src="data:', "")  # it needs no other file
     card = (classifier / "README.md").read_text()

@@ -162,6 +162,23 @@ def test_a_network_stays_invariant_while_all_layers_learn(name, pool, randomised
         torch.testing.assert_close(moved, after, rtol=0, atol=1e-4 * float(after.abs().max()))
 
 
+@pytest.mark.parametrize("learns", [True, False])
+def test_what_predicts_the_pose_of_canonical_features_learns_unless_it_is_not_to(learns, tmp_path):
+    own = network(pool="canonical")
+    before = {name: value.clone() for name, value in own.global_pool.pose.state_dict().items()}
+    train, test = labelled([0] * 8 + [1] * 8), labelled([0, 1], seed=1)
+    config = replace(CONFIG, epochs=1, patience=1, learn_pose=learns)
+    result = finetune(own, train, test, tmp_path, config)
+    mode = "canonical-soft" if learns else "canonical"
+    assert (own.global_pool.mode, result.network.global_pool.mode) == ("canonical", mode)
+    assert result.marks["features"] == load(tmp_path).global_pool.mode == mode
+    tuning = Tuning(result.network, train, *[torch.arange(16)] * 2, config, {})
+    tuning.start(0.1)
+    tuning.step()
+    after = result.network.global_pool.pose.state_dict()
+    assert any(not torch.equal(value, before[name]) for name, value in after.items()) is learns
+
+
 def test_the_classifier_begins_as_the_linear_probe_and_never_names_what_it_never_saw():
     own, features = network(), torch.rand(20, 4, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(20) % 2 * 2  # classes 0 and 2 of four

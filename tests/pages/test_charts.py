@@ -50,6 +50,16 @@ def test_accuracy_stands_against_what_it_costs_with_the_front_of_each_measure(ro
     assert fronts(cost_chart(rows, "parameters", ["c1", "c4"]), "turned") == {OURS, FRESH}
 
 
+def test_names_are_laid_out_after_the_line_and_the_points_that_they_avoid(rows):
+    chart = cost_chart(rows, "throughput", ["c1", "c4"])
+    (patch,) = chart["usermeta"]["embedOptions"]["patch"]
+    kinds = [layer["mark"]["type"] for layer in chart["layer"]]
+    assert patch["path"] == f"/marks/{kinds.index('text')}/transform"
+    (layout,) = patch["value"]
+    assert layout["avoidMarks"] == [f"layer_{kinds.index(kind)}_marks" for kind in ("line", "point")]
+    assert layout["sort"]["field"] == "datum.front"
+
+
 def test_the_reader_chooses_among_all_measures(rows):
     (choice,) = cost_chart(rows, "throughput", ["c1", "c4"])["params"]
     assert choice["bind"]["options"] == list(MEASURES)

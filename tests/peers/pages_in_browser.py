@@ -181,6 +181,27 @@ def test_the_reader_chooses_the_accuracy_of_a_chart(browser):
     WebDriverWait(browser, 10).until(lambda _: browser.execute_script(paths, plot) != before)
 
 
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_no_name_lies_on_another_one_or_on_a_point(browser, size):
+    visit(browser, "index.html", size)
+    seen(browser)
+    places = """return [...document.querySelectorAll('#cost .plot')].map((plot) => {
+        const box = (part) => { const { left, right, top, bottom } = part.getBoundingClientRect();
+            return { left, right, top, bottom }; };
+        const points = [...plot.querySelectorAll('.mark-symbol[class*=layer] path')].map(box);
+        return { points, names: [...plot.querySelectorAll('.mark-text[class*=layer] text')]
+            .filter((name) => getComputedStyle(name).opacity > 0).map(box) }; })"""
+    charts = browser.execute_script(places)
+    assert all(chart["names"] and chart["points"] for chart in charts)
+    for chart in charts:
+        for number, name in enumerate(chart["names"]):
+            for other in [*chart["names"][:number], *chart["points"]]:
+                across = min(name["right"], other["right"]) - max(name["left"], other["left"])
+                down = min(name["bottom"], other["bottom"]) - max(name["top"], other["top"])
+                # The box of a line of words is higher than its letters, and that of a point wider than its round.
+                assert across < 3 or down < 6, (name, other)
+
+
 def test_maps_turn_with_the_slider(browser):
     visit(browser, "index.html")
     part = browser.find_element(By.CSS_SELECTOR, ".turning")
