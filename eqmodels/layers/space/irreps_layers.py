@@ -209,6 +209,5 @@ def harmonics_of(direction: Float[Tensor, "B N k 3"], degree: int) -> Fields:
     """The harmonics of each direction, of every degree up to the largest; those of a shorter one are smaller."""
     o3 = o3_of_e3nn("a convolution of irreps")
     every = o3.spherical_harmonics(list(range(degree + 1)), direction, normalize=False, normalization="component")
-    return [
-        own.contiguous() for own in every.split([2 * d + 1 for d in range(degree + 1)], -1)
-    ]  # as products want them
+    # Products of matrices want each in one piece.
+    return [own.contiguous() for own in every.split([2 * d + 1 for d in range(degree + 1)], -1)]
