@@ -135,7 +135,8 @@ def embed_clouds(
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if the encoder takes images or has a classifier, there are no files, or one cannot be read.
+        ValueError: if the encoder takes images, or features of points behind their coordinates, or has a classifier,
+            there are no files, or one cannot be read.
         ModuleNotFoundError: if a file needs trimesh, and it is not installed.
     """
     check_arguments(embed_clouds, {"paths": paths, "points": points, "seed": seed, "up": up})
@@ -145,9 +146,14 @@ def embed_clouds(
         raise ValueError("embed needs meshes or clouds; got no file. Name files, or a folder of them.")
     if up not in ("z", "y"):
         raise ValueError(f"up must be 'z' or 'y'; got {shown(up)}. Use 'z'.")
+    if one.in_chans != 3:
+        raise ValueError(
+            f"files of meshes and clouds are read as coordinates alone; got an encoder with in_chans={one.in_chans}, "
+            f"which wants {one.in_chans - 3} features of every point as well. Give it tensors: of molecules, "
+            "encoder(atoms, mask=mask) with atoms, mask = data.atoms()."
+        )
     known = POINTS if one.preprocessing is None else one.preprocessing.size[0]
-    base = Path(files[0].anchor)
-    clouds = sampled_clouds(files, base, points=known if points is None else points, seed=seed, up=up)
+    clouds = sampled_clouds(files, None, points=known if points is None else points, seed=seed, up=up)
     features = torch.cat([_outputs(one, part) for part in clouds.split(BATCH)])
     return Embedding(tuple(map(str, files)), features, str(one.out_field))
 

@@ -74,6 +74,9 @@ def test_features_of_files_are_those_of_their_clouds(tmp_path):
     torch.testing.assert_close(found.features[:1], expected, rtol=0, atol=1e-4)
     standing = embed_clouds(encoder, [tmp_path / "b.off"], points=30, up="y")
     torch.testing.assert_close(standing.features, found.features[1:], rtol=0, atol=1e-4)
+    write_off(tmp_path / "elsewhere" / "b.off", box(1, 2, 3))  # where a file lies changes nothing
+    moved = embed_clouds(encoder, [tmp_path / "elsewhere" / "b.off"], points=30)
+    torch.testing.assert_close(moved.features, found.features[1:], rtol=0, atol=1e-5)
 
 
 def test_the_commands_take_runs_of_points(folder, tmp_path, capsys):
@@ -103,3 +106,7 @@ def test_what_cannot_be_measured_is_refused_in_one_sentence(few, folder):
         embed_clouds(create_model("pointnet", width=8), [])
     with pytest.raises(ValueError, match=r"^up must be 'z' or 'y'; got 'x'\. Use 'z'\.$"):
         embed_clouds(create_model("pointnet", width=8), [folder / "x.npy"], up="x")
+    with pytest.raises(ValueError, match=r"coordinates alone; got an encoder with in_chans=8, which wants 5 features"):
+        embed_clouds(create_model("pointnet", width=8, in_chans=8), [folder / "x.npy"])
+    with pytest.raises(ValueError, match=r"^1 of 1 files give no cloud\. The first: meshes and clouds are files that"):
+        embed_clouds(create_model("pointnet", width=8), [folder / "water.xyz"])

@@ -29,7 +29,7 @@ VERSION = 1
 
 def sampled_clouds(
     paths: Sequence[Path],
-    base: Path,
+    base: Path | None,
     *,
     points: int | None = None,
     seed: int | None = None,
@@ -39,11 +39,12 @@ def sampled_clouds(
 ) -> Float[Tensor, "N 3 P 1"]:
     """A cloud of every file, see `sample_mesh` and `fitted_clouds`.
 
-    The seed of a file is a hash of the seed and of its path in the folder, so that a new file changes no other cloud.
+    The seed of a file is a hash of the seed and of its path in the folder, so that neither a new file nor another place
+    of the folder changes a cloud.
 
     Args:
         paths: of the files; or the paths of an archive with those inside it behind, if `read` reads such.
-        base: the folder that they are in.
+        base: the folder that they are in; None for files of anywhere, of which the name alone counts.
         points: of each cloud; None for 512.
         seed: of the draw; None for 0.
         up: the axis that is up in the files: ``"y"`` is turned into z, and z into front, x.
@@ -62,13 +63,14 @@ def sampled_clouds(
         return torch.from_numpy(_kept(place, (len(paths), 3, count, 1)))
     clouds, bad = [], []
     for path in paths:
-        digest = hashlib.sha256(f"{start} {path.relative_to(base).as_posix()}".encode()).digest()
+        digest = hashlib.sha256(f"{start} {_place(path, base)}".encode()).digest()
         try:
             clouds.append(sample_mesh(read(path), count, int.from_bytes(digest[:6], "big")))
         except ValueError as error:
             bad.append(str(error))
     if bad:
-        raise ValueError(f"{len(bad)} of {len(paths)} files of {base} give no cloud. The first: {bad[0]}")
+        where = "" if base is None else f" of {base}"
+        raise ValueError(f"{len(bad)} of {len(paths)} files{where} give no cloud. The first: {bad[0]}")
     found = np.stack(clouds)
     found = found[..., [2, 0, 1]] if up == "y" else found
     fitted = fitted_clouds(torch.from_numpy(found))
@@ -80,14 +82,16 @@ def sampled_clouds(
     return fitted
 
 
-def _key(paths: Sequence[Path], base: Path, count: int, seed: int, up: str) -> str:
+def _place(path: Path, base: Path | None) -> str:
+    """A file's path in the folder, or its name."""
+    return path.name if base is None else path.relative_to(base).as_posix()
+
+
+def _key(paths: Sequence[Path], base: Path | None, count: int, seed: int, up: str) -> str:
     """What names a cache: the files, by path, size and time, and how clouds are drawn."""
     # Of what an archive holds, size and time are those of the archive.
     statuses = [next(own for own in (path, *path.parents) if own.exists()).stat() for path in paths]
-    files = [
-        (path.relative_to(base).as_posix(), own.st_size, own.st_mtime_ns)
-        for path, own in zip(paths, statuses, strict=True)
-    ]
+    files = [(_place(path, base), own.st_size, own.st_mtime_ns) for path, own in zip(paths, statuses, strict=True)]
     return hashlib.sha256(json.dumps([VERSION, files, count, seed, up]).encode()).hexdigest()[:32]
 
 
