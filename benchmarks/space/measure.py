@@ -2,7 +2,8 @@
 
 Features are frozen; a linear probe and nearest neighbours learn the families from upright training parts, and are
 asked about upright test parts and about the same in random poses. Of what knows no turns, probes also learn from turned
-parts, four copies of each. Of a frame, it is measured how far its up and the whole frame are from the truth.
+parts, four copies of each; and it is made invariant, by the principal axes of a part and by the frame of the strict run
+of the same seed, if that is there. Of a frame, it is measured how far its up and the whole frame are from the truth.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.space.runs import COMMON, FOLDER, RUNS, config_of, folder_of, load_parts
+from eqmodels.backbones import FrameAveraged, FrameCanonicalised, PointBackbone
 from eqmodels.data import Source, clouds_of, in_random_poses
 from eqmodels.evaluation import knn_accuracy
 from eqmodels.groups import rotation_angle
@@ -99,6 +101,15 @@ def errors_of(run: Run, test: Source, seed: int, points: int = POINTS) -> dict[s
     }
 
 
+def made_invariant(encoder: PointBackbone, strict: Path) -> dict[str, Encoder]:
+    """An encoder that knows no turns, by the principal axes of clouds, and by frames of a strict run if it is there."""
+    found: dict[str, Encoder] = {"averaged over the principal axes": FrameAveraged(encoder).eval()}
+    if strict.exists():
+        frames = cast("PointBackbone", load_run(strict).encoder("canonical"))
+        found["turned back by the strict head"] = FrameCanonicalised(encoder, frames).eval()
+    return found
+
+
 def measured(
     name: str, seed: int, train: Source, test: Source, base: Path, points: int, *, probed: bool = True
 ) -> dict[str, Any]:
@@ -110,11 +121,13 @@ def measured(
         folder = folder_of(base, name, seed)
         run, plan = load_run(folder), json.loads(folder.with_suffix(".json").read_text())
     equivariant = run.backbone.group.name != "c1"
-    kinds = {"invariant" if equivariant else "pooled": run.encoder()}
+    kinds: dict[str, Encoder] = {"invariant" if equivariant else "pooled": run.encoder()}
     if not probed:
         kinds = {}
     elif name == "strict":
         kinds["canonical"] = run.encoder("canonical")
+    elif not equivariant:
+        kinds |= made_invariant(cast("PointBackbone", run.encoder()), folder_of(base, "strict", seed))
     return {
         "name": name,
         "seed": seed,
@@ -126,7 +139,7 @@ def measured(
         "test": len(test),
         "classes": len(train.classes),
         "features": {
-            kind: scores_of(encoder, train, test, seed, turned=not equivariant, points=points)
+            kind: scores_of(encoder, train, test, seed, turned=kind == "pooled", points=points)
             for kind, encoder in kinds.items()
         },
         "last_epoch": run.log[-1] if run.log else {},

@@ -55,7 +55,7 @@ class OrientationPrediction(Objective):
     Args:
         backbone: the encoder of points that is pretrained.
         num_classes: of the clouds; not used.
-        head: ``"frame"``, or the name of any other head, which then classifies turns.
+        head: ``"frame"``, or the name of any other head, which then classifies turns; ``"mlp"`` has a batch norm here.
         head_hidden: width of the head's hidden layer, if it has one.
         loss: of a frame.
         seen_points: drawn anew from each cloud for every step; 0 for all of them.
@@ -91,7 +91,8 @@ class OrientationPrediction(Objective):
         self.task = None if kind is FrameHead else Orientations()
         reflects = isinstance(field, Irreps) and field.group.reflections
         labels = Irreps("3x1o" if reflects else "3x1") if self.task is None else self.task.label_field
-        options = {"hidden": head_hidden} if "hidden" in options_of(kind) else {}
+        known: dict[str, Any] = {"hidden": head_hidden, "batch_norm": True}
+        options = {name: value for name, value in known.items() if name in options_of(kind)}
         self.head = create_head(head, field, labels, **options)
         self.of_vectors, self.seen_points, self.jitter, self.stretch = loss == "vectors", seen_points, jitter, stretch
 

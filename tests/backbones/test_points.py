@@ -114,6 +114,29 @@ def test_padded_clouds_have_the_features_of_each_alone(name):
     close(network(points[..., :3], points[..., 3:], mask), together)
 
 
+@pytest.mark.parametrize("name", ["pointnet", "dgcnn"])
+def test_statistics_of_a_batch_are_of_the_points_that_are_there(name):
+    network = small(name, normalise=False).train()
+    points, mask = pad_clouds(list(clouds(4, 7)))
+    padded = torch.cat([points, torch.full((4, 5, 3), 9.0, dtype=torch.float64)], 1)
+    longer = torch.cat([mask, torch.zeros(4, 5, dtype=torch.bool)], 1)
+    expected, found = network(points), network(padded, mask=longer)
+    close(found, expected)
+    twin = small(name, normalise=False).train()
+    twin.load_state_dict(network.state_dict())
+    network(points)
+    twin(padded, mask=longer)
+    for one, other in zip(network.buffers(), twin.buffers(), strict=True):
+        close(one.double(), other.double())
+
+
+def test_a_batch_of_one_point_has_no_statistics():
+    with pytest.raises(
+        ValueError, match=r"^a batch norm needs more than one point in training; got one\. Train on more"
+    ):
+        small("pointnet").train()(clouds(1, 1))
+
+
 @each_in_space
 def test_ties_between_neighbours_do_not_matter(name):
     """The corners of a cube: each has three nearest, then three equally far, of which the fourth is chosen."""

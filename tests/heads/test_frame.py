@@ -125,7 +125,7 @@ def test_orientations_turn_clouds_and_a_perceptron_predicts_them():
 
 @pytest.mark.parametrize("group", ["so3", "o3"])
 def test_principal_axes_make_pointnet_invariant(group):
-    network = FrameAveraged(create_model("pointnet", width=4).double(), group)
+    network = FrameAveraged(create_model("pointnet", width=4).double(), group).eval()
     points, order = clouds(), torch.randperm(10)
     turns = network.group.random(4, torch.Generator().manual_seed(0))
     moved = (points @ turns.transpose(1, 2))[:, order] + 3
@@ -138,7 +138,7 @@ def test_principal_axes_make_pointnet_invariant(group):
 @pytest.mark.parametrize("group", ["so3", "o3"])
 def test_a_predicted_frame_makes_pointnet_invariant(group):
     pose = create_model(f"{group}_vectors_small", width=8, layers=1, neighbours=4, global_pool="canonical")
-    network = FrameCanonicalised(create_model("pointnet", width=4), pose).double()
+    network = FrameCanonicalised(create_model("pointnet", width=4), pose).double().eval()
     points, order = clouds(), torch.randperm(10)
     turns = network.group.random(4, torch.Generator().manual_seed(0))
     moved = (points @ turns.transpose(1, 2))[:, order] + 3

@@ -44,6 +44,14 @@ def test_the_mlp_is_the_papers():
     assert torch.equal(head.eval()(features), expected)
 
 
+def test_hidden_units_of_the_mlp_may_have_a_batch_norm():
+    head = create_head("mlp", Regular("c1", 16), Scalars(24), hidden=8, batch_norm=True)
+    features = 1e-3 * torch.randn(32, 16) + 5
+    hidden = head.hidden(features)
+    scaled = (hidden - hidden.mean(0)) / (hidden.var(0, correction=0) + head.norm.eps).sqrt()
+    torch.testing.assert_close(head(features), head.logits(scaled.relu()), rtol=0, atol=1e-3)
+
+
 def test_arguments_reach_the_equivariant_head():
     head = create_head("equivariant", Regular("d4", 3), Regular("d4", 1, (0, 5)), hidden=16)
     assert head.pose.hidden.in_fields == 3
@@ -118,7 +126,7 @@ def equivariant(in_field=Regular("c4", 4), label_field=C4_LABELS, **options):  #
         (
             lambda: create_head("mlp", Regular("c4", 4), C4_LABELS, hiden=8),
             TypeError,
-            "head 'mlp' has no option 'hiden'; its options are hidden, dropout. Use 'hidden', or drop it.",
+            "head 'mlp' has no option 'hiden'; its options are hidden, dropout, batch_norm. Use 'hidden', or drop it.",
         ),
         (
             lambda: create_head("mlp", Regular("c4", 4), C4_LABELS, hidden=0),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Bool, Float
 from eqmodels.backbones.points.point_backbone import PointBackbone
-from eqmodels.backbones.points.pointnet import point_layer
+from eqmodels.backbones.points.pointnet import PointLayer
 from eqmodels.backbones.points.vector_network import check_depth
 from eqmodels.backbones.registry import register_backbone
 from eqmodels.checks import check_count
@@ -33,7 +33,7 @@ class EdgeConv(nn.Module):
     def __init__(self, inputs: int, outputs: int, neighbours: int) -> None:
         super().__init__()
         self.neighbours = neighbours
-        self.edge = point_layer(2 * inputs, outputs)
+        self.edge = PointLayer(2 * inputs, outputs)
 
     def forward(self, features: Float[Tensor, "B N C"], mask: Bool[Tensor, "B N"] | None) -> Float[Tensor, "B N C2"]:
         """New features of every point, which is its own neighbour."""
@@ -42,7 +42,8 @@ class EdgeConv(nn.Module):
         itself = torch.ones(features.shape[:2], dtype=torch.bool, device=features.device)[..., None]
         is_there = torch.cat([itself, distances.isfinite()], 2)
         here = features[:, :, None].expand_as(there)
-        edges: Tensor = self.edge(torch.cat([here, there - here], 3))
+        counted = None if mask is None else is_there & mask[..., None]
+        edges: Tensor = self.edge(torch.cat([here, there - here], 3), counted)
         return edges.masked_fill(~is_there[..., None], -torch.inf).amax(2)
 
 
@@ -80,7 +81,7 @@ class DGCNN(PointBackbone):
         check_depth(1, neighbours)
         sizes = [in_chans, *(check_count("width", width) * factor for factor in (1, 1, 2, 4))]
         self.layers = nn.ModuleList(EdgeConv(a, b, neighbours) for a, b in pairwise(sizes))
-        self.last = point_layer(sum(sizes[1:]), 8 * width)
+        self.last = PointLayer(sum(sizes[1:]), 8 * width)
         self.channels = 8 * width
         self.finish(global_pool)
 
@@ -96,5 +97,5 @@ class DGCNN(PointBackbone):
         for layer in self.layers:
             features = layer(features, cloud.mask)
             found.append(features)
-        maps: Tensor = self.last(torch.cat(found, 2))
+        maps: Tensor = self.last(torch.cat(found, 2), cloud.mask)
         return maps.transpose(1, 2)

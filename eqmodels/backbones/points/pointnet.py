@@ -7,22 +7,50 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from eqmodels._shapes import Float
+from eqmodels._shapes import Bool, Float
 from eqmodels.backbones.points.point_backbone import PointBackbone
 from eqmodels.backbones.registry import register_backbone
 from eqmodels.checks import check_count
 from eqmodels.fields import Regular
 from eqmodels.layers.space import Cloud
 
-__all__ = ["PointNet", "point_layer"]
+__all__ = ["PointLayer", "PointNet"]
 
 
-def point_layer(inputs: int, outputs: int) -> nn.Sequential:
-    """A linear map of every point, a layer norm and a ReLU.
+class PointLayer(nn.Module):
+    """A linear map of every point, a batch norm and a ReLU.
 
-    Layer norms stand where the original has batch norms: padded points and batches of one change nothing.
+    Points that are masked out are none of the batch: the statistics are of those that are there, and the output of the
+    others is zero in training, anything afterwards.
+
+    Args:
+        inputs: features of a point.
+        outputs: features that come out.
     """
-    return nn.Sequential(nn.Linear(inputs, outputs), nn.LayerNorm(outputs), nn.ReLU(inplace=True))
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.linear, self.norm = nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs)
+
+    def forward(self, features: Float[Tensor, "*shape C"], there: Bool[Tensor, "*shape"] | None) -> Tensor:
+        """New features ``(*shape, outputs)`` of every point, or of every pair of points.
+
+        Raises:
+            ValueError: in training, if there is one point.
+        """
+        if there is None or not self.training:
+            found = self._normalised(self.linear(features).flatten(0, -2))
+            return found.view(*features.shape[:-1], found.shape[-1])
+        known = self._normalised(self.linear(features[there]))
+        return known.new_zeros(*there.shape, known.shape[-1]).masked_scatter(there[..., None], known)
+
+    def _normalised(self, values: Float[Tensor, "P C"]) -> Float[Tensor, "P C"]:
+        if self.training and len(values) == 1:
+            raise ValueError(
+                "a batch norm needs more than one point in training; got one. Train on more, or call encoder.eval()."
+            )
+        found: Tensor = self.norm(values).relu()
+        return found
 
 
 @register_backbone("pointnet", groups=False)
@@ -55,7 +83,7 @@ class PointNet(PointBackbone):
     ) -> None:
         super().__init__(None, in_chans, num_classes, normalise=normalise)
         sizes = [in_chans, *(check_count("width", width) * factor for factor in (1, 1, 1, 2, 8))]
-        self.layers = nn.Sequential(*(point_layer(a, b) for a, b in pairwise(sizes)))
+        self.layers = nn.ModuleList(PointLayer(a, b) for a, b in pairwise(sizes))
         self.channels = sizes[-1]
         self.finish(global_pool)
 
@@ -66,5 +94,7 @@ class PointNet(PointBackbone):
 
     def encode(self, cloud: Cloud) -> Float[Tensor, "B C N"]:
         """Features of every point."""
-        maps: Tensor = self.layers(cloud.beside(cloud.positions))
+        maps = cloud.beside(cloud.positions)
+        for layer in self.layers:
+            maps = layer(maps, cloud.mask)
         return maps.transpose(1, 2)
