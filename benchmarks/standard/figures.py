@@ -47,8 +47,8 @@ class Measured:
 
     @property
     def is_pretrained(self) -> bool:
-        """Whether it is one of the zoo."""
-        return "." in self.name
+        """Whether it is one of the zoo, as it is."""
+        return "." in self.name and ":" not in self.name
 
     def time(self, how: str, batch: int) -> str:
         """The ratio of a way and batch in words."""
