@@ -78,9 +78,9 @@ def _read(file: Path, line: str) -> tuple[dict[str, Any], BenchCell, Found]:
 
 
 def _about(one: Kept) -> tuple[str, ...]:
-    """What a cell says something of: a network, images if it needs them, and how many of them it learned from."""
+    """What a cell says something of: a network, images if it needs them, and how it learned from how many of them."""
     settings = one[1]["settings"]
-    asked = (str(settings.get(name, "")) for name in ("data", "fraction", "augmented"))
+    asked = (str(settings.get(name, "")) for name in ("data", "fraction", "augmented", "how"))
     return one[2].kind, str(settings.get("model", one[2].name)), *asked
 
 

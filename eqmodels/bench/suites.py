@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["SUITES", "Suite"]
 
@@ -27,6 +27,8 @@ class Suite:
         fractions: of the training images, for supervised training from scratch and fine-tuning.
         trained: names and patterns of the networks that are trained so.
         steps: of that training, of 64 images each.
+        turned: names of those that are also trained on images that are turned by random quarters.
+        equal_time: names of those that are also trained for as long as another one needs for its steps, and which.
         rotated: numbers of training and test images of the protocol of rotated MNIST; None to leave it out.
         widths: of the families whose time is measured over the width.
         sizes: pixels of a side, whose time is measured over the size.
@@ -50,6 +52,8 @@ class Suite:
     fractions: tuple[float, ...] = ()
     trained: tuple[str, ...] = ()
     steps: int = 200
+    turned: tuple[str, ...] = ()
+    equal_time: dict[str, str] = field(default_factory=dict)
     rotated: tuple[int, int] | None = None
     widths: tuple[int, ...] = ()
     sizes: tuple[int, ...] = ()
@@ -65,6 +69,9 @@ UNTRAINED = ("resnet18s_w16", "resnet18s_w8", "c1_resnet18s_w16", "c4_resnet18s_
 """As they are initialised: of equal FLOPs, of equal parameters, without the group, and the networks themselves."""
 WRONG = "d2_resnet18s_w16"
 """As many elements as C4, and not those of images that have no way up: half turns and flips."""
+PLAIN = "resnet18s_w16"
+"""That of equal multiply-adds, which also learns of turned images, and whose training time others are given."""
+EQUAL_TIME = {"c4_resnet18s_w16": PLAIN, "d4_resnet18s_w16": PLAIN}
 BESIDE = (
     WRONG,
     "random:torchvision:resnet18",
@@ -97,6 +104,8 @@ SUITES = {
         growth=(250, 500, 1000, 2000, 4000),
         fractions=FRACTIONS,
         trained=(*GREY, *UNTRAINED, WRONG),
+        turned=(PLAIN,),
+        equal_time=EQUAL_TIME,
         widths=WIDTHS,
         sizes=SIZES,
         beside=BESIDE,
@@ -116,6 +125,8 @@ SUITES = {
         growth=(250, 500, 1000, 2000, 4000, 8000, 16000, 32000, 60000),
         fractions=FRACTIONS,
         trained=(*GREY, *UNTRAINED, WRONG),
+        turned=(PLAIN,),
+        equal_time=EQUAL_TIME,
         steps=3000,
         rotated=(12_000, 50_000),
         widths=WIDTHS,
