@@ -11,7 +11,7 @@ from eqmodels.backbones.network import StagedNetwork
 from eqmodels.bench.cells import FORMAT, BenchCell, cell_of
 from eqmodels.bench.contenders import Contender
 from eqmodels.bench.engines import BY_ONNX, can_run
-from eqmodels.bench.forms import IMAGES
+from eqmodels.bench.forms import IMAGES, LAYERED
 from eqmodels.bench.scaling import FAMILIES
 from eqmodels.bench.suites import Suite
 from eqmodels.bench.supervised import BATCH, EQUAL_TIME, OF_TURNED, SCRATCH, TUNED
@@ -46,7 +46,7 @@ def longer_cells(
     forms = [form for form in suite.forms if form not in BY_ONNX or can_run("onnxruntime")]
     if network is not None and forms and asked["size"][0] == asked["size"][1]:
         expected = 2 + 10 * len(forms) * IMAGES * pace
-        own = {**asked, "forms": forms, "layers": True}
+        own = {**asked, "forms": forms, "layers": [form for form in forms if form in LAYERED]}
         found.append(cell_of("forms", f"{name} on {data}", suite.seeds[0], own, expected))
     for seed in suite.seeds:
         seeded, words = {**asked, "seed": seed, "asked": tested}, f"{name} on {data}, seed {seed}"

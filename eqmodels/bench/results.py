@@ -12,7 +12,7 @@ from eqmodels.arguments import check_arguments
 from eqmodels.bench.cells import BenchCell
 from eqmodels.bench.counting import Counted
 from eqmodels.bench.engines import EAGER, TRAINING
-from eqmodels.bench.forms import Forms
+from eqmodels.bench.forms import Forms, precision_of
 from eqmodels.bench.longer_tables import longer_csv, longer_tables
 from eqmodels.bench.plan import BenchPlan
 from eqmodels.bench.quality import Quality
@@ -186,9 +186,9 @@ class BenchResults:
 
     def _all_layers(self) -> Table:
         every = [(name, "as it is", one.layers) for name, one in self.symmetries().items()]
-        trained = [(cell.values["model"], one.layers) for cell, one in self.found.items() if isinstance(one, Forms)]
-        for name, found in trained:
-            every += [(name, form, {"float32": layers}) for form, layers in found.items()]
+        forms = [(cell.values["model"], one.layers) for cell, one in self.found.items() if isinstance(one, Forms)]
+        for name, found in forms:
+            every += [(name, form, {precision_of(form): layers}) for form, layers in found.items()]
         rows = [
             [model, form, precision, layer, "" if error is None else f"{error:.1e}", move]
             for model, form, found in every
