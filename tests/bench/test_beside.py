@@ -17,7 +17,7 @@ PLAIN = "resnet18s_w16.rot_fmnist_simclr"
 POSE = "c4_resnet18s_w16.rot_fmnist_simclr"
 ADAPTED = "symmetrised:c4:resnet18s_w4"
 TINY = Suite(("resnet18s_w4",), (0,), 60, 40, (1,), (1,), 1, {1: "fashion_mnist_mini", 3: "openclipart_mini"})
-WITH = replace(TINY, beside=(ADAPTED, "random:timm:test_resnet"), angles=90, growth=(20, 40))
+WITH = replace(TINY, beside=(ADAPTED, "random:timm:mobilenetv3_small_050"), angles=90, growth=(20, 40))
 
 
 def test_the_mean_over_the_orbit_is_that_of_the_network_and_sees_its_images():
@@ -64,7 +64,7 @@ def test_what_stands_beside_has_cells_of_its_own_and_changes_no_other():
     more = [cell for cell in together.cells if cell not in alone.cells]
     assert {cell.kind for cell in more} == {"quality", "symmetry", "cost", "throughput"}
     timed = [cell.values["models"] for cell in more if cell.kind == "throughput"]
-    assert timed == [["resnet18s_w4", ADAPTED], ["random:timm:test_resnet"]]  # no other one sees colour
+    assert timed == [["resnet18s_w4", ADAPTED], ["random:timm:mobilenetv3_small_050"]]  # no other one sees colour
     # Asked for by name it is one of all.
     named = planned(WITH, models=["resnet18s_w4", ADAPTED], kinds=["angles", "throughput"])
     assert [cell.values.get("models") for cell in named.cells] == [None, None, ["resnet18s_w4", ADAPTED]]
@@ -76,10 +76,10 @@ def test_what_cannot_be_built_is_left_out_and_what_was_measured_elsewhere_stays(
     before = (tmp_path / "symmetry.csv").read_text()
     capsys.readouterr()
     monkeypatch.setattr(contenders, "find_spec", lambda name: None if name == "timm" else name)
-    assert planned(WITH).left_out == {"random:timm:test_resnet": "timm"}
+    assert planned(WITH).left_out == {"random:timm:mobilenetv3_small_050": "timm"}
     assert main(["bench", "--out", str(tmp_path), "--kinds", "symmetry", "cost"]) == 0
     err = capsys.readouterr().err
-    assert "random:timm:test_resnet is left out, as timm is not installed: pip install timm\n" in err
+    assert "random:timm:mobilenetv3_small_050 is left out, as timm is not installed: pip install timm\n" in err
     assert "4 cells, of which 0 are to be measured" in err
     assert (tmp_path / "symmetry.csv").read_text() == before
     lines = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
