@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from benchmarks.standard.figures import WORDS, over_seeds, rows
+from eqmodels.bench.supervised import EQUAL_TIME, OF_TURNED, SCRATCH
 from eqmodels.reports import percent
 
-__all__ = ["of_angles", "of_exponents", "of_forms", "of_growth", "of_layers", "of_times"]
+__all__ = ["of_angles", "of_exponents", "of_fairness", "of_forms", "of_growth", "of_layers", "of_times"]
 
 ROUNDING = {"float64": "2e-16", "float32": "1e-7", "bfloat16": "8e-3"}
 """The distance of 1 to the next number, of each precision."""
+AS_IT_IS, ESCNN = "as it is", "escnn:"
+FAIR = (
+    ("resnet18s_w16", SCRATCH, "the plain network is right on"),
+    ("resnet18s_w16", OF_TURNED, "where it learns of turned images, on"),
+    ("c4_resnet18s_w16", SCRATCH, "C4 on"),
+    ("c4_resnet18s_w16", EQUAL_TIME, "C4 in the time of the plain one on"),
+    ("d4_resnet18s_w16", EQUAL_TIME, "D4 in that time on"),
+    ("d2_resnet18s_w16", SCRATCH, "the wrong group, D2, on"),
+)
+"""What is compared, in these words."""
+PLAINLY = (("resnet18s_w16", SCRATCH), ("c4_resnet18s_w16", SCRATCH))
+"""What is compared with the others, and stands in the table before."""
 
 
 def of_times() -> str:
@@ -44,13 +59,51 @@ def of_forms() -> str:
 
 
 def of_layers() -> str:
-    """That what is left is the rounding of each precision, in every layer."""
-    worst: dict[str, float] = {}
+    """That what is left is the rounding of each precision, in every layer and form; and of whose filters it is more."""
+    worst: dict[tuple[str, str], float] = {}
+    theirs: dict[str, float] = {}
     for row in rows("layers"):
-        if row["form"] == "as it is" and row["error"]:
-            worst[row["precision"]] = max(worst.get(row["precision"], 0.0), float(row["error"]))
-    said = [f"{error:.0e} in {name} (1 and its neighbour: {ROUNDING[name]})" for name, error in worst.items()]
-    return f"To conclude: no layer errs by more than rounding: at most {', '.join(said)}."
+        if row["error"] and row["model"].startswith(ESCNN):
+            theirs[row["precision"]] = max(theirs.get(row["precision"], 0.0), float(row["error"]))
+        elif row["error"]:
+            place = row["form"], row["precision"]
+            worst[place] = max(worst.get(place, 0.0), float(row["error"]))
+    said = [
+        f"{error:.0e} in {name} (1 and its neighbour: {ROUNDING[name]})"
+        for (form, name), error in worst.items()
+        if form == AS_IT_IS
+    ]
+    others = [f"{form} {error:.0e}" for (form, _), error in worst.items() if form != AS_IT_IS]
+    text = f"To conclude: no layer errs by more than rounding: at most {', '.join(said)}"
+    text += f"; {', '.join(others)} at most." if others else "."
+    if "float64" in theirs:
+        text += (
+            f" Layers of escnn's own modules err by up to {theirs['float64']:.0e} in float64 too, as their filters' "
+            "basis is computed in float32."
+        )
+    return text
+
+
+def of_fairness() -> str:
+    """What augmentation, equal time and the wrong group make of training on all images; empty if none was measured."""
+    figures = ("upright", "turned", "steps")
+    found = {name: over_seeds("supervised", ("model", "training", "train_images"), _column(name)) for name in figures}
+    counts = [int(images) for *_, images in found["upright"]]
+    said, fair = [], 0
+    for name, how, words in FAIR:
+        place = name, how, str(max(counts, default=0))
+        if place in found["upright"]:
+            upright, turned = (percent(found[figure][place].mean) for figure in figures[:2])
+            steps = f" after {found['steps'][place].mean:.0f} steps" if how == EQUAL_TIME else ""
+            said.append(f"{words} {upright}% upright and {turned}% turned{steps}")
+            fair += (name, how) not in PLAINLY
+    if not fair:
+        return ""
+    return f"Fairness, on all {max(counts):,} images, from scratch: {'; '.join(said)}."
+
+
+def _column(name: str) -> Callable[[dict[str, str]], float]:
+    return lambda row: float(row[name])
 
 
 def of_exponents() -> str:

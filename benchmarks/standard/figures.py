@@ -47,8 +47,8 @@ class Measured:
 
     @property
     def is_pretrained(self) -> bool:
-        """Whether it is one of the zoo."""
-        return "." in self.name
+        """Whether it is one of the zoo, as it is."""
+        return "." in self.name and ":" not in self.name
 
     def time(self, how: str, batch: int) -> str:
         """The ratio of a way and batch in words."""
@@ -64,10 +64,12 @@ def rows(name: str, folder: Path = RESULTS) -> list[dict[str, str]]:
 
 
 def measured(folder: Path = RESULTS) -> dict[str, Measured]:
-    """All networks, by name, in their order."""
-    found = {}
+    """All networks whose quality was measured and whose cost was counted, by name, in their order."""
+    found, counted = {}, _by("model", "cost", folder)
     for name, own in _by("model", "quality", folder).items():
-        costs = _by("model", "cost", folder)[name][0]
+        if name not in counted:
+            continue
+        costs = counted[name][0]
         errors = [
             float(row["error"])
             for row in _by("model", "symmetry", folder).get(name, [])
@@ -125,8 +127,8 @@ def where(folder: Path = RESULTS) -> str:
     origins = [line["origin"] for line in lines]
     machines = ", ".join(dict.fromkeys(one["machine"] for one in origins))
     days = sorted({one["date"][:10] for one in origins})
-    versions = origins[0]["versions"]
-    return f"{machines}; PyTorch {versions['torch']}; {' and '.join(dict.fromkeys([days[0], days[-1]]))}"
+    torch = " and ".join(dict.fromkeys(one["versions"]["torch"] for one in origins))
+    return f"{machines}; PyTorch {torch}; {' and '.join(dict.fromkeys([days[0], days[-1]]))}"
 
 
 def digest(folder: Path = RESULTS) -> str:

@@ -10,6 +10,7 @@ from benchmarks.standard import conclusions, poolings
 from benchmarks.standard.figures import RESULTS, WORDS, Measured, measured, over_seeds, pretrained, rows, where
 from benchmarks.standard.picture import PICTURE, draw
 from eqmodels.bench.engines import HOWS
+from eqmodels.bench.supervised import EQUAL_TIME, OF_TURNED
 from eqmodels.measures import Estimate
 from eqmodels.pages.benchmark import PAGE
 from eqmodels.reports import Table, percent
@@ -92,7 +93,22 @@ def losses(found: dict[str, Measured]) -> str:
         f"C4 network takes {c4.time('eager', 64)} times as long as the plain one for 64 images and "
         f"{c4.time('eager', 1)} times for one, as its filters are expanded in every call; exported "
         f"{c4.time('exported', 64)} and {c4.time('exported', 1)} times."
-        f"{training}{_between()}{_trained_words()}"
+        f"{training}{_averaged(found)}{_between()}{_trained_words()}"
+    )
+
+
+def _averaged(found: dict[str, Measured]) -> str:
+    """What the plain networks know once they are averaged over the turns of their images, if it was measured."""
+    said = []
+    for words, (plain, c4, *_) in PAIRS.items():
+        name = f"symmetrised:c4:{plain}"
+        if name in found:
+            said.append(f"{_accuracy(found[name], 'turned')}% of {words} (C4 {_accuracy(found[c4], 'turned')}%)")
+    if not said:
+        return ""
+    return (
+        " A plain network that is averaged over the four turns of every image does not change its answers either, for "
+        f"four times the multiply-adds and without another training: it is right on {_and(said)}."
     )
 
 
@@ -195,6 +211,7 @@ def _parts(found: dict[str, Measured]) -> Iterator[str]:
         "20 labels",
     ]
     yield Table(header, cells, left=2).markdown(as_it_is=True)
+    yield _beside(found)
     yield conclusion(found).replace("**What to conclude.** Where", "To conclude: where")
     yield (
         "Names without a dot are of networks as they were initialised: pooling over the group leaves C4 32 and D4 16 "
@@ -218,6 +235,21 @@ def _parts(found: dict[str, Measured]) -> Iterator[str]:
     yield from _exponents()
     yield from _curves()
     yield from _trained()
+
+
+def _beside(found: dict[str, Measured]) -> str:
+    """What the names mean that are not of this package's networks alone; empty without such."""
+    meanings = {
+        "symmetrised:": "averaged over the orbit of a group",
+        "canonicalised:": "shown images that a pretrained network turns upright, which it never learned with",
+        "random:": "of others, with random weights",
+        "escnn:": "of escnn's own modules",
+        "d2_": "of a wrong group, half turns and flips",
+    }
+    said = [
+        f"`{prefix}` {words}" for prefix, words in meanings.items() if any(name.startswith(prefix) for name in found)
+    ]
+    return f"Beside the networks of the package: {'; '.join(said)}." if said else ""
 
 
 def _forms() -> Iterator[str]:
@@ -308,9 +340,9 @@ def _trained() -> Iterator[str]:
     counts = sorted({int(count) for *_, count in upright})
     if counts:
         yield (
-            "Trained on upright images without augmentation, 200 steps of 64 images; upright, and turned by quarters, "
-            "in %. Canonical features are averaged over the predicted poses while they are fine-tuned, so that what "
-            "predicts the pose learns along (`canonical-soft`, as in `eqmodels finetune`):"
+            f"Trained on upright images without augmentation, 200 steps of 64 images{_other_ways()}; upright, and "
+            "turned by quarters, in %. Canonical features are averaged over the predicted poses while they are "
+            "fine-tuned, so that what predicts the pose learns along (`canonical-soft`, as in `eqmodels finetune`):"
         )
         cells = []
         for name, how in dict.fromkeys((name, how) for name, how, _ in upright):
@@ -322,7 +354,22 @@ def _trained() -> Iterator[str]:
         header = ["network", "training", *(word for count in counts for word in (f"{count:,} images", "turned"))]
         yield Table(header, cells, left=2).markdown(as_it_is=True)
         yield f"To conclude: {_trained_words().strip()[0].lower()}{_trained_words().strip()[1:]}"
+        yield conclusions.of_fairness()
         yield from poolings.section()
+
+
+def _other_ways() -> str:
+    """How training is said to differ from that of most rows, if some do."""
+    steps = sorted({int(row["steps"]) for row in rows("supervised") if row["training"] == EQUAL_TIME})
+    ways = {row["training"] for row in rows("supervised")}
+    words = [f"one of images turned by random quarters in every step (`{OF_TURNED}`)"] if OF_TURNED in ways else []
+    if steps:
+        words.append(f"some for as long as the plain network learns (`{EQUAL_TIME}`, {_ends(steps)} steps)")
+    return f" ({' and '.join(words)})" if words else ""
+
+
+def _ends(numbers: list[int]) -> str:
+    return " .. ".join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))
 
 
 def _or(value: Estimate | None) -> str:

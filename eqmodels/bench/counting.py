@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -99,6 +100,8 @@ def count_cost(network: nn.Module, channels: int, size: tuple[int, int]) -> Coun
         channels: of the images.
         size: height and width of the images in pixels.
     """
+    # What counts multiply-adds looks for gradients of whatever a module is given, which there are none of here.
+    network = copy.deepcopy(network).requires_grad_(False)
     reference = next(network.parameters(), torch.empty(0))
 
     def images(count: int) -> Tensor:

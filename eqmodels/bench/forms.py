@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from eqmodels._shapes import Float
 from eqmodels.backbones import Backbone
 from eqmodels.bench.engines import running
+from eqmodels.bench.inside import INSIDE, layers_inside
 from eqmodels.bench.layers import Layers, read_layers, worst_of_layers
 from eqmodels.bench.symmetry import SQUARE
 from eqmodels.data import Source
@@ -23,7 +24,7 @@ from eqmodels.evaluation.encoding import normalised
 from eqmodels.fields import Scalars
 from eqmodels.groups import PlanarGroup
 
-__all__ = ["FORMS", "Forms", "measure_forms"]
+__all__ = ["FORMS", "LAYERED", "Forms", "measure_forms", "precision_of"]
 
 Computed = Callable[[Tensor], Tensor]
 """From normalised images to features."""
@@ -36,14 +37,14 @@ TRAINED = "after training"
 
 @dataclass(frozen=True)
 class Forms:
-    """Errors of one network in other forms, in float32.
+    """Errors of one network in other forms.
 
     Attributes:
         errors: by form and element of D4 in words, ``|f(g x) - rho(g) f(x)| / |f(x)|`` of the features; where nobody
             says how they move, how far they change.
         own: the elements, in words, that the network's group has.
-        layers: after training, the largest error of every layer for these elements, and which; empty if that form was
-            not measured, or the group has none.
+        layers: by form of `LAYERED`, the largest error of every layer for these elements, and which; without forms that
+            were not measured, and empty if the group has no such element.
     """
 
     errors: dict[str, dict[str, float]]
@@ -90,6 +91,13 @@ FORMS: dict[str, Callable[[Backbone, Tensor], Computed]] = {
     "int8": partial(running, "int8"),
 }
 """By name: what makes a form of a network, given images of the kind that it sees."""
+LAYERED = (TRAINED, *INSIDE)
+"""The forms whose layers are asked too."""
+
+
+def precision_of(form: str) -> str:
+    """In what a form computes, in words."""
+    return {"int8": "8 bits"}.get(form, "float32")
 
 
 def measure_forms(
@@ -126,6 +134,8 @@ def measure_forms(
         if form == TRAINED and own and isinstance(computed, nn.Module):
             found = equivariance_report(computed, size=(height, width), dtype=torch.float32, group=SQUARE, angles=())
             layers[form] = worst_of_layers(found.layers, own, computed)
+        elif form in INSIDE and own:
+            layers[form] = layers_inside(form, encoder, images, SQUARE, own)
     return Forms(errors, own, layers)
 
 

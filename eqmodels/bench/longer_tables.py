@@ -92,17 +92,18 @@ def _supervised(found: Found) -> Table:
         key = settings["model"], one.how, settings["data"]
         rows.setdefault(key, {}).setdefault(settings["fraction"], []).append(one)
     fractions = sorted({fraction for own in rows.values() for fraction in own})
-    header = ["network", "training", "images"]
+    header = ["network", "training", "images", "steps"]
     for fraction in fractions:
         header += [f"{100 * fraction:g}% of the labels", "turned"]
     cells = []
     for names, own in rows.items():
-        row = [*names]
+        steps = sorted({one.steps for some in own.values() for one in some})
+        row = [*names, " .. ".join(map(str, dict.fromkeys((steps[0], steps[-1]))))]
         for fraction in fractions:
             some = own.get(fraction, [])
             row += [_percent(one.upright for one in some), _percent(one.turned for one in some)] if some else ["-", "-"]
         cells.append(row)
-    return Table(header, cells, "Supervised: accuracy after training on upright images, %", left=3)
+    return Table(header, cells, "Supervised: accuracy after training, %", left=3)
 
 
 def _rotated(found: Found) -> Table:

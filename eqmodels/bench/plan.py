@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ class BenchPlan:
         encoders: that were built for the plan, of the first seed, by name.
         data: a name of a set of images, a folder, or None for what the suite has for the channels of a network.
         root: the folder of the data.
+        left_out: networks of the suite that are built of a package that is not installed, and which.
     """
 
     suite: Suite
@@ -53,6 +54,7 @@ class BenchPlan:
     encoders: Mapping[str, Encoder]
     data: str | None = None
     root: str | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -109,21 +111,23 @@ def planned(
     contenders = chosen_models(suite.models if models is None else models)
     if not contenders:
         raise ValueError("models must name at least one network; got none. Leave them out for those of the suite.")
-    encoders, shapes = {}, {}
-    for contender in contenders:
-        channels = _channels(contender, suite, data, root)
-        encoder: Any = contender.build(suite.seeds[0], channels)
-        encoders[contender.name] = encoder.to(device) if device is not None else encoder
-        train, test = _images(encoder, contender.name, suite, data, root)
-        shapes[contender.name] = (train, test)
+    others = chosen_models(suite.beside) if models is None else ()
+    left_out = {one.name: one.missing for one in others if one.missing}
+    beside = [one for one in others if not one.missing and one not in contenders]
+    encoders = {
+        one.name: _built(one, suite.seeds[0], _channels(one, suite, data, root), device)
+        for one in (*contenders, *beside)
+    }
+    shapes = {name: _images(encoder, name, suite, data, root) for name, encoder in encoders.items()}
     cells: list[BenchCell] = []
     pace = {}
-    for contender in contenders:
+    for contender in (*contenders, *beside):
         train, test = shapes[contender.name]
         network: Any = encoders[contender.name]
         pace[contender.name] = seconds_an_image(network, test.channels, test.size, TIMED_ALIKE)
         ours, place = network if isinstance(network, StagedNetwork) else None, {"named": data, "root": root}
-        cells += _cells(contender, suite, train, test, pace[contender.name], place, ours)
+        asked = replace(suite, forms=(), angles=0, growth=()) if contender in beside else suite
+        cells += _cells(contender, asked, train, test, pace[contender.name], place, ours)
     if models is None:
         cells += scaling_cells(suite, contenders)
         grey = [name for name, (_, test) in shapes.items() if test.channels == 1]
@@ -131,10 +135,15 @@ def planned(
             cells += rotated_cells(suite, suite.data[1], pace[grey[0]])
     for how in (EAGER, *filter(can_run, suite.hows)):
         cells += _throughput(contenders, encoders, shapes, suite, pace, how)
+    # Each in cells of its own: what is not installed, or came later, changes no other cell.
+    for one in beside:
+        alike = [first for first in contenders if _shape(shapes[first.name]) == _shape(shapes[one.name])]
+        plain = [first for first in alike if Subject.of(encoders[first.name]).group == PlanarGroup(1)][:1]
+        cells += _throughput([*plain, one], encoders, shapes, suite, pace, EAGER, f"{one.name} beside the plain one")
     # What takes longest is measured with the first seed everywhere before the others.
     chosen = [cell for cell in cells if kinds is None or cell.kind in kinds]
     ordered = sorted(chosen, key=lambda cell: (KINDS.index(cell.kind), cell.seed * (cell.kind in LONG)))
-    return BenchPlan(suite, tuple(ordered), encoders, data, root)
+    return BenchPlan(suite, tuple(ordered), encoders, data, root, left_out)
 
 
 def _cells(
@@ -184,6 +193,7 @@ def _throughput(
     suite: Suite,
     pace: Mapping[str, float],
     how: str,
+    words: str = "",
 ) -> list[BenchCell]:
     """A cell for all networks of the same images, and each batch, that are run in one way."""
     alike: dict[tuple[int, tuple[int, int]], list[Contender]] = {}
@@ -191,8 +201,7 @@ def _throughput(
         # What others made may not be exported; that is no fault of theirs, and no figure.
         if how not in OF_ANY and not isinstance(encoders[contender.name], StagedNetwork):
             continue
-        test = shapes[contender.name][1]
-        alike.setdefault((test.channels, test.size), []).append(contender)
+        alike.setdefault(_shape(shapes[contender.name]), []).append(contender)
     found: list[BenchCell] = []
     for (channels, (height, width)), own in alike.items():
         names = [contender.name for contender in own]
@@ -212,7 +221,7 @@ def _throughput(
             }
             settings |= {} if how == EAGER else {"how": how}
             expected = (suite.rounds + 2) * HOWS[how][2] * sum(max(batch * pace[name], 5e-3) for name in names)
-            label = f"{len(names)} networks, {channels} x {height} x {width}, batch {batch}"
+            label = f"{words or f'{len(names)} networks'}, {channels} x {height} x {width}, batch {batch}"
             label += "" if how == EAGER else f", {how}"
             found.append(cell_of("throughput", label, suite.seeds[0], settings, expected))
     return found
@@ -222,15 +231,25 @@ def _limited(suite: Suite, train: Source, test: Source) -> tuple[tuple[Source, i
     return (train, suite.train_limit), (test, suite.test_limit)
 
 
+def _built(contender: Contender, seed: int, channels: int | None, device: torch.device | None) -> Encoder:
+    encoder: Any = contender.build(seed, channels)
+    return encoder.to(device) if device is not None else encoder  # type: ignore[no-any-return]
+
+
 def _channels(contender: Contender, suite: Suite, data: str | None, root: str | None) -> int | None:
     """Of the images for a network as it is initialised, which takes any; None for one that has its own."""
     if not contender.is_random:
         return None
-    if contender.name.startswith(RANDOM):
+    if contender.origin.name.startswith(RANDOM):
         return 3  # as what others say of their images is of three
     if data is None:
         return min(suite.data)
     return 3 if _is_folder(data) else load_data(data, "test", root=root).channels
+
+
+def _shape(parts: tuple[Source, Source]) -> tuple[int, tuple[int, int]]:
+    """Channels and size of the images of a network."""
+    return parts[1].channels, parts[1].size
 
 
 def _is_folder(data: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ from eqmodels.arguments import check_arguments
 from eqmodels.bench.cells import BenchCell
 from eqmodels.bench.counting import Counted
 from eqmodels.bench.engines import EAGER, TRAINING
-from eqmodels.bench.forms import Forms
+from eqmodels.bench.forms import Forms, precision_of
 from eqmodels.bench.longer_tables import longer_csv, longer_tables
 from eqmodels.bench.plan import BenchPlan
 from eqmodels.bench.quality import Quality
 from eqmodels.bench.running import Found, experiment
+from eqmodels.bench.stored import LINES, counting, stored
 from eqmodels.bench.symmetry import PRECISIONS, Symmetry
 from eqmodels.bench.throughput import Speed
 from eqmodels.experiments import Origin
@@ -27,7 +28,7 @@ from eqmodels.storage import write_atomically
 __all__ = ["BenchResults", "read_bench", "write_bench"]
 
 FILES = (
-    "results.jsonl",
+    LINES,
     "quality.csv",
     "symmetry.csv",
     "layers.csv",
@@ -83,14 +84,16 @@ class BenchResults:
         return {cell.values["model"]: one for cell, one in self.found.items() if isinstance(one, tuple)}
 
     def speeds(self, how: str = EAGER) -> dict[tuple[str, int], Speed]:
-        """By network and batch, of networks that are run in one way; unless it is said which, as they are."""
-        return {
-            (name, speed.batch): speed
-            for result in self.found.values()
-            if isinstance(result, dict)
-            for name, speed in result.items()
-            if speed.how == how
-        }
+        """By network and batch, of networks that are run in one way; unless it is said which, as they are.
+
+        Of a network that was timed more than once, as the plain one is with others beside it, the first time counts.
+        """
+        found: dict[tuple[str, int], Speed] = {}
+        for result in self.found.values():
+            for name, speed in result.items() if isinstance(result, dict) else ():
+                if speed.how == how:
+                    found.setdefault((name, speed.batch), speed)
+        return found
 
     def origins(self, model: str | None = None) -> tuple[Origin, ...]:
         """Where results come from, in their order, each command, version, commit and machine once.
@@ -183,9 +186,9 @@ class BenchResults:
 
     def _all_layers(self) -> Table:
         every = [(name, "as it is", one.layers) for name, one in self.symmetries().items()]
-        trained = [(cell.values["model"], one.layers) for cell, one in self.found.items() if isinstance(one, Forms)]
-        for name, found in trained:
-            every += [(name, form, {"float32": layers}) for form, layers in found.items()]
+        forms = [(cell.values["model"], one.layers) for cell, one in self.found.items() if isinstance(one, Forms)]
+        for name, found in forms:
+            every += [(name, form, {precision_of(form): layers}) for form, layers in found.items()]
         rows = [
             [model, form, precision, layer, "" if error is None else f"{error:.1e}", move]
             for model, form, found in every
@@ -195,24 +198,20 @@ class BenchResults:
         return Table(["model", "form", "precision", "layer", "error", "element"], rows)
 
     def _all_cost(self) -> Table:
-        costs, trained, rows = self.costs(), self.speeds(TRAINING), []
-        for (model, batch), speed in self.speeds().items():
+        costs, trained, speeds, rows = self.costs(), self.speeds(TRAINING), self.speeds(), []
+        timed = {model for model, _ in speeds}
+        # What is counted stands there too where nothing was timed.
+        untimed = [((model, 0), None) for model in costs if model not in timed]
+        for (model, batch), speed in [*speeds.items(), *untimed]:
             if model not in costs:
                 continue
             counted, seconds = costs[model]
-            timing = speed.timing
-            timm = [_figure(speed.images_per_second), _figure(1e3 * timing.median), str(batch), str(max(speed.size))]
-            timm += [_figure(counted.gmacs), _figure(counted.macts)]
-            timm += _trained(trained.get((model, batch)))
+            timm = [*_stepped(speed), _figure(counted.gmacs), _figure(counted.macts)]
+            timm += _stepped(trained.get((model, batch)))
             timm += [_figure(counted.parameters / 1e6)]
-            own = [
-                timing.ratio,
-                *timing.ratio_quartiles,
-                counted.gmacs_a_call,
-                counted.megabytes,
-                counted.peak_megabytes,
-            ]
-            rows.append([model, *timm, *map(_figure, [*own, seconds]), speed.reference])
+            ratios = [""] * 3 if speed is None else map(_figure, [speed.timing.ratio, *speed.timing.ratio_quartiles])
+            own = map(_figure, [counted.gmacs_a_call, counted.megabytes, counted.peak_megabytes, seconds])
+            rows.append([model, *timm, *ratios, *own, "" if speed is None else speed.reference])
         header = ["model", "infer_samples_per_sec", "infer_step_time", "infer_batch_size", "infer_img_size"]
         header += ["infer_gmacs", "infer_macts", "train_samples_per_sec", "train_step_time", "train_batch_size"]
         header += ["train_img_size", "param_count", "ratio", "ratio_low", "ratio_high", "gmacs_a_call"]
@@ -220,7 +219,7 @@ class BenchResults:
 
 
 def read_bench(plan: BenchPlan, folder: str | Path) -> BenchResults:
-    """What was measured of a plan so far.
+    """What was measured of a plan so far, and elsewhere of networks that it had to leave out.
 
     Raises:
         TypeError: if an argument is of another type.
@@ -228,7 +227,17 @@ def read_bench(plan: BenchPlan, folder: str | Path) -> BenchResults:
     """
     check_arguments(read_bench, locals())
     known = experiment(plan, Path(folder))
-    return BenchResults(plan, known.results(), tuple(known.lines()))
+    found, lines = known.results(), [*known.lines()]
+    cells = list(plan.cells)
+    if plan.left_out:
+        kinds = {cell.kind for cell in cells}
+        for line, content, cell, result in counting(stored(known.folder)):
+            settings = content["settings"]
+            if cell.kind in kinds and plan.left_out.keys() & {settings.get("model"), *settings.get("models", ())}:
+                cells.append(cell)
+                lines.append(line)
+                found[cell] = result
+    return BenchResults(replace(plan, cells=tuple(cells)), found, tuple(lines))
 
 
 def write_bench(results: BenchResults, folder: str | Path) -> tuple[Path, ...]:
@@ -253,8 +262,8 @@ def _document(results: BenchResults) -> Iterator[str]:
         yield f"## {table.title}\n\n{table.markdown()}\n"
 
 
-def _trained(speed: Speed | None) -> list[str]:
-    """What timm's ``benchmark.py --bench both`` says of training, in its units; empty where it was not timed."""
+def _stepped(speed: Speed | None) -> list[str]:
+    """What timm's ``benchmark.py`` says of inference or training, in its units; empty where it was not timed."""
     if speed is None:
         return [""] * 4
     rate, step = _figure(speed.images_per_second), _figure(1e3 * speed.timing.median)

@@ -20,7 +20,7 @@ from eqmodels.data import Source, balanced_subset, subset
 from eqmodels.data.view import View
 from eqmodels.groups import rotate
 
-__all__ = ["NETWORKS", "AtAllAngles", "rotated_cells", "rotated_parts"]
+__all__ = ["NETWORKS", "AtAllAngles", "AtQuarterTurns", "rotated_cells", "rotated_parts"]
 
 NETWORKS = (
     ("resnet18s_w16", False),
@@ -64,6 +64,29 @@ class AtAllAngles(View):
         images = self.source.pixels(indices)
         drawn = 360 * torch.rand(len(images), generator=self._generator) if self.anew else self.degrees[indices]
         return torch.stack([rotate(image, degrees) for image, degrees in zip(images, drawn.tolist(), strict=True)])
+
+
+@dataclass(frozen=True, eq=False)
+class AtQuarterTurns(View):
+    """Square images that are turned by quarters, drawn in every reading: the augmentation that knows of C4.
+
+    Args:
+        source: of upright images.
+        seed: of the turns.
+    """
+
+    seed: int = SEED
+    _generator: torch.Generator = field(default_factory=torch.Generator, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._generator.manual_seed(self.seed)
+
+    def pixels(self, indices: Tensor | slice) -> Float[Tensor, "B C H W"]:
+        """The images of such numbers, or of a slice, turned."""
+        images = self.source.pixels(indices)
+        quarters = torch.randint(4, (len(images),), generator=self._generator)
+        return torch.stack([one.rot90(turns, (-2, -1)) for one, turns in zip(images, quarters.tolist(), strict=True)])
 
 
 @dataclass(frozen=True, eq=False)

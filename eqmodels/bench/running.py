@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,14 @@ from eqmodels.bench.cells import BenchCell
 from eqmodels.bench.contenders import Contender
 from eqmodels.bench.counting import Counted, count_cost
 from eqmodels.bench.engines import EAGER
+from eqmodels.bench.equal_time import time_of_step
 from eqmodels.bench.forms import Forms, measure_forms
 from eqmodels.bench.growth import Growth, measure_growth
 from eqmodels.bench.plan import BenchPlan
 from eqmodels.bench.quality import Quality, measure_quality
-from eqmodels.bench.rotated import AtAllAngles, rotated_parts
+from eqmodels.bench.rotated import AtAllAngles, AtQuarterTurns, rotated_parts
 from eqmodels.bench.scaling import Scaling, measure_scaling
-from eqmodels.bench.supervised import Supervised, measure_supervised
+from eqmodels.bench.supervised import OF_TURNED, SCRATCH, Supervised, measure_supervised
 from eqmodels.bench.symmetry import Symmetry, measure_symmetry
 from eqmodels.bench.throughput import Speed, build_seconds, measure_speed
 from eqmodels.data import at_most, load_data
@@ -123,12 +124,19 @@ def _supervised(
     name = settings["model"]
     train, test = plan.images(name, seed)
     few = at_most(train, max(round(settings["fraction"] * len(train)), len(train.classes)), seed=seed)
-    asked = {"how": settings["how"], "steps": settings["steps"], "seed": seed, "report": report}
+    steps, pace = settings["steps"], None
     network: Any = plan.encoder(name, seed)
     if "features" in settings:
         network = copy.deepcopy(network)
         let_pose_learn(network)
-    return asdict(measure_supervised(network, few, at_most(test, settings["asked"]), **asked))
+    if "beside" in settings:
+        report("timing")
+        pace = time_of_step(network, Contender(settings["beside"]).build(seed, few.channels), few)
+        steps = max(1, round(steps / pace))
+    learned = AtQuarterTurns(few, seed) if settings["how"] == OF_TURNED else few
+    asked = {"how": settings["how"], "steps": steps, "seed": seed, "report": report}
+    found = measure_supervised(network, learned, at_most(test, settings["asked"]), **asked)
+    return asdict(replace(found, pace=pace))
 
 
 def _rotated(plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]) -> dict[str, Any]:
@@ -136,7 +144,7 @@ def _rotated(plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Ca
     train, test = rotated_parts(learned, asked_about, (settings["train"], settings["test"]))
     if settings["augmented"]:
         train = AtAllAngles(train, seed, anew=True)
-    asked: dict[str, Any] = {"how": "from scratch", "steps": settings["steps"], "seed": seed, "report": report}
+    asked: dict[str, Any] = {"how": SCRATCH, "steps": settings["steps"], "seed": seed, "report": report}
     return asdict(measure_supervised(Contender(settings["model"]).build(seed, train.channels), train, test, **asked))
 
 

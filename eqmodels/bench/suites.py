@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["SUITES", "Suite"]
 
@@ -27,9 +27,14 @@ class Suite:
         fractions: of the training images, for supervised training from scratch and fine-tuning.
         trained: names and patterns of the networks that are trained so.
         steps: of that training, of 64 images each.
+        turned: names of those that are also trained on images that are turned by random quarters.
+        equal_time: names of those that are also trained for as long as another one needs for its steps, and which.
         rotated: numbers of training and test images of the protocol of rotated MNIST; None to leave it out.
         widths: of the families whose time is measured over the width.
         sizes: pixels of a side, whose time is measured over the size.
+        beside: names of networks that are compared as they are: quality, symmetry, cost, training if it is asked for,
+            and throughput, each in cells of its own beside the plain network. Those that need a package that is not
+            installed are left out.
     """
 
     models: tuple[str, ...]
@@ -47,9 +52,12 @@ class Suite:
     fractions: tuple[float, ...] = ()
     trained: tuple[str, ...] = ()
     steps: int = 200
+    turned: tuple[str, ...] = ()
+    equal_time: dict[str, str] = field(default_factory=dict)
     rotated: tuple[int, int] | None = None
     widths: tuple[int, ...] = ()
     sizes: tuple[int, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 EMBEDDED = {1: "fashion_mnist_mini", 3: "openclipart_mini"}
@@ -59,6 +67,21 @@ GREY = ("resnet18s_w16.rot_fmnist_simclr", "c4_resnet18s_w16.rot_fmnist_simclr",
 COLOUR = ("resnet18_w32.distil_lite0", "c4_resnet18_w32.distil_lite0", "d4_resnet18_w32.distil_lite0")
 UNTRAINED = ("resnet18s_w16", "resnet18s_w8", "c1_resnet18s_w16", "c4_resnet18s_w16", "d4_resnet18s_w16")
 """As they are initialised: of equal FLOPs, of equal parameters, without the group, and the networks themselves."""
+WRONG = "d2_resnet18s_w16"
+"""As many elements as C4, and not those of images that have no way up: half turns and flips."""
+PLAIN = "resnet18s_w16"
+"""That of equal multiply-adds, which also learns of turned images, and whose training time others are given."""
+EQUAL_TIME = {"c4_resnet18s_w16": PLAIN, "d4_resnet18s_w16": PLAIN}
+BESIDE = (
+    WRONG,
+    "random:torchvision:resnet18",
+    "random:timm:resnet18",
+    "escnn:c4_resnet18s_w16",
+    f"symmetrised:c4:{GREY[0]}",
+    f"canonicalised:{GREY[1]}:{GREY[0]}",
+    f"symmetrised:c4:{COLOUR[0]}",
+)
+"""Of another group, of others, of escnn's own modules, and plain networks that were adapted."""
 
 FORMS = ("as it is", "after training", "exported", "onnxruntime", "int8")
 LABELS, FRACTIONS = (1, 5, 20), (0.01, 0.1, 1.0)
@@ -80,9 +103,12 @@ SUITES = {
         angles=15,
         growth=(250, 500, 1000, 2000, 4000),
         fractions=FRACTIONS,
-        trained=(*GREY, *UNTRAINED),
+        trained=(*GREY, *UNTRAINED, WRONG),
+        turned=(PLAIN,),
+        equal_time=EQUAL_TIME,
         widths=WIDTHS,
         sizes=SIZES,
+        beside=BESIDE,
     ),
     "full": Suite(
         ("*.*", *UNTRAINED, "c8_resnet18s_w16", "d8_resnet18s_w16"),
@@ -98,12 +124,16 @@ SUITES = {
         angles=15,
         growth=(250, 500, 1000, 2000, 4000, 8000, 16000, 32000, 60000),
         fractions=FRACTIONS,
-        trained=(*GREY, *UNTRAINED),
+        trained=(*GREY, *UNTRAINED, WRONG),
+        turned=(PLAIN,),
+        equal_time=EQUAL_TIME,
         steps=3000,
         rotated=(12_000, 50_000),
         widths=WIDTHS,
         sizes=SIZES,
+        beside=BESIDE,
     ),
 }
 """By name: ``quick`` ends in three minutes on two cores on what is embedded; ``standard`` has all networks of the zoo,
-their twins as they are initialised, three seeds and all embedded images; ``full`` whole data sets, and five seeds."""
+their twins as they are initialised, networks of others beside them, three seeds and all embedded images; ``full`` whole
+data sets, and five seeds."""

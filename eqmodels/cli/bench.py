@@ -34,6 +34,8 @@ examples:
 
 A network is a name or a pattern of the zoo, a folder, hub:organisation/name, timm:NAME with the weights that timm
 fetches, an architecture as it is initialised (c4_resnet18s_w16), random:timm:NAME, or escnn: and an architecture.
+Before any of them, symmetrised:c4: averages it over the orbit of a group, and canonicalised:BY: shows it images that
+BY, a pretrained network with a pose, turns upright.
 """
 FOLDER = Path("runs/bench")
 GO_ON = "What was measured is kept: start the same command again, and it goes on."
@@ -54,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--suite",
         choices=list(SUITES),
         default="quick",
-        help="quick: three minutes on two cores, of what is embedded; standard: all networks of the zoo and untrained "
-        "ones, three seeds, all embedded images; full: whole data sets, five seeds (default: quick)",
+        help="quick: three minutes on two cores, of what is embedded; standard: all networks of the zoo, untrained and "
+        "adapted ones, three seeds, all embedded images; full: whole data sets, five seeds (default: quick)",
     )
     parser.add_argument(
         "--kinds", nargs="+", metavar="KIND", help=f"of {', '.join(KINDS)} (default: all that the suite has)"
@@ -115,9 +117,14 @@ def _announced(plan: BenchPlan, arguments: argparse.Namespace) -> str:
     left = [cell.expected for cell in plan.cells if cell not in done]
     minutes = sum(left) / 60
     words = f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
+    missing = "".join(
+        f"\n{name} is left out, as {package} is not installed: pip install {package}"
+        for name, package in plan.left_out.items()
+    )
     return (
         f"{arguments.suite}: {len(plan.encoders)} networks, {len(plan.cells)} cells, of which {len(left)} are to be "
         f"measured, into {arguments.out}; about {'a minute' if minutes < 1.5 else words} of one process"
+        f"{missing}"
     )
 
 

@@ -12,6 +12,7 @@ from eqmodels.reports import OKABE_ITO
 
 __all__ = [
     "CONFIG",
+    "SHOWN",
     "angle_chart",
     "cost_chart",
     "fractions_chart",
@@ -83,6 +84,20 @@ _PLACED: Spec = {
 """Vega's layout of labels, which Vega-Lite has no word for: names of the front first, none on a point or on another."""
 
 
+SHOWN = "shown"
+"""The parameter of a chart that the page sets to the names of the networks that the table shows, or to null for all."""
+
+
+def _filtered(spec: Spec) -> Spec:
+    """A chart of networks, of which those are drawn that the table shows.
+
+    What stands behind a comma in a name is no part of the network's.
+    """
+    seen = {"filter": f"{SHOWN} === null || indexof({SHOWN}, split(datum.network, ', ')[0]) >= 0"}
+    params = [*spec.get("params", []), {"name": SHOWN, "value": None}]
+    return {**spec, "params": params, "transform": [*spec.get("transform", []), seen]}
+
+
 def cost_chart(rows: Sequence[BenchRow], cost: str, groups: Sequence[str]) -> Spec | None:
     """Accuracy against what a network costs, with the Pareto front; None if the cost was not measured of any.
 
@@ -106,7 +121,7 @@ def cost_chart(rows: Sequence[BenchRow], cost: str, groups: Sequence[str]) -> Sp
     }
     y = {"field": "accuracy", "type": "quantitative", "title": "accuracy, %", "scale": {"zero": False, "padding": 15}}
     seen = {"filter": "datum.measure == chosen"}
-    return {
+    spec = {
         **_base(f"Accuracy against {words}, with the Pareto front", values),
         "params": [
             {
@@ -142,6 +157,7 @@ def cost_chart(rows: Sequence[BenchRow], cost: str, groups: Sequence[str]) -> Sp
         ],
         "usermeta": {"embedOptions": {"patch": [_PLACED]}},
     }
+    return _filtered(spec)
 
 
 def _points(rows: Sequence[BenchRow], cost: str) -> list[dict[str, Any]]:
@@ -205,17 +221,23 @@ def label_chart(rows: Sequence[BenchRow]) -> Spec | None:
         return None
     places = sorted(dict.fromkeys(order), key=lambda place: (not place.isdigit(), int(place) if place.isdigit() else 0))
     x = {"field": "labels", "type": "ordinal", "sort": places, "title": "labels a class", "axis": {"labelAngle": 0}}
+    # Colours stay where some are not shown.
     lines: list[Spec] = [_line("accuracy", [{"field": "labels", "type": "ordinal"}])]
+    names = {"scale": {"domain": [row.model for row in rows]}}
+    lines[0]["encoding"]["color"] = {**_by_network(), **names}
     dash = {"field": "weights", "type": "nominal", "scale": {"domain": WEIGHTS, "range": [[1, 0], [4, 3]]}}
     lines[0]["encoding"]["strokeDash"] = {**dash, "legend": None}
     if any("low" in value for value in values):
-        band = {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}, "color": _by_network()}
+        band = {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}}
+        band["color"] = lines[0]["encoding"]["color"]
         lines.append({"mark": {"type": "rule", "strokeWidth": 6, "opacity": 0.25, "aria": False}, "encoding": band})
-    return {
-        **_base("Accuracy on upright images, of probes of few labels a class", values, len(rows)),
-        "encoding": {"x": x},
-        "layer": lines,
-    }
+    return _filtered(
+        {
+            **_base("Accuracy on upright images, of probes of few labels a class", values, len(rows)),
+            "encoding": {"x": x},
+            "layer": lines,
+        }
+    )
 
 
 def angle_chart(evaluations: Mapping[str, EncoderEvaluation]) -> Spec | None:
@@ -225,7 +247,10 @@ def angle_chart(evaluations: Mapping[str, EncoderEvaluation]) -> Spec | None:
         evaluations: by the name of the network.
     """
     shown = {name: _shown(evaluation) for name, evaluation in evaluations.items()}
-    return _angles({f"{name}, {scores.kind}": scores for name, scores in shown.items() if scores is not None})
+    lines = {f"{name}, {scores.kind}": scores for name, scores in shown.items() if scores is not None}
+    palette = dict(zip(lines, [*COLOURS, *MORE] * len(lines), strict=False))
+    spec = _angles(lines, palette)
+    return None if spec is None else _filtered(spec)
 
 
 def kinds_chart(evaluation: EncoderEvaluation) -> Spec | None:

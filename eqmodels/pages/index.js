@@ -19,13 +19,27 @@ for (const [id, column] of [["filter-images", 1], ["filter-group", 2]]) {
   });
 }
 
+// What the table shows, charts show that ask for it.
+const follows = [];
+const narrow = (view) => {
+  const rows = table.rows({ search: "applied" }).nodes().toArray();
+  const all = rows.length === table.rows().count();
+  return view.signal("shown", all ? null : rows.map((row) => row.cells[0].textContent)).runAsync();
+};
+table.on("draw", () => follows.forEach(narrow));
+
 // Charts are drawn when they can be seen, as what is hidden has no width.
 const charts = read("charts");
 const options = { mode: "vega-lite", renderer: "svg", actions: false };
 const drawn = new IntersectionObserver((entries) => {
   for (const entry of entries.filter((one) => one.isIntersecting)) {
     drawn.unobserve(entry.target);
-    vegaEmbed(entry.target, charts[entry.target.id], options);
+    const chart = charts[entry.target.id];
+    vegaEmbed(entry.target, chart, options).then(({ view }) => {
+      if (!chart.params?.some((one) => one.name === "shown")) return;
+      follows.push(view);
+      narrow(view);
+    });
   }
 }, { rootMargin: "300px" });
 document.querySelectorAll(".plot").forEach((plot) => drawn.observe(plot));

@@ -65,6 +65,9 @@ def known_network(name: str) -> KnownNetwork:
     Whatever is damaged is left out, and a note says so.
     """
     contender = Contender(name)
+    if contender.made_of:
+        made_of = " and ".join(part.name for part in contender.made_of)
+        return KnownNetwork(name, notes=(f"It is made of {made_of}. There is no more to tell than what was measured.",))
     folder = Path(name) if contender.is_folder else located_here(name)
     if folder is None:
         why = "It has random weights." if contender.is_random else "Its files are not on this machine."

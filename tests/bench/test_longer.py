@@ -17,7 +17,7 @@ from eqmodels.bench import SUITES, Suite, planned
 from eqmodels.bench.angles import measure_angles
 from eqmodels.bench.engines import HOWS, can_run, running
 from eqmodels.bench.exponents import fit_exponent
-from eqmodels.bench.forms import FORMS, measure_forms
+from eqmodels.bench.forms import FORMS, LAYERED, measure_forms
 from eqmodels.bench.growth import measure_growth
 from eqmodels.bench.rotated import AtAllAngles, rotated_parts
 from eqmodels.bench.scaling import measure_scaling
@@ -130,6 +130,15 @@ def test_what_a_network_turns_into_turns_with_the_image(form, images):
     assert found.worst(form) < (0.1 if form == "int8" else 1e-5)
     others = [error for element, error in found.errors[form].items() if element not in found.own]
     assert min(others) > 5 * found.worst(form)
+    assert set(found.layers) == {form} & set(LAYERED)
+    for layers in found.layers.values():
+        # Of its four stages, their blocks, convolutions and activations; batch-norms are folded once it is exported.
+        assert {"stem.conv", "layer1.0.conv2", "layer2.0.downsample", "layer3.1.relu#2", "layer4", "output"} <= set(
+            layers
+        )
+        assert ("layer1.0.bn1" in layers) == (form == "after training")
+        assert max(error for error, _ in layers.values()) < (0.1 if form == "int8" else 1e-5)
+        assert {move for _, move in layers.values()} <= set(found.own)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert not network.training
 
@@ -243,6 +252,7 @@ def test_every_kind_is_a_cell_and_finds_its_way_into_the_files(folder):
     assert {row["model"] for row in layers} == {"c4_resnet18s_w4"}  # the other one promises nothing
     assert {(row["form"], row["precision"]) for row in layers} == {
         ("as it is", "float64"), ("as it is", "float32"), ("as it is", "bfloat16"), ("after training", "float32"),
+        ("exported", "float32"),
     }  # fmt: skip
     exact = [float(row["error"]) for row in layers if row["precision"] == "float64"]
     assert len(exact) > 20

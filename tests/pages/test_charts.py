@@ -11,6 +11,7 @@ import pytest
 from eqmodels.bench import read_lines
 from eqmodels.hub.entries import read_results
 from eqmodels.pages.charts import (
+    SHOWN,
     SMALLEST,
     angle_chart,
     cost_chart,
@@ -61,7 +62,7 @@ def test_names_are_laid_out_after_the_line_and_the_points_that_they_avoid(rows):
 
 
 def test_the_reader_chooses_among_all_measures(rows):
-    (choice,) = cost_chart(rows, "throughput", ["c1", "c4"])["params"]
+    choice, _ = cost_chart(rows, "throughput", ["c1", "c4"])["params"]
     assert choice["bind"]["options"] == list(MEASURES)
     assert choice["value"] in MEASURES
 
@@ -87,6 +88,19 @@ def test_angles_are_those_of_the_evaluation_and_the_circle_is_closed():
     assert [one["angle"] for one in found] == [*range(0, 360, 15), 360]
     assert found[0]["accuracy"] == found[-1]["accuracy"] == pytest.approx(100 * scores.curve[0][1], abs=0.01)
     assert angle_chart({OURS: replace(evaluation, kinds=())}) is None
+
+
+def test_charts_of_networks_show_those_that_the_table_shows_in_colours_that_stay(rows):
+    """Which the page says by a parameter; a chart of one network's own features has none."""
+    evaluation = read_results(ROOT / "zoo" / OURS)
+    of_all = [cost_chart(rows, "parameters", ["c1"]), label_chart(rows), angle_chart({OURS: evaluation})]
+    for chart in of_all:
+        assert chart["params"][-1] == {"name": SHOWN, "value": None}
+        assert "indexof(shown, split(datum.network, ', ')[0])" in chart["transform"][-1]["filter"]
+        assert {one["network"].split(", ")[0] for one in values(chart)} <= {row.model for row in rows}
+    assert of_all[1]["layer"][0]["encoding"]["color"]["scale"]["domain"] == [row.model for row in rows]
+    assert of_all[2]["layer"][0]["encoding"]["color"]["scale"]["domain"]
+    assert "params" not in kinds_chart(evaluation)
 
 
 def test_the_kinds_of_features_of_one_network_and_parts_of_its_labels_are_drawn():

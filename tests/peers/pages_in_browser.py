@@ -154,6 +154,24 @@ def test_words_and_choices_filter(browser):
     WebDriverWait(browser, 10).until(lambda _: len(column(browser, 0)) == rows)
 
 
+def drawn(browser, section):
+    """How many points or lines the charts of a section have."""
+    marks = f"#{section} .plot .mark-symbol[class*=layer] path, #{section} .plot .mark-line[class*=layer] path"
+    return len(browser.find_elements(By.CSS_SELECTOR, marks))
+
+
+@pytest.mark.parametrize("section", ["cost", "labels", "angles"])
+def test_what_filters_the_table_filters_the_charts(browser, section):
+    visit(browser, "index.html")
+    seen(browser)
+    before = drawn(browser, section)
+    browser.find_element(By.CSS_SELECTOR, "input[type=search]").send_keys("c4_")
+    WebDriverWait(browser, 10).until(lambda _: 0 < drawn(browser, section) < before)
+    browser.find_element(By.CSS_SELECTOR, "input[type=search]").send_keys(Keys.BACKSPACE * 3)
+    WebDriverWait(browser, 10).until(lambda _: drawn(browser, section) == before)
+    assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
+
+
 def test_a_name_leads_to_the_page_of_a_network_and_back(browser):
     visit(browser, "index.html")
     link = browser.find_element(By.CSS_SELECTOR, "#all tbody a")
