@@ -8,7 +8,8 @@ import torch
 from benchmarks._sections import read_section
 from benchmarks.space import measure, molecules, rotations, speed, tables
 from benchmarks.space.runs import config_of
-from eqmodels.data import in_random_poses, load_data
+from eqmodels import create_model
+from eqmodels.data import clouds_of, in_random_poses, load_data
 from eqmodels.groups import random_rotations
 from eqmodels.layers.space import Frames
 from eqmodels.training.snapshots import untrained
@@ -41,6 +42,21 @@ def test_features_that_know_the_class_score_everything_and_turned_ones_do_not():
     assert scores["probe upright"] == scores["knn upright"] == 1
     assert scores["probe SO3"] <= 2 / 12
     assert {"probe SO3 to upright", "knn SO3 to SO3"} <= scores.keys()
+
+
+def test_controls_are_made_invariant_by_axes_and_by_the_frames_of_a_run_if_there_is_one(tmp_path, monkeypatch):
+    data, network = load_data("kicad_parts_mini", "test").balanced_subset(12), create_model("pointnet", width=4).eval()
+    assert [*measure.made_invariant(network, tmp_path / "none")] == ["averaged over the principal axes"]
+    monkeypatch.setattr(measure, "load_run", lambda _: untrained(config_of("strict", 0), data))
+    found = measure.made_invariant(network, tmp_path)
+    assert [*found] == ["averaged over the principal axes", "turned back by the strict head"]
+    upright, poses = (clouds_of(one.pixels(slice(None)))[:, :128] for one in (data, in_random_poses(data, seed=1)))
+
+    def change(encoder):  # in the median, as the axes of a part that is alike all round are arbitrary
+        return float(((encoder(poses) - encoder(upright)).norm(dim=1) / encoder(upright).norm(dim=1)).detach().median())
+
+    assert change(network) > 0.1
+    assert all(change(encoder) < 1e-3 for encoder in found.values()), [change(one) for one in found.values()]
 
 
 def test_degrees_of_a_head_that_is_right_are_none():
