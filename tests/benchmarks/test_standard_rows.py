@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.standard import conclusions, tables
 from benchmarks.standard.figures import measured
+from eqmodels.bench import SUITES
 from eqmodels.bench.supervised import EQUAL_TIME, OF_TURNED, SCRATCH
 from eqmodels.measures import estimate
 
@@ -65,7 +66,7 @@ def test_fairness_is_of_all_images_and_says_the_steps_of_equal_time(monkeypatch)
 @pytest.fixture
 def more():
     """What is committed, and the plain network averaged over its orbit."""
-    found = {name: one for name, one in measured().items() if ":" not in name}
+    found = {name: one for name, one in measured().items() if name not in SUITES["standard"].beside}
     name = f"symmetrised:c4:{PLAIN}"
     figures = {figure: estimate([0.123, 0.123]) for figure in found[PLAIN].quality}
     return found, found | {name: replace(found[PLAIN], name=name, quality=figures, times={})}
