@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -102,8 +103,8 @@ class LabelledImages:
         """Mean and standard deviation of each channel, of all pixels in [0, 1]; a deviation of 0 becomes 1."""
         return statistics(self)
 
-    def subset(self, indices: Sequence[int] | Tensor) -> LabelledImages:
-        """The chosen images, in the given order.
+    def subset(self, indices: Sequence[int] | Tensor) -> Self:
+        """The chosen images, in the given order, with all that is known of each.
 
         Args:
             indices: their numbers, of which negative ones count from the end, or True and False for each image.
@@ -112,8 +113,11 @@ class LabelledImages:
             ValueError: if none is chosen.
             IndexError: if there is no image of such a number.
         """
-        numbers = subset(self, indices).numbers
-        return replace(self, images=self.images[numbers], labels=self.labels[numbers])
+        return replace(self, **self._of(subset(self, indices).numbers))
+
+    def _of(self, numbers: Tensor) -> dict[str, Any]:
+        """What there is one of for every image, of the chosen ones, by the names of the arguments."""
+        return {"images": self.images[numbers], "labels": self.labels[numbers]}
 
     def balanced_subset(self, count: int, *, seed: int = 0) -> LabelledImages:
         """A random subset with equally many images of every class, as far as they go; see the function of this name.

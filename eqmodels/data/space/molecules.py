@@ -10,7 +10,8 @@ middle. So whatever chooses, turns or stores the images of a source does so with
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,6 @@ from eqmodels._shapes import Bool, Float
 from eqmodels.arguments import check_arguments
 from eqmodels.checks import check_count, check_tensor
 from eqmodels.data.memory import LabelledImages
-from eqmodels.data.subsets import subset
 from eqmodels.errors import shown
 
 __all__ = ["EDGE", "LabelledMolecules", "molecules_of", "pictured_molecules"]
@@ -79,19 +79,9 @@ class LabelledMolecules(LabelledImages):
         """The molecules of such numbers, or of a slice, as `molecules_of` gives them; all if nothing is said."""
         return molecules_of(self.pixels(indices))
 
-    def subset(self, indices: Sequence[int] | Tensor) -> LabelledMolecules:
-        """The chosen molecules, in the given order, with what was measured of them.
-
-        Args:
-            indices: their numbers, of which negative ones count from the end, or True and False for each molecule.
-
-        Raises:
-            ValueError: if none is chosen.
-            IndexError: if there is no molecule of such a number.
-        """
-        numbers = subset(self, indices).numbers
-        targets = None if self.targets is None else self.targets[numbers]
-        return replace(self, images=self.images[numbers], labels=self.labels[numbers], targets=targets)
+    def _of(self, numbers: Tensor) -> dict[str, Any]:
+        measured = {} if self.targets is None else {"targets": self.targets[numbers]}
+        return super()._of(numbers) | measured
 
 
 def molecules_of(pixels: Float[Tensor, "B C N 1"]) -> tuple[Float[Tensor, "B N C"], Bool[Tensor, "B N"]]:
