@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,6 +21,9 @@ from eqmodels.data.subsets import balanced_subset, subset
 from eqmodels.transforms.preprocessing import WHITE
 
 __all__ = ["LabelledImages", "in_memory"]
+
+# Not `typing.Self`, which the checks of shapes at run time take only where they were told the class.
+Self = TypeVar("Self", bound="LabelledImages")
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class LabelledImages:
         """Mean and standard deviation of each channel, of all pixels in [0, 1]; a deviation of 0 becomes 1."""
         return statistics(self)
 
-    def subset(self, indices: Sequence[int] | Tensor) -> Self:
+    def subset(self: Self, indices: Sequence[int] | Tensor) -> Self:
         """The chosen images, in the given order, with all that is known of each.
 
         Args:
