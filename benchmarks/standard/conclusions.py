@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.standard.figures import WORDS, over_seeds, rows
+from eqmodels.bench.suites import AVERAGED
 from eqmodels.bench.supervised import EQUAL_TIME, OF_TURNED, SCRATCH
 from eqmodels.reports import percent
 
@@ -16,6 +17,8 @@ AS_IT_IS, ESCNN = "as it is", "escnn:"
 FAIR = (
     ("resnet18s_w16", SCRATCH, "the plain network is right on"),
     ("resnet18s_w16", OF_TURNED, "where it learns of turned images, on"),
+    (AVERAGED, SCRATCH, "where it learns as the mean over the turns of every image, in four times the time, on"),
+    (AVERAGED, EQUAL_TIME, "the same in its own time on"),
     ("c4_resnet18s_w16", SCRATCH, "C4 on"),
     ("c4_resnet18s_w16", EQUAL_TIME, "C4 in the time of the plain one on"),
     ("d4_resnet18s_w16", EQUAL_TIME, "D4 in that time on"),

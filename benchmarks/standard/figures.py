@@ -18,7 +18,7 @@ from eqmodels.measures import Estimate, estimate
 __all__ = ["RESULTS", "WORDS", "Measured", "digest", "measured", "over_seeds", "pretrained", "rows", "where"]
 
 RESULTS = Path(__file__).parents[1] / "results" / "standard"
-WORDS = {"fashion_mnist_mini": "clothes", "openclipart_mini": "clip art"}
+WORDS = {"fashion_mnist_mini": "clothes", "fashion_mnist": "all clothes", "openclipart_mini": "clip art"}
 """The images, in words."""
 FIGURES = ("upright", "turned", "mirrored", "changed_turned", "changed_mirrored", "knn", "labels_20")
 

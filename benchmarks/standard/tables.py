@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks._sections import write_section
-from benchmarks.standard import conclusions, poolings
+from benchmarks.standard import capacity, conclusions, poolings, rotated
 from benchmarks.standard.figures import RESULTS, WORDS, Measured, measured, over_seeds, pretrained, rows, where
 from benchmarks.standard.picture import PICTURE, draw
 from eqmodels.bench.engines import HOWS
@@ -180,9 +180,8 @@ def _legend() -> str:
     return (
         "Linear probes of frozen features, learned from upright training images, on held-out images, in %; *changed*: "
         "answers other than upright when the image turns by a quarter; *time*: of a forward pass of 64 images in stock "
-        "layers, beside the first plain network on the same images, median and quartiles over interleaved rounds, "
-        "while another program ran on the machine. Means of three seeds that choose labels and what probes hold out; "
-        f"one pretraining each. {where()}."
+        "layers, beside the first plain network on the same images, median and quartiles over interleaved rounds. "
+        f"Means of three seeds that choose labels and what probes hold out; one pretraining each. {where()}."
     )
 
 
@@ -219,10 +218,7 @@ def _parts(found: dict[str, Measured]) -> Iterator[str]:
     )
     every = [(how, batch) for how in HOWS for batch in (1, 64)]
     ways = [way for way in every if any(way in one.times for one in found.values())]
-    yield (
-        "Time of a step beside the first plain network on the same images, interleaved, with quartiles; another "
-        "program ran on the machine:"
-    )
+    yield "Time of a step beside the first plain network on the same images, interleaved, with quartiles:"
     cells = [
         [f"`{one.name}`", f"{one.parameters:.2f}M", f"{one.gmacs:.4f}", *(one.time(*way) for way in ways)]
         for one in found.values()
@@ -235,6 +231,8 @@ def _parts(found: dict[str, Measured]) -> Iterator[str]:
     yield from _exponents()
     yield from _curves()
     yield from _trained()
+    yield from rotated.section()
+    yield from capacity.section()
 
 
 def _beside(found: dict[str, Measured]) -> str:
@@ -298,7 +296,7 @@ def _exponents() -> Iterator[str]:
         yield Table(["family", "over", "exponent"], cells, left=2).markdown(as_it_is=True)
         yield conclusions.of_exponents()
     growth = over_seeds("growth", ("model", "data", "train_images"), lambda row: float(row["error"]))
-    fitted = {row["model"]: row for row in rows("growth") if row["seed"] == "0"}
+    fitted = {(row["model"], row["data"]): row for row in rows("growth") if row["seed"] == "0"}
     if fitted:
         counts = sorted({int(count) for *_, count in growth})
         yield "Error of a probe over its training images, in %, and the exponent of the first seed:"
@@ -306,7 +304,7 @@ def _exponents() -> Iterator[str]:
             [f"`{name}`", WORDS[row["data"]]]
             + [_or(growth.get((name, row["data"], str(count)))) for count in counts]
             + [_exponent(row)]
-            for name, row in fitted.items()
+            for (name, _), row in fitted.items()
         ]
         yield Table(["network", "images", *map(str, counts), "exponent"], cells, left=2).markdown(as_it_is=True)
         yield conclusions.of_growth()

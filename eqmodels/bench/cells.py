@@ -12,10 +12,12 @@ from typing import Any, Literal
 __all__ = ["FORMAT", "KINDS", "BenchCell", "Kind", "cell_of"]
 
 Kind = Literal[
-    "quality", "angles", "supervised", "growth", "rotated", "symmetry", "forms", "cost", "scaling", "throughput"
-]
+    "quality", "angles", "supervised", "growth", "rotated", "capacity", "symmetry", "forms", "cost", "scaling",
+    "throughput",
+]  # fmt: skip
 KINDS: tuple[Kind, ...] = (
-    "quality", "symmetry", "forms", "angles", "growth", "supervised", "rotated", "cost", "scaling", "throughput",
+    "quality", "symmetry", "forms", "angles", "growth", "supervised", "rotated", "capacity", "cost", "scaling",
+    "throughput",
 )  # fmt: skip
 """In the order in which they are measured; what is timed comes last."""
 FORMAT = 1
@@ -28,8 +30,8 @@ class BenchCell:
 
     Attributes:
         kind: ``quality`` of a network on images, and its ``angles`` and ``growth``; its ``supervised`` training, also
-            on ``rotated`` images; its ``symmetry``, ``forms`` and ``cost``; ``scaling`` of a family; ``throughput`` of
-            all networks that take the same images, side by side.
+            on ``rotated`` images; its ``symmetry``, ``forms`` and ``cost``; training of a family by ``capacity``, and
+            the ``scaling`` of its time; ``throughput`` of all networks that take the same images, side by side.
         label: for people, and the beginning of its folder's name.
         seed: of what is random in it.
         settings: all that decides the figures, in JSON.

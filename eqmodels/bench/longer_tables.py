@@ -8,6 +8,7 @@ from typing import Any
 from eqmodels.bench.angles import Angles
 from eqmodels.bench.cells import BenchCell
 from eqmodels.bench.engines import HOWS
+from eqmodels.bench.exponents import fit_exponent
 from eqmodels.bench.forms import Forms
 from eqmodels.bench.growth import Growth
 from eqmodels.bench.scaling import Scaling
@@ -32,6 +33,7 @@ def longer_tables(found: Found) -> tuple[Table, ...]:
         _growth(found),
         _ways(found),
         _scaling(found),
+        _capacity(found),
     )
 
 
@@ -45,6 +47,7 @@ def longer_csv(found: Found) -> dict[str, Table]:
         "growth.csv": _all_growth(found),
         "throughput.csv": _all_speeds(found),
         "scaling.csv": _all_scaling(found),
+        "capacity.csv": _all_capacity(found),
     }
 
 
@@ -164,6 +167,22 @@ def _scaling(found: Found) -> Table:
     return Table(["family", "grows", "from .. to", "exponent"], cells, title, left=2)
 
 
+def _capacity(found: Found) -> Table:
+    rows: dict[tuple[str, str, str], dict[int, list[float]]] = {}
+    for settings, one in _of(found, Supervised, "capacity"):
+        own = rows.setdefault((settings["family"], settings["data"], settings["axis"]), {})
+        own.setdefault(settings["value"], []).append(1 - one.upright)
+    cells = []
+    for names, own in rows.items():
+        values = sorted(own)
+        ends = [_percent(own[value]) for value in (values[0], values[-1])]
+        points = [(value, error) for value in values for error in own[value] if error > 0]
+        fitted = fit_exponent(*zip(*points, strict=True)) if len({value for value, _ in points}) > 1 else "-"
+        cells.append([*names, str(len(own[values[0]])), f"{values[0]} .. {values[-1]}", *ends, str(fitted)])
+    header = ["family", "images", "grows", "seeds", "from .. to", "error, smallest", "error, largest", "exponent"]
+    return Table(header, cells, "Capacity: error of training from scratch, %, and its exponent over all seeds", left=3)
+
+
 def _all_forms(found: Found) -> Table:
     rows = [
         [settings["model"], settings["data"], form, element, f"{error:.3e}", str(element in one.own)]
@@ -232,4 +251,13 @@ def _all_scaling(found: Found) -> Table:
         for value, seconds in zip(one.values, one.seconds, strict=True)
     ]
     header = ["family", "axis", "value", "seconds", "exponent", "exponent_low", "exponent_high"]
+    return Table(header, rows)
+
+
+def _all_capacity(found: Found) -> Table:
+    rows = []
+    for settings, one in _of(found, Supervised, "capacity"):
+        about = [settings[name] for name in ("family", "axis", "value", "data", "seed")]
+        rows.append([*map(str, (*about, one.images, one.steps)), f"{1 - one.upright:.6g}", f"{one.loss:.6g}"])
+    header = ["family", "axis", "value", "data", "seed", "train_images", "steps", "error", "loss"]
     return Table(header, rows)

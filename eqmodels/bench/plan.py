@@ -13,6 +13,7 @@ import torch
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Encoder
 from eqmodels.backbones.network import StagedNetwork
+from eqmodels.bench.capacity import capacity_cells
 from eqmodels.bench.cells import FORMAT, KINDS, BenchCell, Kind, cell_of
 from eqmodels.bench.contenders import RANDOM, Contender, chosen_models
 from eqmodels.bench.engines import EAGER, HOWS, TRAINING, can_run
@@ -31,7 +32,7 @@ FOLDER_SIDE = 64
 """Pixels of the images of a folder for a network that does not say what its own are."""
 OF_ANY = (EAGER, "bfloat16", TRAINING)
 """The ways in which anybody's network is run."""
-LONG = ("angles", "growth", "supervised", "rotated")
+LONG = ("angles", "growth", "supervised", "rotated", "capacity")
 TIMED_ALIKE = 8
 """Images of the pass by which the time of a plan is estimated."""
 
@@ -130,6 +131,7 @@ def planned(
         cells += _cells(contender, asked, train, test, pace[contender.name], place, ours)
     if models is None:
         cells += scaling_cells(suite, contenders)
+        cells += capacity_cells(suite) if data is None else ()
         grey = [name for name, (_, test) in shapes.items() if test.channels == 1]
         if grey and data is None:
             cells += rotated_cells(suite, suite.data[1], pace[grey[0]])

@@ -40,6 +40,7 @@ FILES = (
     "growth.csv",
     "throughput.csv",
     "scaling.csv",
+    "capacity.csv",
     "tables.md",
 )
 """What is written beside the cells: every result in a line, and the same in tables."""

@@ -25,13 +25,17 @@ __all__ = ["NETWORKS", "AtAllAngles", "AtQuarterTurns", "rotated_cells", "rotate
 NETWORKS = (
     ("resnet18s_w16", False),
     ("resnet18s_w16", True),
+    ("resnet18s_w26", True),
     ("c4_resnet18s_w16", False),
     ("d4_resnet18s_w16", False),
     ("c8_resnet18s_w16", False),
     ("d8_resnet18s_w16", False),
     ("c16_resnet18s_w16", False),
 )
-"""Of equal multiply-adds, and whether training turns the images anew in every step."""
+"""And whether training turns the images anew in every step. C4 and D4 have the multiply-adds of the plain network of
+width 16, and C8, D8 and C16, whose filters are of 5 x 5 pixels, about those of width 26."""
+MOVED = 2000
+"""Test images that are turned by quarters and mirrored too."""
 SEED = 0
 """Of the choice of images and of their angles, which are the same for all."""
 
@@ -143,9 +147,9 @@ def rotated_cells(suite: Suite, data: str, pace: float) -> list[BenchCell]:
     """
     if suite.rotated is None:
         return []
-    train, test = suite.rotated
-    common = {"format": FORMAT, "data": data, "train": train, "test": test, "steps": suite.steps}
-    expected = 1 + pace * (4 * BATCH * suite.steps + 8 * test)
+    train, test, steps = suite.rotated
+    common = {"format": FORMAT, "data": data, "train": train, "test": test, "steps": steps, "moved": MOVED}
+    expected = 1 + pace * (4 * BATCH * steps + test + 8 * min(MOVED, test))
     return [
         cell_of(
             "rotated",

@@ -14,6 +14,7 @@ from torch import nn
 
 from eqmodels.arguments import check_arguments
 from eqmodels.bench.angles import Angles, measure_angles
+from eqmodels.bench.capacity import measure_capacity
 from eqmodels.bench.cells import BenchCell
 from eqmodels.bench.contenders import Contender
 from eqmodels.bench.counting import Counted, count_cost
@@ -89,6 +90,7 @@ def _measured(plan: BenchPlan, cell: BenchCell, report: Callable[[str], None]) -
         "growth": _growth,
         "supervised": _supervised,
         "rotated": _rotated,
+        "capacity": _capacity,
         "symmetry": _symmetry,
         "forms": _forms,
         "cost": _cost,
@@ -144,8 +146,16 @@ def _rotated(plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Ca
     train, test = rotated_parts(learned, asked_about, (settings["train"], settings["test"]))
     if settings["augmented"]:
         train = AtAllAngles(train, seed, anew=True)
-    asked: dict[str, Any] = {"how": SCRATCH, "steps": settings["steps"], "seed": seed, "report": report}
+    moved = at_most(test, settings["moved"])
+    asked: dict[str, Any] = {"how": SCRATCH, "steps": settings["steps"], "seed": seed, "report": report, "moved": moved}
     return asdict(measure_supervised(Contender(settings["model"]).build(seed, train.channels), train, test, **asked))
+
+
+def _capacity(plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]) -> dict[str, Any]:
+    train, test = (load_data(settings["data"], split, root=plan.root) for split in ("train", "test"))
+    parts = train, at_most(test, settings["asked"])
+    asked = settings["family"], settings["axis"], settings["value"]
+    return asdict(measure_capacity(*asked, parts, steps=settings["steps"], seed=seed, report=report))
 
 
 def _scaling(_: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]) -> dict[str, Any]:  # noqa: ARG001
@@ -218,7 +228,7 @@ def found_of(kind: str, content: Mapping[str, Any]) -> Found:
     values = dict(content)
     if kind == "quality":
         return Quality(**{**values, "interval": tuple(values["interval"])})
-    if kind in ("supervised", "rotated"):
+    if kind in ("supervised", "rotated", "capacity"):
         return Supervised(**values)
     read: Mapping[str, Callable[[Mapping[str, Any]], Found]] = {
         "angles": Angles.from_dict,

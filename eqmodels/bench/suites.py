@@ -29,9 +29,12 @@ class Suite:
         steps: of that training, of 64 images each.
         turned: names of those that are also trained on images that are turned by random quarters.
         equal_time: names of those that are also trained for as long as another one needs for its steps, and which.
-        rotated: numbers of training and test images of the protocol of rotated MNIST; None to leave it out.
+        rotated: numbers of training images, test images and steps in the protocol of rotated MNIST; None to leave it
+            out.
         widths: of the families whose time is measured over the width.
         sizes: pixels of a side, whose time is measured over the size.
+        trained_widths: of the families that are trained from scratch at each, on the images of one channel.
+        trained_sizes: pixels of a side, to which the images of three channels are brought for such training.
         beside: names of networks that are compared as they are: quality, symmetry, cost, training if it is asked for,
             and throughput, each in cells of its own beside the plain network. Those that need a package that is not
             installed are left out.
@@ -54,9 +57,11 @@ class Suite:
     steps: int = 200
     turned: tuple[str, ...] = ()
     equal_time: dict[str, str] = field(default_factory=dict)
-    rotated: tuple[int, int] | None = None
+    rotated: tuple[int, int, int] | None = None
     widths: tuple[int, ...] = ()
     sizes: tuple[int, ...] = ()
+    trained_widths: tuple[int, ...] = ()
+    trained_sizes: tuple[int, ...] = ()
     beside: tuple[str, ...] = ()
 
 
@@ -71,12 +76,15 @@ WRONG = "d2_resnet18s_w16"
 """As many elements as C4, and not those of images that have no way up: half turns and flips."""
 PLAIN = "resnet18s_w16"
 """That of equal multiply-adds, which also learns of turned images, and whose training time others are given."""
-EQUAL_TIME = {"c4_resnet18s_w16": PLAIN, "d4_resnet18s_w16": PLAIN}
+AVERAGED = f"symmetrised:c4:{PLAIN}"
+"""The plain network, which learns as the mean over the turns of every image: four passes instead of a group."""
+EQUAL_TIME = {"c4_resnet18s_w16": PLAIN, "d4_resnet18s_w16": PLAIN, AVERAGED: PLAIN}
 BESIDE = (
     WRONG,
     "random:torchvision:resnet18",
     "random:timm:resnet18",
     "escnn:c4_resnet18s_w16",
+    AVERAGED,
     f"symmetrised:c4:{GREY[0]}",
     f"canonicalised:{GREY[1]}:{GREY[0]}",
     f"symmetrised:c4:{COLOUR[0]}",
@@ -103,11 +111,13 @@ SUITES = {
         angles=15,
         growth=(250, 500, 1000, 2000, 4000),
         fractions=FRACTIONS,
-        trained=(*GREY, *UNTRAINED, WRONG),
+        trained=(*GREY, *UNTRAINED, WRONG, AVERAGED),
         turned=(PLAIN,),
         equal_time=EQUAL_TIME,
         widths=WIDTHS,
         sizes=SIZES,
+        trained_widths=WIDTHS,
+        trained_sizes=(16, 32, 64),
         beside=BESIDE,
     ),
     "full": Suite(
@@ -124,13 +134,15 @@ SUITES = {
         angles=15,
         growth=(250, 500, 1000, 2000, 4000, 8000, 16000, 32000, 60000),
         fractions=FRACTIONS,
-        trained=(*GREY, *UNTRAINED, WRONG),
+        trained=(*GREY, *UNTRAINED, WRONG, AVERAGED),
         turned=(PLAIN,),
         equal_time=EQUAL_TIME,
         steps=3000,
-        rotated=(12_000, 50_000),
+        rotated=(12_000, 50_000, 1500),
         widths=WIDTHS,
         sizes=SIZES,
+        trained_widths=WIDTHS,
+        trained_sizes=SIZES,
         beside=BESIDE,
     ),
 }

@@ -66,6 +66,7 @@ def measure_supervised(
     how: str,
     steps: int,
     seed: int = 0,
+    moved: Source | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> Supervised:
     """Trains a copy of a network by AdamW, on images as they are read, and asks about moved images.
@@ -77,6 +78,7 @@ def measure_supervised(
         how: a key of `RATES`, which chooses the rate.
         steps: of 64 images.
         seed: of the classifier and of the batches.
+        moved: held-out images that are turned and mirrored; None for those of the test.
         report: called with a word on what is being done.
 
     Raises:
@@ -96,21 +98,22 @@ def measure_supervised(
     head.eval()
     report("testing")
 
-    def predicted(view: Any) -> Int[Tensor, " N"]:  # noqa: ANN401
+    def predicted(of: Source, view: Any) -> Int[Tensor, " N"]:  # noqa: ANN401
         with torch.no_grad():
-            scores: Tensor = head(encode(subject, test.pixels, len(test), view=view).to(subject.device))
+            scores: Tensor = head(encode(subject, of.pixels, len(of), view=view).to(subject.device))
         return scores.argmax(1).cpu()
 
-    upright = predicted(UPRIGHT)
-    turned, mirrored = ([predicted(view) for view in views] for views in (TURNED, MIRRORED))
+    upright = predicted(test, UPRIGHT)
+    moved, unmoved = (test, upright) if moved is None else (moved, predicted(moved, UPRIGHT))
+    turned, mirrored = ([predicted(moved, view) for view in views] for views in (TURNED, MIRRORED))
     return Supervised(
         how=how,
         images=len(train),
         steps=steps,
         upright=_share([upright], test.labels),
-        turned=_share(turned, test.labels),
-        mirrored=_share(mirrored, test.labels),
-        changed_turned=1 - _share(turned, upright),
+        turned=_share(turned, moved.labels),
+        mirrored=_share(mirrored, moved.labels),
+        changed_turned=1 - _share(turned, unmoved),
         loss=sum(losses[-max(steps // 10, 1) :]) / max(steps // 10, 1),
     )
 

@@ -34,7 +34,7 @@ TINY = Suite(
     (1,),
     (1, 2),
     1,
-    {1: "fashion_mnist_mini"},
+    {1: "fashion_mnist_mini", 3: "openclipart_mini"},
     hows=("exported", "training"),
     forms=("as it is", "after training", "exported"),
     angles=90,
@@ -42,9 +42,11 @@ TINY = Suite(
     fractions=(0.5, 1.0),
     trained=("c4_*",),
     steps=2,
-    rotated=(30, 90),
+    rotated=(30, 90, 2),
     widths=(8, 16),
     sizes=(12, 24),
+    trained_widths=(4, 8),
+    trained_sizes=(12,),
 )
 KINDS = {
     "quality": 2,
@@ -53,7 +55,8 @@ KINDS = {
     "angles": 2,
     "growth": 2,
     "supervised": 2,
-    "rotated": 7,
+    "rotated": 8,
+    "capacity": 6,
     "cost": 2,
     "scaling": 6,
 }
@@ -233,8 +236,14 @@ def test_every_kind_is_a_cell_and_finds_its_way_into_the_files(folder):
     assert {row["changed"] for row in angles if row["model"].startswith("c4")} == {"0"}
     assert [row["train_images"] for row in rows(folder / "supervised.csv")] == ["30", "60"]
     rotated = rows(folder / "rotated.csv")
-    assert [row["model"].split("_")[0] for row in rotated] == ["resnet18s", "resnet18s", "c4", "d4", "c8", "d8", "c16"]
-    assert [row["augmented"] for row in rotated] == ["False", "True", *["False"] * 5]
+    assert [row["model"].split("_")[0] for row in rotated] == [*["resnet18s"] * 3, "c4", "d4", "c8", "d8", "c16"]
+    assert [row["augmented"] for row in rotated] == ["False", "True", "True", *["False"] * 5]
+    capacity = [(row["family"], row["axis"], row["value"]) for row in rows(folder / "capacity.csv")]
+    assert capacity == [
+        (family, *grown)
+        for family in ("resnet18s", "c4_resnet18s")
+        for grown in (("width", "4"), ("width", "8"), ("size", "12"))
+    ]
     assert [row["train_images"] for row in rows(folder / "growth.csv")] == ["20", "40"] * 2
     assert {(row["how"], row["batch_size"]) for row in rows(folder / "throughput.csv")} == {
         ("eager", "1"), ("eager", "2"), ("exported", "1"), ("exported", "2"), ("training", "2"),
