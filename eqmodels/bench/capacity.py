@@ -56,6 +56,7 @@ def measure_capacity(
     *,
     steps: int,
     seed: int = 0,
+    bf16: bool = False,
     report: Callable[[str], None] = lambda _: None,
 ) -> Supervised:
     """Trains a network of one width from scratch on images of one size.
@@ -67,6 +68,7 @@ def measure_capacity(
         parts: labelled images for training, and held-out ones.
         steps: of 64 images.
         seed: of the weights, of the classifier and of the batches.
+        bf16: whether training runs under autocast of 16 bits.
         report: called with a word on what is being done.
 
     Raises:
@@ -74,7 +76,7 @@ def measure_capacity(
     """
     train, test = parts if axis == "width" else (Resized(part, value) for part in parts)
     network = Contender(f"{family}_w{value if axis == 'width' else WIDTH}").build(seed, train.channels)
-    return measure_supervised(network, train, test, how=SCRATCH, steps=steps, seed=seed, report=report)
+    return measure_supervised(network, train, test, how=SCRATCH, steps=steps, seed=seed, bf16=bf16, report=report)
 
 
 def capacity_cells(suite: Suite) -> Iterator[BenchCell]:
@@ -93,9 +95,10 @@ def capacity_cells(suite: Suite) -> Iterator[BenchCell]:
                         "asked": ASKED,
                         "steps": suite.steps,
                         "seed": seed,
+                        "bf16": True,
                     }
                     wide = (value if side else WIDTH) / WIDTH
                     pace = PACE * wide**2 * ((side or value) / 28) ** 2
-                    expected = 1 + pace * (4 * BATCH * suite.steps + 8 * ASKED)
+                    expected = 1 + pace * (3 * BATCH * suite.steps + 8 * ASKED)
                     label = f"{family}, {axis} {value}, seed {seed}"
                     yield cell_of("capacity", label, seed, settings, expected)

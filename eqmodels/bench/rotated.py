@@ -148,8 +148,16 @@ def rotated_cells(suite: Suite, data: str, pace: float) -> list[BenchCell]:
     if suite.rotated is None:
         return []
     train, test, steps = suite.rotated
-    common = {"format": FORMAT, "data": data, "train": train, "test": test, "steps": steps, "moved": MOVED}
-    expected = 1 + pace * (4 * BATCH * steps + test + 8 * min(MOVED, test))
+    common = {
+        "format": FORMAT,
+        "data": data,
+        "train": train,
+        "test": test,
+        "steps": steps,
+        "moved": MOVED,
+        "bf16": True,
+    }
+    expected = 1 + pace * (3 * BATCH * steps + test + 8 * min(MOVED, test))
     return [
         cell_of(
             "rotated",

@@ -147,15 +147,17 @@ def _rotated(plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Ca
     if settings["augmented"]:
         train = AtAllAngles(train, seed, anew=True)
     moved = at_most(test, settings["moved"])
-    asked: dict[str, Any] = {"how": SCRATCH, "steps": settings["steps"], "seed": seed, "report": report, "moved": moved}
-    return asdict(measure_supervised(Contender(settings["model"]).build(seed, train.channels), train, test, **asked))
+    asked: dict[str, Any] = {"steps": settings["steps"], "seed": seed, "bf16": settings["bf16"], "report": report}
+    network = Contender(settings["model"]).build(seed, train.channels)
+    return asdict(measure_supervised(network, train, test, how=SCRATCH, moved=moved, **asked))
 
 
 def _capacity(plan: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]) -> dict[str, Any]:
     train, test = (load_data(settings["data"], split, root=plan.root) for split in ("train", "test"))
     parts = train, at_most(test, settings["asked"])
-    asked = settings["family"], settings["axis"], settings["value"]
-    return asdict(measure_capacity(*asked, parts, steps=settings["steps"], seed=seed, report=report))
+    grown = settings["family"], settings["axis"], settings["value"]
+    asked: dict[str, Any] = {"steps": settings["steps"], "seed": seed, "bf16": settings["bf16"], "report": report}
+    return asdict(measure_capacity(*grown, parts, **asked))
 
 
 def _scaling(_: BenchPlan, settings: Mapping[str, Any], seed: int, report: Callable[[str], None]) -> dict[str, Any]:  # noqa: ARG001

@@ -156,6 +156,9 @@ def test_training_learns_and_leaves_the_network_as_it_was(images):
     assert found.changed_turned > 0.3
     assert measure_supervised(network, *images, how="from scratch", steps=40) == found
     assert measure_supervised(network, *images, how="fine-tuned", steps=1).loss > found.loss
+    small = measure_supervised(network, *images, how="from scratch", steps=40, bf16=True)
+    assert small != found
+    assert small.upright == pytest.approx(found.upright, abs=0.1)
     with pytest.raises(TypeError, match="a module is trained here; got function"):
         measure_supervised(lambda x: x.flatten(1), *images, how="from scratch", steps=1)
 
