@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -17,8 +19,8 @@ from eqmodels.export import export_int8, to_onnx, to_plain
 
 __all__ = ["BY_ONNX", "EAGER", "HOWS", "TRAINING", "can_run", "running"]
 
-EAGER, TRAINING = "eager", "training"
-"""As it is, and a step of its training."""
+EAGER, COMPILED, TRAINING = "eager", "compiled", "training"
+"""As it is, by `torch.compile`, and a step of its training."""
 BY_ONNX = ("onnxruntime", "int8")
 """The ways that take images as they lie in memory of numpy."""
 ONNX = ("onnx", "onnxruntime", "onnxscript")
@@ -103,14 +105,16 @@ HOWS: dict[str, tuple[Callable[[nn.Module, Tensor], Running], tuple[str, ...], f
     "onnxruntime": (_by_onnxruntime, ONNX, 2.0),
     "bfloat16": (_in_bfloat16, (), 1.0),
     "int8": (_in_int8, ONNX, 2.0),
-    "compiled": (_compiled, (), 10.0),
+    COMPILED: (_compiled, (), 10.0),
     TRAINING: (_training, (), 4.0),
 }
 """What makes a network run on images like given ones, packages that it needs, its time beside a forward pass."""
 
 
 def can_run(how: str) -> bool:
-    """Whether what a way needs is installed."""
+    """Whether what a way needs is installed: packages, and a C++ compiler to compile with."""
+    if how == COMPILED and shutil.which(os.environ.get("CXX", "g++")) is None:
+        return False
     return all(find_spec(package) is not None for package in HOWS[how][1])
 
 

@@ -106,7 +106,7 @@ SUITES = {
         (1, 64, 256),
         15,
         EMBEDDED,
-        hows=("exported", "onnxruntime", "bfloat16", "int8", "training"),
+        hows=("exported", "onnxruntime", "bfloat16", "int8", "compiled", "training"),
         forms=FORMS,
         angles=15,
         growth=(250, 500, 1000, 2000, 4000),
