@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from benchmarks._sections import write_section
-from benchmarks.speed._harness import RESULTS, rows_of
+from benchmarks.speed._harness import RESULTS, Row, rows_of
+from benchmarks.speed.train_step import CONTENDERS, FINE_ANGLES
 from eqmodels.reports import Table
 
 README = Path(__file__).parents[2] / "README.md"
 DOCUMENT = README.parent / "docs" / "results.md"
 SECTION, CONSUMERS = "speed", "consumers"
+GROUPED = ("c4_resnet18s", "d4_resnet18s")
 
 TWINS, ALONE = "of a ResNet-18", "C4 encoder alone"
 """What a training step is compared with: the same consumer on a ResNet-18 of equal width, or the encoder alone."""
@@ -74,35 +77,69 @@ def section() -> str:
             for contender in (name, f"{name} (escnn)")
         ]
         builds.append([f"`{name}`", *cells])
+    document = json.loads((RESULTS / "inference.json").read_text())
+    return "\n\n".join(
+        [
+            Table(["building", "time", "escnn", "peak memory", "escnn"], builds).markdown(as_it_is=True),
+            *_training(),
+            _inference().markdown(as_it_is=True),
+            f"Inference: medians of interleaved rounds, and ratios within a round, on {document['machine']}.",
+        ]
+    )
+
+
+def _training() -> Iterator[str]:
+    """A step of training beside torchvision's network, and of filters of 5 x 5 pixels beside a plain one of such."""
+    document = json.loads((RESULTS / "train_step.json").read_text())
+    table = rows_of("train_step")
+    yield (
+        "A step of training, width 64, 32 x 32, beside torchvision's strided `resnet18` with the stem of small images: "
+        "the median over rounds of the quotient within a round, of processor time."
+    )
+    settings = list(dict.fromkeys(setting for setting, _ in table))
+    names = [name for name in CONTENDERS if (settings[0], name) in table]
+    yield _ratios("batch, precision, memory", table, settings, names).markdown(as_it_is=True)
+    found = {(setting, name): table[setting, name].ratio or 1.0 for setting in settings for name in GROUPED}
+    above = [f"`{name}` {ratio:.2f} at {setting}" for (setting, name), ratio in found.items() if ratio >= 1.005]
+    yield (
+        f"To conclude: C4 and D4 train in {min(found.values()):.2f} to {max(found.values()):.2f} of its time; at most "
+        f"1.00 was the goal, and {len(above)} of {len(found)} are above it"
+        + (f": {'; '.join(above)}." if above else ".")
+        + f" On {document['machine']}."
+    )
+    fine = rows_of("train_step_5x5")
+    settings = list(dict.fromkeys(setting for setting, _ in fine))
+    yield "The same with filters of 5 x 5 pixels, which 45 degrees need, beside a plain network of such filters:"
+    names = [name for name in FINE_ANGLES if (settings[0], name) in fine]
+    yield _ratios("batch, precision, memory", fine, settings, names).markdown(as_it_is=True)
+
+
+def _ratios(corner: str, table: Mapping[tuple[str, str], Row], settings: list[str], names: list[str]) -> Table:
+    """The time of the first, in milliseconds, and the ratios of the others to it."""
+    cells = [
+        [setting, f"{table[setting, names[0]].median * 1e3:.0f} ms"]
+        + [f"{table[setting, name].ratio:.2f}" for name in names[1:]]
+        for setting in settings
+    ]
+    return Table([corner, *(f"`{name}`" if "'" not in name else name for name in names)], cells)
+
+
+def _inference() -> Table:
+    """A forward pass, as it is and exported, beside our code without a group."""
     ratios = [
-        ("training step, batch 64, float32", "train_step", "batch 64, float32, channels-last", ""),
-        ("training step, batch 64, bf16", "train_step", "batch 64, bf16, channels-last", ""),
-        ("training step, batch 256, float32", "train_step", "batch 256, float32, channels-last", ""),
-        ("training step, batch 256, bf16", "train_step", "batch 256, bf16, channels-last", ""),
         ("inference, batch 64, float32", "inference", "batch 64, float32, channels-last", ""),
         ("the same, exported", "inference_exported", "batch 64, float32, channels-last", ", exported"),
         ("inference, one image, float32", "inference", "batch 1, float32, channels-last", ""),
         ("the same, exported", "inference_exported", "batch 1, float32, channels-last", ", exported"),
     ]
-    contenders = ["c1_resnet18s", "resnet18s", "c4_resnet18s", "d4_resnet18s", "c4_resnet18s (escnn)"]
+    contenders = ["c1_resnet18s", "resnet18s", "c4_resnet18s", "d4_resnet18s"]
     passes = []
     for label, table_name, setting, suffix in ratios:
         table = rows_of(table_name)
-        found = [table.get((setting, contender + suffix)) for contender in contenders]
-        cells = ["" if row is None or row.ratio is None else f"{row.ratio:.2f}" for row in found]
-        reference = table[setting, contenders[0] + suffix]
-        cells[0] = f"{reference.median * 1e3:.0f} ms"
-        passes.append([label, *cells])
-    document = json.loads((RESULTS / "train_step.json").read_text())
-    return "\n\n".join(
-        [
-            Table(["building", "time", "escnn", "peak memory", "escnn"], builds).markdown(as_it_is=True),
-            Table(["width 64, 32 x 32, channels-last", *(f"`{name}`" for name in contenders)], passes).markdown(
-                as_it_is=True
-            ),
-            f"Medians of interleaved rounds, and ratios within a round, on {document['machine']}.",
-        ]
-    )
+        found = [table[setting, contender + suffix] for contender in contenders]
+        cells = [f"{row.ratio:.2f}" for row in found[1:]]
+        passes.append([label, f"{found[0].median * 1e3:.0f} ms", *cells])
+    return Table(["width 64, 32 x 32, channels-last", *(f"`{name}`" for name in contenders)], passes)
 
 
 def plugs() -> str:

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -30,7 +31,7 @@ Running = Callable[[Tensor], Any]
 """From images, of the size and type of those that it was made for, to what is computed of them."""
 
 
-def _forward(network: nn.Module, images: Tensor) -> Running:  # noqa: ARG001
+def _forward(network: Callable[[Tensor], Any], images: Tensor) -> Running:  # noqa: ARG001
     @torch.inference_mode()
     def run(given: Tensor) -> Any:  # noqa: ANN401
         return network(given)
@@ -44,7 +45,12 @@ def _exported(network: nn.Module, images: Tensor) -> Running:
 
 
 def _compiled(network: nn.Module, images: Tensor) -> Running:
-    return _forward(torch.compile(network), images)  # type: ignore[arg-type]
+    def run(given: Tensor) -> Any:  # noqa: ANN401
+        return network(given)
+
+    # What is compiled is remembered by the code, eight times at most: each network has a code of its own.
+    own = FunctionType(run.__code__.replace(), run.__globals__, closure=run.__closure__)
+    return _forward(torch.compile(own, fullgraph=True), images)
 
 
 def _by_onnxruntime(network: nn.Module, images: Tensor) -> Running:

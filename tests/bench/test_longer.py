@@ -200,6 +200,16 @@ def test_wider_networks_and_larger_images_take_longer():
         measure_scaling("resnet18s", "depth", (1, 2), rounds=1)
 
 
+@pytest.mark.slow
+def test_as_many_networks_are_compiled_as_there_are_and_compute_the_same():
+    images = torch.randn(2, 1, 12, 12)
+    networks = [eqmodels.create_model("resnet18s_w4", in_chans=1).eval() for _ in range(10)]
+    compiled = [running("compiled", network, images) for network in networks]
+    for _ in range(2):
+        for one, network in zip(compiled, networks, strict=True):
+            torch.testing.assert_close(one(images), network(images), atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("how", ["eager", "exported", "onnxruntime", "bfloat16", "int8", "training"])
 def test_every_way_of_running_computes_and_leaves_the_network_as_it_was(how):
     assert can_run(how)
