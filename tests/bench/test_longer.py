@@ -295,6 +295,7 @@ def test_every_kind_is_a_cell_and_finds_its_way_into_the_files(folder):
         "Growth",
         "Ways to run",
         "Scaling",
+        "Capacity",
     ]
     text = (folder / "tables.md").read_text()
     assert [line.removeprefix("## ").split(":")[0] for line in text.splitlines() if line.startswith("## ")] == titles
