@@ -83,8 +83,27 @@ def section() -> str:
             Table(["building", "time", "escnn", "peak memory", "escnn"], builds).markdown(as_it_is=True),
             *_training(),
             _inference().markdown(as_it_is=True),
-            f"Inference: medians of interleaved rounds, and ratios within a round, on {document['machine']}.",
+            f"Inference: medians of interleaved rounds, and ratios within a round, on {document['machine']}. "
+            f"{_of_exported()}",
         ]
+    )
+
+
+def _of_exported() -> str:
+    """What is to be concluded of exported networks, in all precisions and memory formats."""
+    ratios = {
+        batch: [
+            row.ratio or 1.0
+            for (setting, name), row in rows_of("inference_exported").items()
+            if setting.startswith(f"batch {batch},") and name.removesuffix(", exported") in GROUPED
+        ]
+        for batch in (1, 64)
+    }
+    said = [f"{min(own):.2f} to {max(own):.2f} at batch {batch}" for batch, own in ratios.items()]
+    return (
+        f"To conclude: exported, C4 and D4 take {' and '.join(said)} of the time of the plain network, over two "
+        "precisions and two memory formats (the goal was 1.02); as they are, filters are expanded in every call, which "
+        "one image pays for alone. So export what answers single images."
     )
 
 
