@@ -31,13 +31,19 @@ def section() -> Iterator[str]:
         shown = "; ".join(f"{value}: {one.as_percent()}" for value, one in own)
         cells.append([f"`{family}`", WORDS[data], axis, shown, str(fitted[family, data, axis])])
     yield Table(["family", "images", "over", "error", "exponent"], cells, left=4).markdown(as_it_is=True)
-    said = [
-        f"twice the {axis} makes the error of `{family}` {100 * (1 - 2**fit.value):.0f}% smaller"
-        for (family, _, axis), fit in fitted.items()
-    ]
     yield (
-        f"To conclude: {'; '.join(said)}. Time grows by less than the multiply-adds, see above: the first use of a "
+        f"To conclude: {'; '.join(_effect(family, axis, fit) for (family, _, axis), fit in fitted.items())}. Time grows by less than the multiply-adds, see above: the first use of a "
         "larger machine is the axis whose error falls most for its time."
+    )
+
+
+def _effect(family: str, axis: str, fit: Exponent) -> str:
+    """What twice as much does, in words; nothing that its interval does not tell from 0."""
+    if fit.low <= 0 <= fit.high:
+        return f"the {axis} makes no difference to `{family}` that the seeds show"
+    return (
+        f"twice the {axis} makes the error of `{family}` {100 * abs(1 - 2**fit.value):.0f}% "
+        f"{'smaller' if fit.value < 0 else 'larger'}"
     )
 
 

@@ -18,7 +18,7 @@ FAIR = (
     ("resnet18s_w16", SCRATCH, "the plain network is right on"),
     ("resnet18s_w16", OF_TURNED, "where it learns of turned images, on"),
     (AVERAGED, SCRATCH, "where it learns as the mean over the turns of every image, in four times the time, on"),
-    (AVERAGED, EQUAL_TIME, "the same in its own time on"),
+    (AVERAGED, EQUAL_TIME, "the same in the time of the plain one on"),
     ("c4_resnet18s_w16", SCRATCH, "C4 on"),
     ("c4_resnet18s_w16", EQUAL_TIME, "C4 in the time of the plain one on"),
     ("d4_resnet18s_w16", EQUAL_TIME, "D4 in that time on"),
