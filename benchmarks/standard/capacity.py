@@ -31,8 +31,9 @@ def section() -> Iterator[str]:
         shown = "; ".join(f"{value}: {one.as_percent()}" for value, one in own)
         cells.append([f"`{family}`", WORDS[data], axis, shown, str(fitted[family, data, axis])])
     yield Table(["family", "images", "over", "error", "exponent"], cells, left=4).markdown(as_it_is=True)
+    said = [_effect(family, axis, fit) for (family, _, axis), fit in fitted.items()]
     yield (
-        f"To conclude: {'; '.join(_effect(family, axis, fit) for (family, _, axis), fit in fitted.items())}. Time grows by less than the multiply-adds, see above: the first use of a "
+        f"To conclude: {'; '.join(said)}. Time grows by less than the multiply-adds, see above: the first use of a "
         "larger machine is the axis whose error falls most for its time."
     )
 
