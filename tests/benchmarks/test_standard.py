@@ -90,4 +90,7 @@ def test_what_training_gives_is_of_the_networks_that_are_named():
 def test_every_line_is_read_by_pages_and_names_networks():
     results = read_lines(RESULTS)
     assert len(results.found) == len((RESULTS / "results.jsonl").read_text("utf-8").splitlines())
-    assert {*_models(results)} == {*measured()}
+    # Networks that learn of rotated images alone have nothing that is compared with the others.
+    rotated = {row["model"] for row in rows("rotated")}
+    assert rotated | {*_models(results)} == rotated | {*measured()}
+    assert {*measured()} <= {*_models(results)}
