@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from benchmarks._sections import write_section
@@ -115,10 +115,8 @@ def _training() -> Iterator[str]:
         "A step of training, width 64, 32 x 32, beside torchvision's strided `resnet18` with the stem of small images: "
         "the median over rounds of the quotient within a round, of processor time."
     )
-    settings = list(dict.fromkeys(setting for setting, _ in table))
-    names = [name for name in CONTENDERS if (settings[0], name) in table]
-    yield _ratios("batch, precision, memory", table, settings, names).markdown(as_it_is=True)
-    found = {(setting, name): table[setting, name].ratio or 1.0 for setting in settings for name in GROUPED}
+    yield _ratios(table, CONTENDERS).markdown(as_it_is=True)
+    found = {place: row.ratio or 1.0 for place, row in table.items() if place[1] in GROUPED}
     above = [f"`{name}` {ratio:.2f} at {setting}" for (setting, name), ratio in found.items() if ratio >= 1.005]
     yield (
         f"To conclude: C4 and D4 train in {min(found.values()):.2f} to {max(found.values()):.2f} of its time; at most "
@@ -126,21 +124,20 @@ def _training() -> Iterator[str]:
         + (f": {'; '.join(above)}." if above else ".")
         + f" On {document['machine']}."
     )
-    fine = rows_of("train_step_5x5")
-    settings = list(dict.fromkeys(setting for setting, _ in fine))
     yield "The same with filters of 5 x 5 pixels, which 45 degrees need, beside a plain network of such filters:"
-    names = [name for name in FINE_ANGLES if (settings[0], name) in fine]
-    yield _ratios("batch, precision, memory", fine, settings, names).markdown(as_it_is=True)
+    yield _ratios(rows_of("train_step_5x5"), FINE_ANGLES).markdown(as_it_is=True)
 
 
-def _ratios(corner: str, table: Mapping[tuple[str, str], Row], settings: list[str], names: list[str]) -> Table:
-    """The time of the first, in milliseconds, and the ratios of the others to it."""
+def _ratios(table: Mapping[tuple[str, str], Row], contenders: Iterable[str]) -> Table:
+    """The time of the first contender, in milliseconds, and the ratios of the others that were measured to it."""
+    settings = list(dict.fromkeys(setting for setting, _ in table))
+    names = [name for name in contenders if (settings[0], name) in table]
     cells = [
         [setting, f"{table[setting, names[0]].median * 1e3:.0f} ms"]
         + [f"{table[setting, name].ratio:.2f}" for name in names[1:]]
         for setting in settings
     ]
-    return Table([corner, *(f"`{name}`" if "'" not in name else name for name in names)], cells)
+    return Table(["batch, precision, memory", *(f"`{name}`" if "'" not in name else name for name in names)], cells)
 
 
 def _inference() -> Table:
