@@ -48,13 +48,15 @@ class Teacher(nn.Module):
 
     def __init__(self, network: nn.Module, mean: Sequence[float], deviation: Sequence[float], license: str) -> None:
         super().__init__()
-        self.network, self.license = network, license
+        # Channels last: separable convolutions, which most teachers have, take half the time on CPUs.
+        self.network, self.license = network.to(memory_format=torch.channels_last), license
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
         self.register_buffer("deviation", torch.tensor(deviation)[:, None, None])
 
     def forward(self, pixels: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B width"], Float[Tensor, "B classes"]]:
         """Pooled features, and logits."""
-        features, logits = self.network((pixels - self.mean) / self.deviation)
+        normalised = (pixels - self.mean) / self.deviation
+        features, logits = self.network(normalised.contiguous(memory_format=torch.channels_last))
         return features, logits
 
 

@@ -1,0 +1,103 @@
+"""Short distillations that differ in one thing each: ``python -m benchmarks.distil.levers BANK``.
+
+What decides how much of the teacher arrives? Every run is `c4_resnet18_w32` after some 51,200 views, its learning rate
+down to zero. Two tables come of them: what was changed of the recipe, on the whole bank; and which pictures teach,
+where each kind has 5,120 pictures (of patches of photographs there are 4,000). Probes on stamps judge, as in `measure`.
+Runs are resumable, and measured as soon as they are trained. ``--part 0/2`` takes every second one, for two processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.distil.bank import PATCHES, VIEWS
+from benchmarks.distil.leaves import dead_leaves
+from benchmarks.distil.measure import ProbeCell, experiment, measure
+from benchmarks.distil.runs import FOLDER, distil_config
+from eqmodels.experiments import command_line
+from eqmodels.training import load_run, pretrain
+
+SEEN = 51_200
+"""Views of a short run."""
+PICTURES = 5120
+"""Of a kind."""
+SHORT = FOLDER / "short"
+ALL = "all kinds"
+
+LEVERS: Mapping[str, Mapping[str, Any]] = {
+    "as it is": {},
+    "as it is, another seed": {"seed": 1},
+    "crops of 15% and more": {"smallest_area": 0.15},
+    "no CutMix": {"cutmix": 0.0},
+    "no logits": {"logits_weight": 0.0},
+    "logits five times": {"logits_weight": 0.1},
+    "twice the learning rate": {"learning_rate": 4e-3},
+    "half the jitter": {"jitter": 0.2},
+    "no residual angles": {"residual": 0.0},
+}
+"""What is changed of the recipe, by the name of the row."""
+
+IMAGES = ("5,120 of all kinds", "clip art on white", "clip art on photographs", "photographs", "dead leaves")
+"""Which pictures teach."""
+
+
+def folder_of(name: str) -> str:
+    """The folder of a row within `SHORT`."""
+    return name.replace(" ", "_").replace(",", "").replace("%", "")
+
+
+def kind_of_pictures(bank: np.ndarray[Any, np.dtype[np.uint8]], name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Pictures of one kind: the bank has all clip art on one background after the other, and patches at its end."""
+    clipart = (len(bank) - PATCHES) // VIEWS
+    if name == "dead leaves":
+        return dead_leaves(PICTURES)
+    if name == "photographs":
+        return bank[-PATCHES:]
+    if name == "5,120 of all kinds":
+        return bank[np.sort(np.random.default_rng(0).permutation(len(bank))[:PICTURES])]
+    first = {"clip art on white": 0, "clip art on photographs": clipart}[name]
+    return bank[first : first + PICTURES]
+
+
+def train(name: str, bank: Path) -> Path:
+    """Trains one of the rows, and gives its folder."""
+    root = bank
+    if name in IMAGES:
+        root = bank / folder_of(name)
+        if not (root / "train.npy").is_file():
+            root.mkdir(exist_ok=True)
+            np.save(root / "train.npy", kind_of_pictures(np.load(bank / "train.npy", mmap_mode="r"), name))
+    count = len(np.load(root / "train.npy", mmap_mode="r"))
+    config = distil_config("c4_resnet18_w32", round(SEEN / count), **LEVERS.get(name, {}))
+    folder = SHORT / folder_of(name)
+    pretrain(config, folder, root=root, quiet=True)
+    return folder
+
+
+def judge(folder: Path) -> None:
+    """Probes on stamps, of the student alone."""
+    run = load_run(folder)
+    cell = ProbeCell(f"short/{folder.name}", "stamps", run.sha256, None, ("student",))
+    experiment([cell]).run(partial(measure, run, None), command=command_line("benchmarks.distil.levers"))
+
+
+def main() -> None:
+    """Trains and measures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bank", type=Path, help="the folder of train.npy")
+    parser.add_argument("--names", nargs="+", default=[*LEVERS, *IMAGES], help="default: all")
+    parser.add_argument("--part", default="0/1", help="which of how many processes this is, such as 0/2")
+    arguments = parser.parse_args()
+    part, parts = map(int, arguments.part.split("/"))
+    for name in arguments.names[part::parts]:
+        judge(train(name, arguments.bank))
+
+
+if __name__ == "__main__":
+    main()
