@@ -64,7 +64,7 @@ def create_head(name: str, in_field: Field, label_field: Field, **options: Any) 
         name: of the head, one of `list_heads`.
         in_field: of the features, for instance an encoder's regular ones.
         label_field: how the labels change when the image moves: one regular field of a group task's group (or of its
-            elements in it), scalars of any other task.
+            elements in it), one vector for an angle, scalars of any other task.
         **options: of the head.
 
     Raises:

@@ -30,8 +30,8 @@ from eqmodels.backbones import Backbone
 from eqmodels.checks import check_count, check_tensor
 from eqmodels.data import Source
 from eqmodels.errors import shown
-from eqmodels.fields import Regular
-from eqmodels.heads import create_head
+from eqmodels.fields import Regular, Vectors
+from eqmodels.heads import AngleHead, create_head
 from eqmodels.objectives.frozen import Frozen
 from eqmodels.objectives.losses import predicted, prediction_loss
 from eqmodels.objectives.network import Network
@@ -48,6 +48,9 @@ __all__ = ["Distil", "distillation_divergence"]
 
 WIDEST = 45.0
 """Degrees: beyond it another quarter turn is nearer."""
+
+NEAR = 15.0
+"""Degrees below which a predicted angle counts as right, for the log."""
 
 MOST = 1e30
 """Of a weight or a temperature: what is larger leaves nothing of float32."""
@@ -95,9 +98,10 @@ def distillation_divergence(
 class Distil(Objective):
     """The student's regular features predict a teacher's features and logits by linear maps, and a head their pose.
 
-    Up to three terms: ``features``, the mean squared error of the teacher's pooled features, each vector normalised to
+    Up to four terms: ``features``, the mean squared error of the teacher's pooled features, each vector normalised to
     mean 0 and variance 1; ``logits``, `distillation_divergence`; and, of a backbone with a group, ``pose``, the
-    cross-entropy of the strict head on the same pass, in nats.
+    cross-entropy of the strict head on the same pass, in nats, and, if it is asked for, ``angle``, the squared error of
+    an `AngleHead`, a vector that turns with the image and should show where up is.
 
     Views are random resized crops with colour jitter, and CutMix of two of them; both networks see the same one, but
     for the angle between -45 and 45 degrees that the student's is turned by. Its pose is the nearest rotation of the
@@ -117,6 +121,7 @@ class Distil(Objective):
         residual: share of the views that the student sees turned by a random angle.
         logits_weight: of the term ``logits``.
         pose_weight: of the term ``pose``.
+        angle_weight: of the term ``angle``; 0 for no such head.
         temperature: that softens the probabilities.
         pose_hidden: dense channels of the hidden layer of the pose head.
 
@@ -143,6 +148,7 @@ class Distil(Objective):
         residual: float = 0.5,
         logits_weight: float = 0.02,
         pose_weight: float = 0.1,
+        angle_weight: float = 0.0,
         temperature: float = 8.0,
         pose_hidden: int = 512,
     ) -> None:
@@ -151,7 +157,8 @@ class Distil(Objective):
         self.teacher_name, self.teacher_outputs = teacher, (teacher_width, teacher_classes)
         self.teacher: Frozen | None = None
         self.view_size, self.smallest_area, self.cutmix, self.residual = view_size, smallest_area, cutmix, residual
-        self.logits_weight, self.pose_weight, self.temperature = logits_weight, pose_weight, temperature
+        self.logits_weight, self.pose_weight, self.angle_weight = logits_weight, pose_weight, angle_weight
+        self.temperature = temperature
         self.jitter = ColourJitter(jitter, jitter, jitter, jitter / 4)
         self.group, self.field = backbone.group, backbone.map_field
         self.features: nn.Linear | None = nn.Linear(self.field.channels, teacher_width)
@@ -161,6 +168,8 @@ class Distil(Objective):
         if self.group.order > 1:
             check_count("pose_hidden", pose_hidden, self.group.order)
             self.heads.append(create_head("equivariant", self.field, Regular(self.group, 1), hidden=pose_hidden))
+            if angle_weight:
+                self.heads.append(create_head("angle", self.field, Vectors(self.group, 1), hidden=pose_hidden))
 
     @classmethod
     def check_options(cls, options: Mapping[str, Any]) -> None:
@@ -181,7 +190,7 @@ class Distil(Objective):
                 f"smallest_area must be above 0 and at most 1; got {shown(options['smallest_area'])}. "
                 "Pass smallest_area=0.35."
             )
-        for name in ("logits_weight", "pose_weight"):
+        for name in ("logits_weight", "pose_weight", "angle_weight"):
             if not 0 <= options[name] < MOST:
                 raise ValueError(f"{name} must be a finite number of at least 0; got {shown(options[name])}. Pass 0.1.")
         if not 0 < options["temperature"] < MOST:
@@ -232,7 +241,9 @@ class Distil(Objective):
         self.teacher = Frozen(teacher)
 
     def views(self, batch: Batch, randomness: Randomness) -> dict[str, Tensor]:
-        """The views of ``student`` and ``teacher``, which differ in the angle alone, and the student's ``pose``.
+        """The views of ``student`` and ``teacher``, which differ in the angle alone, and the student's labels.
+
+        These are ``pose``, an element of the group, and ``up``, the unit vector upwards.
 
         Where and how they are cut is drawn for the global batch; CutMix pairs the images of one process.
         """
@@ -256,7 +267,8 @@ class Distil(Objective):
         mask = paste_masks(paste[:, 1:], self.view_size) & (upright & (paste[:, 0] < self.cutmix))[:, None, None, None]
         mask = mask.to(images.device)
         student, teacher = (torch.where(mask, views[other], views) for views in (student, teacher))
-        return {"student": student, "teacher": teacher, "pose": self._nearest(degrees).to(images.device)}
+        labels = {"pose": self._nearest(degrees), "up": AngleHead.label(degrees)}
+        return {"student": student, "teacher": teacher} | {name: one.to(images.device) for name, one in labels.items()}
 
     def _coarse(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
         """Images of which the smallest crop is hardly larger than a view: bilinear sampling skips pixels of others."""
@@ -281,16 +293,19 @@ class Distil(Objective):
         if self.logits is not None:
             found = distillation_divergence(_precise(self.logits(canonical)), logits, self.temperature)
             terms["logits"] = Term(self.logits_weight * found)
-        for head in self.heads:
-            # By the strict theorem this is also the loss of the view turned by any element, with that element's label.
+        # By the laws of both heads these are also the losses of the view turned by any element, with its labels.
+        for head in self.heads[:1]:
             scores = head(regular)
-            right = predicted(scores, pose).sum()
-            terms["pose"] = Term(self.pose_weight * prediction_loss(scores, pose), right)
+            terms["pose"] = Term(self.pose_weight * prediction_loss(scores, pose), predicted(scores, pose).sum())
+        for head in self.heads[1:]:
+            up, known_up = _precise(head(regular)), views["up"]
+            near = F.cosine_similarity(up.detach(), known_up) > math.cos(math.radians(NEAR))
+            terms["angle"] = Term(self.angle_weight * (up - known_up).square().sum(1).mean(), near.sum())
         return terms
 
     def outputs(self, features: Float[Tensor, "B F"]) -> dict[str, Tensor]:
-        """The logits of the pose: what predicts the teacher is of no use afterwards, and not in the file."""
-        return {"pose": self.heads[0](features)} if len(self.heads) else {}
+        """Logits of the pose, and the vector upwards: what predicts the teacher is of no use later, and in no file."""
+        return {name: head(features) for name, head in zip(("pose", "angle"), self.heads, strict=False)}
 
     @property
     def pose(self) -> nn.Module | None:

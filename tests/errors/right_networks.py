@@ -146,6 +146,9 @@ NETWORKS: dict[str, Callable[[], Call]] = {
         fields.turn_back, {"group": groups.PlanarGroup(4), "regular": maps(2, 8), "logits": maps(2, 4)}, values=30
     ),
     # heads
+    "heads.AngleHead": lambda: Call(
+        heads.AngleHead, {"in_field": REGULAR, "label_field": fields.Vectors(REGULAR.group, 1), "hidden": 8}
+    ),
     "heads.EquivariantHead": lambda: Call(
         heads.EquivariantHead, {"in_field": REGULAR, "label_field": LABELS, "hidden": 8}
     ),

@@ -69,13 +69,13 @@ def equivariant(in_field=Regular("c4", 4), label_field=C4_LABELS, **options):  #
         (
             lambda: create_head("attention", Regular("c4", 4), C4_LABELS),
             UnknownNameError,
-            "head must be one of equivariant, frame, linear, mlp; got 'attention'. Use 'equivariant', or import the "
+            "head must be one of angle, equivariant, frame, linear, mlp; got 'attention'. Use 'angle', or import the "
             "file that registers it (--import FILE).",
         ),
         (
             lambda: create_head("mpl", Regular("c4", 4), C4_LABELS),
             UnknownNameError,
-            "head must be one of equivariant, frame, linear, mlp; got 'mpl'. Use 'mlp', or import the file "
+            "head must be one of angle, equivariant, frame, linear, mlp; got 'mpl'. Use 'mlp', or import the file "
             "that registers it (--import FILE).",
         ),
         (
@@ -155,7 +155,7 @@ def test_impossible_arguments_are_answered_in_one_sentence(build, error, message
 
 
 def test_the_heads_are_listed():
-    assert list_heads() == ["equivariant", "frame", "linear", "mlp"]
+    assert list_heads() == ["angle", "equivariant", "frame", "linear", "mlp"]
     assert list_heads("m*") == ["mlp"]
 
 

@@ -74,12 +74,16 @@ def config(**changes) -> PretrainConfig:
 
 
 @pytest.mark.parametrize(
-    ("name", "classes", "expected"),
-    [("c4_resnet18s_w8", 5, {"pose": 4}), ("resnet18s_w8", 0, {})],
+    ("name", "changes", "expected"),
+    [
+        ("c4_resnet18s_w8", {}, {"pose": 4}),
+        ("c4_resnet18s_w8", {"angle_weight": 1.0}, {"pose": 4, "angle": 2}),
+        ("resnet18s_w8", {"teacher_classes": 0, "angle_weight": 1.0}, {}),
+    ],
 )
-def test_its_pose_is_among_the_golden_features(name, classes, expected):
+def test_what_its_heads_say_is_among_the_golden_features(name, changes, expected):
     backbone = create_model(name, in_chans=3, num_classes=0)
-    objective = create_objective("distil", backbone, **{**TINY, "teacher_classes": classes}).eval()
+    objective = create_objective("distil", backbone, **{**TINY, **changes}).eval()
     found = objective.outputs(torch.zeros(1, backbone.map_field.channels))
     assert {head: values.shape[1] for head, values in found.items()} == expected
 
@@ -98,26 +102,30 @@ STUDENTS = ["d4_resnet18s_w8", "c4_resnet18s_w8", "c4_resnet18_w8", "c8_resnet18
     ],
 )
 def test_a_turned_image_of_known_pose_has_the_terms_and_gradients_of_the_upright_one(name, training, randomised):
-    network, objective = prepared(name)
+    network, objective = prepared(name, angle_weight=0.5)
     randomised(network.double()), randomised(objective.double())
     network.train(training)
+    vector = objective.heads[1].out_field
+    up = torch.tensor([[0.0, 1.0]] * 3, dtype=torch.float64)
     upright = torch.rand(3, 3, 33, 29, dtype=torch.float64)
     group = objective.group
 
     def learned(g):
         views = {"student": group.act(g, upright), "teacher": upright, "pose": torch.full((3,), g)}
+        views["up"] = vector.transform(group, g, up)
         terms = objective.loss(network, views)
         parameters = [*network.parameters(), *objective.parameters()]
         return terms, torch.autograd.grad(sum(term.loss for term in terms.values()), parameters)
 
     expected, gradients = learned(group.identity)
-    assert list(expected) == ["features", "logits", "pose"]
+    assert list(expected) == ["features", "logits", "pose", "angle"]
     for g in group.exact_elements:
         terms, found = learned(g)
         for key, term in terms.items():
             torch.testing.assert_close(term.loss, expected[key].loss, rtol=0, atol=1e-10)
         torch.testing.assert_close(found, gradients, rtol=1e-9, atol=1e-10)
-        assert torch.equal(terms["pose"].correct, expected["pose"].correct)
+        for key in ("pose", "angle"):
+            assert torch.equal(terms[key].correct, expected[key].correct)
 
 
 def test_without_the_pose_the_law_does_not_hold():
@@ -228,8 +236,10 @@ def test_large_images_are_averaged_before_they_are_sampled():
 
 
 def test_a_student_learns_and_its_canonical_features_do_not_turn(tmp_path):
-    run = pretrain(config(epochs=4), tmp_path / "run", data=photos(24, channels=3, size=48), device="cpu", quiet=True)
-    assert list(run.log[0]) == ["epoch", "loss", "learning_rate", "accuracy_pose", "seconds", "images_per_second"]
+    chosen, images = config(epochs=4, angle_weight=0.1), photos(24, channels=3, size=48)
+    run = pretrain(chosen, tmp_path / "run", data=images, device="cpu", quiet=True)
+    columns = ["epoch", "loss", "learning_rate", "accuracy_pose", "accuracy_angle", "seconds", "images_per_second"]
+    assert list(run.log[0]) == columns
     assert run.log[-1]["loss"] < run.log[0]["loss"]
     assert {name.split(".")[0] for name in run.model.state_dict()} == {"backbone", "heads"}
     assert {name.split(".")[0] for name in read_layout(tmp_path / "run" / WEIGHTS)} == {"backbone", "heads"}
