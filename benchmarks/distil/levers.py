@@ -83,8 +83,9 @@ def train(name: str, bank: Path) -> Path:
 def judge(folder: Path) -> None:
     """Probes on stamps, of the student alone."""
     run = load_run(folder)
-    cell = ProbeCell(f"short/{folder.name}", "stamps", run.sha256, None, ("student",))
-    experiment([cell]).run(partial(measure, run, None), command=command_line("benchmarks.distil.levers"))
+    cell = ProbeCell(".", "stamps", run.sha256, None, ("student",))
+    # A folder of its own, so that several processes can measure at a time.
+    experiment([cell], folder).run(partial(measure, run, None, folder=folder), command=command_line("benchmarks.distil.levers"))
 
 
 def main() -> None:

@@ -47,7 +47,7 @@ class AngleHead(nn.Module):
                 "global_pool='regular'."
             )
         group = in_field.group
-        if label_field != Vectors(group, 1):
+        if not isinstance(label_field, Field) or label_field != Vectors(group, 1):
             raise ValueError(
                 f"an angle head predicts one vector that turns with the image, the label_field {Vectors(group, 1)}; "
                 f"got {label_field if isinstance(label_field, Field) else shown(label_field)}. Use head='equivariant' "
