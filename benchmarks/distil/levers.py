@@ -85,7 +85,9 @@ def judge(folder: Path) -> None:
     run = load_run(folder)
     cell = ProbeCell(".", "stamps", run.sha256, None, ("student",))
     # A folder of its own, so that several processes can measure at a time.
-    experiment([cell], folder).run(partial(measure, run, None, folder=folder), command=command_line("benchmarks.distil.levers"))
+    experiment([cell], folder).run(
+        partial(measure, run, None, folder=folder), command=command_line("benchmarks.distil.levers")
+    )
 
 
 def main() -> None:
