@@ -36,6 +36,7 @@ from eqmodels.evaluation.encoding import Subject
 from eqmodels.evaluation.orbits import QUARTERS, UPRIGHT, Motion, View
 from eqmodels.evaluation.poolings import pool_features
 from eqmodels.experiments import Experiment, command_line, shown_progress
+from eqmodels.heads import AngleHead
 from eqmodels.measures import LinearProbe, estimate, fit_linear_probe
 from eqmodels.objectives import create_teacher
 from eqmodels.processes.world import joined_world
@@ -260,6 +261,26 @@ GROUPS = {
 }
 
 
+def degrees_off(run: Run, name: str) -> dict[str, float]:
+    """How far the angle that the head tells is from the true one, in degrees, the median over the pictures of a set.
+
+    By view: upright and whole, and at angles in a circle, where also the median over all angles is given. Empty of a
+    run that has no such head.
+    """
+    if "angle" not in run.outputs(torch.zeros(1, run.backbone.map_field.channels)):
+        return {}
+    train, test = SETS[name]()
+    data = train if test is None else test
+    data = _taken(data, _some(len(data), TESTED))
+    errors = {}
+    for view in (UPRIGHT, *ANGLES):
+        found = AngleHead.degrees(run.outputs(_encoded(Subject.of(run), data, view))["angle"])
+        errors[str(view)] = ((found - view.motion.degrees + 180) % 360 - 180).abs()
+    medians = {view: round(float(error.median()), 2) for view, error in errors.items()}
+    circular = torch.cat([errors[str(view)] for view in ANGLES])
+    return medians | {"all angles in a circle": round(float(circular.median()), 2)}
+
+
 def summary(rows: dict[str, Row]) -> dict[str, object]:
     """Accuracies and paired differences, ready for JSON."""
     content: dict[str, object] = {}
@@ -351,6 +372,8 @@ def measure(
     rows = summary(measured(run, cell.set, twin, ["student", *missing]))
     of_twin = cell.twin or there.get("twin")
     about = {"sha256": cell.sha256} | ({"twin": of_twin} if of_twin else {})
+    degrees = degrees_off(run, cell.set) if cell.set == "stamps" else {}
+    about |= {"degrees off": degrees} if degrees else {}
     return {**about, "rows": merged(there["rows"], rows)}
 
 

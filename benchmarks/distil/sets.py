@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from string import ascii_uppercase
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
+from benchmarks.distil.atlases import SHEETS, font_files, letter, tiles
 from eqmodels.data import LabelledImages, load_data, to_rgb
 from eqmodels.data.openclipart import drawing, fitted, on_white
 from eqmodels.data.pictures import BadFile, read_pictures
@@ -52,6 +56,31 @@ def clipart() -> tuple[LabelledImages, LabelledImages | None]:
     return found[0], found[1]  # type: ignore[return-value]
 
 
+def dungeon_tiles(count: int = 200) -> tuple[LabelledImages, LabelledImages | None]:
+    """Tiles of 32 pixels of Debian's ``crawl-tiles-data`` (CC0), enlarged; classes are the sheets that hold them."""
+    return _in_classes("tiles", [_some(list(tiles(sheet)), count) for sheet in SHEETS], SHEETS), None
+
+
+def letters() -> tuple[LabelledImages, LabelledImages | None]:
+    """The 26 capital letters in 40 fonts that are installed, drawn here: shapes alone, and some are others turned."""
+    fonts = font_files()
+    drawn = [[letter(font, one, SIDE) for font in fonts] for one in ascii_uppercase]
+    return _in_classes("letters", drawn, tuple(ascii_uppercase)), None
+
+
+def _some(pictures: list[Image.Image], count: int) -> list[Image.Image]:
+    """So many of them, the same every time."""
+    chosen = np.random.default_rng(0).permutation(len(pictures))[:count]
+    return [pictures[number] for number in sorted(chosen)]
+
+
+def _in_classes(name: str, pictures: Sequence[Sequence[Image.Image]], classes: tuple[str, ...]) -> LabelledImages:
+    """Pictures class by class, on white."""
+    images = [on_white(fitted(picture, SIDE)) for one in pictures for picture in one]
+    labels = [label for label, one in enumerate(pictures) for _ in one]
+    return LabelledImages(name, torch.stack(images), torch.tensor(labels), classes)
+
+
 def clothes(count: int = 1500) -> tuple[LabelledImages, LabelledImages | None]:
     """Fashion-MNIST's embedded subset, enlarged and repeated in three channels."""
     return _enlarged("train", count), _enlarged("test", count)
@@ -70,5 +99,7 @@ SETS: dict[str, Callable[[], tuple[LabelledImages, LabelledImages | None]]] = {
     "clip art": clipart,
     "icons": icons,
     "clothes": clothes,
+    "tiles": dungeon_tiles,
+    "letters": letters,
 }
 """All images and None where splits are drawn, or training and test images where there are some."""
