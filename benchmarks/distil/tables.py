@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from benchmarks._sections import write_section
+from benchmarks.distil import finetuned
+from benchmarks.distil.levers import IMAGES, LEVERS, SHORT, folder_of
 from benchmarks.distil.measure import GROUPS, PROBES, RESULTS, ProbeCell, experiment
+from eqmodels.measures import estimate
 from eqmodels.reports import Table, percent, percent_range
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "results.md"
@@ -17,6 +20,8 @@ ORDER = ("stamps", "icons", "clothes", "clip art", "tiles", "letters")
 """Of the sets in the document."""
 SCALARS = ("kNN", "5 labels a class", "20 labels a class")
 REFERENCE = "student, canonical"
+MISSING = "…"
+"""Is not measured yet."""
 
 
 def tables(name: str, content: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -61,15 +66,77 @@ def found() -> dict[str, dict[str, Mapping[str, Any]]]:
     return content
 
 
+SHORT_COLUMNS = {
+    "regular, upright": ("regular", "upright"),
+    "regular, 45 degrees": ("regular", "45 degrees"),
+    "canonical, upright": ("canonical", "upright"),
+    "canonical, 45 degrees": ("canonical", "45 degrees"),
+    "canonical, 5 labels a class": ("canonical", "5 labels a class"),
+}
+"""Of short runs: features and column."""
+
+
+def short_runs(names: Iterable[str], what: str) -> str:
+    """Stamps after short runs, one row each; MISSING where one is not measured yet."""
+    rows = []
+    for name in names:
+        cell = ProbeCell(".", "stamps")
+        found = experiment([cell], SHORT / folder_of(name)).result(cell)
+        values = [
+            MISSING if found is None else percent(_group(found["rows"][f"student, {kind}"]["accuracy"], column))
+            for kind, column in SHORT_COLUMNS.values()
+        ]
+        rows.append([name, *values])
+    return Table([what, *SHORT_COLUMNS], rows).markdown(as_it_is=True)
+
+
+FINETUNED = {
+    finetuned.STUDENT: "distilled, C4",
+    finetuned.TWIN: "distilled, standard twin",
+    finetuned.RANDOM: "C4, random weights",
+}
+"""How rows of fine-tuning are called."""
+
+
+def finetuning() -> str:
+    """Accuracy after fine-tuning, with intervals over seeds; MISSING where one is not measured yet."""
+    results = finetuned.experiment().results()
+    rows = []
+    for data in finetuned.DATA:
+        for network, words in FINETUNED.items():
+            own = [one["test"] for cell, one in results.items() if one and (cell.network, cell.data) == (network, data)]
+            scores = [_over_seeds([getattr(one, view).mean for one in own]) for view in finetuned.VIEWS]
+            rows.append([data, words, *scores])
+    return Table(["pictures", "network", *finetuned.VIEWS], rows).markdown(as_it_is=True)
+
+
+def _over_seeds(values: list[float]) -> str:
+    if len(values) < len(finetuned.SEEDS):
+        return MISSING
+    found = estimate(values)
+    return f"{percent(found.mean)} ± {percent((found.high - found.low) / 2)}"
+
+
 def section() -> str:
     """The tables of all networks that were measured."""
     return "\n".join(line for name, content in found().items() for line in tables(name, content)).strip()
 
 
+def sections() -> dict[str, str]:
+    """All sections of the document that are written here, by name."""
+    return {
+        "levers": short_runs(LEVERS, "recipe"),
+        "images": short_runs(("as it is", *IMAGES), "pictures"),
+        "finetuned": finetuning(),
+        "distil": section(),
+    }
+
+
 def main() -> None:
-    """Writes the section."""
+    """Writes the sections."""
     argparse.ArgumentParser(description=__doc__).parse_args()
-    write_section(DOCUMENT, "distil", section())
+    for name, text in sections().items():
+        write_section(DOCUMENT, name, text)
 
 
 if __name__ == "__main__":

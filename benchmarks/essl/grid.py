@@ -71,13 +71,23 @@ def _random() -> Iterator[tuple[str, PretrainConfig]]:
 
 def _tasks() -> Iterator[tuple[str, PretrainConfig]]:
     """The paper's experiment 1: seven tasks and none, on images in colours that do not depend on the class."""
+    yield from _each_task("tasks", coloured=True, limit=10_000)
+
+
+def _clipart_tasks() -> Iterator[tuple[str, PretrainConfig]]:
+    """Experiment 1 on real colours, which do depend on the class."""
+    values = {"data": "openclipart_mini", "limit": None, "batch_size": 64, "precision": "float32"}
+    yield from _each_task("clipart/tasks", **values)
+
+
+def _each_task(place: str, **values: Any) -> Iterator[tuple[str, PretrainConfig]]:  # noqa: ANN401 (the config checks)
+    """Runs of ten epochs, three seeds a task."""
     for seed in SEEDS:
         # Nothing before the task: what augmentation did must not be asked about.
-        values = {"augment": "none", "coloured": True, "limit": 10_000, "epochs": 10, "seed": seed}
+        common = {"augment": "none", "epochs": 10, "seed": seed, "model": "c1_resnet18s_w16", "head": "mlp"}
         for task in TASKS:
             for preset in ("paper", "fixed") if task in ("jigsaw", "blur") else ("fixed",):
-                config = _config(model="c1_resnet18s_w16", head="mlp", task=task, preset=preset, **values)
-                yield f"tasks/{task}.{preset}/seed{seed}", config
+                yield f"{place}/{task}.{preset}/seed{seed}", _config(task=task, preset=preset, **common, **values)
 
 
 def _clipart() -> Iterator[tuple[str, PretrainConfig]]:
@@ -107,11 +117,19 @@ def _zoo() -> Iterator[tuple[str, PretrainConfig]]:
             yield f"zoo/{model}_w{width}.rot_fmnist_simclr", _config(model=f"{model}_w{width}", head=head, **values)
 
 
-ZOO = dict(_zoo())
+def _clipart_zoo() -> Iterator[tuple[str, PretrainConfig]]:
+    """The published weights that learned of the whole Open Clip Art Library: 64 pixels, in colour."""
+    values = {"data": "openclipart", "limit": None, "size": 64, "augment": "crop_flip", "batch_size": 64}
+    for model, head in (("c4_resnet18s_w32", "equivariant"), ("resnet18s_w32", "mlp")):
+        config = _config(model=model, head=head, epochs=30, head_hidden=512, **values)
+        yield f"zoo/{model}.rot_openclipart", config
+
+
+ZOO = dict(_zoo()) | dict(_clipart_zoo())
 """The runs of the zoo, by name."""
 CLIPART_RANDOM = dict(_clipart_random())
 """Those of the clip art as they are initialised, by name."""
 RANDOM = dict(_random()) | CLIPART_RANDOM
 """Networks that are measured as they are initialised, by name."""
-GRID = dict(_model_equivariance()) | dict(_causes()) | dict(_tasks()) | dict(_clipart()) | ZOO
+GRID = dict(_model_equivariance()) | dict(_causes()) | dict(_tasks()) | dict(_clipart()) | dict(_clipart_tasks()) | ZOO
 """All runs, by name."""

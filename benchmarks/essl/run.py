@@ -77,7 +77,7 @@ def measure(root: str | None, cell: EsslCell, report: Callable[[str], None], fol
     run = untrained(config, train) if name in RANDOM else pretrain(config, folder / name, root=root, quiet=True)
     if name.startswith(POOLED):
         pool_instead_of_striding(run.backbone)
-    test = prepared_images(config, load_data(config.data.name, "test", root=root), "test")
+    test = prepared_images(config, load_data(config.data.name, "test", root=root, **config.data.options), "test")
     started = time.monotonic()
     result = evaluate(run, train, test, report=report, **_asked(name, run))
     return {

@@ -23,8 +23,9 @@ from eqmodels.remote.locating import FOLDERS
 from eqmodels.training import PretrainConfig
 
 
-def test_the_section_of_the_document_is_that_of_the_committed_results():
-    assert read_section(tables.DOCUMENT, "distil") == tables.section()
+def test_the_sections_of_the_document_are_those_of_the_committed_results():
+    for name, text in tables.sections().items():
+        assert read_section(tables.DOCUMENT, name) == text, name
 
 
 def test_results_and_recipe_are_those_of_the_weights_in_the_zoo():
