@@ -1,14 +1,16 @@
 """Short distillations that differ in one thing each: ``python -m benchmarks.distil.levers BANK``.
 
-What decides how much of the teacher arrives? Every run is `c4_resnet18_w32` after some 51,200 views, its learning rate
-down to zero. Two tables come of them: what was changed of the recipe, on the whole bank; and which pictures teach,
-where each kind has 5,120 pictures (of patches of photographs there are 4,000). Probes on stamps judge, as in `measure`.
+What decides how much of the teacher arrives? Every run has some 51,200 views, its learning rate goes down to zero, and
+`c4_resnet18_w32` learns where nothing else is said. Three tables come of them: what was changed of the recipe, on the
+whole bank; which network learns; and which pictures teach, where each kind has 5,120 pictures (of patches of
+photographs there are 4,000). Probes on stamps judge, as in `measure`.
 Runs are resumable, and measured as soon as they are trained. ``--part 0/2`` takes every second one, for two processes.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -43,13 +45,24 @@ LEVERS: Mapping[str, Mapping[str, Any]] = {
 }
 """What is changed of the recipe, by the name of the row."""
 
+STUDENTS: Mapping[str, str] = {
+    "C4": "c4_resnet18_w32",
+    "D4": "d4_resnet18_w32",
+    "C8, filters of 5x5": "c8_resnet18_w32",
+    "D8, filters of 5x5": "d8_resnet18_w32",
+    "C4's code without the group": "c1_resnet18_w32",
+    "standard": "resnet18_w32",
+}
+"""Which network learns, after the recipe as it is."""
+
 IMAGES = ("5,120 of all kinds", "clip art on white", "clip art on photographs", "photographs", "dead leaves")
 """Which pictures teach."""
 
 
 def folder_of(name: str) -> str:
     """The folder of a row within `SHORT`."""
-    return name.replace(" ", "_").replace(",", "").replace("%", "")
+    # The networks' table begins with the row that the recipe's begins with.
+    return "as_it_is" if name == next(iter(STUDENTS)) else re.sub(r"[^\w]+", "_", name)
 
 
 def kind_of_pictures(bank: np.ndarray[Any, np.dtype[np.uint8]], name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -74,7 +87,8 @@ def train(name: str, bank: Path) -> Path:
             root.mkdir(exist_ok=True)
             np.save(root / "train.npy", kind_of_pictures(np.load(bank / "train.npy", mmap_mode="r"), name))
     count = len(np.load(root / "train.npy", mmap_mode="r"))
-    config = distil_config("c4_resnet18_w32", round(SEEN / count), **LEVERS.get(name, {}))
+    model = STUDENTS.get(name, STUDENTS["C4"])
+    config = distil_config(model, round(SEEN / count), **LEVERS.get(name, {}))
     folder = SHORT / folder_of(name)
     pretrain(config, folder, root=root, quiet=True)
     return folder
@@ -94,7 +108,7 @@ def main() -> None:
     """Trains and measures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bank", type=Path, help="the folder of train.npy")
-    parser.add_argument("--names", nargs="+", default=[*LEVERS, *IMAGES], help="default: all")
+    parser.add_argument("--names", nargs="+", default=[*LEVERS, *STUDENTS, *IMAGES], help="default: all")
     parser.add_argument("--part", default="0/1", help="which of how many processes this is, such as 0/2")
     arguments = parser.parse_args()
     part, parts = map(int, arguments.part.split("/"))

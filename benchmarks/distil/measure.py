@@ -31,7 +31,7 @@ import eqmodels
 from benchmarks.distil.sets import SETS, SIDE
 from eqmodels.backbones import Backbone, create_model
 from eqmodels.data import LabelledImages
-from eqmodels.evaluation import encode, knn_accuracy
+from eqmodels.evaluation import encode, kinds_of, knn_accuracy
 from eqmodels.evaluation.encoding import Subject
 from eqmodels.evaluation.orbits import QUARTERS, UPRIGHT, Motion, View
 from eqmodels.evaluation.poolings import pool_features
@@ -89,7 +89,8 @@ def encoders(run: Run, twin: Run | None, chosen: Sequence[str]) -> Iterator[tupl
     if "random" in chosen:
         yield "random", _of(Subject.of(_untrained(run)), ("regular", "invariant-3")), few
     if "student" in chosen:
-        yield "student", _of(Subject.of(run), ("regular", "invariant-3", "canonical")), ANGLES
+        own = kinds_of(run)
+        yield "student", _of(Subject.of(run), tuple(kind for kind in STUDENT_KINDS if kind in own)), ANGLES
     if "standard twin" in chosen and twin is not None:
         yield "standard twin", _of(Subject.of(twin), ("regular",)), ANGLES
     if "rotation, grey clothes" in chosen:
@@ -103,6 +104,8 @@ def encoders(run: Run, twin: Run | None, chosen: Sequence[str]) -> Iterator[tupl
 
 
 ALL = slice(None)
+STUDENT_KINDS = ("regular", "invariant-3", "canonical")
+"""Features of the student that are measured; one without a group has regular ones alone."""
 
 
 def _raw(data: LabelledImages, view: View) -> dict[str, Tensor]:
@@ -284,7 +287,7 @@ def degrees_off(run: Run, name: str) -> dict[str, float]:
 def summary(rows: dict[str, Row]) -> dict[str, object]:
     """Accuracies and paired differences, ready for JSON."""
     content: dict[str, object] = {}
-    reference = rows["student, canonical"]
+    reference = rows.get("student, canonical")
     for name, row in rows.items():
         own: dict[str, object] = {
             view: [round(float(one.nanmean()), 4) for one in row.correct[view]] for view in row.correct
@@ -294,7 +297,7 @@ def summary(rows: dict[str, Row]) -> dict[str, object]:
         }
         differences = {}
         for group, views in GROUPS.items():
-            if views and all(view in row.correct for view in views) and row is not reference:
+            if reference and views and all(view in row.correct for view in views) and row is not reference:
                 pairs = [reference.correct[view][seed] - row.correct[view][seed] for view in views for seed in SEEDS]
                 by_picture = np.nanmean(torch.stack(pairs).numpy(), 0)
                 found = estimate(by_picture[~np.isnan(by_picture)].tolist())

@@ -35,8 +35,8 @@ def distil_config(model: str, epochs: int, precision: str = "bfloat16", **change
 
 
 RUNS = {
-    "c4_resnet18_w32.distil_lite0": distil_config("c4_resnet18_w32", 10, "float32"),
-    "resnet18_w32.distil_lite0": distil_config("resnet18_w32", 10, "float32"),
+    "c4_resnet18_w32.distil_lite0": distil_config("c4_resnet18_w32", 24, angle_weight=0.1),
+    "resnet18_w32.distil_lite0": distil_config("resnet18_w32", 24, angle_weight=0.1),
     "d4_resnet18_w32.distil_lite0": distil_config("d4_resnet18_w32", 10, "float32"),
     "c1_resnet18_w32.distil_lite0": distil_config("c1_resnet18_w32", 10, "float32"),
 }
@@ -48,15 +48,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bank", nargs="?", type=Path, help="the folder of train.npy")
     parser.add_argument("--names", nargs="+", default=list(RUNS), choices=list(RUNS), help="default: all")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="where the folders of runs are (default: %(default)s)")
     parser.add_argument("--zoo", action="store_true", help="copy what is trained and measured into the zoo")
     arguments = parser.parse_args()
     if not arguments.zoo and arguments.bank is None:
         parser.error("the folder of the bank is needed; python -m benchmarks.distil.bank FOLDER makes it")
     for name in arguments.names:
         if arguments.zoo:
-            put(name, FOLDER / name, RUNS[name])
+            put(name, arguments.out / name, RUNS[name])
         else:
-            pretrain(RUNS[name], FOLDER / name, root=arguments.bank)
+            pretrain(RUNS[name], arguments.out / name, root=arguments.bank)
 
 
 if __name__ == "__main__":

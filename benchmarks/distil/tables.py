@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks._sections import write_section
 from benchmarks.distil import finetuned
-from benchmarks.distil.levers import IMAGES, LEVERS, SHORT, folder_of
+from benchmarks.distil.levers import IMAGES, LEVERS, SHORT, STUDENTS, folder_of
 from benchmarks.distil.measure import GROUPS, PROBES, RESULTS, ProbeCell, experiment
 from eqmodels.measures import estimate
 from eqmodels.reports import Table, percent, percent_range
@@ -83,11 +83,17 @@ def short_runs(names: Iterable[str], what: str) -> str:
         cell = ProbeCell(".", "stamps")
         found = experiment([cell], SHORT / folder_of(name)).result(cell)
         values = [
-            MISSING if found is None else percent(_group(found["rows"][f"student, {kind}"]["accuracy"], column))
+            MISSING if found is None else percent(_group(_accuracy(found, kind), column))
             for kind, column in SHORT_COLUMNS.values()
         ]
         rows.append([name, *values])
     return Table([what, *SHORT_COLUMNS], rows).markdown(as_it_is=True)
+
+
+def _accuracy(found: Mapping[str, Any], kind: str) -> Mapping[str, list[float]]:
+    """Of some features of the student; nothing where it has none of this kind."""
+    accuracy: Mapping[str, list[float]] = found["rows"].get(f"student, {kind}", {}).get("accuracy", {})
+    return accuracy
 
 
 FINETUNED = {
@@ -126,6 +132,7 @@ def sections() -> dict[str, str]:
     """All sections of the document that are written here, by name."""
     return {
         "levers": short_runs(LEVERS, "recipe"),
+        "students": short_runs(STUDENTS, "network"),
         "images": short_runs(("as it is", *IMAGES), "pictures"),
         "finetuned": finetuning(),
         "distil": section(),

@@ -71,7 +71,8 @@ def write_page(folder: str | Path, *, report: Callable[[str], None] = lambda _: 
     results = read_lines(place)
     report("results")
     rows = bench_rows(results)
-    models = tuple(dict.fromkeys(_models(results)))
+    # Networks of which another measurement alone was made, such as training on rotated images, have no row to lead to.
+    models = tuple(dict.fromkeys(row.model for row in rows))
     known = {}
     for model in models:
         report(model)
@@ -93,14 +94,6 @@ def write_page(folder: str | Path, *, report: Callable[[str], None] = lambda _: 
 def digest_of(results: BenchResults) -> str:
     """What tells the results that a page shows from others; the page has it as ``data-results``."""
     return hashlib.sha256("\n".join(results.lines).encode()).hexdigest()
-
-
-def _models(results: BenchResults) -> Iterator[str]:
-    """The names of all networks, in the order in which they were measured."""
-    for cell in results.plan.cells:
-        settings = cell.values
-        # Of a family of architectures no single network was measured.
-        yield from settings.get("models", [settings["model"]] if "model" in settings else [])
 
 
 def _content(
