@@ -1,4 +1,4 @@
-"""Pictures that packages hold in sheets or as outlines: game tiles, and letters of many fonts."""
+"""Pictures that packages hold in sheets or in fonts: game tiles, letters, and emoji."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ PAVED = ("floor", "wall")
 TILE = 32
 SIDES = range(18, 41)
 """Pixels along both sides of what a connected part of a sheet must have to be one tile."""
+
+EMOJI = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
+"""Of Debian's ``fonts-noto-color-emoji`` (SIL-1.1)."""
+EMOJI_SIZE, EMOJI_SIDE, EMOJI_PLACE = 109, 160, (12, 16)
+"""The one size that the font has, and a square that holds every emoji, which begins there."""
+EMOJI_CODES = (*range(0x203C, 0x3300), *range(0x1F000, 0x1FB00))
+NO_CODE = 0xE0FFF
 
 FONTS = Path("/usr/share/fonts")
 FONT_COUNT = 40
@@ -69,3 +76,19 @@ def letter(path: Path, text: str, side: int) -> Image.Image:
     place = ((side - right - left) / 2, (side - bottom - top) / 2)
     ImageDraw.Draw(square).text(place, text, fill="black", font=font)
     return square
+
+
+def emoji() -> Iterator[Image.Image]:
+    """Every emoji of one code, with transparency: people, animals, plants, food, vehicles, things, and symbols."""
+    font = ImageFont.truetype(str(EMOJI), EMOJI_SIZE)
+
+    def drawn(code: int) -> Image.Image:
+        square = Image.new("RGBA", (EMOJI_SIDE, EMOJI_SIDE))
+        ImageDraw.Draw(square).text(EMOJI_PLACE, chr(code), font=font, embedded_color=True)
+        return square
+
+    missing = drawn(NO_CODE).tobytes()
+    for code in EMOJI_CODES:
+        picture = drawn(code)
+        if picture.getbbox() and picture.tobytes() != missing:
+            yield picture.crop(picture.getbbox())

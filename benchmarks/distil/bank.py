@@ -20,13 +20,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from torchvision.transforms.v2 import functional as TF
 
+from eqmodels.data import load_data, subset, to_rgb
 from eqmodels.data.openclipart import PLACE, clipart_files, drawing, fitted
 from eqmodels.data.pictures import BadFile, read_pictures
 
 SIDE, STORED = 144, 160
 """Pixels of a picture of the bank, and of the clip art that is pasted into it."""
 VIEWS, PATCHES = 4, 4000
+CLOTHES = 10_000
+"""Pictures of the bank of clothes."""
 PHOTOGRAPHS = 1600
 """The larger side that photographs are reduced to."""
 PLACES = (Path("/usr/share/wallpapers"), Path("/usr/share/backgrounds/mate"))
@@ -128,12 +132,27 @@ def photographs() -> list[npt.NDArray[np.uint8]]:
     return found
 
 
+def write_clothes(folder: Path) -> None:
+    """The bank of `CLOTHES`: training images of Fashion-MNIST, enlarged and repeated in three channels."""
+    data = load_data("fashion_mnist", "train")
+    images = to_rgb(subset(data, range(CLOTHES))).pixels(slice(None))
+    large = [TF.resize(part, [SIDE, SIDE], antialias=True) for part in images.split(500)]
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "train.npy", np.concatenate([(part.clamp(0, 1) * 255).round().byte().numpy() for part in large]))
+
+
 def main() -> None:
     """Writes the bank."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where train.npy goes")
     parser.add_argument("--root", type=Path, default=PLACE, help="the folder of the Open Clip Art Library")
+    parser.add_argument(
+        "--clothes", action="store_true", help="Fashion-MNIST instead, which distilled networks go on with"
+    )
     arguments = parser.parse_args()
+    if arguments.clothes:
+        write_clothes(arguments.folder)
+        return
     paths = clipart_files(arguments.root, "train")
     read = read_pictures(paths, lambda picture: fitted(picture, STORED), opened=drawing)
     clipart = np.stack([one for one in read if not isinstance(one, BadFile)])

@@ -18,10 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.distil.bank import PATCHES, VIEWS
+from benchmarks.distil.atlases import emoji
+from benchmarks.distil.bank import PATCHES, STORED, VIEWS, Painter, photographs
 from benchmarks.distil.leaves import dead_leaves
 from benchmarks.distil.measure import ProbeCell, experiment, measure
 from benchmarks.distil.runs import FOLDER, distil_config
+from eqmodels.data.openclipart import fitted
 from eqmodels.experiments import command_line
 from eqmodels.training import load_run, pretrain
 
@@ -55,7 +57,15 @@ STUDENTS: Mapping[str, str] = {
 }
 """Which network learns, after the recipe as it is."""
 
-IMAGES = ("5,120 of all kinds", "clip art on white", "clip art on photographs", "photographs", "dead leaves")
+IMAGES = (
+    "5,120 of all kinds",
+    "clip art on white",
+    "clip art on photographs",
+    "emoji",
+    "clip art and emoji",
+    "photographs",
+    "dead leaves",
+)
 """Which pictures teach."""
 
 
@@ -72,10 +82,24 @@ def kind_of_pictures(bank: np.ndarray[Any, np.dtype[np.uint8]], name: str) -> np
         return dead_leaves(PICTURES)
     if name == "photographs":
         return bank[-PATCHES:]
+    if name == "emoji":
+        return painted_emoji(PICTURES)
+    if name == "clip art and emoji":
+        half = kind_of_pictures(bank, "5,120 of all kinds")[::2]
+        return np.concatenate([half, painted_emoji(PICTURES - len(half))])
     if name == "5,120 of all kinds":
         return bank[np.sort(np.random.default_rng(0).permutation(len(bank))[:PICTURES])]
     first = {"clip art on white": 0, "clip art on photographs": clipart}[name]
     return bank[first : first + PICTURES]
+
+
+def painted_emoji(count: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """So many pictures of emoji, which are evenly chosen, each on the four backgrounds of the bank."""
+    every = list(emoji())
+    chosen = np.linspace(0, len(every) - 1, count // VIEWS).round().astype(int)
+    known = np.stack([fitted(every[number], STORED) for number in chosen])
+    painter = Painter(known, photographs(), np.random.default_rng(0))
+    return np.stack([painter.painted(number // VIEWS, number % VIEWS) for number in range(count)])
 
 
 def train(name: str, bank: Path) -> Path:

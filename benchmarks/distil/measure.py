@@ -51,6 +51,8 @@ MOST, POOL, TESTED = 1000, 1500, 600
 STRENGTHS = (1.0, 0.1, 0.01, 1e-3, 1e-4)
 FEW = (5, 20)
 """Labels of a class."""
+EVERY_ANGLE = ("stamps", "clothes")
+"""Sets that are seen at all of `ANGLES`."""
 IN_A_CIRCLE = View(circular=True)
 MIRRORED = View(Motion(reflected=True))
 ANGLES = tuple(View(Motion.by_degrees(degrees), circular=True) for degrees in range(0, 360, 15))
@@ -198,7 +200,7 @@ def measured(run: Run, name: str, twin: Run | None = None, networks: Sequence[st
     parts = splits(train, test)
     rows: dict[str, Row] = {}
     for network, features, circular in encoders(run, twin, networks):
-        angles = circular if name == "stamps" or not circular else (IN_A_CIRCLE, DIAGONAL)
+        angles = circular if name in EVERY_ANGLE or not circular else (IN_A_CIRCLE, DIAGONAL)
         # Training pictures are needed upright, whole and in a circle; of a set with a test split the rest is not.
         needed = torch.cat([torch.cat(pair) for pair in parts]).unique()
         held_out = torch.cat([pair[1] for pair in parts]).unique()
