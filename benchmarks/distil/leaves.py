@@ -6,9 +6,8 @@ Source: Lee, Mumford and Huang 2001 (the model); Baradad et al. 2021, arXiv 2106
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from benchmarks.distil.bank import SIDE
@@ -19,13 +18,13 @@ SHAPES = 600
 """Of a picture: more than cover it."""
 
 
-def dead_leaves(count: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def dead_leaves(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
     """Pictures ``(count, 3, 144, 144)``: discs, triangles and quadrangles of one colour, at any angle."""
     numbers = np.random.default_rng(seed)
     return np.stack([_picture(numbers) for _ in range(count)])
 
 
-def _picture(numbers: np.random.Generator) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def _picture(numbers: np.random.Generator) -> npt.NDArray[np.uint8]:
     picture = Image.new("RGB", (SIDE, SIDE))
     draw = ImageDraw.Draw(picture)
     # The inverse of the distribution function of a density ~ r^-3 between the two radii.

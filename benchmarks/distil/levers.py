@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.distil.atlases import emoji
 from benchmarks.distil.bank import PATCHES, STORED, VIEWS, Painter, photographs
@@ -32,7 +33,6 @@ SEEN = 51_200
 PICTURES = 5120
 """Of a kind."""
 SHORT = FOLDER / "short"
-ALL = "all kinds"
 
 LEVERS: Mapping[str, Mapping[str, Any]] = {
     "as it is": {},
@@ -47,26 +47,19 @@ LEVERS: Mapping[str, Mapping[str, Any]] = {
 }
 """What is changed of the recipe, by the name of the row."""
 
-STUDENTS: Mapping[str, str] = {
-    "C4": "c4_resnet18_w32",
-    "D4": "d4_resnet18_w32",
-    "C8, filters of 5x5": "c8_resnet18_w32",
-    "D8, filters of 5x5": "d8_resnet18_w32",
-    "C4's code without the group": "c1_resnet18_w32",
-    "standard": "resnet18_w32",
+STUDENT = "c4_resnet18_w32"
+STUDENTS: Mapping[str, Mapping[str, Any]] = {
+    "C4": {"model": STUDENT},
+    "D4": {"model": "d4_resnet18_w32"},
+    "C8, filters of 5x5": {"model": "c8_resnet18_w32"},
+    "D8, filters of 5x5": {"model": "d8_resnet18_w32"},
+    "C4's code without the group": {"model": "c1_resnet18_w32"},
+    "standard": {"model": "resnet18_w32"},
+    "standard, no residual angles": {"model": "resnet18_w32", "residual": 0.0},
 }
-"""Which network learns, after the recipe as it is."""
+"""Which network learns, after the recipe as it is; of the standard one also what its residual angles are worth."""
 
-IMAGES = (
-    "5,120 of all kinds",
-    "clip art on white",
-    "clip art on photographs",
-    "emoji",
-    "clip art and emoji",
-    "photographs",
-    "dead leaves",
-)
-"""Which pictures teach."""
+Pictures = npt.NDArray[np.uint8]
 
 
 def folder_of(name: str) -> str:
@@ -75,31 +68,36 @@ def folder_of(name: str) -> str:
     return "as_it_is" if name == next(iter(STUDENTS)) else re.sub(r"[^\w]+", "_", name)
 
 
-def kind_of_pictures(bank: np.ndarray[Any, np.dtype[np.uint8]], name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Pictures of one kind: the bank has all clip art on one background after the other, and patches at its end."""
-    clipart = (len(bank) - PATCHES) // VIEWS
-    if name == "dead leaves":
-        return dead_leaves(PICTURES)
-    if name == "photographs":
-        return bank[-PATCHES:]
-    if name == "emoji":
-        return painted_emoji(PICTURES)
-    if name == "clip art and emoji":
-        half = kind_of_pictures(bank, "5,120 of all kinds")[::2]
-        return np.concatenate([half, painted_emoji(PICTURES - len(half))])
-    if name == "5,120 of all kinds":
-        return bank[np.sort(np.random.default_rng(0).permutation(len(bank))[:PICTURES])]
-    first = {"clip art on white": 0, "clip art on photographs": clipart}[name]
+def some(bank: Pictures) -> Pictures:
+    """Pictures of all kinds."""
+    return bank[np.sort(np.random.default_rng(0).permutation(len(bank))[:PICTURES])]
+
+
+def on_background(bank: Pictures, number: int) -> Pictures:
+    """Clip art on one of the backgrounds: the bank has all of it on one after the other, and patches at its end."""
+    first = number * ((len(bank) - PATCHES) // VIEWS)
     return bank[first : first + PICTURES]
 
 
-def painted_emoji(count: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def painted_emoji(count: int) -> Pictures:
     """So many pictures of emoji, which are evenly chosen, each on the four backgrounds of the bank."""
     every = list(emoji())
     chosen = np.linspace(0, len(every) - 1, count // VIEWS).round().astype(int)
     known = np.stack([fitted(every[number], STORED) for number in chosen])
     painter = Painter(known, photographs(), np.random.default_rng(0))
     return np.stack([painter.painted(number // VIEWS, number % VIEWS) for number in range(count)])
+
+
+IMAGES: Mapping[str, Callable[[Pictures], Pictures]] = {
+    "5,120 of all kinds": some,
+    "clip art on white": lambda bank: on_background(bank, 0),
+    "clip art on photographs": lambda bank: on_background(bank, 1),
+    "emoji": lambda _: painted_emoji(PICTURES),
+    "clip art and emoji": lambda bank: np.concatenate([some(bank)[::2], painted_emoji(PICTURES // 2)]),
+    "photographs": lambda bank: bank[-PATCHES:],
+    "dead leaves": lambda _: dead_leaves(PICTURES),
+}
+"""Which pictures teach: from the bank to some of its pictures, or to others."""
 
 
 def train(name: str, bank: Path) -> Path:
@@ -109,10 +107,10 @@ def train(name: str, bank: Path) -> Path:
         root = bank / folder_of(name)
         if not (root / "train.npy").is_file():
             root.mkdir(exist_ok=True)
-            np.save(root / "train.npy", kind_of_pictures(np.load(bank / "train.npy", mmap_mode="r"), name))
+            np.save(root / "train.npy", IMAGES[name](np.load(bank / "train.npy", mmap_mode="r")))
     count = len(np.load(root / "train.npy", mmap_mode="r"))
-    model = STUDENTS.get(name, STUDENTS["C4"])
-    config = distil_config(model, round(SEEN / count), **LEVERS.get(name, {}))
+    changes = {"model": STUDENT, **LEVERS.get(name, {}), **STUDENTS.get(name, {})}
+    config = distil_config(epochs=round(SEEN / count), **changes)
     folder = SHORT / folder_of(name)
     pretrain(config, folder, root=root, quiet=True)
     return folder

@@ -55,12 +55,17 @@ def _difference(values: list[float] | None) -> str:
     return f"{percent(mean, signed=True)} {percent_range(low, high, signed=True)}"
 
 
+def _measured_cells() -> list[ProbeCell]:
+    """All sets of all networks of which something is measured."""
+    names = sorted({file.parents[1].name for file in RESULTS.glob(f"*/*/{PROBES}")} - {SHORT.name})
+    return [ProbeCell(name, data) for name in names for data in ORDER]
+
+
 def found() -> dict[str, dict[str, Mapping[str, Any]]]:
     """The rows of all sets that were measured, by network and set."""
-    names = sorted({file.parents[1].name for file in RESULTS.glob(f"*/*/{PROBES}")})
-    measured = experiment([ProbeCell(name, data) for name in names for data in ORDER]).results()
-    content: dict[str, dict[str, Mapping[str, Any]]] = {name: {} for name in names}
-    for cell, result in measured.items():
+    cells = _measured_cells()
+    content: dict[str, dict[str, Mapping[str, Any]]] = {cell.run: {} for cell in cells}
+    for cell, result in experiment(cells).results().items():
         if result is not None:
             content[cell.run][cell.set] = result["rows"]
     return content
@@ -68,6 +73,7 @@ def found() -> dict[str, dict[str, Mapping[str, Any]]]:
 
 SHORT_COLUMNS = {
     "regular, upright": ("regular", "upright"),
+    "regular, turned": ("regular", "turned"),
     "regular, 45 degrees": ("regular", "45 degrees"),
     "canonical, upright": ("canonical", "upright"),
     "canonical, 45 degrees": ("canonical", "45 degrees"),
@@ -123,6 +129,26 @@ def _over_seeds(values: list[float]) -> str:
     return f"{percent(found.mean)} ± {percent((found.high - found.low) / 2)}"
 
 
+DEGREES = {
+    "upright": "0°",
+    "upright, in a circle": "0° in a circle",
+    "45 degrees": "45° in a circle",
+    "all angles": "all angles in a circle",
+}
+"""Columns of the errors of angles, and their keys in the files."""
+
+
+def angles() -> str:
+    """By how many degrees the head of the angle errs, of all networks that have one."""
+    measured = experiment(_measured_cells()).results()
+    rows = [
+        [f"`{cell.run}`", *(f"{result['degrees off'][key]:.1f}" for key in DEGREES.values())]
+        for cell, result in measured.items()
+        if result is not None and "degrees off" in result
+    ]
+    return Table(["network", *DEGREES], rows).markdown(as_it_is=True)
+
+
 def section() -> str:
     """The tables of all networks that were measured."""
     return "\n".join(line for name, content in found().items() for line in tables(name, content)).strip()
@@ -135,6 +161,7 @@ def sections() -> dict[str, str]:
         "students": short_runs(STUDENTS, "network"),
         "images": short_runs(("as it is", *IMAGES), "pictures"),
         "finetuned": finetuning(),
+        "angle": angles(),
         "distil": section(),
     }
 

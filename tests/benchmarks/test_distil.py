@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from benchmarks._sections import read_section
+from benchmarks.distil import levers, tables
 from benchmarks.distil import measure as measuring
-from benchmarks.distil import tables
 from benchmarks.distil.bank import SIDE, Painter
+from benchmarks.distil.leaves import dead_leaves
 from benchmarks.distil.measure import DIAGONAL, MIRRORED, ProbeCell, Row, experiment, measure, merged, splits
 from benchmarks.distil.runs import RUNS
 from benchmarks.distil.sets import SETS
@@ -107,3 +108,38 @@ def test_a_picture_of_the_bank_is_clip_art_on_a_background():
     assert photo[:, 0, 0].tolist() == [90, 90, 90]
     for picture in (white, photo):
         assert ((picture[0] == 200) & (picture[1] == 0)).sum() > 2000
+
+
+def test_kinds_of_pictures_are_those_of_the_bank():
+    """The bank has its clip art on one background after the other, and patches of photographs at its end."""
+    clipart = levers.PICTURES + 3
+    bank = np.arange(levers.VIEWS * clipart + levers.PATCHES)
+    assert np.array_equal(levers.IMAGES["clip art on white"](bank), np.arange(levers.PICTURES))
+    assert np.array_equal(levers.IMAGES["clip art on photographs"](bank), clipart + np.arange(levers.PICTURES))
+    assert np.array_equal(levers.IMAGES["photographs"](bank), bank[levers.VIEWS * clipart :])
+    chosen = levers.IMAGES["5,120 of all kinds"](bank)
+    assert len({*chosen.tolist()}) == levers.PICTURES
+    assert (chosen >= levers.VIEWS * clipart).sum() == pytest.approx(
+        levers.PICTURES * levers.PATCHES / len(bank), rel=0.1
+    )
+
+
+def test_short_runs_have_folders_of_their_own_but_for_the_one_that_two_tables_begin_with():
+    names = [*levers.LEVERS, *levers.STUDENTS, *levers.IMAGES]
+    folders = [levers.folder_of(name) for name in names]
+    assert len({*folders}) == len(names) - 1
+    assert levers.folder_of("C4") == levers.folder_of("as it is") == "as_it_is"
+    assert all(re.fullmatch(r"\w+", folder) for folder in folders)
+
+
+def test_dead_leaves_cover_the_picture_and_are_of_every_size():
+    pictures = dead_leaves(3)
+    assert pictures.shape == (3, 3, SIDE, SIDE)
+    assert pictures.dtype == np.uint8
+    assert np.array_equal(pictures, dead_leaves(3))
+    assert not np.array_equal(pictures[0], pictures[1])
+    for picture in pictures:
+        assert (picture.max(0) > 0).mean() > 0.98
+        colours, counts = np.unique(picture.reshape(3, -1), axis=1, return_counts=True)
+        assert len(colours.T) > 100
+        assert counts.max() > 30 * np.median(counts)
