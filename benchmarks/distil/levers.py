@@ -50,6 +50,7 @@ LEVERS: Mapping[str, Mapping[str, Any]] = {
 STUDENT = "c4_resnet18_w32"
 STUDENTS: Mapping[str, Mapping[str, Any]] = {
     "C4": {"model": STUDENT},
+    "C4, twice as wide": {"model": "c4_resnet18_w64"},
     "D4": {"model": "d4_resnet18_w32"},
     "C8, filters of 5x5": {"model": "c8_resnet18_w32"},
     "D8, filters of 5x5": {"model": "d8_resnet18_w32"},
