@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks._sections import write_section
 from benchmarks.distil import finetuned
+from benchmarks.distil.goals import goals
 from benchmarks.distil.levers import IMAGES, LEVERS, SHORT, STUDENTS, folder_of
 from benchmarks.distil.measure import GROUPS, PROBES, RESULTS, ProbeCell, experiment
 from eqmodels.measures import estimate
@@ -157,6 +158,7 @@ def section() -> str:
 def sections() -> dict[str, str]:
     """All sections of the document that are written here, by name."""
     return {
+        "goals": goals(found()[finetuned.STUDENT]),
         "levers": short_runs(LEVERS, "recipe"),
         "students": short_runs(STUDENTS, "network"),
         "images": short_runs(("as it is", *IMAGES), "pictures"),

@@ -1,0 +1,70 @@
+"""How near a distilled network is to what was asked of it, set by set: a table from its probes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from statistics import fmean
+from typing import Any
+
+from benchmarks.distil.measure import ANGLES, IN_A_CIRCLE
+from eqmodels.evaluation.orbits import UPRIGHT
+from eqmodels.reports import Table, percent, percent_range
+
+STUDENT, REGULAR, TWIN, TEACHER = "student, canonical", "student, regular", "standard twin, regular", "teacher"
+RAW, RANDOM = "raw 16x16 pixels", "random, regular"
+UNKNOWN = "-"
+Rows = Mapping[str, Mapping[str, Any]]
+
+
+def goals(sets: Mapping[str, Rows]) -> str:
+    """A line a goal, a column a set of pictures; differences in points, with 95% intervals where they are paired."""
+    lines = [[words, *(found(rows) for rows in sets.values())] for words, found in GOALS.items()]
+    return Table(["C4, and what was asked", *sets], lines).markdown(as_it_is=True)
+
+
+def _minus(other: str, group: str) -> Callable[[Rows], str]:
+    """Canonical features minus others."""
+
+    def found(rows: Rows) -> str:
+        difference = rows.get(other, {}).get(f"{STUDENT} minus it", {}).get(group)
+        if difference is None:
+            return UNKNOWN
+        mean, low, high = difference
+        return f"{percent(mean, signed=True)} {percent_range(low, high, signed=True)}"
+
+    return found
+
+
+def _accuracy(rows: Rows, row: str, *views: object) -> float:
+    return fmean(fmean(rows[row]["accuracy"][str(view)]) for view in views)
+
+
+def _way(rows: Rows) -> str:
+    """How much of the way from random weights to the teacher regular features have gone."""
+    low, own, high = (_accuracy(rows, row, UPRIGHT) for row in (RANDOM, REGULAR, TEACHER))
+    return f"{100 * (own - low) / (high - low):.0f}%"
+
+
+def _beside_twin(rows: Rows) -> str:
+    """Regular features of both, upright."""
+    return percent(_accuracy(rows, REGULAR, UPRIGHT) - _accuracy(rows, TWIN, UPRIGHT), signed=True)
+
+
+def _falls(rows: Rows) -> str:
+    """What canonical features lose at the worst of all angles, all seen through the circle."""
+    if any(str(view) not in rows[STUDENT]["accuracy"] for view in ANGLES):
+        return UNKNOWN
+    worst = min(_accuracy(rows, STUDENT, view) for view in ANGLES)
+    return percent(_accuracy(rows, STUDENT, IN_A_CIRCLE) - worst)
+
+
+GOALS: Mapping[str, Callable[[Rows], str]] = {
+    "ahead of raw pixels, upright": _minus(RAW, "upright"),
+    "ahead of random weights, upright": _minus(RANDOM, "upright"),
+    "80% of the way from random weights to the teacher, regular features": _way,
+    "not behind the teacher, turned by quarters": _minus(TEACHER, "turned"),
+    "ahead of the teacher, at 45 degrees": _minus(TEACHER, "45 degrees"),
+    "level with the twin upright, regular features": _beside_twin,
+    "10 points ahead of the twin, turned by quarters": _minus(TWIN, "turned"),
+    "at most 5 points lost at the worst of all angles": _falls,
+}
