@@ -36,7 +36,6 @@ from eqmodels.evaluation.encoding import Subject
 from eqmodels.evaluation.orbits import QUARTERS, UPRIGHT, Motion, View
 from eqmodels.evaluation.poolings import pool_features
 from eqmodels.experiments import Experiment, command_line, shown_progress
-from eqmodels.heads import AngleHead
 from eqmodels.measures import LinearProbe, estimate, fit_linear_probe
 from eqmodels.objectives import create_teacher
 from eqmodels.processes.world import joined_world
@@ -97,12 +96,12 @@ def encoders(run: Run, twin: Run | None, chosen: Sequence[str]) -> Iterator[tupl
         yield "standard twin", _of(Subject.of(twin), ("regular",)), ANGLES
     if "rotation, grey clothes" in chosen:
         encoder = eqmodels.load(GREY_ZOO, in_chans=3, global_pool="canonical")
-        yield "rotation, grey clothes", lambda data, view: {"canonical": _encoded(encoder, data, view)}, few
+        yield "rotation, grey clothes", lambda data, view: {"canonical": encoded(encoder, data, view)}, few
     teacher = create_teacher("lite0")
     if "teacher" in chosen:
         yield "teacher", lambda data, view: _of_teacher(teacher, data, view), ANGLES
     if "teacher at 224" in chosen:
-        yield "teacher at 224", lambda data, view: {"": _encoded(_large(teacher), data, view)}, ()
+        yield "teacher at 224", lambda data, view: {"": encoded(_large(teacher), data, view)}, ()
 
 
 ALL = slice(None)
@@ -123,13 +122,14 @@ def _untrained(run: Run) -> Backbone:
     return network.eval()
 
 
-def _encoded(encoder: object, data: LabelledImages, view: View) -> Tensor:
+def encoded(encoder: object, data: LabelledImages, view: View) -> Tensor:
+    """The features of all pictures in a view."""
     return encode(encoder, data.pixels, len(data), view=view, batch_size=50)  # type: ignore[arg-type]
 
 
 def _of(subject: Subject, kinds: tuple[str, ...]) -> Encode:
     def features(data: LabelledImages, view: View) -> dict[str, Tensor]:
-        found = _encoded(subject, data, view)
+        found = encoded(subject, data, view)
         return {kind: pool_features(subject, found, kind) for kind in kinds}
 
     return features
@@ -146,9 +146,9 @@ def _of_teacher(teacher: torch.nn.Module, data: LabelledImages, view: View) -> d
     def turned(images: Tensor) -> Tensor:
         return torch.stack([features(images.rot90(quarters, (-2, -1))) for quarters in range(4)]).mean(0)
 
-    found = {"": _encoded(features, data, view)}
+    found = {"": encoded(features, data, view)}
     if view in (*QUARTERS, IN_A_CIRCLE, DIAGONAL):
-        found["orbit mean"] = _encoded(turned, data, view)
+        found["orbit mean"] = encoded(turned, data, view)
     return found
 
 
@@ -167,7 +167,7 @@ def splits(train: LabelledImages, test: LabelledImages | None) -> list[tuple[Ten
     for seed in SEEDS:
         generator = torch.Generator().manual_seed(seed)
         if test is not None:
-            pool, tested = (_some(len(data), count) for data, count in ((train, POOL), (test, TESTED)))
+            pool, tested = (some_numbers(len(data), count) for data, count in ((train, POOL), (test, TESTED)))
             chosen = pool[torch.randperm(len(pool), generator=generator)[:MOST]]
             found.append((chosen, len(train) + tested))
             continue
@@ -182,7 +182,7 @@ def splits(train: LabelledImages, test: LabelledImages | None) -> list[tuple[Ten
     return found
 
 
-def _some(number: int, count: int) -> Tensor:
+def some_numbers(number: int, count: int) -> Tensor:
     """So many of so many numbers, the same for every seed."""
     return torch.randperm(number, generator=torch.Generator().manual_seed(0))[:count]
 
@@ -210,7 +210,7 @@ def measured(run: Run, name: str, twin: Run | None = None, networks: Sequence[st
             probes: dict[tuple[str, int], LinearProbe] = {}
             for view in dict.fromkeys((whole, *views)):
                 chosen = needed if view == whole else held_out
-                found = features(_taken(data, chosen), view)
+                found = features(taken(data, chosen), view)
                 place = torch.full((len(data),), -1)
                 place[chosen] = torch.arange(len(chosen))
                 for kind, values in found.items():
@@ -232,7 +232,8 @@ def measured(run: Run, name: str, twin: Run | None = None, networks: Sequence[st
     return rows
 
 
-def _taken(data: LabelledImages, chosen: Tensor) -> LabelledImages:
+def taken(data: LabelledImages, chosen: Tensor) -> LabelledImages:
+    """Some of the pictures, by their numbers."""
     return LabelledImages(data.name, data.images[chosen], data.labels[chosen], data.classes)
 
 
@@ -264,26 +265,6 @@ GROUPS = {
     "45 degrees": [str(DIAGONAL)],
     "worst angle": [],
 }
-
-
-def degrees_off(run: Run, name: str) -> dict[str, float]:
-    """How far the angle that the head tells is from the true one, in degrees, the median over the pictures of a set.
-
-    By view: upright and whole, and at angles in a circle, where also the median over all angles is given. Empty of a
-    run that has no such head.
-    """
-    if "angle" not in run.outputs(torch.zeros(1, run.backbone.map_field.channels)):
-        return {}
-    train, test = SETS[name]()
-    data = train if test is None else test
-    data = _taken(data, _some(len(data), TESTED))
-    errors = {}
-    for view in (UPRIGHT, *ANGLES):
-        found = AngleHead.degrees(run.outputs(_encoded(Subject.of(run), data, view))["angle"])
-        errors[str(view)] = ((found - view.motion.degrees + 180) % 360 - 180).abs()
-    medians = {view: round(float(error.median()), 2) for view, error in errors.items()}
-    circular = torch.cat([errors[str(view)] for view in ANGLES])
-    return medians | {"all angles in a circle": round(float(circular.median()), 2)}
 
 
 def summary(rows: dict[str, Row]) -> dict[str, object]:
@@ -377,8 +358,6 @@ def measure(
     rows = summary(measured(run, cell.set, twin, ["student", *missing]))
     of_twin = cell.twin or there.get("twin")
     about = {"sha256": cell.sha256} | ({"twin": of_twin} if of_twin else {})
-    degrees = degrees_off(run, cell.set) if cell.set == "stamps" else {}
-    about |= {"degrees off": degrees} if degrees else {}
     return {**about, "rows": merged(there["rows"], rows)}
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from benchmarks._sections import write_section
 from benchmarks.distil import finetuned
+from benchmarks.distil.angles import ALL
+from benchmarks.distil.angles import experiment as of_angles
 from benchmarks.distil.goals import goals
 from benchmarks.distil.levers import IMAGES, LEVERS, SHORT, STUDENTS, folder_of
 from benchmarks.distil.measure import GROUPS, PROBES, RESULTS, ProbeCell, experiment
@@ -134,20 +136,21 @@ DEGREES = {
     "upright": "0°",
     "upright, in a circle": "0° in a circle",
     "45 degrees": "45° in a circle",
-    "all angles": "all angles in a circle",
+    "all angles": ALL,
 }
 """Columns of the errors of angles, and their keys in the files."""
 
 
 def angles() -> str:
-    """By how many degrees the head of the angle errs, of all networks that have one."""
-    measured = experiment(_measured_cells()).results()
+    """By how many degrees the head of the angle errs, of all networks that were asked."""
+    names = sorted({file.parents[1].name for file in RESULTS.glob("*/*/angle.json")})
+    measured = of_angles([ProbeCell(name, data) for name in names for data in ORDER]).results()
     rows = [
-        [f"`{cell.run}`", *(f"{result['degrees off'][key]:.1f}" for key in DEGREES.values())]
+        [f"`{cell.run}`", cell.set, *(f"{result['degrees'][key]:.0f}" for key in DEGREES.values())]
         for cell, result in measured.items()
-        if result is not None and "degrees off" in result
+        if result is not None
     ]
-    return Table(["network", *DEGREES], rows).markdown(as_it_is=True)
+    return Table(["network", "pictures", *DEGREES], rows).markdown(as_it_is=True)
 
 
 def section() -> str:
