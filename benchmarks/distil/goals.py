@@ -40,9 +40,9 @@ def _accuracy(rows: Rows, row: str, *views: object) -> float:
 
 
 def _way(rows: Rows) -> str:
-    """How much of the way from random weights to the teacher regular features have gone."""
+    """How much of the way from random weights to the teacher regular features have gone, if there is one."""
     low, own, high = (_accuracy(rows, row, UPRIGHT) for row in (RANDOM, REGULAR, TEACHER))
-    return f"{100 * (own - low) / (high - low):.0f}%"
+    return f"{100 * (own - low) / (high - low):.0f}%" if high > low else UNKNOWN
 
 
 def _beside_twin(rows: Rows) -> str:
