@@ -31,6 +31,7 @@ from eqmodels.checks import check_count, check_tensor
 from eqmodels.data import Source
 from eqmodels.errors import shown
 from eqmodels.fields import Regular, Vectors
+from eqmodels.groups import circular_mask
 from eqmodels.heads import AngleHead, create_head
 from eqmodels.objectives.frozen import Frozen
 from eqmodels.objectives.losses import predicted, prediction_loss
@@ -104,8 +105,9 @@ class Distil(Objective):
     an `AngleHead`, a vector that turns with the image and should show where up is.
 
     Views are random resized crops with colour jitter, and CutMix of two of them; both networks see the same one, but
-    for the angle between -45 and 45 degrees that the student's is turned by. Its pose is the nearest rotation of the
-    group. A left-right flip is never drawn: where a reflection is an element of the group it is a pose.
+    for the angle between -45 and 45 degrees that the student's is turned by, and the circle that it may be seen
+    through. Its pose is the nearest rotation of the group. A left-right flip is never drawn: where a reflection is an
+    element of the group it is a pose.
 
     Args:
         backbone: the student.
@@ -119,6 +121,9 @@ class Distil(Objective):
         jitter: strength of the changes of brightness, contrast and saturation; a quarter of it of the hue.
         cutmix: share of the upright views that another upright view is pasted into.
         residual: share of the views that the student sees turned by a random angle.
+        circle: share of the views that the student sees through the inscribed circle, black outside. These may show
+            the whole image at every angle; others are crops from within it, at 45 degrees of half its area at most, so
+            that no corner tells the angle.
         logits_weight: of the term ``logits``.
         pose_weight: of the term ``pose``.
         angle_weight: of the term ``angle``; 0 for no such head.
@@ -146,6 +151,7 @@ class Distil(Objective):
         jitter: float = 0.4,
         cutmix: float = 0.5,
         residual: float = 0.5,
+        circle: float = 0.0,
         logits_weight: float = 0.02,
         pose_weight: float = 0.1,
         angle_weight: float = 0.0,
@@ -156,7 +162,8 @@ class Distil(Objective):
         super().__init__()
         self.teacher_name, self.teacher_outputs = teacher, (teacher_width, teacher_classes)
         self.teacher: Frozen | None = None
-        self.view_size, self.smallest_area, self.cutmix, self.residual = view_size, smallest_area, cutmix, residual
+        self.view_size, self.smallest_area, self.cutmix = view_size, smallest_area, cutmix
+        self.residual, self.circle = residual, circle
         self.logits_weight, self.pose_weight, self.angle_weight = logits_weight, pose_weight, angle_weight
         self.temperature = temperature
         self.jitter = ColourJitter(jitter, jitter, jitter, jitter / 4)
@@ -182,7 +189,7 @@ class Distil(Objective):
         for name in ("teacher_width", "view_size", "pose_hidden"):
             check_count(name, options[name])
         check_count("teacher_classes", options["teacher_classes"], 0)
-        for name in ("jitter", "cutmix", "residual"):
+        for name in ("jitter", "cutmix", "residual", "circle"):
             if not 0 <= options[name] <= 1:
                 raise ValueError(f"{name} must lie in 0 .. 1; got {shown(options[name])}. Pass 0.5.")
         if not 0 < options["smallest_area"] <= 1:
@@ -241,18 +248,22 @@ class Distil(Objective):
         self.teacher = Frozen(teacher)
 
     def views(self, batch: Batch, randomness: Randomness) -> dict[str, Tensor]:
-        """The views of ``student`` and ``teacher``, which differ in the angle alone, and the student's labels.
+        """The views of ``student`` and ``teacher``, which differ in angle and circle alone, and the student's labels.
 
         These are ``pose``, an element of the group, and ``up``, the unit vector upwards.
 
         Where and how they are cut is drawn for the global batch; CutMix pairs the images of one process.
         """
         count = sum(PARTS) + self.jitter.numbers
-        drawn = torch.rand(batch.size, count, generator=randomness.generator(Purpose.AUGMENTATION))[batch.rows]
+        generator = randomness.generator(Purpose.AUGMENTATION)
+        drawn = torch.rand(batch.size, count, generator=generator)[batch.rows]
+        # Drawn behind the others: runs without a circle draw what they drew before there was one.
+        circular = torch.rand(batch.size, generator=generator)[batch.rows] < self.circle
         place, turn, paste, colours = drawn.split([*PARTS, self.jitter.numbers], 1)
         degrees = torch.where(turn[:, 0] < self.residual, WIDEST * (2 * turn[:, 1] - 1), 0.0)
         images = self._coarse(batch.images)
-        boxes = crop_boxes(place, degrees, self.smallest_area, (images.shape[-2], images.shape[-1]))
+        reaching = torch.where(circular, 0.0, degrees)  # a circle stays within its square however it is turned
+        boxes = crop_boxes(place, reaching, self.smallest_area, (images.shape[-2], images.shape[-1]))
 
         def seen(rows: Tensor, angles: Tensor) -> Tensor:
             views = cut(images[rows.to(images.device)], boxes[rows], angles, self.view_size)
@@ -267,6 +278,8 @@ class Distil(Objective):
         mask = paste_masks(paste[:, 1:], self.view_size) & (upright & (paste[:, 0] < self.cutmix))[:, None, None, None]
         mask = mask.to(images.device)
         student, teacher = (torch.where(mask, views[other], views) for views in (student, teacher))
+        outside = circular[:, None, None, None] & (circular_mask(self.view_size, self.view_size) == 0)
+        student = student.masked_fill(outside.to(images.device), 0)
         labels = {"pose": self._nearest(degrees), "up": AngleHead.label(degrees)}
         return {"student": student, "teacher": teacher} | {name: one.to(images.device) for name, one in labels.items()}
 

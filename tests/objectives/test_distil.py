@@ -12,6 +12,8 @@ from torch.nn import functional as F
 import eqmodels
 from eqmodels.backbones import create_model
 from eqmodels.data import load_data, subset
+from eqmodels.groups import circular_mask, rotate
+from eqmodels.heads import AngleHead
 from eqmodels.objectives import (
     TEACHERS,
     Batch,
@@ -191,6 +193,33 @@ def test_a_share_of_the_views_is_turned():
     views = objective.views(Batch(many, None, 400, slice(0, 400)), Randomness(0))
     turned = (views["student"] != views["teacher"]).flatten(1).any(1)
     assert float(turned.float().mean()) == pytest.approx(0.25, abs=0.05)
+
+
+def test_through_a_circle_the_student_sees_whole_images_at_every_angle():
+    _, objective = prepared(residual=1.0, cutmix=0.0, jitter=0.0, circle=1.0, smallest_area=1.0, view_size=48)
+    views = views_of(objective)
+    torch.testing.assert_close(views["teacher"], IMAGES, rtol=0, atol=1e-5)
+    degrees = AngleHead.degrees(views["up"])
+    assert degrees.abs().max() > 30
+    # Where the circle touches the edge, one rule of sampling knows pixels beyond it, and the other has none.
+    inside = F.pad(circular_mask(44, 44), (2, 2, 2, 2))
+    for image, student, angle in zip(IMAGES, views["student"], degrees.tolist(), strict=True):
+        expected = rotate(image, angle, circular=True)
+        torch.testing.assert_close(student * inside, expected * inside, rtol=0, atol=1e-3)
+        assert torch.equal(student == 0, expected == 0)
+
+
+def test_a_share_of_the_views_is_seen_through_a_circle_and_the_others_are_as_without_one():
+    chosen = {"residual": 0.0, "cutmix": 1.0, "jitter": 0.0}
+    (_, some), (_, none) = prepared(circle=0.5, **chosen), prepared(**chosen)
+    found, plain = views_of(some), views_of(none)
+    assert torch.equal(found["teacher"], plain["teacher"])
+    inside = circular_mask(32, 32) > 0
+    circular = (found["student"][..., 0, 0] == 0).all(1)
+    assert 0 < int(circular.sum()) < 12
+    assert torch.equal(found["student"][~circular], plain["student"][~circular])
+    assert torch.equal(found["student"][..., inside], plain["student"][..., inside])
+    assert (found["student"][circular][..., ~inside] == 0).all()
 
 
 def test_upright_views_are_pasted_into_each_other_for_both_networks():
