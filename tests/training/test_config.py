@@ -321,7 +321,7 @@ BROKEN = [
     (
         {"head": "x"},
         ValueError,
-        "head must be one of angle, equivariant, frame, linear, mlp; got 'x'. Use 'angle', or import the file "
+        "head must be one of angle, equivariant, frame, linear, mlp; got 'x'. Use 'equivariant', or import the file "
         "that registers it (--import FILE).",
     ),
     (
