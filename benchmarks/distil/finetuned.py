@@ -15,12 +15,11 @@ from typing import Any
 import torch
 
 import eqmodels
-from benchmarks.distil.measure import splits
+from benchmarks.distil.measure import splits, taken
 from benchmarks.distil.runs import FOLDER
 from benchmarks.distil.sets import SETS
 from eqmodels.backbones import create_model
 from eqmodels.backbones.network import StagedNetwork
-from eqmodels.data import LabelledImages
 from eqmodels.experiments import Experiment, command_line, shown_progress
 from eqmodels.finetuning import FinetuneConfig, TestScores, finetune
 from eqmodels.processes.world import joined_world
@@ -41,13 +40,11 @@ class FinetunedCell:
         network: of `NETWORKS`.
         data: one of `DATA`.
         seed: of the split, of random weights, and of the training.
-        sha256: of the network's weights; None for whatever is there.
     """
 
     network: str
     data: str
     seed: int
-    sha256: str | None = None
 
     @property
     def name(self) -> str:
@@ -84,13 +81,10 @@ def measure(cell: FinetunedCell, report: Callable[[str], None]) -> dict[str, Any
     train, test = SETS[cell.data]()
     assert test is None
     training, testing = splits(train, test)[cell.seed]
-    known, asked = (
-        LabelledImages(cell.data, train.images[one], train.labels[one], train.classes) for one in (training, testing)
-    )
     report("fine-tuning")
     config = FinetuneConfig(epochs=EPOCHS, patience=EPOCHS, seed=cell.seed)
     with tempfile.TemporaryDirectory() as folder:
-        found = finetune(network_of(cell), known, asked, folder, config)
+        found = finetune(network_of(cell), taken(train, training), taken(train, testing), folder, config)
     test_scores = asdict(found.test) | {"mistakes": []}
     return {"test": test_scores, "best": found.best, "seconds": round(found.seconds), "images": dict(found.images)}
 
