@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from statistics import fmean
 from typing import Any
 
-from benchmarks.distil.measure import ANGLES, IN_A_CIRCLE
+from benchmarks.distil.measure import IN_A_CIRCLE, group_mean
 from eqmodels.evaluation.orbits import UPRIGHT
 from eqmodels.reports import Table, percent, percent_range
 
@@ -35,27 +35,25 @@ def _minus(other: str, group: str) -> Callable[[Rows], str]:
     return found
 
 
-def _accuracy(rows: Rows, row: str, *views: object) -> float:
-    return fmean(fmean(rows[row]["accuracy"][str(view)]) for view in views)
+def _upright(rows: Rows, row: str) -> float:
+    return fmean(rows[row]["accuracy"][str(UPRIGHT)])
 
 
 def _way(rows: Rows) -> str:
     """How much of the way from random weights to the teacher regular features have gone, if there is one."""
-    low, own, high = (_accuracy(rows, row, UPRIGHT) for row in (RANDOM, REGULAR, TEACHER))
+    low, own, high = (_upright(rows, row) for row in (RANDOM, REGULAR, TEACHER))
     return f"{100 * (own - low) / (high - low):.0f}%" if high > low else UNKNOWN
 
 
 def _beside_twin(rows: Rows) -> str:
     """Regular features of both, upright."""
-    return percent(_accuracy(rows, REGULAR, UPRIGHT) - _accuracy(rows, TWIN, UPRIGHT), signed=True)
+    return percent(_upright(rows, REGULAR) - _upright(rows, TWIN), signed=True)
 
 
 def _falls(rows: Rows) -> str:
     """What canonical features lose at the worst of all angles, all seen through the circle."""
-    if any(str(view) not in rows[STUDENT]["accuracy"] for view in ANGLES):
-        return UNKNOWN
-    worst = min(_accuracy(rows, STUDENT, view) for view in ANGLES)
-    return percent(_accuracy(rows, STUDENT, IN_A_CIRCLE) - worst)
+    whole, worst = (group_mean(rows[STUDENT]["accuracy"], group) for group in (str(IN_A_CIRCLE), "worst angle"))
+    return UNKNOWN if whole is None or worst is None else percent(whole - worst)
 
 
 GOALS: Mapping[str, Callable[[Rows], str]] = {

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -265,6 +266,16 @@ GROUPS = {
     "45 degrees": [str(DIAGONAL)],
     "worst angle": [],
 }
+"""Views that a column is the mean of; the worst of all angles is asked of `group_mean`."""
+
+
+def group_mean(accuracy: Mapping[str, list[float]], group: str) -> float | None:
+    """Accuracy in one of `GROUPS`, or in a view or scalar by its name; None where it was not measured."""
+    if group == "worst angle":
+        curve = [fmean(accuracy[str(view)]) for view in ANGLES if str(view) in accuracy]
+        return min(curve) if len(curve) == len(ANGLES) else None
+    views = GROUPS.get(group, [group])
+    return fmean(fmean(accuracy[view]) for view in views) if all(view in accuracy for view in views) else None
 
 
 def summary(rows: dict[str, Row]) -> dict[str, object]:

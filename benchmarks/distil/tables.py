@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from benchmarks._sections import write_section
@@ -14,7 +13,7 @@ from benchmarks.distil.angles import ALL
 from benchmarks.distil.angles import experiment as of_angles
 from benchmarks.distil.goals import goals
 from benchmarks.distil.levers import IMAGES, LEVERS, SHORT, STUDENTS, folder_of
-from benchmarks.distil.measure import GROUPS, PROBES, RESULTS, ProbeCell, experiment
+from benchmarks.distil.measure import GROUPS, PROBES, RESULTS, ProbeCell, experiment, group_mean
 from eqmodels.measures import estimate
 from eqmodels.reports import Table, percent, percent_range
 
@@ -32,7 +31,9 @@ def tables(name: str, content: Mapping[str, Mapping[str, Any]]) -> Iterator[str]
     for data, rows in content.items():
         columns = [*GROUPS, *SCALARS]
         yield f"`{name}` on {data}, in %, means over 5 splits:\n"
-        cells = [[row, *(percent(_group(found["accuracy"], one)) for one in columns)] for row, found in rows.items()]
+        cells = [
+            [row, *(percent(group_mean(found["accuracy"], one)) for one in columns)] for row, found in rows.items()
+        ]
         yield Table(["features", *columns], cells).markdown(as_it_is=True)
         yield ""
         groups = [group for group in GROUPS if group != "worst angle"]
@@ -41,14 +42,6 @@ def tables(name: str, content: Mapping[str, Mapping[str, Any]]) -> Iterator[str]
         cells = [[row, *(_difference(found.get(group)) for group in groups)] for row, found in minus.items()]
         yield Table(["minus", *groups], cells).markdown(as_it_is=True)
         yield ""
-
-
-def _group(accuracy: Mapping[str, list[float]], column: str) -> float | None:
-    if column == "worst angle":
-        curve = [fmean(values) for view, values in accuracy.items() if "in a circle" in view and "flip" not in view]
-        return min(curve) if len(curve) > 2 else None
-    views = GROUPS.get(column, [column])
-    return fmean(fmean(accuracy[view]) for view in views) if all(view in accuracy for view in views) else None
 
 
 def _difference(values: list[float] | None) -> str:
@@ -92,7 +85,7 @@ def short_runs(names: Iterable[str], what: str) -> str:
         cell = ProbeCell(".", "stamps")
         found = experiment([cell], SHORT / folder_of(name)).result(cell)
         values = [
-            MISSING if found is None else percent(_group(_accuracy(found, kind), column))
+            MISSING if found is None else percent(group_mean(_accuracy(found, kind), column))
             for kind, column in SHORT_COLUMNS.values()
         ]
         rows.append([name, *values])
