@@ -76,8 +76,7 @@ def _tasks() -> Iterator[tuple[str, PretrainConfig]]:
 
 def _clipart_tasks() -> Iterator[tuple[str, PretrainConfig]]:
     """Experiment 1 on real colours, which do depend on the class."""
-    values = {"data": "openclipart_mini", "limit": None, "batch_size": 64, "precision": "float32"}
-    yield from _each_task("clipart/tasks", **values)
+    yield from _each_task("clipart/tasks", data="openclipart_mini", limit=None, batch_size=64)
 
 
 def _each_task(place: str, **values: Any) -> Iterator[tuple[str, PretrainConfig]]:  # noqa: ANN401 (the config checks)
@@ -92,9 +91,9 @@ def _each_task(place: str, **values: Any) -> Iterator[tuple[str, PretrainConfig]
 
 def _clipart() -> Iterator[tuple[str, PretrainConfig]]:
     """Experiment 3 on colour pictures, the embedded clip art of 64 pixels: does it hold beyond grey clothes?"""
-    for augment, compared in (("simclr", STANDARD + CONTROLS + HEADS[2:]), ("none", STANDARD)):
+    for augment in ("simclr", "none"):
         for seed in SEEDS:
-            for model, head in compared:
+            for model, head in STANDARD + CONTROLS + HEADS[2:]:
                 values = {"data": "openclipart_mini", "limit": None, "epochs": 10, "batch_size": 64, "augment": augment}
                 config = _config(model=model, head=head, seed=seed, **values, precision="float32")
                 yield f"clipart/{augment}/{model}.{head}/seed{seed}", config
