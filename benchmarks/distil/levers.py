@@ -44,6 +44,8 @@ LEVERS: Mapping[str, Mapping[str, Any]] = {
     "twice the learning rate": {"learning_rate": 4e-3},
     "half the jitter": {"jitter": 0.2},
     "no residual angles": {"residual": 0.0},
+    "half through a circle": {"circle": 0.5},
+    "the teacher sees 144 pixels": {"teacher_size": 144},
 }
 """What is changed of the recipe, by the name of the row."""
 

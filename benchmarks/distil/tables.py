@@ -85,16 +85,16 @@ def short_runs(names: Iterable[str], what: str) -> str:
         cell = ProbeCell(".", "stamps")
         found = experiment([cell], SHORT / folder_of(name)).result(cell)
         values = [
-            MISSING if found is None else percent(group_mean(_accuracy(found, kind), column))
+            MISSING if found is None else percent(group_mean(_accuracy(found["rows"], kind), column))
             for kind, column in SHORT_COLUMNS.values()
         ]
         rows.append([name, *values])
     return Table([what, *SHORT_COLUMNS], rows).markdown(as_it_is=True)
 
 
-def _accuracy(found: Mapping[str, Any], kind: str) -> Mapping[str, list[float]]:
+def _accuracy(rows: Mapping[str, Any], kind: str) -> Mapping[str, list[float]]:
     """Of some features of the student; nothing where it has none of this kind."""
-    accuracy: Mapping[str, list[float]] = found["rows"].get(f"student, {kind}", {}).get("accuracy", {})
+    accuracy: Mapping[str, list[float]] = rows.get(f"student, {kind}", {}).get("accuracy", {})
     return accuracy
 
 
@@ -146,9 +146,35 @@ def angles() -> str:
     return Table(["network", "pictures", *DEGREES], rows).markdown(as_it_is=True)
 
 
+CIRCLE = {f"{finetuned.STUDENT}_crops": "crops alone", finetuned.STUDENT: "half through a circle"}
+"""Two trainings that differ in what turned views show, by the folders of their results."""
+CIRCLE_COLUMNS = {
+    "regular, upright": ("regular", "upright"),
+    "regular, 45 degrees": ("regular", "45 degrees"),
+    "invariant, 45 degrees": ("invariant-3", "45 degrees"),
+    "canonical, upright": ("canonical", "upright"),
+    "canonical, 45 degrees": ("canonical", "45 degrees"),
+    "canonical, worst angle": ("canonical", "worst angle"),
+}
+
+
+def circle() -> str:
+    """What it is worth that turned views are whole: both trainings, set by set."""
+    every = found()
+    rows = [
+        [data, words, *(percent(group_mean(_accuracy(rows, kind), column)) for kind, column in CIRCLE_COLUMNS.values())]
+        for data in ORDER
+        if all(data in every.get(run, {}) for run in CIRCLE)
+        for run, words in CIRCLE.items()
+        for rows in [every[run][data]]
+    ]
+    return Table(["pictures", "views", *CIRCLE_COLUMNS], rows).markdown(as_it_is=True)
+
+
 def section() -> str:
-    """The tables of all networks that were measured."""
-    return "\n".join(line for name, content in found().items() for line in tables(name, content)).strip()
+    """The tables of all networks that were measured, but for the one that `circle` shows."""
+    shown = {name: content for name, content in found().items() if name != next(iter(CIRCLE))}
+    return "\n".join(line for name, content in shown.items() for line in tables(name, content)).strip()
 
 
 def sections() -> dict[str, str]:
@@ -160,6 +186,7 @@ def sections() -> dict[str, str]:
         "images": short_runs(("as it is", *IMAGES), "pictures"),
         "finetuned": finetuning(),
         "angle": angles(),
+        "circle": circle(),
         "distil": section(),
     }
 

@@ -117,6 +117,7 @@ class Distil(Objective):
         teacher_classes: number of the teacher's classes; 0 of one without a classifier.
         view_size: side of the views in pixels, which the student is made for; the images should be larger, half as
             large again if they are turned.
+        teacher_size: side of what the teacher sees in pixels: the same crops, larger; 0 for that of the views.
         smallest_area: of a crop, as a part of the image's largest square.
         jitter: strength of the changes of brightness, contrast and saturation; a quarter of it of the hue.
         cutmix: share of the upright views that another upright view is pasted into.
@@ -147,6 +148,7 @@ class Distil(Objective):
         teacher_width: int = 1280,
         teacher_classes: int = 1000,
         view_size: int = 96,
+        teacher_size: int = 0,
         smallest_area: float = 0.35,
         jitter: float = 0.4,
         cutmix: float = 0.5,
@@ -162,7 +164,8 @@ class Distil(Objective):
         super().__init__()
         self.teacher_name, self.teacher_outputs = teacher, (teacher_width, teacher_classes)
         self.teacher: Frozen | None = None
-        self.view_size, self.smallest_area, self.cutmix = view_size, smallest_area, cutmix
+        self.view_size, self.teacher_size = view_size, teacher_size or view_size
+        self.smallest_area, self.cutmix = smallest_area, cutmix
         self.residual, self.circle = residual, circle
         self.logits_weight, self.pose_weight, self.angle_weight = logits_weight, pose_weight, angle_weight
         self.temperature = temperature
@@ -188,7 +191,8 @@ class Distil(Objective):
         """
         for name in ("teacher_width", "view_size", "pose_hidden"):
             check_count(name, options[name])
-        check_count("teacher_classes", options["teacher_classes"], 0)
+        for name in ("teacher_classes", "teacher_size"):
+            check_count(name, options[name], 0)
         for name in ("jitter", "cutmix", "residual", "circle"):
             if not 0 <= options[name] <= 1:
                 raise ValueError(f"{name} must lie in 0 .. 1; got {shown(options[name])}. Pass 0.5.")
@@ -230,14 +234,14 @@ class Distil(Objective):
                 f"{self.view_size}. Pass view_size={min(data.size)}, or use larger images."
             )
         teacher = create_teacher(self.teacher_name)
-        view = data.pixels(slice(0, 1))[..., : self.view_size, : self.view_size]
+        size = self.teacher_size
         try:
             with torch.no_grad():
-                found = tuple(outputs.shape[1] for outputs in teacher(view))
+                found = tuple(outputs.shape[1] for outputs in teacher(torch.zeros(1, 3, size, size)))
         except (AssertionError, RuntimeError, ValueError) as error:
             raise ValueError(
-                f"teacher={self.teacher_name!r} must take views of {self.view_size}x{self.view_size} pixels; it does "
-                f"not ({reason_of(error)}). Pass the view_size that it was trained with, or another teacher."
+                f"teacher={self.teacher_name!r} must take views of {size}x{size} pixels; it does not "
+                f"({reason_of(error)}). Pass the teacher_size that it was trained with, or another teacher."
             ) from error
         if found != self.teacher_outputs:
             raise ValueError(
@@ -248,7 +252,7 @@ class Distil(Objective):
         self.teacher = Frozen(teacher)
 
     def views(self, batch: Batch, randomness: Randomness) -> dict[str, Tensor]:
-        """The views of ``student`` and ``teacher``, which differ in angle and circle alone, and the student's labels.
+        """The views of ``student`` and ``teacher``, which differ in angle, circle and size, and the student's labels.
 
         These are ``pose``, an element of the group, and ``up``, the unit vector upwards.
 
@@ -261,31 +265,28 @@ class Distil(Objective):
         circular = torch.rand(batch.size, generator=generator)[batch.rows] < self.circle
         place, turn, paste, colours = drawn.split([*PARTS, self.jitter.numbers], 1)
         degrees = torch.where(turn[:, 0] < self.residual, WIDEST * (2 * turn[:, 1] - 1), 0.0)
-        images = self._coarse(batch.images)
         reaching = torch.where(circular, 0.0, degrees)  # a circle stays within its square however it is turned
-        boxes = crop_boxes(place, reaching, self.smallest_area, (images.shape[-2], images.shape[-1]))
 
-        def seen(rows: Tensor, angles: Tensor) -> Tensor:
-            views = cut(images[rows.to(images.device)], boxes[rows], angles, self.view_size)
-            return self.jitter.apply(views.clamp(0, 1), colours[rows])
-
-        teacher = seen(torch.arange(len(images)), torch.zeros_like(degrees))
-        student, turned = teacher.clone(), degrees.nonzero()[:, 0]
-        if len(turned):
-            student[turned.to(images.device)] = seen(turned, degrees[turned])
         upright = degrees == 0
-        other = previous_chosen(upright).to(images.device)
-        mask = paste_masks(paste[:, 1:], self.view_size) & (upright & (paste[:, 0] < self.cutmix))[:, None, None, None]
-        mask = mask.to(images.device)
-        student, teacher = (torch.where(mask, views[other], views) for views in (student, teacher))
-        outside = circular[:, None, None, None] & (circular_mask(self.view_size, self.view_size) == 0)
-        student = student.masked_fill(outside.to(images.device), 0)
-        labels = {"pose": self._nearest(degrees), "up": AngleHead.label(degrees)}
-        return {"student": student, "teacher": teacher} | {name: one.to(images.device) for name, one in labels.items()}
+        other, mixed = previous_chosen(upright), (upright & (paste[:, 0] < self.cutmix))[:, None, None, None]
+        device = batch.images.device
 
-    def _coarse(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
+        def seen(angles: Tensor, size: int) -> Tensor:
+            images = self._coarse(batch.images, size)
+            boxes = crop_boxes(place, reaching, self.smallest_area, (images.shape[-2], images.shape[-1]))
+            views = self.jitter.apply(cut(images, boxes, angles, size).clamp(0, 1), colours)
+            mask = paste_masks(paste[:, 1:], size) & mixed
+            return torch.where(mask.to(device), views[other.to(device)], views)
+
+        outside = circular[:, None, None, None] & (circular_mask(self.view_size, self.view_size) == 0)
+        student = seen(degrees, self.view_size).masked_fill(outside.to(device), 0)
+        teacher = seen(torch.zeros_like(degrees), self.teacher_size)
+        labels = {"pose": self._nearest(degrees), "up": AngleHead.label(degrees)}
+        return {"student": student, "teacher": teacher} | {name: one.to(device) for name, one in labels.items()}
+
+    def _coarse(self, images: Float[Tensor, "B C H W"], size: int) -> Float[Tensor, "B C h w"]:
         """Images of which the smallest crop is hardly larger than a view: bilinear sampling skips pixels of others."""
-        factor = int(math.sqrt(self.smallest_area) * min(images.shape[-2:]) / self.view_size)
+        factor = int(math.sqrt(self.smallest_area) * min(images.shape[-2:]) / size)
         return F.avg_pool2d(images, factor) if factor > 1 else images
 
     def _nearest(self, degrees: Float[Tensor, " B"]) -> Int[Tensor, " B"]:

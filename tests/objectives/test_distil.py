@@ -235,6 +235,19 @@ def test_upright_views_are_pasted_into_each_other_for_both_networks():
         assert torch.equal(mixed[name][turned], whole[name][turned])
 
 
+def test_a_teacher_may_see_the_same_crops_larger():
+    smooth = F.interpolate(torch.rand(12, 3, 4, 4), (48, 48), mode="bilinear")
+    chosen = {"residual": 0.5, "cutmix": 1.0}
+    (network, larger), (_, plain) = prepared(teacher_size=64, **chosen), prepared(**chosen)
+    found, equal = (one.views(Batch(smooth, None, 12, slice(0, 12)), Randomness(0)) for one in (larger, plain))
+    assert found["teacher"].shape == (12, 3, 64, 64)
+    assert torch.equal(found["student"], equal["student"])
+    # Halved it is what a teacher without the option sees, but for pixels at the edges of what was pasted.
+    difference = (F.avg_pool2d(found["teacher"], 2) - equal["teacher"]).abs().amax(1)
+    assert float((difference > 0.02).float().mean()) < 0.05
+    assert larger.loss(network, found)["features"].loss.isfinite()
+
+
 @pytest.mark.parametrize(("name", "poses"), [("c4", {0}), ("d4", {0}), ("c8", {0, 1, 7}), ("d8", {0, 1, 7})])
 def test_the_pose_is_the_nearest_rotation(name, poses):
     _, objective = prepared(f"{name}_resnet18s_w16", residual=1.0)
@@ -355,6 +368,7 @@ def test_the_teacher_never_learns():
         ({"temperature": 0.0}, ValueError, "temperature must be a positive finite number; got 0.0. Pass 8."),
         ({"view_size": 0}, ValueError, "view_size must be at least 1; got 0. Pass a whole number of at least 1."),
         ({"teacher_classes": -1}, ValueError, "teacher_classes must be at least 0; got -1. Pass a whole number of at"),
+        ({"teacher_size": -1}, ValueError, "teacher_size must be at least 0; got -1. Pass a whole number of at least"),
     ],
 )
 def test_a_value_out_of_range_is_refused_in_one_sentence(options, error, message):
@@ -369,6 +383,7 @@ def test_a_value_out_of_range_is_refused_in_one_sentence(options, error, message
         ({"view_size": 64}, {}, "view_size must be at most the smaller side of the images, 48 of photos; got 64. Pass"),
         ({"teacher": "tinny"}, {}, "teacher must be one of lite0, tiny; got 'tinny'. Use 'tiny', or import the file"),
         ({"view_size": 4}, {}, "teacher='tiny' must take views of 4x4 pixels; it does not ("),
+        ({"teacher_size": 4}, {}, "teacher='tiny' must take views of 4x4 pixels; it does not ("),
         (
             {"teacher_width": 12},
             {},
