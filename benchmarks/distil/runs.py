@@ -41,8 +41,8 @@ CLOTHES = "c4_resnet18_w32.distil_lite0_clothes"
 CONTINUED: dict[str, Any] = {"angle_weight": 0.1, "learning_rate": 1e-3, "init": "c4_resnet18_w32.distil_lite0"}
 
 RUNS = {
-    "c4_resnet18_w32.distil_lite0": distil_config("c4_resnet18_w32", 24, angle_weight=0.1),
-    "resnet18_w32.distil_lite0": distil_config("resnet18_w32", 24, angle_weight=0.1),
+    "c4_resnet18_w32.distil_lite0": distil_config("c4_resnet18_w32", 24, angle_weight=0.1, circle=0.5),
+    "resnet18_w32.distil_lite0": distil_config("resnet18_w32", 24, angle_weight=0.1, circle=0.5),
     "d4_resnet18_w32.distil_lite0": distil_config("d4_resnet18_w32", 10, "float32"),
     "c1_resnet18_w32.distil_lite0": distil_config("c1_resnet18_w32", 10, "float32"),
     CLOTHES: distil_config("c4_resnet18_w32", 6, **CONTINUED),
