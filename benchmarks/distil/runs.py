@@ -36,7 +36,10 @@ def distil_config(model: str, epochs: int, precision: str = "bfloat16", **change
 
 
 CLOTHES = "c4_resnet18_w32.distil_lite0_clothes"
-"""Goes on with the bank of clothes: is every angle right of what it has learned at all angles?"""
+"""Goes on with the bank of clothes: is every angle right of what it has learned at all angles?
+
+What is stored of it and of its ``_circle`` went on from the network of crops alone, which the zoo had then.
+"""
 
 CONTINUED: dict[str, Any] = {"angle_weight": 0.1, "learning_rate": 1e-3, "init": "c4_resnet18_w32.distil_lite0"}
 
@@ -48,7 +51,7 @@ RUNS = {
     CLOTHES: distil_config("c4_resnet18_w32", 6, **CONTINUED),
     f"{CLOTHES}_circle": distil_config("c4_resnet18_w32", 6, circle=0.5, **CONTINUED),
 }
-"""The runs, by their names in the zoo, where the last two are not."""
+"""The runs, by their names in the zoo, where those of clothes are not."""
 
 
 def main() -> None:
@@ -56,7 +59,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bank", nargs="?", type=Path, help="the folder of train.npy")
     parser.add_argument(
-        "--names", nargs="+", default=list(RUNS)[:-2], choices=list(RUNS), help="default: those of the zoo"
+        "--names",
+        nargs="+",
+        default=[name for name in RUNS if CLOTHES not in name],
+        choices=list(RUNS),
+        help="default: those of the zoo",
     )
     parser.add_argument("--out", type=Path, default=FOLDER, help="where the folders of runs are (default: %(default)s)")
     parser.add_argument("--zoo", action="store_true", help="copy what is trained and measured into the zoo")

@@ -22,6 +22,7 @@ ORDER = ("stamps", "icons", "clothes", "clip art", "tiles", "letters")
 """Of the sets in the document."""
 SCALARS = ("kNN", "5 labels a class", "20 labels a class")
 REFERENCE = "student, canonical"
+Columns = tuple[tuple[str, str], ...]
 MISSING = "…"
 """Is not measured yet."""
 
@@ -67,15 +68,26 @@ def found() -> dict[str, dict[str, Mapping[str, Any]]]:
     return content
 
 
-SHORT_COLUMNS = {
-    "regular, upright": ("regular", "upright"),
-    "regular, turned": ("regular", "turned"),
-    "regular, 45 degrees": ("regular", "45 degrees"),
-    "canonical, upright": ("canonical", "upright"),
-    "canonical, 45 degrees": ("canonical", "45 degrees"),
-    "canonical, 5 labels a class": ("canonical", "5 labels a class"),
-}
-"""Of short runs: features and column."""
+SHORT_COLUMNS = (
+    ("regular", "upright"),
+    ("regular", "turned"),
+    ("regular", "45 degrees"),
+    ("canonical", "upright"),
+    ("canonical", "45 degrees"),
+    ("canonical", "5 labels a class"),
+)
+"""Of short runs: features of the student, and column."""
+
+
+def _names(columns: Columns) -> list[str]:
+    return [f"{kind.removesuffix('-3')}, {column}" for kind, column in columns]
+
+
+def _scores(rows: Mapping[str, Any], columns: Columns) -> list[str]:
+    """What the student has in each column; nothing where it has no features of this kind."""
+    return [
+        percent(group_mean(rows.get(f"student, {kind}", {}).get("accuracy", {}), column)) for kind, column in columns
+    ]
 
 
 def short_runs(names: Iterable[str], what: str) -> str:
@@ -84,18 +96,9 @@ def short_runs(names: Iterable[str], what: str) -> str:
     for name in names:
         cell = ProbeCell(".", "stamps")
         found = experiment([cell], SHORT / folder_of(name)).result(cell)
-        values = [
-            MISSING if found is None else percent(group_mean(_accuracy(found["rows"], kind), column))
-            for kind, column in SHORT_COLUMNS.values()
-        ]
+        values = [MISSING] * len(SHORT_COLUMNS) if found is None else _scores(found["rows"], SHORT_COLUMNS)
         rows.append([name, *values])
-    return Table([what, *SHORT_COLUMNS], rows).markdown(as_it_is=True)
-
-
-def _accuracy(rows: Mapping[str, Any], kind: str) -> Mapping[str, list[float]]:
-    """Of some features of the student; nothing where it has none of this kind."""
-    accuracy: Mapping[str, list[float]] = rows.get(f"student, {kind}", {}).get("accuracy", {})
-    return accuracy
+    return Table([what, *_names(SHORT_COLUMNS)], rows).markdown(as_it_is=True)
 
 
 FINETUNED = {
@@ -148,27 +151,26 @@ def angles() -> str:
 
 CIRCLE = {f"{finetuned.STUDENT}_crops": "crops alone", finetuned.STUDENT: "half through a circle"}
 """Two trainings that differ in what turned views show, by the folders of their results."""
-CIRCLE_COLUMNS = {
-    "regular, upright": ("regular", "upright"),
-    "regular, 45 degrees": ("regular", "45 degrees"),
-    "invariant, 45 degrees": ("invariant-3", "45 degrees"),
-    "canonical, upright": ("canonical", "upright"),
-    "canonical, 45 degrees": ("canonical", "45 degrees"),
-    "canonical, worst angle": ("canonical", "worst angle"),
-}
+CIRCLE_COLUMNS = (
+    ("regular", "upright"),
+    ("regular", "45 degrees"),
+    ("invariant-3", "45 degrees"),
+    ("canonical", "upright"),
+    ("canonical", "45 degrees"),
+    ("canonical", "worst angle"),
+)
 
 
 def circle() -> str:
     """What it is worth that turned views are whole: both trainings, set by set."""
     every = found()
     rows = [
-        [data, words, *(percent(group_mean(_accuracy(rows, kind), column)) for kind, column in CIRCLE_COLUMNS.values())]
+        [data, words, *_scores(every[run][data], CIRCLE_COLUMNS)]
         for data in ORDER
         if all(data in every.get(run, {}) for run in CIRCLE)
         for run, words in CIRCLE.items()
-        for rows in [every[run][data]]
     ]
-    return Table(["pictures", "views", *CIRCLE_COLUMNS], rows).markdown(as_it_is=True)
+    return Table(["pictures", "views", *_names(CIRCLE_COLUMNS)], rows).markdown(as_it_is=True)
 
 
 def section() -> str:

@@ -271,16 +271,27 @@ class Distil(Objective):
         other, mixed = previous_chosen(upright), (upright & (paste[:, 0] < self.cutmix))[:, None, None, None]
         device = batch.images.device
 
-        def seen(angles: Tensor, size: int) -> Tensor:
-            images = self._coarse(batch.images, size)
-            boxes = crop_boxes(place, reaching, self.smallest_area, (images.shape[-2], images.shape[-1]))
-            views = self.jitter.apply(cut(images, boxes, angles, size).clamp(0, 1), colours)
-            mask = paste_masks(paste[:, 1:], size) & mixed
+        def seen(rows: Tensor, angles: Tensor, size: int) -> Tensor:
+            images = self._coarse(batch.images[rows.to(device)], size)
+            boxes = crop_boxes(place[rows], reaching[rows], self.smallest_area, (images.shape[-2], images.shape[-1]))
+            return self.jitter.apply(cut(images, boxes, angles[rows], size).clamp(0, 1), colours[rows])
+
+        def pasted(views: Tensor) -> Tensor:
+            mask = paste_masks(paste[:, 1:], views.shape[-1]) & mixed
             return torch.where(mask.to(device), views[other.to(device)], views)
 
+        every = torch.arange(len(degrees))
+        teacher = seen(every, torch.zeros_like(degrees), self.teacher_size)
+        if self.teacher_size == self.view_size:
+            # Both share the upright views: sampling and colours are a sixth of a step.
+            student, turned = teacher.clone(), every[~upright]
+            if len(turned):
+                student[turned.to(device)] = seen(turned, degrees, self.view_size)
+        else:
+            student = seen(every, degrees, self.view_size)
+        student, teacher = pasted(student), pasted(teacher)
         outside = circular[:, None, None, None] & (circular_mask(self.view_size, self.view_size) == 0)
-        student = seen(degrees, self.view_size).masked_fill(outside.to(device), 0)
-        teacher = seen(torch.zeros_like(degrees), self.teacher_size)
+        student = student.masked_fill(outside.to(device), 0)
         labels = {"pose": self._nearest(degrees), "up": AngleHead.label(degrees)}
         return {"student": student, "teacher": teacher} | {name: one.to(device) for name, one in labels.items()}
 
