@@ -21,7 +21,7 @@ from eqmodels.bench.adapted import ADAPTATIONS, adapted, split_adapted
 from eqmodels.errors import nearest_names
 from eqmodels.hub.loading import list_models as pretrained_models
 from eqmodels.hub.loading import load_for_images
-from eqmodels.remote import list_pretrained
+from eqmodels.remote import list_pretrained, read_index
 from eqmodels.storage import CONFIG, WEIGHTS, sha256_of
 
 __all__ = ["Contender", "chosen_models"]
@@ -82,9 +82,14 @@ class Contender:
         return self.name not in list_pretrained() and (Path(self.name) / CONFIG).is_file()
 
     def weights(self) -> str:
-        """What tells its weights from those of before: the sha256 of a folder's; empty where the name says all."""
+        """What tells its weights from those of before: the sha256 of a folder's or of the zoo's, as they may be new.
+
+        Empty where the name says all.
+        """
         if self.made_of:
             return "".join(part.weights() for part in self.made_of)
+        if (entry := read_index().get(self.name)) is not None:
+            return entry.sha256[:16]
         file = Path(self.name) / WEIGHTS
         return sha256_of(file)[:16] if self.is_folder and file.is_file() else ""
 

@@ -21,7 +21,7 @@ from eqmodels.bench.longer import longer_cells, scaling_cells
 from eqmodels.bench.rotated import rotated_cells
 from eqmodels.bench.suites import Suite
 from eqmodels.bench.throughput import seconds_an_image
-from eqmodels.data import Source, at_most, list_data, load_data, to_grey, to_rgb
+from eqmodels.data import Source, at_most, at_size, list_data, load_data, to_grey, to_rgb
 from eqmodels.errors import shown
 from eqmodels.evaluation.encoding import Subject
 from eqmodels.groups import PlanarGroup
@@ -259,7 +259,7 @@ def _is_folder(data: str) -> bool:
 
 
 def _images(encoder: Encoder, name: str, suite: Suite, data: str | None, root: str | None) -> tuple[Source, Source]:
-    """All training and test images for a network, in its channels.
+    """All training and test images for a network, in its channels and, if it is pretrained, in the size that it knows.
 
     Raises:
         ValueError: if there are none.
@@ -283,6 +283,8 @@ def _images(encoder: Encoder, name: str, suite: Suite, data: str | None, root: s
                 "many: --data."
             )
     fitting = [part if part.channels == channels else (to_grey if channels == 1 else to_rgb)(part) for part in parts]
+    if (seen := encoder.preprocessing) is not None:
+        fitting = [at_size(part, seen.size, seen.resize) for part in fitting]
     return fitting[0], fitting[1]
 
 

@@ -17,7 +17,7 @@ import torch
 from eqmodels.backbones import PointBackbone
 from eqmodels.cli.demo_report import SHOWN, DemoResult, Learning, TwinResult, shown_of, write_report
 from eqmodels.cli.terminal import say
-from eqmodels.data import Source, balanced_subset, load_data
+from eqmodels.data import Source, at_size, balanced_subset, load_data
 from eqmodels.evaluation import CloudEvaluation, EncoderEvaluation, evaluate, evaluate_clouds, images_per_second
 from eqmodels.export import to_plain
 from eqmodels.hub import load_pretrained
@@ -70,8 +70,10 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.seconds > 0:
         raise ValueError(f"--seconds must be positive; got {arguments.seconds:g}. Leave it out for 60.")
     prepare_folder(arguments.folder)
-    train, test = balanced_subset(load_data(DATA, "train"), PROBED), load_data(DATA, "test")
     twins = {name: load_pretrained(name) for name in (EQUIVARIANT, STANDARD)}
+    seen = twins[EQUIVARIANT].preprocessing
+    parts = balanced_subset(load_data(DATA, "train"), PROBED), load_data(DATA, "test")
+    train, test = (at_size(part, seen.size, seen.resize) for part in parts)
     speeds = _speeds(twins, test)
     results = []
     for name, twin in twins.items():

@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 from eqmodels.backbones import Backbone
 from eqmodels.backbones.describe import name_of
-from eqmodels.cli.chosen_data import add_data_flags, chosen_data, loaded
+from eqmodels.cli.chosen_data import add_data_flags, chosen_data, flags_given, loaded
 from eqmodels.cli.clouds import evaluate_run, is_of_points
-from eqmodels.cli.images import with_channels
+from eqmodels.cli.images import as_taken, read_at_size
 from eqmodels.cli.kept_results import keep_results, place_of_results
 from eqmodels.cli.own_classifier import judge_classifier
 from eqmodels.cli.probed_images import with_probed_classes
@@ -39,7 +39,8 @@ __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
 DESCRIPTION = (
     "Trains linear probes on frozen features of upright training images and measures them on held-out images, upright "
-    "and turned, for every way to pool the features; and how well the head predicts its task. What is measured of a "
+    "and turned, for every way to pool the features; and how well the head predicts its task. Images are seen "
+    "in the size in which the network learned; with --size, where --data has it, in another. What is measured of a "
     "finished run, or of an encoder in a folder, is written there, as results.json, for its card. Takes minutes: with "
     "--limit and --quick less, and on several processes that torchrun starts."
 )
@@ -229,12 +230,14 @@ def _images(
     if arguments.limit is not None and arguments.limit < (classes := len(train.classes)):
         raise ValueError(f"--limit must be at least {classes}, one image a class of {name}; got {arguments.limit}.")
     told = _left_out(arguments, len(train), len(test))
-    train, test = with_channels(network, at_most(train, arguments.limit), "train"), with_channels(network, test, "test")
-    return train, test, [*left_out, *told]
+    resized = "size" not in flags_given(arguments)
+    train = as_taken(network, at_most(train, arguments.limit), "train", resized=resized)
+    return train, as_taken(network, test, "test", resized=resized), [*left_out, *told]
 
 
 def _measured(network: Run | Backbone, arguments: argparse.Namespace, world: World) -> EncoderEvaluation:
     name, options = chosen_data(arguments, network.config if isinstance(network, Run) else None)
+    options = {**read_at_size(network.preprocessing, name, options), **flags_given(arguments)}
     model = network.name if isinstance(network, Run) else str(name_of(network))
     train, test, left_out = world.each_after_first(lambda: _images(arguments, network, name, options))
     quick: bool = arguments.quick

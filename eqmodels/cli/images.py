@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from eqmodels.backbones import Backbone
 from eqmodels.cli.terminal import say
-from eqmodels.data import Source, Split, to_grey, to_rgb
+from eqmodels.data import SOURCES, Source, Split, at_size, to_grey, to_rgb
+from eqmodels.options import options_of
 from eqmodels.training import Run, prepared_images
+from eqmodels.transforms import Preprocessing
 
-__all__ = ["with_channels"]
+__all__ = ["as_taken", "read_at_size"]
 
 
-def with_channels(network: Run | Backbone, data: Source, split: Split) -> Source:
-    """Images with the channels that the network takes: coloured as in its training, else grey or repeated.
+def read_at_size(preprocessing: Preprocessing | None, name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a source, with the size of a network's images if it makes images of files in a size.
 
     Args:
-        network: says how many channels it takes and, if it is a run, how the images of its training were coloured.
+        preprocessing: of the network, if it is known.
+        name: of the source.
+        options: that are known of it.
+    """
+    if preprocessing is None or name not in SOURCES or "size" not in options_of(SOURCES.find(name)):
+        return options
+    return {**options, "size": min(preprocessing.size)}
+
+
+def as_taken(network: Run | Backbone, data: Source, split: Split, *, resized: bool = True) -> Source:
+    """Images with the channels and of the size that the network takes.
+
+    Args:
+        network: says how many channels it takes, what size its images have, if it knows that, and, if it is a run, how
+            the images of its training were coloured.
         data: the images as they are loaded.
         split: where they are from: images of the two splits have different colours.
+        resized: False to leave them in their size.
 
     Raises:
         ValueError: if the images have other channels, and are not grey ones or coloured ones of the other kind.
@@ -26,12 +44,17 @@ def with_channels(network: Run | Backbone, data: Source, split: Split) -> Source
     channels = (network.backbone if isinstance(network, Run) else network).in_chans
     if isinstance(network, Run) and data.channels == 1:
         data = prepared_images(network.config, data, split)
-    if data.channels == channels:
-        return data
-    if {data.channels, channels} != {1, 3}:
-        raise ValueError(
-            f"the network takes images of {channels} channels; {data.name} has {data.channels}. Name data that has as "
-            "many (--data)."
-        )
-    say(f"{data.name}: {data.channels} channels made {channels}, as the network takes", file=sys.stderr)
-    return to_grey(data) if channels == 1 else to_rgb(data)
+    if data.channels != channels:
+        if {data.channels, channels} != {1, 3}:
+            raise ValueError(
+                f"the network takes images of {channels} channels; {data.name} has {data.channels}. Name data that has "
+                "as many (--data)."
+            )
+        say(f"{data.name}: {data.channels} channels made {channels}, as the network takes", file=sys.stderr)
+        data = to_grey(data) if channels == 1 else to_rgb(data)
+    seen = network.preprocessing
+    if resized and seen is not None and seen.size != data.size:
+        old, new = (" x ".join(map(str, size)) for size in (data.size, seen.size))
+        say(f"{data.name}: {old} pixels made {new}, as the network takes", file=sys.stderr)
+        return at_size(data, seen.size, seen.resize)
+    return data

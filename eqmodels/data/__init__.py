@@ -9,6 +9,7 @@ from eqmodels.data.permutation import KeyedPermutation
 from eqmodels.data.pictures import open_picture
 from eqmodels.data.pixel_statistics import statistics
 from eqmodels.data.registry import READING, SOURCES, Split, register_source
+from eqmodels.data.resized import at_size
 from eqmodels.data.source import Source, check_source, in_parts, is_labelled, numbers_of, targets_of
 from eqmodels.data.space import (
     LabelledClouds,
@@ -41,6 +42,7 @@ __all__ = [
     "Subset",
     "View",
     "at_most",
+    "at_size",
     "balanced_subset",
     "check_source",
     "clouds_of",

@@ -12,6 +12,7 @@ from eqmodels.data import (
     LabelledImages,
     Source,
     at_most,
+    at_size,
     balanced_subset,
     check_source,
     coloured,
@@ -128,6 +129,7 @@ VIEWS = {
     "coloured": lambda: coloured(Unkept(), seed=1),
     "rgb": lambda: to_rgb(Unkept()),
     "grey": lambda: to_grey(Unkept(channels=3)),
+    "resized": lambda: at_size(Unkept(), (9, 7)),
     "unlabelled": lambda: at_most(Unkept(classes=()), 20),
     "of 16 bits": lambda: Unkept(steps=65535),
 }

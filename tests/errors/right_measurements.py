@@ -151,6 +151,7 @@ MEASUREMENTS: dict[str, Callable[[], Call]] = {
     "data.statistics": lambda: Call(data.statistics, {"source": images()}),
     "data.subset": lambda: Call(data.subset, {"source": images(), "indices": torch.tensor([0, 2])}, values=30),
     "data.to_grey": lambda: Call(data.to_grey, {"source": images()}),
+    "data.at_size": lambda: Call(data.at_size, {"source": images(), "size": (8, 8), "resize": "crop"}),
     "data.to_rgb": lambda: Call(data.to_rgb, {"source": images()}),
     # evaluation
     "evaluation.embed": lambda: Call(
