@@ -283,7 +283,8 @@ def _images(encoder: Encoder, name: str, suite: Suite, data: str | None, root: s
                 "many: --data."
             )
     fitting = [part if part.channels == channels else (to_grey if channels == 1 else to_rgb)(part) for part in parts]
-    if (seen := encoder.preprocessing) is not None:
+    # What is drawn at random has learned at no size, whatever it says of pictures.
+    if (seen := encoder.preprocessing) is not None and not Contender(name).is_random:
         fitting = [at_size(part, seen.size, seen.resize) for part in fitting]
     return fitting[0], fitting[1]
 

@@ -13,6 +13,7 @@ from eqmodels.cli import main
 from eqmodels.transforms import Preprocessing
 
 SIDE = 20
+RANDOM = "random:timm:mobilenetv3_small_050"
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +76,11 @@ def test_images_that_fit_are_left_alone(tiny_run, capsys, few_images):
 
 def test_a_benchmark_shows_each_pretrained_network_its_own_size(encoder, pictures):
     for data in (None, pictures):
-        plan = planned(SUITES["quick"], models=[encoder, "c4_resnet18s_w4"], data=data)
+        plan = planned(SUITES["quick"], models=[encoder, RANDOM, "c4_resnet18s_w4"], data=data)
         found = {cell.values["model"]: cell.values["size"] for cell in plan.cells if cell.kind == "quality"}
         assert found[encoder] == [SIDE, SIDE]
         assert found["c4_resnet18s_w4"] != [SIDE, SIDE]
+        assert data is not None or found[RANDOM] == [64, 64]  # which says 224, and learned nothing there
 
 
 def test_a_network_of_the_zoo_that_was_trained_again_is_measured_again():
