@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.distil.measure import ANGLES, RESULTS, TESTED, ProbeCell, encoded, some_numbers, taken
+from benchmarks.distil.measure import RESULTS, TESTED, ProbeCell, some_numbers, taken
+from benchmarks.distil.networks import ANGLES, encoded
 from benchmarks.distil.sets import SETS
 from eqmodels.evaluation.encoding import Subject
 from eqmodels.evaluation.orbits import UPRIGHT

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from benchmarks.distil.measure import IN_A_CIRCLE, group_mean
+from benchmarks.distil.measure import PAIR, REGULAR, TWIN, group_mean
+from benchmarks.distil.networks import IN_A_CIRCLE
 from eqmodels.evaluation.orbits import UPRIGHT
 from eqmodels.reports import Table, percent, percent_range
 
-STUDENT, REGULAR, TWIN, TEACHER = "student, canonical", "student, regular", "standard twin, regular", "teacher"
+STUDENT, TEACHER = "student, canonical", "teacher"
 RAW, RANDOM = "raw 16x16 pixels", "random, regular"
 UNKNOWN = "-"
 Rows = Mapping[str, Mapping[str, Any]]
@@ -26,13 +27,16 @@ def _minus(other: str, group: str) -> Callable[[Rows], str]:
     """Canonical features minus others."""
 
     def found(rows: Rows) -> str:
-        difference = rows.get(other, {}).get(f"{STUDENT} minus it", {}).get(group)
-        if difference is None:
-            return UNKNOWN
-        mean, low, high = difference
-        return f"{percent(mean, signed=True)} {percent_range(low, high, signed=True)}"
+        return _words(rows.get(other, {}).get(f"{STUDENT} minus it", {}).get(group))
 
     return found
+
+
+def _words(difference: Sequence[float] | None) -> str:
+    if difference is None:
+        return UNKNOWN
+    mean, low, high = difference
+    return f"{percent(mean, signed=True)} {percent_range(low, high, signed=True)}"
 
 
 def _upright(rows: Rows, row: str) -> float:
@@ -47,7 +51,12 @@ def _way(rows: Rows) -> str:
 
 def _beside_twin(rows: Rows) -> str:
     """Regular features of both, upright."""
-    return percent(_upright(rows, REGULAR) - _upright(rows, TWIN), signed=True)
+    found = rows[REGULAR].get(PAIR)
+    return (
+        percent(_upright(rows, REGULAR) - _upright(rows, TWIN), signed=True)
+        if found is None
+        else _words(found["upright"])
+    )
 
 
 def _falls(rows: Rows) -> str:

@@ -15,7 +15,7 @@ student, and its rows take their places among the others'.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -25,20 +25,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
-from torchvision.transforms.v2 import functional as TF
 
-import eqmodels
+from benchmarks.distil.networks import ANGLES, DIAGONAL, IN_A_CIRCLE, NETWORKS, encoders
 from benchmarks.distil.sets import SETS, SIDE
-from eqmodels.backbones import Backbone, create_model
 from eqmodels.data import LabelledImages
-from eqmodels.evaluation import encode, kinds_of, knn_accuracy
-from eqmodels.evaluation.encoding import Subject
+from eqmodels.evaluation import knn_accuracy
 from eqmodels.evaluation.orbits import QUARTERS, UPRIGHT, Motion, View
-from eqmodels.evaluation.poolings import pool_features
 from eqmodels.experiments import Experiment, command_line, shown_progress
 from eqmodels.measures import LinearProbe, estimate, fit_linear_probe
-from eqmodels.objectives import create_teacher
 from eqmodels.processes.world import joined_world
 from eqmodels.training import Run, load_run
 
@@ -53,14 +47,10 @@ FEW = (5, 20)
 """Labels of a class."""
 EVERY_ANGLE = ("stamps", "clothes")
 """Sets that are seen at all of `ANGLES`."""
-IN_A_CIRCLE = View(circular=True)
 MIRRORED = View(Motion(reflected=True))
-ANGLES = tuple(View(Motion.by_degrees(degrees), circular=True) for degrees in range(0, 360, 15))
-DIAGONAL = View(Motion.by_degrees(45), circular=True)
-GREY_ZOO = "c4_resnet18s_w32.rot_fmnist_simclr"
-
-Encode = Callable[[LabelledImages, View], dict[str, Tensor]]
-"""Features of pictures in a view, by name."""
+REGULAR, TWIN = "student, regular", "standard twin, regular"
+PAIR = f"minus {TWIN}"
+"""Of `REGULAR`: what both know upright, with all of their features."""
 
 
 @dataclass
@@ -69,97 +59,6 @@ class Row:
 
     correct: dict[str, list[Tensor]] = field(default_factory=dict)
     scalars: dict[str, list[float]] = field(default_factory=dict)
-
-
-NETWORKS = (
-    "raw 16x16 pixels",
-    "random",
-    "student",
-    "standard twin",
-    "rotation, grey clothes",
-    "teacher",
-    "teacher at 224",
-)
-"""What may be compared."""
-
-
-def encoders(run: Run, twin: Run | None, chosen: Sequence[str]) -> Iterator[tuple[str, Encode, tuple[View, ...]]]:
-    """The networks that are compared: name, function, and the views in a circle that are measured."""
-    few = (IN_A_CIRCLE, DIAGONAL)
-    if "raw 16x16 pixels" in chosen:
-        yield "raw 16x16 pixels", _raw, few
-    if "random" in chosen:
-        yield "random", _of(Subject.of(_untrained(run)), ("regular", "invariant-3")), few
-    if "student" in chosen:
-        own = kinds_of(run)
-        yield "student", _of(Subject.of(run), tuple(kind for kind in STUDENT_KINDS if kind in own)), ANGLES
-    if "standard twin" in chosen and twin is not None:
-        yield "standard twin", _of(Subject.of(twin), ("regular",)), ANGLES
-    if "rotation, grey clothes" in chosen:
-        encoder = eqmodels.load(GREY_ZOO, in_chans=3, global_pool="canonical")
-        yield "rotation, grey clothes", lambda data, view: {"canonical": encoded(encoder, data, view)}, few
-    teacher = create_teacher("lite0")
-    if "teacher" in chosen:
-        yield "teacher", lambda data, view: _of_teacher(teacher, data, view), ANGLES
-    if "teacher at 224" in chosen:
-        yield "teacher at 224", lambda data, view: {"": encoded(_large(teacher), data, view)}, ()
-
-
-ALL = slice(None)
-STUDENT_KINDS = ("regular", "invariant-3", "canonical")
-"""Features of the student that are measured; one without a group has regular ones alone."""
-
-
-def _raw(data: LabelledImages, view: View) -> dict[str, Tensor]:
-    return {"": F.adaptive_avg_pool2d(view.of(data.pixels(ALL)), 16).flatten(1)}
-
-
-def _untrained(run: Run) -> Backbone:
-    """The same network with random weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = create_model(run.name, in_chans=3, num_classes=0, global_pool="regular", **run.config.model.options)
-    network.preprocessing = run.preprocessing
-    return network.eval()
-
-
-def encoded(encoder: object, data: LabelledImages, view: View) -> Tensor:
-    """The features of all pictures in a view."""
-    return encode(encoder, data.pixels, len(data), view=view, batch_size=50)  # type: ignore[arg-type]
-
-
-def _of(subject: Subject, kinds: tuple[str, ...]) -> Encode:
-    def features(data: LabelledImages, view: View) -> dict[str, Tensor]:
-        found = encoded(subject, data, view)
-        return {kind: pool_features(subject, found, kind) for kind in kinds}
-
-    return features
-
-
-def _of_teacher(teacher: torch.nn.Module, data: LabelledImages, view: View) -> dict[str, Tensor]:
-    """The teacher's features, and their mean over the four quarter turns."""
-
-    def features(images: Tensor) -> Tensor:
-        with torch.no_grad():
-            found: Tensor = teacher(images)[0]
-        return found
-
-    def turned(images: Tensor) -> Tensor:
-        return torch.stack([features(images.rot90(quarters, (-2, -1))) for quarters in range(4)]).mean(0)
-
-    found = {"": encoded(features, data, view)}
-    if view in (*QUARTERS, IN_A_CIRCLE, DIAGONAL):
-        found["orbit mean"] = encoded(turned, data, view)
-    return found
-
-
-def _large(teacher: torch.nn.Module) -> Callable[[Tensor], Tensor]:
-    def features(images: Tensor) -> Tensor:
-        with torch.no_grad():
-            found: Tensor = teacher(TF.resize(images, [224, 224], antialias=True))[0]
-        return found
-
-    return features
 
 
 def splits(train: LabelledImages, test: LabelledImages | None) -> list[tuple[Tensor, Tensor]]:
@@ -278,9 +177,9 @@ def group_mean(accuracy: Mapping[str, list[float]], group: str) -> float | None:
     return fmean(fmean(accuracy[view]) for view in views) if all(view in accuracy for view in views) else None
 
 
-def summary(rows: dict[str, Row]) -> dict[str, object]:
-    """Accuracies and paired differences, ready for JSON."""
-    content: dict[str, object] = {}
+def summary(rows: dict[str, Row]) -> dict[str, dict[str, object]]:
+    """Accuracies and paired differences, ready for JSON; also how regular features stand to the twin's."""
+    content: dict[str, dict[str, object]] = {}
     reference = rows.get("student, canonical")
     for name, row in rows.items():
         own: dict[str, object] = {
@@ -289,27 +188,36 @@ def summary(rows: dict[str, Row]) -> dict[str, object]:
         own |= {
             key: [round(value, 4) for value in values] for key, values in row.scalars.items() if "strength" not in key
         }
-        differences = {}
-        for group, views in GROUPS.items():
-            if reference and views and all(view in row.correct for view in views) and row is not reference:
-                pairs = [reference.correct[view][seed] - row.correct[view][seed] for view in views for seed in SEEDS]
-                by_picture = np.nanmean(torch.stack(pairs).numpy(), 0)
-                found = estimate(by_picture[~np.isnan(by_picture)].tolist())
-                differences[group] = [round(found.mean, 4), round(found.low, 4), round(found.high, 4)]
+        differences = differences_of(reference, row) if reference and row is not reference else {}
         content[name] = {"accuracy": own, "student, canonical minus it": differences}
+        if name == REGULAR and TWIN in rows:
+            content[name][PAIR] = differences_of(row, rows[TWIN])
     return content
 
 
-def merged(there: Mapping[str, object], new: Mapping[str, object]) -> dict[str, object]:
+def differences_of(one: Row, other: Row) -> dict[str, list[float]]:
+    """One minus the other in each of `GROUPS`, with a 95% interval over the test pictures, which are paired."""
+    found = {}
+    for group, views in GROUPS.items():
+        if views and all(view in row.correct for view in views for row in (one, other)):
+            pairs = [one.correct[view][seed] - other.correct[view][seed] for view in views for seed in SEEDS]
+            by_picture = np.nanmean(torch.stack(pairs).numpy(), 0)
+            score = estimate(by_picture[~np.isnan(by_picture)].tolist())
+            found[group] = [round(score.mean, 4), round(score.low, 4), round(score.high, 4)]
+    return found
+
+
+def merged(there: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """The rows of a set, of which some were measured anew, in the order of `NETWORKS`.
 
     Raises:
         ValueError: if the student was measured anew to other figures, so that the others' differences are not from it.
     """
     for name in new:
-        if name.startswith("student") and there.get(name, new[name]) != new[name]:
+        if name.startswith("student") and there.get(name, new[name])["accuracy"] != new[name]["accuracy"]:
             raise ValueError(f"{name} has other figures than those that are there: measure all networks anew.")
-    found = {**there, **new}
+    # What a row has of others that were not measured now stays.
+    found = {**there, **{name: {**there.get(name, {}), **row} for name, row in new.items()}}
     order = {name: number for number, name in enumerate(NETWORKS)}
     return dict(sorted(found.items(), key=lambda row: order[network_of(row[0])]))
 
@@ -354,7 +262,13 @@ def _read(cell: ProbeCell, content: Mapping[str, Any]) -> dict[str, Any] | None:
     pairs = ((cell.sha256, content["sha256"]), (cell.twin, content.get("twin")))
     if any(None not in pair and pair[0] != pair[1] for pair in pairs):
         return None
-    return dict(content) if {*cell.networks} <= {network_of(row) for row in content["rows"]} else None
+    return dict(content) if {*cell.networks} <= _complete(content["rows"]) else None
+
+
+def _complete(rows: Mapping[str, Any]) -> set[str]:
+    """The networks of which everything is there: of the twin also how regular features stand to it."""
+    there = {network_of(row) for row in rows}
+    return there if PAIR in rows.get(REGULAR, {PAIR: None}) else there - {network_of(TWIN)}
 
 
 def measure(
@@ -363,7 +277,7 @@ def measure(
     """The rows of one set: those that are there, and those of the networks that are missing."""
     any_networks = replace(cell, networks=())
     there = experiment([any_networks], folder).result(any_networks) or {"rows": {}}
-    done = {network_of(row) for row in there["rows"]}
+    done = _complete(there["rows"])
     missing = [name for name in cell.networks if name not in {*done, "student"}]
     report(", ".join(missing))
     rows = summary(measured(run, cell.set, twin, ["student", *missing]))

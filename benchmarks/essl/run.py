@@ -30,7 +30,7 @@ from eqmodels.processes.world import joined_world
 from eqmodels.training import PretrainConfig, Run, prepared_images, pretrain, training_images, untrained
 
 RESULTS = "results.json"
-IN_FULL = ("simclr/*", "zoo/*")
+IN_FULL = ("simclr/*", "clipart/none/*", "zoo/*")
 """The runs of which everything is measured."""
 KINDS = ("regular", "invariant-3", "canonical")
 """What is measured of the others, without few labels and without angles."""

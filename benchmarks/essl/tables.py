@@ -155,12 +155,12 @@ HEADLINE = (
 )
 
 
-def headline(augment: str = "simclr") -> str:
-    """Upright and turned test images."""
+def headline(place: str = "simclr") -> str:
+    """Upright and turned test images, after the pretrainings of a place."""
 
     def rows() -> Iterator[list[str]]:
         for model, head, features, words in HEADLINE:
-            row = f"{augment}/{model}.{head}"
+            row = f"{place}/{model}.{head}"
             yield [
                 words,
                 width_of(row, features),
@@ -312,6 +312,7 @@ def tables() -> dict[str, str]:
         "causes": causes(),
         "tasks": tasks(),
         "clipart": clipart(),
+        "clipart_headline": headline("clipart/none"),
         "clipart_tasks": tasks("clipart/tasks"),
         "zoo": zoo(),
     }

@@ -15,7 +15,8 @@ from benchmarks.distil import levers, tables
 from benchmarks.distil import measure as measuring
 from benchmarks.distil.bank import SIDE, Painter
 from benchmarks.distil.leaves import dead_leaves
-from benchmarks.distil.measure import DIAGONAL, MIRRORED, ProbeCell, Row, experiment, measure, merged, splits
+from benchmarks.distil.measure import MIRRORED, PAIR, REGULAR, TWIN, ProbeCell, Row, experiment, measure, merged, splits
+from benchmarks.distil.networks import DIAGONAL
 from benchmarks.distil.runs import RUNS
 from benchmarks.distil.sets import SETS
 from eqmodels.data import LabelledImages
@@ -45,19 +46,35 @@ def test_results_and_recipe_are_those_of_the_weights_in_the_zoo():
 
 
 def test_rows_that_are_measured_later_take_their_places():
-    there = {
-        "raw 16x16 pixels": 1,
-        "student, regular": 2,
-        "student, canonical": 3,
-        "teacher": 4,
-        "teacher, orbit mean": 5,
-    }
-    new = {"student, regular": 2, "student, canonical": 3, "standard twin, regular": 6}
+    names = ["raw 16x16 pixels", "student, regular", "student, canonical", "teacher", "teacher, orbit mean"]
+    there = {name: {"accuracy": number} for number, name in enumerate(names)}
+    there["student, regular"]["minus another"] = 8
+    new = {name: {"accuracy": there[name]["accuracy"]} for name in names[1:3]} | {TWIN: {"accuracy": 6}}
+    new["student, regular"][PAIR] = 7
     found = merged(there, new)
-    assert list(found) == [*list(there)[:3], "standard twin, regular", "teacher", "teacher, orbit mean"]
-    assert found == there | new
+    assert list(found) == [*names[:3], TWIN, "teacher", "teacher, orbit mean"]
+    assert found == there | new | {"student, regular": {"accuracy": 1, "minus another": 8, PAIR: 7}}
     with pytest.raises(ValueError, match="student, canonical has other figures"):
-        merged(there, new | {"student, canonical": 7})
+        merged(there, new | {"student, canonical": {"accuracy": 9}})
+
+
+def test_regular_features_are_compared_with_the_twins_picture_by_picture(tmp_path, monkeypatch):
+    """Of two pictures the student knows both, and the twin one; where that is not stored, the twin is not done."""
+
+    def measured(run, name, twin, networks):
+        names = {"student": REGULAR, "standard twin": TWIN}
+        right = {"student": [1.0, 1.0], "standard twin": [1.0, 0.0]}
+        views = (*QUARTERS, MIRRORED, DIAGONAL)
+        return {names[one]: Row({str(view): [torch.tensor(right[one])] * 5 for view in views}) for one in networks}
+
+    monkeypatch.setattr(measuring, "measured", measured)
+    cell = ProbeCell("mine", "stamps", "abc", "def", ("student", "standard twin"))
+    rows = measure(None, None, cell, lambda _: None, tmp_path)["rows"]
+    assert rows[REGULAR][PAIR]["upright"][0] == 0.5
+    assert "student, canonical" not in rows
+    assert measuring._complete(rows) == {"student", "standard twin"}
+    del rows[REGULAR][PAIR]
+    assert measuring._complete(rows) == {"student"}
 
 
 def test_a_set_is_done_once_all_that_are_asked_for_are_there(tmp_path, monkeypatch):
