@@ -35,7 +35,6 @@ INSTEAD = {"timm:resnet18": "timm:test_resnet", "c4_resnet18s_w16": "c4_resnet18
 """What makes networks small."""
 
 
-@pytest.mark.slow
 def test_every_command_of_the_page_runs_as_printed(tmp_path, monkeypatch, capsys):
     commands = [shlex.split(line) for line in re.findall(r"^eqmodels (.*)$", PAGE, re.MULTILINE)]
     assert [command[0] for command in commands] == [
