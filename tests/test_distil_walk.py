@@ -7,7 +7,6 @@ import shlex
 from pathlib import Path
 
 import numpy as np
-import pytest
 from torchvision.transforms.functional import to_pil_image
 
 from eqmodels.cli import main
@@ -22,7 +21,6 @@ SMALL = {
 TINY = ["--model", "c4_resnet18s_w4", "--pose-hidden", "16"]
 
 
-@pytest.mark.slow
 def test_every_command_of_the_walk_runs_as_printed(tmp_path, monkeypatch, capsys):
     commands = [shlex.split(line) for line in re.findall(r"^eqmodels (.*)$", WALK, re.MULTILINE)]
     assert [command[0] for command in commands] == ["pretrain", "pretrain", "evaluate", "embed", "finetune"]

@@ -9,9 +9,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks._sections import read_section
+from benchmarks.distil.finetuned import STUDENT
+from benchmarks.distil.goals import TEACHER, TWIN
+from benchmarks.distil.measure import group_mean
+from benchmarks.distil.tables import REFERENCE, found
 from benchmarks.speed import readme
 from eqmodels import create_model, data, list_models
 from eqmodels.cli import build_parser, main
+from eqmodels.reports import percent
 from tests.hub_server import HubServer, User
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +31,17 @@ def test_the_ten_lines_run_as_printed():
         exec(compile(code, "README.md", "exec"), {})
     assert "torch.Size([8, 256])" in printed.getvalue()
     assert float(printed.getvalue().split()[-1]) < 1e-4
+
+
+def test_the_first_figures_are_those_that_were_measured():
+    """What a probe knows of stamps: of canonical features, of the twin's and of the teacher's."""
+    rows = found()[STUDENT]["stamps"]
+    printed = re.findall(r"(\d+\.\d)%", README.split("**Not exact**")[1].split("\n\n")[0])
+    views = [(REFERENCE, "upright"), *((row, view) for row in (TWIN, TEACHER) for view in ("upright", "turned"))]
+    assert printed == [percent(group_mean(rows[row]["accuracy"], view)) for row, view in views]
+    assert group_mean(rows[REFERENCE]["accuracy"], "turned") == pytest.approx(
+        group_mean(rows[REFERENCE]["accuracy"], "upright"), abs=1e-3
+    )
 
 
 def test_the_zoo_is_used_as_printed(tmp_path, monkeypatch, capsys):

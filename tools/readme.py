@@ -1,8 +1,8 @@
 """Runs README on what is installed: ``python tools/readme.py CHECKOUT``, in an empty folder.
 
 Its blocks of Python as they are printed, with a Hub on this machine for what is pushed; with ``--commands`` also the
-commands of pictures and of the zoo, on a folder of embedded pictures. Options that make trainings short are added, and
-said.
+commands of pictures and of the zoo, on a folder of embedded pictures. Options that make trainings short, and fetch no
+weights, are added, and said.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from typing import Any
 SHORT = {
     "pretrain": "--epochs 1 --limit 48 --batch-size 16 --size 32 --model c4_resnet18s_w4",
     "finetune": "--epochs 1 --size 32",
+    "adapt": "--weights random",
 }
-"""What is added to commands that take long."""
+"""What is added to commands that take long, or fetch weights of others."""
 PICTURES = 48
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "eqmodels"
-FRONT = ("Two commands", "Ten lines", "Your own pictures", "What equivariance buys", "Your own parts")
+FRONT = ("Your own pictures", "What equivariance buys", "Two commands", "Your own parts")
 """The sections of README that are the front page, with what stands before all of them."""
 OWN_PAGES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 OWN_PAGES |= {"SECURITY.md": "security.md"}

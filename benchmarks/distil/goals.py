@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from statistics import fmean
 from typing import Any
 
 from benchmarks.distil.measure import PAIR, REGULAR, TWIN, group_mean
@@ -39,29 +38,31 @@ def _words(difference: Sequence[float] | None) -> str:
     return f"{percent(mean, signed=True)} {percent_range(low, high, signed=True)}"
 
 
-def _upright(rows: Rows, row: str) -> float:
-    return fmean(rows[row]["accuracy"][str(UPRIGHT)])
+def _upright(rows: Rows, row: str) -> float | None:
+    """Accuracy upright; None of what was not measured."""
+    return group_mean(rows[row]["accuracy"], str(UPRIGHT)) if row in rows else None
 
 
 def _way(rows: Rows) -> str:
     """How much of the way from random weights to the teacher regular features have gone, if there is one."""
     low, own, high = (_upright(rows, row) for row in (RANDOM, REGULAR, TEACHER))
+    if low is None or own is None or high is None:
+        return UNKNOWN
     return f"{100 * (own - low) / (high - low):.0f}%" if high > low else UNKNOWN
 
 
 def _beside_twin(rows: Rows) -> str:
     """Regular features of both, upright."""
-    found = rows[REGULAR].get(PAIR)
-    return (
-        percent(_upright(rows, REGULAR) - _upright(rows, TWIN), signed=True)
-        if found is None
-        else _words(found["upright"])
-    )
+    if (found := rows.get(REGULAR, {}).get(PAIR)) is not None:
+        return _words(found["upright"])
+    own, twin = (_upright(rows, row) for row in (REGULAR, TWIN))
+    return UNKNOWN if own is None or twin is None else percent(own - twin, signed=True)
 
 
 def _falls(rows: Rows) -> str:
     """What canonical features lose at the worst of all angles, all seen through the circle."""
-    whole, worst = (group_mean(rows[STUDENT]["accuracy"], group) for group in (str(IN_A_CIRCLE), "worst angle"))
+    accuracy = rows[STUDENT]["accuracy"] if STUDENT in rows else {}
+    whole, worst = (group_mean(accuracy, group) for group in (str(IN_A_CIRCLE), "worst angle"))
     return UNKNOWN if whole is None or worst is None else percent(whole - worst)
 
 

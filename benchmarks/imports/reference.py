@@ -14,7 +14,13 @@ from eqmodels.groups import PlanarGroup
 
 __all__ = ["Reference"]
 
-DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
+DEPTHS = {
+    "resnet18": (2, 2, 2, 2),
+    "resnet34": (3, 4, 6, 3),
+    "resnet50": (3, 4, 6, 3),
+    "resnet101": (3, 4, 23, 3),
+}
+BOTTLENECKS = ("resnet50", "resnet101")
 
 
 class Residual(nn.Module):
@@ -49,7 +55,7 @@ class Reference(nn.Module):
 
     def __init__(self, architecture: str, name: str, fields: int, classes: int) -> None:
         super().__init__()
-        escnn, group, bottleneck = import_escnn(), PlanarGroup.parse(name), architecture == "resnet50"
+        escnn, group, bottleneck = import_escnn(), PlanarGroup.parse(name), architecture in BOTTLENECKS
         self.images, first = escnn.images(group, 3), escnn.regular(group, fields)
         self.conv1, self.bn1 = convolution(self.images, first, 7, 2), escnn.nn.InnerBatchNorm(first)
         self.relu = escnn.nn.ReLU(first)

@@ -106,9 +106,9 @@ def model_card(folder: Path | NetworkFolder, repository: str) -> str:
                 raise ValueError("nothing is known of its training")
             return cloud_card(entry, run, evaluation, read_notes(held))
         of_images = {name: one for name, one in twins.items() if isinstance(one, EncoderEvaluation)}
-        told = _of_adapted(load_held(held), config) if run is None else _of_run(run, config, evaluation)
+        told = _of_adapted(load_held(held), config) if run is None else _of_run(run, config, evaluation, entry)
         body = _body(card_template("card.md.j2"), entry, told, evaluation, of_images, read_notes(held))
-        metadata = _metadata(entry, evaluation).to_yaml()
+        metadata = _metadata(entry, evaluation, run).to_yaml()
     except (jinja2.UndefinedError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise StorageError(
             f"no card can be made of {held}: its config or its results lack something, or hold what they never do "
@@ -129,6 +129,7 @@ class _Told:
         pretraining: the values of its training; None if it was adapted.
         provenance: of its training.
         source: the network of others that it was made of; None if there is none.
+        images: what its training images are called; empty if it was adapted.
     """
 
     architecture: str
@@ -138,12 +139,15 @@ class _Told:
     pretraining: Mapping[str, Any] | None = None
     provenance: Mapping[str, Any] | None = None
     source: str | None = None
+    images: str = ""
 
 
-def _of_run(run: Run, config: Mapping[str, Any], evaluation: EncoderEvaluation) -> _Told:
+def _of_run(run: Run, config: Mapping[str, Any], evaluation: EncoderEvaluation, entry: ZooEntry) -> _Told:
     encoder = run.encoder(config["model_args"].get("global_pool", "invariant"))
     task = evaluation.tasks[0] if isinstance(run.objective, Prediction) else None
-    return _Told(config["architecture"], encoder, _purpose(run), task, run.config.flat(), run.provenance)
+    # By its source, which may say more than the recipe's word, or as its owner calls it.
+    images = entry.data if entry.data != run.config.data.name else run.provenance["data"]["name"]
+    return _Told(config["architecture"], encoder, _purpose(run), task, run.config.flat(), run.provenance, images=images)
 
 
 def _of_adapted(encoder: Backbone, config: Mapping[str, Any]) -> _Told:
@@ -185,6 +189,7 @@ def _body(
         pretraining=told.pretraining,
         provenance=told.provenance,
         source=told.source,
+        trained_on=told.images,
         data_licence=entry.data_license,
         notes=Markdown(notes),
     )
@@ -243,19 +248,20 @@ def _shown(evaluation: EncoderEvaluation) -> tuple[str, ...]:
     return SHOWN if len(evaluation.kinds) > 1 else (evaluation.kinds[0].kind,)
 
 
-def _metadata(entry: ZooEntry, evaluation: EncoderEvaluation) -> ModelCardData:
+def _metadata(entry: ZooEntry, evaluation: EncoderEvaluation, run: Run | None) -> ModelCardData:
     results = [
         probe_result(PROBE, evaluation.test[0], f"{scores.kind} features, {images} images", value)
         for scores in evaluation.kinds
         if scores.kind in _shown(evaluation)
         for images, value in (("upright", scores.accuracy), ("turned", scores.turned))
     ]
+    known = entry.data not in UNNAMED and (run is None or entry.data == run.config.data.name)
     return ModelCardData(
         library_name="eqmodels",
         license=entry.license,
         pipeline_tag="image-feature-extraction",
         tags=["eqmodels", "equivariant", entry.group, entry.task],
-        datasets=None if entry.data in UNNAMED else [entry.data],
+        datasets=[entry.data] if known else None,
         model_name=entry.name,
         eval_results=results,
     )

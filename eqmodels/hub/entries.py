@@ -39,6 +39,8 @@ DATA_LICENSES = {
 
 _SAID = re.compile(r"^Licence of the training images: `([A-Za-z0-9.+() -]{1,200})`", re.MULTILINE)
 """A line of the notes of a network that learned from images of its own."""
+_CALLED = re.compile(r"^Training images: `([A-Za-z0-9_., -]{1,100})`", re.MULTILINE)
+"""Another one: what they are called, where the source of a recipe is somebody's own files."""
 
 RESULTS = "results.json"
 """The name of the file in a folder of weights that holds what was measured of them."""
@@ -69,7 +71,7 @@ def entry_of(folder: Path | NetworkFolder, repository: str, commit: str | None) 
     held = NetworkFolder.of(folder)
     config = published_config(held)
     evaluation = read_results(held)
-    task, data = _learned_from(config)
+    task, source = _learned_from(config)
     metrics = {}
     for scores in evaluation.kinds:
         metrics[f"{scores.kind}, upright"] = scores.accuracy
@@ -84,11 +86,23 @@ def entry_of(folder: Path | NetworkFolder, repository: str, commit: str | None) 
         config_sha256=held.sha256(CONFIG),
         license=config["pretrained_cfg"]["license"],
         task=task,
-        data=data,
+        data=called[1] if (called := _CALLED.search(read_notes(held))) else source,
         group=config["group"],
         metrics=metrics,
-        data_license=_data_license(held, data),
+        data_license=_data_license(held, source),
+        measured=_measured(evaluation, config),
     )
+
+
+def _measured(evaluation: EncoderEvaluation | CloudEvaluation, config: Mapping[str, Any]) -> str:
+    """What metrics are of, in words."""
+    if isinstance(evaluation, CloudEvaluation):
+        kind, seen = "clouds", f"{evaluation.points:,} points each"
+    else:
+        height, width = config["pretrained_cfg"]["input_size"][1:]
+        kind, seen = "images", f"by a network of {height}x{width} pixels"
+    (data, probed), (_, tested) = evaluation.train, evaluation.test
+    return f"linear probes of {probed:,} {kind} of {data}, {tested:,} to test on, {seen}"
 
 
 def _data_license(folder: NetworkFolder, data: str) -> str | None:

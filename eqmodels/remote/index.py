@@ -24,10 +24,13 @@ class ZooEntry:
         config_sha256: of ``config.json`` beside it, which says what the weights mean.
         license: of the weights, an SPDX identifier in lower case.
         task: that it was pretrained by.
-        data: that it was pretrained on.
+        data: that it was pretrained on: the name of the set, or what its owner calls images of their own.
         group: under which its features are equivariant; ``"c1"`` for none.
         metrics: accuracies of linear probes from 0 to 1, by what was measured.
         data_license: of the training images, an SPDX expression; None if nothing is known of it.
+        measured: of what the metrics are, in words: the data, how many trained the probes and tested them, and the size
+            of the network's images. Metrics of two networks can be compared where it is the same. None of entries that
+            were written before it was noted.
     """
 
     name: str
@@ -43,6 +46,7 @@ class ZooEntry:
     group: str
     metrics: dict[str, float]
     data_license: str | None = None
+    measured: str | None = None
 
     def line(self) -> str:
         """The entry as a line of the index."""

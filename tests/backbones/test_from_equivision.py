@@ -36,7 +36,9 @@ CASES = [
     ("resnet18", "d1"),
     ("resnet50", "c4"),
     ("resnet18", "c8"),
-    pytest.param("resnet18", "d4", marks=pytest.mark.slow),  # escnn takes ten seconds to build one
+    ("resnet34", "c4"),
+    ("resnet101", "c4"),
+    ("resnet18", "d4"),
 ]
 
 
@@ -73,6 +75,21 @@ def test_larger_groups_become_c4_and_d4_with_equal_outputs_also_in_train_mode(na
         check_equal(model.eval(), images, reference.eval()(images))
     for ours, theirs in zip(statistics(model), statistics(reference), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.escnn
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [("c4", None), ("d4", None), pytest.param("d8", "d4", marks=pytest.mark.slow)],  # escnn builds D8 in ten seconds
+)
+def test_at_the_size_of_the_weights_outputs_are_equal_and_turn_exactly(name, target):
+    """225 pixels; narrow networks, whose maps are as large as those of wide ones."""
+    reference = drawn("resnet18", name, 1)
+    images = torch.randn(1, 3, 225, 225)
+    model, _ = from_equivision(reference.state_dict(), group=target)
+    assert model.preprocessing.size == (225, 225)
+    with torch.no_grad():
+        check_equal(model.eval(), images, reference.eval()(images))
 
 
 def statistics(network: nn.Module) -> list[Tensor]:

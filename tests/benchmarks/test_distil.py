@@ -14,6 +14,7 @@ from benchmarks._sections import read_section
 from benchmarks.distil import levers, tables
 from benchmarks.distil import measure as measuring
 from benchmarks.distil.bank import SIDE, Painter
+from benchmarks.distil.goals import goals
 from benchmarks.distil.leaves import dead_leaves
 from benchmarks.distil.measure import MIRRORED, PAIR, REGULAR, TWIN, ProbeCell, Row, experiment, measure, merged, splits
 from benchmarks.distil.networks import DIAGONAL
@@ -43,6 +44,18 @@ def test_results_and_recipe_are_those_of_the_weights_in_the_zoo():
         assert {one["twin" if is_twin else "sha256"] for one in found} == {sha256}
         assert PretrainConfig.from_dict(json.loads((folder / "recipe.json").read_text())) == RUNS[name]
         assert re.search(r"GPL-2\+", (folder / "NOTES.md").read_text())
+
+
+@pytest.mark.parametrize("network", ["standard twin", "teacher", "random", "student"])
+def test_what_was_not_measured_is_a_dash_among_the_goals(network):
+    """Without ``--twin``, or with some of the networks alone; what does not need the network stays as it is."""
+    rows = tables.found()["c4_resnet18_w32.distil_lite0"]["stamps"]
+    some = {name: row for name, row in rows.items() if measuring.network_of(name) != network}
+    assert 0 < len(some) < len(rows)
+    whole, less = (goals({"stamps": found}).splitlines()[2:] for found in (rows, some))
+    assert all("| - |" not in line for line in whole)
+    assert any(line.endswith("| - |") for line in less)
+    assert all(one == other for one, other in zip(whole, less, strict=True) if not other.endswith("| - |"))
 
 
 def test_rows_that_are_measured_later_take_their_places():

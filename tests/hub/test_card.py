@@ -14,6 +14,7 @@ from huggingface_hub import ModelCard
 from eqmodels import load
 from eqmodels.groups import PlanarGroup
 from eqmodels.hub.card import NOTES, exact_moves, model_card, twin_of
+from eqmodels.hub.entries import entry_of
 from eqmodels.hub.publishing import publication_files
 from eqmodels.storage import StorageError
 from eqmodels.training import PretrainConfig
@@ -189,6 +190,18 @@ def test_the_card_promises_what_is_so(card):
         "on the same machine, with as many threads and the same version of PyTorch, `eqmodels pretrain` with these "
         "values gives the same weights" in words
     )
+
+
+def test_images_of_ones_own_are_called_as_the_notes_say(folder):
+    """In index and card; they are no data set that others could find by that name."""
+    assert "epochs over\n40 images of `photos`" in model_card(folder, REPOSITORY)
+    (folder / NOTES).write_text("Taught by hats.\n\nTraining images: `hats, of my own`.\n")
+    entry = entry_of(folder, REPOSITORY, None)
+    assert entry.data == "hats, of my own"
+    assert entry.measured == "linear probes of 40 images of photos, 24 to test on, by a network of 12x12 pixels"
+    card = ModelCard(model_card(folder, REPOSITORY))
+    assert card.data.datasets is None
+    assert "epochs over\n40 images of `hats, of my own`" in card.content
 
 
 def test_what_the_owner_says_of_the_training_images_is_in_the_card(folder):

@@ -10,7 +10,7 @@ import torch
 from eqmodels import create_model
 from eqmodels.data import clouds_of, in_random_poses, load_data
 from eqmodels.evaluation import assert_equivariant, fit_linear_probe
-from eqmodels.hub import list_pretrained, load_pretrained
+from eqmodels.hub import entry_of, list_pretrained, load_pretrained
 from eqmodels.remote import read_index
 from eqmodels.remote.locating import FOLDERS
 from eqmodels.training import PretrainConfig
@@ -42,6 +42,19 @@ def test_every_network_says_under_which_licence_its_images_are():
     assert set(found) == set(NAMES)
     of_parts = "CC-BY-SA-4.0 AND GPL-3.0-or-later"
     assert set(found.values()) == {"MIT", "CC-PDDC", "CC-PDDC AND GPL-2.0-or-later", of_parts}
+
+
+def test_every_network_says_which_images_taught_it_and_what_its_metrics_are_of():
+    entries = read_index()
+    assert {entry.data for entry in entries.values()} == {
+        "fashion_mnist", "openclipart", "kicad_parts", "clip art on white, colours and photographs",
+    }  # fmt: skip
+    of_turns, of_teacher = (f"c4_resnet18{rest}" for rest in ("s_w32.rot_openclipart", "_w32.distil_lite0"))
+    assert "of 5,321 images of openclipart, 1,068 to test on, by a network of 64x64" in entries[of_turns].measured
+    assert "of 2,500 images of openclipart, 1,068 to test on, by a network of 96x96" in entries[of_teacher].measured
+    assert all(", 512 points each" in entries[name].measured for name in OF_POINTS)
+    folders = {name: entry_of(FOLDERS[0] / name, entry.repository, entry.commit) for name, entry in entries.items()}
+    assert folders == entries
 
 
 @pytest.mark.parametrize("name", EQUIVARIANT)
