@@ -34,7 +34,8 @@ def test_it_is_the_exponential_mean_whose_decay_grows_with_the_steps():
     found = {name: value.double() for name, value in run.average.state.items()}
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
     assert any("running_var" in name for name in found)
-    assert not torch.equal(found["backbone.stem.conv.weight"], kept_state(run.model)["backbone.stem.conv.weight"].double())
+    name = "backbone.stem.conv.weight"
+    assert not torch.equal(found[name], kept_state(run.model)[name].double())
 
 
 def test_it_is_kept_when_the_run_is_done_and_training_is_as_without_it(tmp_path):
