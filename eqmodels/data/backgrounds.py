@@ -29,8 +29,8 @@ def composited(picture: npt.NDArray[np.uint8] | Canvas, canvas: Canvas | np.floa
         canvas: what shows through, or a level of grey.
     """
     laid = picture.astype(np.float32, copy=False)
-    found: Canvas = laid[..., :3] + canvas * (1 - laid[..., 3:] / 255)
-    return found
+    found = laid[..., :3] + canvas * (1 - laid[..., 3:] / 255)
+    return found.astype(np.float32, copy=False)
 
 
 def levels(canvas: Canvas) -> npt.NDArray[np.uint8]:

@@ -150,11 +150,10 @@ def read_openclipart(
             f"{max(counts.values())}. Name the whole library by root= (--root)."
         )
     read = zip(chosen, read_pictures(chosen, lambda picture: fitted(picture, side), opened=drawing), strict=True)
-    found = ((path, square) for path, square in read if not isinstance(square, BadFile))  # a few are damaged
-    pictures: list[npt.NDArray[np.uint8]] = []
-    if background == "pictures":  # any may be behind any other, so that all are held
-        held = list(found)
-        pictures, found = [square for _, square in held], iter(held)
+    good = ((path, square) for path, square in read if not isinstance(square, BadFile))  # a few are damaged
+    # Any may be behind any other, so that all are held.
+    found = list(good) if background == "pictures" else good
+    pictures = [square for _, square in found] if isinstance(found, list) else []
     images, labels = [], []
     for number, (path, square) in enumerate(found):
         numbers = numbers_of_name(path.relative_to(base).as_posix())
