@@ -38,7 +38,8 @@ class _Features:
     paths, of pictures of PIL, or of arrays of one picture each, of whatever sizes.
 
     Args:
-        name: of the network: of the zoo, a folder, or ``"hub:organisation/name[@revision]"``.
+        name: of the network: of the zoo, a folder, or ``"hub:organisation/name[@revision]"``. That of photographs where
+            nothing is said, which takes grey pictures as well.
         features: how they are pooled, such as ``"invariant"`` or ``"regular"``, see `GlobalPool`; None for what was
             saved (the zoo: canonical features where a head predicts the pose).
         size: height and width of what the network sees, or the side of a square; None for the size of its training
@@ -70,7 +71,7 @@ class _Features:
 
     def __init__(
         self,
-        name: str = "c4_resnet18s_w16.rot_fmnist_simclr",
+        name: str = "c4_resnet18_w32.distil_lite0",
         *,
         features: GlobalPoolMode | None = None,
         size: int | tuple[int, int] | None = None,

@@ -23,6 +23,7 @@ from PIL import Image
 from torchvision.transforms.v2 import functional as TF
 
 from eqmodels.data import load_data, subset, to_rgb
+from eqmodels.data.backgrounds import Canvas, composited, levels
 from eqmodels.data.openclipart import PLACE, clipart_files, drawing, fitted
 from eqmodels.data.pictures import BadFile, read_pictures
 
@@ -38,8 +39,6 @@ TOO_LARGE = "Elephants_5640x3172.jpg"
 """Of a wallpaper that is there in smaller versions too."""
 BACKGROUNDS = (0, 2, 1, 2)
 """White, a colour or a photograph, of each of the four."""
-
-Canvas = npt.NDArray[np.float32]
 
 
 @dataclass
@@ -79,7 +78,7 @@ class Painter:
         y, x = max(top, 0), max(left, 0)
         below, right = min(top + side, SIDE), min(left + side, SIDE)
         part, place = laid[y - top : below - top, x - left : right - left], canvas[y:below, x:right]
-        place[:] = part[..., :3] + place * (1 - part[..., 3:] / 255)
+        place[:] = composited(part, place)
 
     def painted(self, number: int, view: int) -> npt.NDArray[np.uint8]:
         """A picture of clip art, alone or among others: ``(3, 144, 144)``."""
@@ -102,11 +101,6 @@ class Painter:
                 yield self.painted(number, view)
         for _ in range(PATCHES):
             yield levels(self.patch())
-
-
-def levels(canvas: Canvas) -> npt.NDArray[np.uint8]:
-    """Pixels of 0 .. 255 as they are stored, channels first."""
-    return canvas.clip(0, 255).round().astype(np.uint8).transpose(2, 0, 1)
 
 
 def photograph_files() -> list[Path]:

@@ -1,9 +1,9 @@
 """Short distillations that differ in one thing each: ``python -m benchmarks.distil.levers BANK``.
 
-What decides how much of the teacher arrives? Every run has some 51,200 views, its learning rate goes down to zero, and
-`c4_resnet18_w32` learns where nothing else is said. Three tables come of them: what was changed of the recipe, on the
-whole bank; which network learns; and which pictures teach, where each kind has 5,120 pictures (of patches of
-photographs there are 4,000). Probes on stamps judge, as in `measure`.
+What decides how much of the teacher arrives? Every run has some 51,200 views where its row does not say otherwise, its
+learning rate goes down to zero, and `c4_resnet18_w32` learns where nothing else is said. Three tables come of them:
+what was changed of the recipe, on the whole bank; which network learns; and which pictures teach, where each kind has
+5,120 pictures (of patches of photographs there are 4,000). Probes on stamps judge, as in `measure`.
 Runs are resumable, and measured as soon as they are trained. ``--part 0/2`` takes every second one, for two processes.
 """
 
@@ -26,7 +26,7 @@ from benchmarks.distil.measure import ProbeCell, experiment, measure
 from benchmarks.distil.runs import FOLDER, distil_config
 from eqmodels.data.openclipart import fitted
 from eqmodels.experiments import command_line
-from eqmodels.training import load_run, pretrain
+from eqmodels.training import PretrainConfig, load_run, pretrain
 
 SEEN = 51_200
 """Views of a short run."""
@@ -38,14 +38,18 @@ LEVERS: Mapping[str, Mapping[str, Any]] = {
     "as it is": {},
     "as it is, another seed": {"seed": 1},
     "crops of 15% and more": {"smallest_area": 0.15},
+    "crops of 60% and more": {"smallest_area": 0.6},
     "no CutMix": {"cutmix": 0.0},
     "no logits": {"logits_weight": 0.0},
     "logits five times": {"logits_weight": 0.1},
+    "logits alone": {"features_weight": 0.0},
     "twice the learning rate": {"learning_rate": 4e-3},
     "half the jitter": {"jitter": 0.2},
     "no residual angles": {"residual": 0.0},
     "half through a circle": {"circle": 0.5},
     "the teacher sees 144 pixels": {"teacher_size": 144},
+    "mean of the weights": {"average": 0.99},
+    "twice the views": {"seen": 2 * SEEN},
 }
 """What is changed of the recipe, by the name of the row."""
 
@@ -103,6 +107,12 @@ IMAGES: Mapping[str, Callable[[Pictures], Pictures]] = {
 """Which pictures teach: from the bank to some of its pictures, or to others."""
 
 
+def row_config(name: str, count: int) -> PretrainConfig:
+    """The training of one of the rows, on so many pictures."""
+    changes = {"model": STUDENT, "seen": SEEN, **LEVERS.get(name, {}), **STUDENTS.get(name, {})}
+    return distil_config(epochs=round(changes.pop("seen") / count), **changes)
+
+
 def train(name: str, bank: Path) -> Path:
     """Trains one of the rows, and gives its folder."""
     root = bank
@@ -112,8 +122,7 @@ def train(name: str, bank: Path) -> Path:
             root.mkdir(exist_ok=True)
             np.save(root / "train.npy", IMAGES[name](np.load(bank / "train.npy", mmap_mode="r")))
     count = len(np.load(root / "train.npy", mmap_mode="r"))
-    changes = {"model": STUDENT, **LEVERS.get(name, {}), **STUDENTS.get(name, {})}
-    config = distil_config(epochs=round(SEEN / count), **changes)
+    config = row_config(name, count)
     folder = SHORT / folder_of(name)
     pretrain(config, folder, root=root, quiet=True)
     return folder

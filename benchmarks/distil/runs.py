@@ -23,6 +23,7 @@ def distil_config(model: str, epochs: int, precision: str = "bfloat16", **change
         model=model,
         data="array",
         objective="distil",
+        teacher_width=1280,
         epochs=epochs,
         batch_size=64,
         optimiser="adamw",

@@ -13,7 +13,7 @@ from pathlib import Path
 from eqmodels.cli.parser import UsageError
 from eqmodels.cli.terminal import say
 from eqmodels.cli.with_network import (
-    add_network,
+    add_network_unless_left_out,
     add_options,
     files_of,
     loaded,
@@ -38,7 +38,7 @@ DESCRIPTION = (
 )
 EPILOG = """\
 examples:
-  eqmodels duplicates NAME my_images
+  eqmodels duplicates my_images
   eqmodels duplicates NAME my_images --page duplicates.html --out duplicates.csv
   eqmodels duplicates NAME my_images --json
   eqmodels duplicates NAME my_satellite_images --in-chans 13 --out duplicates.csv
@@ -51,10 +51,14 @@ SHOWN = 50
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the network, the pictures and the options."""
-    add_network(parser)
+    add_network_unless_left_out(parser, _add_flags)
     parser.add_argument(
         "images", nargs="+", type=Path, metavar="IMAGES", help="a folder or a table of images, or images"
     )
+    _add_flags(parser)
+
+
+def _add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--candidates", type=int, default=10, metavar="N", help="neighbours compared with each picture (default: 10)"
     )

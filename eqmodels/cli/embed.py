@@ -9,7 +9,7 @@ from pathlib import Path
 from eqmodels.cli.clouds import embed_run, names_points
 from eqmodels.cli.terminal import say
 from eqmodels.cli.with_network import (
-    add_network,
+    add_network_unless_left_out,
     add_options,
     columns_of,
     files_of,
@@ -34,7 +34,8 @@ DESCRIPTION = (
 )
 EPILOG = """\
 examples:
-  eqmodels embed c4_resnet18s_w16.rot_fmnist_simclr my_images --in-chans 3 --out features.npz
+  eqmodels embed my_images --out features.npz
+  eqmodels embed c4_resnet18_w32.distil_lite0 my_images --out features.npz
   eqmodels embed runs/mine my_images --features regular --out features.safetensors
   eqmodels embed hub:organisation/name a.png b.png --out features.parquet
   eqmodels embed runs/mine my_images.csv --out features.parquet
@@ -46,13 +47,17 @@ In Python: eqmodels.evaluation.embed(eqmodels.load(NAME, num_classes=0), paths),
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the network, the pictures and the options."""
-    add_network(parser)
+    add_network_unless_left_out(parser, _add_flags)
     parser.add_argument(
         "images", nargs="+", type=Path, metavar="IMAGES", help="a folder or a table of images, or images"
     )
+    _add_flags(parser)
+    parser.set_defaults(goes_on="from where it was")
+
+
+def _add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help=f"where to: {', '.join(ENDINGS)}")
     add_options(parser)
-    parser.set_defaults(goes_on="from where it was")
 
 
 def run(arguments: argparse.Namespace) -> int:

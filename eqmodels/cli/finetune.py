@@ -44,7 +44,7 @@ class (--label-column) and maybe one of the split; else a fifth of them is for t
 chosen on this part of the training images, also where there is val.
 
 examples:
-  eqmodels finetune c4_resnet18s_w16.rot_fmnist_simclr my_images --size 64
+  eqmodels finetune c4_resnet18_w32.distil_lite0 my_images
   eqmodels finetune runs/mine my_images --folder runs/my_classifier --epochs 50
   eqmodels finetune c4_resnet18s_w16.rot_fmnist_simclr --data fashion_mnist_mini --epochs 0
   torchrun --nproc-per-node 2 -m eqmodels finetune runs/mine my_images --folder runs/my_classifier

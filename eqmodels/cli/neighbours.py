@@ -13,7 +13,7 @@ from eqmodels.backbones import Backbone
 from eqmodels.cli.parser import UsageError
 from eqmodels.cli.terminal import say
 from eqmodels.cli.with_network import (
-    add_network,
+    add_network_unless_left_out,
     add_options,
     files_of,
     loaded,
@@ -39,6 +39,7 @@ DESCRIPTION = (
 )
 EPILOG = """\
 examples:
+  eqmodels neighbours my_images --query a.png b.png --page neighbours.html
   eqmodels neighbours NAME my_images --query a.png b.png --page neighbours.html
   eqmodels neighbours NAME my_images --index my.index
   eqmodels neighbours NAME --index my.index --query more_images --count 10 --json
@@ -52,10 +53,15 @@ SHOWN = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the network, the pictures and the options."""
-    add_network(parser)
+    add_network_unless_left_out(parser, _add_flags)
     parser.add_argument(
         "images", nargs="*", type=Path, metavar="IMAGES", help="a folder of images, or images, to index"
     )
+    _add_flags(parser)
+    parser.set_defaults(goes_on="from there")
+
+
+def _add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--index", type=Path, metavar="FILE", help="the index: written if IMAGES are named, else read")
     parser.add_argument(
         "--query", nargs="+", type=Path, metavar="IMAGES", help="a folder or a table of images, or images"
@@ -63,7 +69,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=5, metavar="N", help="neighbours of each query (default: 5)")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write a page of the pictures, as .html")
     add_options(parser)
-    parser.set_defaults(goes_on="from there")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -44,7 +44,7 @@ examples:
   eqmodels pretrain --model resnet18s_w16 --head mlp --epochs 5 --class-weight -9
   eqmodels pretrain --model c4_resnet18s_w16 --basis harmonic --backend escnn
   eqmodels pretrain --data image_folder --root my_images --size 64 --folder runs/mine
-  eqmodels pretrain --init c4_resnet18s_w16.rot_fmnist_simclr --data image_folder --root my_images --size 64
+  eqmodels pretrain --init c4_resnet18_w32.distil_lite0 --data image_folder --root my_images --size 96
   eqmodels pretrain --extend runs/mine --root my_images --epochs 10
   eqmodels pretrain --data image_folder --root my_images --size 64 --cache my_cache --workers 2
   eqmodels pretrain --objective relative --help

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NoReturn, get_args
 
 from tqdm import tqdm
 
@@ -21,9 +21,12 @@ from eqmodels.data.table_file import Cell, Columns, is_table
 from eqmodels.hub.loading import load_for_images as load
 from eqmodels.layers.pool import GlobalPoolMode
 from eqmodels.processes import usable_device
+from eqmodels.storage import CHECKPOINT, CONFIG, PREVIOUS_CHECKPOINT
 
 __all__ = [
+    "USUAL",
     "add_network",
+    "add_network_unless_left_out",
     "add_options",
     "add_reading_options",
     "columns_of",
@@ -36,9 +39,52 @@ __all__ = [
 ]
 
 
+USUAL = "c4_resnet18_w32.distil_lite0"
+"""The network of commands on pictures that can do without a name: that of photographs."""
+
+NAME_HELP = "a name of the zoo, a folder, or hub:organisation/name[@revision]"
+
+
 def add_network(parser: argparse.ArgumentParser) -> None:
     """Adds the network's name."""
-    parser.add_argument("name", metavar="NAME", help="a name of the zoo, a folder, or hub:organisation/name[@revision]")
+    parser.add_argument("name", metavar="NAME", help=NAME_HELP)
+
+
+def add_network_unless_left_out(
+    parser: argparse.ArgumentParser, add_flags: Callable[[argparse.ArgumentParser], None]
+) -> None:
+    """Adds the network's name, which is `USUAL` where what was typed begins with pictures, or names neither.
+
+    What begins with a folder or file that is there, and holds no network, begins with pictures. So a name that is
+    mistyped is still looked for, and its nearest are told.
+
+    Args:
+        parser: may say in `typed` what was typed.
+        add_flags: adds the options of the command, whose values are no names.
+    """
+    first = _First(add_help=False)
+    add_flags(first)
+    first.add_argument("--import", action="append")
+    first.add_argument("words", nargs="*")
+    typed = list(getattr(parser, "typed", []))
+    words: list[str] = []
+    with suppress(argparse.ArgumentError):  # the parser proper says what is wrong
+        words = first.parse_known_intermixed_args(typed)[0].words
+    if {"-h", "--help"} & set(typed) or (words and not _are_pictures(Path(words[0]))):
+        parser.add_argument("name", metavar="NAME", help=f"{NAME_HELP} (default: {USUAL})")
+    else:
+        parser.set_defaults(name=USUAL)
+
+
+class _First(argparse.ArgumentParser):
+    """A parser that says nothing, as another one parses the same after it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise argparse.ArgumentError(None, message)
+
+
+def _are_pictures(place: Path) -> bool:
+    return place.exists() and not any((place / name).exists() for name in (CONFIG, CHECKPOINT, PREVIOUS_CHECKPOINT))
 
 
 def add_options(parser: argparse.ArgumentParser, *, features: GlobalPoolMode | None = None) -> None:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from eqmodels.arguments import check_arguments
 from eqmodels.checks import check_count
+from eqmodels.data.backgrounds import Background, behind, composited, levels, numbers_of_name
 from eqmodels.data.memory import LabelledImages
 from eqmodels.data.pictures import BadFile, read_pictures
 from eqmodels.data.registry import Split, register_source
@@ -117,8 +118,10 @@ def fitted(picture: Image.Image, side: int) -> npt.NDArray[np.uint8]:
 
 
 @register_source("openclipart")
-def read_openclipart(split: Split, *, root: str | Path | None = None, size: int | None = None) -> LabelledImages:
-    """Pictures of the Open Clip Art Library on white, in RGB; classes are its folders of at least 40 pictures.
+def read_openclipart(
+    split: Split, *, root: str | Path | None = None, size: int | None = None, background: Background = "white"
+) -> LabelledImages:
+    """Pictures of the Open Clip Art Library in RGB; classes are its folders of at least 40 pictures.
 
     5,300 training and 1,100 test images of 16 classes of very different sizes, all read into memory, which takes a
     minute or two. Pictures are fitted into squares, the smaller ones enlarged, and rounded to 8 bits. A fifth is for
@@ -128,6 +131,8 @@ def read_openclipart(split: Split, *, root: str | Path | None = None, size: int 
         split: ``"train"`` or ``"test"``.
         root: the folder of the library; None for where Debian's package ``openclipart-png`` puts it.
         size: side in pixels of the squares; None for 96.
+        background: what shows through a picture: ``"white"``, ``"colours"``, one for each picture, or ``"pictures"``, a
+            part of another picture of the split. A picture has the same one each time, by a hash of its name.
 
     Raises:
         FileNotFoundError: if the folder has no such pictures.
@@ -144,19 +149,23 @@ def read_openclipart(split: Split, *, root: str | Path | None = None, size: int 
             f"openclipart has classes of at least {SMALLEST_CLASS} pictures; the largest folder of {base} has "
             f"{max(counts.values())}. Name the whole library by root= (--root)."
         )
-    found = read_pictures(chosen, lambda picture: fitted(picture, side), opened=drawing)
+    read = zip(chosen, read_pictures(chosen, lambda picture: fitted(picture, side), opened=drawing), strict=True)
+    good = ((path, square) for path, square in read if not isinstance(square, BadFile))  # a few are damaged
+    # Any may be behind any other, so that all are held.
+    found = list(good) if background == "pictures" else good
+    pictures = [square for _, square in found] if isinstance(found, list) else []
     images, labels = [], []
-    for path, square in zip(chosen, found, strict=True):
-        if not isinstance(square, BadFile):  # a few of the library are damaged
-            images.append(on_white(square))
-            labels.append(classes.index(_folder(path, base)))
+    for number, (path, square) in enumerate(found):
+        numbers = numbers_of_name(path.relative_to(base).as_posix())
+        canvas = behind(background, side, numbers, pictures, number)
+        images.append(torch.from_numpy(levels(composited(square, canvas))))
+        labels.append(classes.index(_folder(path, base)))
     return LabelledImages("openclipart", torch.stack(images), torch.tensor(labels), classes)
 
 
 def on_white(square: npt.NDArray[np.uint8]) -> torch.Tensor:
     """Colours that are multiplied by their opacity, ``(side, side, 4)``, on white: ``(3, side, side)``, uint8."""
-    colours = torch.from_numpy(square).movedim(-1, 0)
-    return (colours[:3].int() + 255 - colours[3:].int()).clamp(0, 255).to(torch.uint8)
+    return torch.from_numpy(levels(composited(square, np.float32(255))))
 
 
 def _folder(path: Path, base: Path) -> str:

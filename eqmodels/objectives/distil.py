@@ -39,7 +39,7 @@ from eqmodels.objectives.network import Network
 from eqmodels.objectives.objective import Batch, Objective, Term
 from eqmodels.objectives.randomness import Purpose, Randomness
 from eqmodels.objectives.registry import check_given, register_objective
-from eqmodels.objectives.teachers import TEACHERS, create_teacher
+from eqmodels.objectives.teachers import TEACHERS, Teacher, create_teacher
 from eqmodels.objectives.turned_views import crop_boxes, cut, paste_masks, previous_chosen
 from eqmodels.options import Suggested
 from eqmodels.storage import reason_of
@@ -113,7 +113,8 @@ class Distil(Objective):
         backbone: the student.
         num_classes: of the images; not used.
         teacher: what teaches, or ``timm:<name>`` for a pretrained network of timm.
-        teacher_width: length of the teacher's features; 1,280 of ``"lite0"``.
+        teacher_width: length of the teacher's features; 0 for what it puts out, which is found out before the first
+            step and written down.
         teacher_classes: number of the teacher's classes; 0 of one without a classifier.
         view_size: side of the views in pixels, which the student is made for; the images should be larger, half as
             large again if they are turned.
@@ -125,6 +126,7 @@ class Distil(Objective):
         circle: share of the views that the student sees through the inscribed circle, black outside. These may show
             the whole image at every angle; others are crops from within it, at 45 degrees of half its area at most, so
             that no corner tells the angle.
+        features_weight: of the term ``features``; 0 for logits alone.
         logits_weight: of the term ``logits``.
         pose_weight: of the term ``pose``.
         angle_weight: of the term ``angle``; 0 for no such head.
@@ -145,7 +147,7 @@ class Distil(Objective):
         num_classes: int = 0,
         *,
         teacher: Annotated[str, Suggested(TEACHERS)] = "lite0",
-        teacher_width: int = 1280,
+        teacher_width: int = 0,
         teacher_classes: int = 1000,
         view_size: int = 96,
         teacher_size: int = 0,
@@ -154,6 +156,7 @@ class Distil(Objective):
         cutmix: float = 0.5,
         residual: float = 0.5,
         circle: float = 0.0,
+        features_weight: float = 1.0,
         logits_weight: float = 0.02,
         pose_weight: float = 0.1,
         angle_weight: float = 0.0,
@@ -167,11 +170,12 @@ class Distil(Objective):
         self.view_size, self.teacher_size = view_size, teacher_size or view_size
         self.smallest_area, self.cutmix = smallest_area, cutmix
         self.residual, self.circle = residual, circle
-        self.logits_weight, self.pose_weight, self.angle_weight = logits_weight, pose_weight, angle_weight
+        self.features_weight, self.logits_weight = features_weight, logits_weight
+        self.pose_weight, self.angle_weight = pose_weight, angle_weight
         self.temperature = temperature
         self.jitter = ColourJitter(jitter, jitter, jitter, jitter / 4)
         self.group, self.field = backbone.group, backbone.map_field
-        self.features: nn.Linear | None = nn.Linear(self.field.channels, teacher_width)
+        self.features = nn.Linear(self.field.channels, teacher_width) if teacher_width else None
         self.logits = nn.Linear(self.field.channels, teacher_classes) if teacher_classes else None
         # Where files of a run have the pose that canonical pooling needs: in the first of the heads.
         self.heads = nn.ModuleList()
@@ -189,9 +193,9 @@ class Distil(Objective):
             TypeError: if a count is not an integer.
             ValueError: if a value breaks its rule; the sentence names the first.
         """
-        for name in ("teacher_width", "view_size", "pose_hidden"):
+        for name in ("view_size", "pose_hidden"):
             check_count(name, options[name])
-        for name in ("teacher_classes", "teacher_size"):
+        for name in ("teacher_width", "teacher_classes", "teacher_size"):
             check_count(name, options[name], 0)
         for name in ("jitter", "cutmix", "residual", "circle"):
             if not 0 <= options[name] <= 1:
@@ -201,13 +205,27 @@ class Distil(Objective):
                 f"smallest_area must be above 0 and at most 1; got {shown(options['smallest_area'])}. "
                 "Pass smallest_area=0.35."
             )
-        for name in ("logits_weight", "pose_weight", "angle_weight"):
+        for name in ("features_weight", "logits_weight", "pose_weight", "angle_weight"):
             if not 0 <= options[name] < MOST:
                 raise ValueError(f"{name} must be a finite number of at least 0; got {shown(options[name])}. Pass 0.1.")
         if not 0 < options["temperature"] < MOST:
             raise ValueError(
                 f"temperature must be a positive finite number; got {shown(options['temperature'])}. Pass 8."
             )
+
+    @classmethod
+    def settled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The options with the width of the teacher's features.
+
+        Raises:
+            ValueError: if the teacher is unknown or does not take the views.
+            ModuleNotFoundError: if its package is not installed.
+            StorageError: if its weights cannot be had.
+        """
+        if options["teacher_width"]:
+            return options
+        _, (width, _) = _asked(options["teacher"], options["teacher_size"] or options["view_size"])
+        return {**options, "teacher_width": width}
 
     @classmethod
     def seen_size(cls, options: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, int]:  # noqa: ARG003
@@ -233,21 +251,14 @@ class Distil(Objective):
                 f"view_size must be at most the smaller side of the images, {min(data.size)} of {data.name}; got "
                 f"{self.view_size}. Pass view_size={min(data.size)}, or use larger images."
             )
-        teacher = create_teacher(self.teacher_name)
-        size = self.teacher_size
-        try:
-            with torch.no_grad():
-                found = tuple(outputs.shape[1] for outputs in teacher(torch.zeros(1, 3, size, size)))
-        except (AssertionError, RuntimeError, ValueError) as error:
+        teacher, found = _asked(self.teacher_name, self.teacher_size)
+        width, classes = self.teacher_outputs
+        if self.features is None:  # of an objective that no run settled
+            width, self.features = found[0], nn.Linear(self.field.channels, found[0])
+        if found != (width, classes):
             raise ValueError(
-                f"teacher={self.teacher_name!r} must take views of {size}x{size} pixels; it does not "
-                f"({reason_of(error)}). Pass the teacher_size that it was trained with, or another teacher."
-            ) from error
-        if found != self.teacher_outputs:
-            raise ValueError(
-                f"teacher_width and teacher_classes must be those of teacher={self.teacher_name!r}; got "
-                f"{' and '.join(map(str, self.teacher_outputs))}. Pass teacher_width={found[0]} and "
-                f"teacher_classes={found[1]}."
+                f"teacher_width and teacher_classes must be those of teacher={self.teacher_name!r}; got {width} and "
+                f"{classes}. Pass teacher_width={found[0]} and teacher_classes={found[1]}."
             )
         self.teacher = Frozen(teacher)
 
@@ -314,7 +325,7 @@ class Distil(Objective):
         known = F.one_hot(pose, self.group.order).to(regular.dtype)
         canonical = self.field.turned_back(regular, known)
         error = _precise(self.features(canonical)) - F.layer_norm(vectors, vectors.shape[1:])
-        terms = {"features": Term(error.square().mean())}
+        terms = {"features": Term(self.features_weight * error.square().mean())}
         if self.logits is not None:
             found = distillation_divergence(_precise(self.logits(canonical)), logits, self.temperature)
             terms["logits"] = Term(self.logits_weight * found)
@@ -336,6 +347,26 @@ class Distil(Objective):
     def pose(self) -> nn.Module | None:
         """From regular features to one logit an element of the group; None without a group."""
         return self.heads[0].get_submodule("pose") if len(self.heads) else None
+
+
+def _asked(name: str, size: int) -> tuple[Teacher, tuple[int, int]]:
+    """The teacher of a name, and how many features and classes it puts out of views of a size.
+
+    Raises:
+        ValueError: if it is unknown or does not take such views.
+        ModuleNotFoundError: if its package is not installed.
+        StorageError: if its weights cannot be had.
+    """
+    teacher = create_teacher(name)
+    try:
+        with torch.no_grad():
+            features, logits = teacher(torch.zeros(1, 3, size, size))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"teacher={name!r} must take views of {size}x{size} pixels; it does not ({reason_of(error)}). Pass the "
+            "teacher_size that it was trained with, or another teacher."
+        ) from error
+    return teacher, (features.shape[1], logits.shape[1])
 
 
 def _precise(values: Float[Tensor, "B F"]) -> Float[Tensor, "B F"]:

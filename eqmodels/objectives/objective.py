@@ -93,6 +93,20 @@ class Objective(nn.Module, ABC):
         """
 
     @classmethod
+    def settled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The options that a run begins with and writes down, where a value means that something is to be asked for.
+
+        No file is read by it: what a run wrote down is settled.
+
+        Args:
+            options: all of them, by name.
+
+        Raises:
+            ValueError, ModuleNotFoundError, StorageError: if it cannot be found out.
+        """
+        return options
+
+    @classmethod
     def seen_size(cls, options: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, int]:  # noqa: ARG003
         """Height and width of what the network is given, which its preprocessing is to give it afterwards.
 

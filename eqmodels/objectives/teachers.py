@@ -33,11 +33,11 @@ LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db
 
 
 class Teacher(nn.Module):
-    """A classifier that takes pixels in [0, 1] and gives pooled features and logits.
+    """A network that takes pixels in [0, 1] and gives pooled features and logits; no classes without a classifier.
 
     Args:
-        network: from normalised images ``(B, C, H, W)`` to features ``(B, width)`` and logits ``(B, classes)``; no
-            classes, ``(B, 0)``, of a network without a classifier.
+        network: from normalised images ``(B, C, H, W)`` to features ``(B, width)`` and logits ``(B, classes)``, or to
+            features alone if it has no classifier.
         mean: of each channel, of pixels in [0, 1].
         deviation: standard deviation of each channel.
         license: of the weights, an SPDX identifier.
@@ -56,7 +56,8 @@ class Teacher(nn.Module):
     def forward(self, pixels: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B width"], Float[Tensor, "B classes"]]:
         """Pooled features, and logits."""
         normalised = (pixels - self.mean) / self.deviation
-        features, logits = self.network(normalised.contiguous(memory_format=torch.channels_last))
+        found = self.network(normalised.contiguous(memory_format=torch.channels_last))
+        features, logits = (found, found[:, :0]) if isinstance(found, Tensor) else found
         return features, logits
 
 

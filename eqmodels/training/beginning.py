@@ -1,16 +1,18 @@
-"""Where a run begins: from which weights, or from which checkpoint."""
+"""Where a run begins: from which weights, or from which checkpoint, and with what that was to be asked for."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from eqmodels.backbones.formats import read_network_config
+from eqmodels.objectives import OBJECTIVES
 from eqmodels.remote import locate
 from eqmodels.storage import CHECKPOINT, CONFIG, PREVIOUS_CHECKPOINT, StorageError
 from eqmodels.training.checkpoint import last_checkpoint
 from eqmodels.training.config import PretrainConfig
 
-__all__ = ["has_checkpoint", "pinned"]
+__all__ = ["has_checkpoint", "pinned", "settled"]
 
 
 def has_checkpoint(folder: Path) -> bool:
@@ -40,3 +42,17 @@ def pinned(config: PretrainConfig, folder: Path) -> PretrainConfig:
             raise
         sha256 = found[2].model.init_sha256
     return config.replaced(init_sha256=sha256)
+
+
+def settled(config: PretrainConfig) -> PretrainConfig:
+    """The config with the options of its objective that are asked for, see `Objective.settled`.
+
+    Args:
+        config: of a run that begins or goes on.
+
+    Raises:
+        ValueError, ModuleNotFoundError, StorageError: if something cannot be found out.
+    """
+    objective = config.objective
+    options = OBJECTIVES.find(objective.name).settled(objective.options)
+    return replace(config, objective=replace(objective, options=options))

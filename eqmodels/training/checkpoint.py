@@ -17,6 +17,7 @@ from torch import Tensor
 
 from eqmodels.objectives import Objective, Prediction
 from eqmodels.storage import CHECKPOINT, PREVIOUS_CHECKPOINT, open_regular, printable, reason_of, write_atomically
+from eqmodels.training.average import Average
 from eqmodels.training.checkpoint_parts import check_optimiser, check_parts
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import DamagedCheckpointError, TrainingError, foreign_run
@@ -69,8 +70,9 @@ def save_checkpoint(
     progress: Progress,
     model: Learner,
     optimiser: torch.optim.Optimizer,
+    average: Average | None = None,
 ) -> None:
-    """Writes weights, moving teachers, optimiser, progress, random state, config and what identifies the images, whole.
+    """Writes all that a run goes on from, whole: also its config, and what identifies the images.
 
     The checkpoint from before is kept beside it, see `last_checkpoint`.
 
@@ -95,6 +97,7 @@ def save_checkpoint(
         "progress": vars(progress) | {"counts": vars(progress.counts)},
         "model": state,
         "teachers": teachers,
+        **({} if average is None else {"average": average.state}),
         "optimiser": optimiser.state_dict(),
         # What is random in a run is a function of the seed and of the progress; this is for what else draws numbers.
         "random_state": torch.get_rng_state(),
@@ -216,8 +219,10 @@ def progress_of(content: Mapping[str, Any], objective: Objective) -> Progress:
     return Progress(**values, counts=counts)
 
 
-def restore(content: Mapping[str, Any], model: Learner, optimiser: torch.optim.Optimizer) -> Progress:
-    """Puts model, optimiser and random state where a checkpoint has them, and returns its progress.
+def restore(
+    content: Mapping[str, Any], model: Learner, optimiser: torch.optim.Optimizer, average: Average | None = None
+) -> Progress:
+    """Puts model, mean, optimiser and random state where a checkpoint has them, and returns its progress.
 
     Raises:
         TrainingError: if it does not fit the network.
@@ -225,6 +230,8 @@ def restore(content: Mapping[str, Any], model: Learner, optimiser: torch.optim.O
     try:
         model.load_state_dict(content["model"])
         load_moving_state(model.objective, content.get("teachers", {}))  # of before there were any
+        if average is not None:
+            average.restore(content["average"])
         state = _optimiser_state(content, optimiser)
         check_optimiser(state, [parameter for group in optimiser.param_groups for parameter in group["params"]])
         optimiser.load_state_dict(state)

@@ -56,6 +56,7 @@ _OF_EVERY: Rules = {
 }
 _OPTIONAL: Rules = {
     "images": ("values by name", lambda value: isinstance(value, Mapping)),
+    "average": _TENSORS,
     "teachers": ("tensors by name, by place", lambda value: _is_table(value, _TENSORS[1])),
 }
 _PROGRESS: Rules = {"epoch": _COUNT, "step": _COUNT, "seconds": _NUMBER, "log": _LOG}

@@ -46,7 +46,7 @@ PART_TYPES: dict[str, type] = {
     "run": RunConfig,
 }
 
-LATER = {("optimisation", "order"): "auto"}
+LATER = {("optimisation", "order"): "auto", ("optimisation", "average"): 0.0}
 """Fields that the format got later, by part and name, with their defaults: at these they are not written, so that files
 and the names of folders stay what they were."""
 

@@ -15,7 +15,7 @@ from eqmodels.arguments import check_arguments
 from eqmodels.data import Source
 from eqmodels.processes.world import joined_world
 from eqmodels.storage import CONFIG, PREVIOUS_CHECKPOINT, claimed_folder
-from eqmodels.training.beginning import has_checkpoint, pinned
+from eqmodels.training.beginning import has_checkpoint, pinned, settled
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.errors import TrainingError, foreign_run
 from eqmodels.training.images import differing_images, marks_of, preprocessing_of, training_images
@@ -101,7 +101,8 @@ def pretrain(
         torch.random.fork_rng(devices=[]),
         contextlib.ExitStack() as claim,
     ):
-        config = pinned(config, folder)
+        begins_with = pinned(config, folder)
+        config = world.each_after_first(lambda: settled(begins_with))
         finished = world.from_writer(lambda: _finished_run(config, folder, data, root, reading))
         if finished is not None:
             return finished
@@ -115,6 +116,7 @@ def pretrain(
             report(said)
         world.from_writer(lambda: write_skipped(folder, images))
         _train(run, folder, checkpoint_seconds, tensorboard=tensorboard, quiet=quiet)
+        run.keep_average()
         finished = snapshot(run)
         finished.sha256 = world.from_writer(lambda: save_run(folder, finished))
         without_scaffold(finished.model)  # as whoever loads it has it

@@ -186,6 +186,8 @@ class OptimisationConfig:
         order: of the images of an epoch: ``"shuffled"`` is drawn at its start, and takes 8 bytes an image; ``"keyed"``
             is computed where it is asked for, and takes none; ``"auto"`` is what the images ask for (`Source`), such as
             a streamed folder of more than four million, else shuffled.
+        average: decay of an exponential mean of the weights over the steps, such as 0.999, which is kept when the run
+            is done in the place of the last weights; 0 for these.
         options: of the optimiser, beside its learning rate and decay.
 
     Raises:
@@ -204,6 +206,7 @@ class OptimisationConfig:
     weight_decay: float = 5e-4
     clip_norm: float | None = None
     order: Literal["auto", "shuffled", "keyed"] = "auto"
+    average: float = 0.0
     options: Mapping[str, Any] = field(default_factory=Options)
 
     def __post_init__(self) -> None:
@@ -232,6 +235,8 @@ class OptimisationConfig:
                     f"{name} must be a finite number of at least 0; got {shown(getattr(self, name))}. "
                     f"Pass {getattr(type(self), name)}."
                 )
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average must be at least 0 and below 1; got {shown(self.average)}. Pass 0.999.")
         if self.warmup_epochs > self.epochs:
             raise ValueError(
                 "warmup_epochs must be at most epochs, or learning_rate is never reached; got "

@@ -19,7 +19,9 @@ from eqmodels.data import Source
 from eqmodels.objectives import Batch, Objective, Randomness, Term, seed_dropout
 from eqmodels.processes import World
 from eqmodels.processes.devices import usable_precision
+from eqmodels.training.average import Average
 from eqmodels.training.batches import Batches
+from eqmodels.training.beginning import settled
 from eqmodels.training.checkpoint import Progress, read_checkpoint, restore, save_checkpoint
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.images import label_marks, marks_of, preprocessing_of
@@ -40,7 +42,7 @@ class Pretraining:
     Building it and its steps seed PyTorch's global generators.
 
     Args:
-        config: what to do.
+        config: what to do; what it leaves to be asked for is asked for, see `Objective.settled`.
         data: the training images, see `training_images`.
         world: the processes that share the work; None for this one alone.
         begins: whether it begins with the weights that the config names; not if a checkpoint is to take their place.
@@ -62,6 +64,7 @@ class Pretraining:
     def __init__(
         self, config: PretrainConfig, data: Source, world: World | None = None, *, begins: bool = True
     ) -> None:
+        config = settled(config)
         self.config, self.data, self.world = config, data, world or World()
         check_source_kind(config.model.name, resolve(config.model.name)[1].takes, data)
         check_batches(config.optimisation, data, self.world)
@@ -84,6 +87,8 @@ class Pretraining:
             self.network = cast("nn.Module", torch.compile(self.network))
         groups = self.objective.param_groups(self.model.network)
         self.optimiser = create_optimiser(config.optimisation, groups)
+        decay = config.optimisation.average
+        self.average = Average(self.model, decay) if decay else None
         self.progress = Progress(precision=usable_precision(config.run.precision, self.world.device))
         self.batches = Batches(config, data, self.world)
         self.read_every, self._unread = read_every(self.world.device), Unread()
@@ -158,6 +163,8 @@ class Pretraining:
             self._read_back()
         self.optimiser.step()
         self.objective.after_step(self.model.network)
+        if self.average is not None:
+            self.average.follow(self.model, number)
         progress.step += 1
 
     def _read_back(self) -> None:
@@ -203,10 +210,15 @@ class Pretraining:
         whole = replace(self.progress, counts=self._totals())
 
         def write() -> None:
-            save_checkpoint(folder, self.config, self._images, whole, self.model, self.optimiser)
+            save_checkpoint(folder, self.config, self._images, whole, self.model, self.optimiser, self.average)
             write_log(folder, whole.log)
 
         self.world.from_writer(write)
+
+    def keep_average(self) -> None:
+        """Puts the mean of the weights in the place of the last ones, if there is to be one: the run is done."""
+        if self.average is not None:
+            self.average.put_into(self.model)
 
     def close(self) -> None:
         """Ends the thread that reads ahead; a further step starts it again."""
@@ -221,7 +233,7 @@ class Pretraining:
         content = self.world.from_writer(lambda: read_checkpoint(folder, self.config, self._images))
         if content is None:
             return False
-        self.progress = restore(content, self.model, self.optimiser)
+        self.progress = restore(content, self.model, self.optimiser, self.average)
         # The run may have been stopped between the two files.
         self.world.from_writer(lambda: write_log(folder, self.progress.log))
         if not self.world.is_writer:

@@ -8,6 +8,7 @@ import torch
 
 from eqmodels.arguments import check_arguments
 from eqmodels.data import Source
+from eqmodels.training.beginning import settled
 from eqmodels.training.config import PretrainConfig
 from eqmodels.training.origin import provenance
 from eqmodels.training.pretraining import Pretraining
@@ -41,6 +42,7 @@ def untrained(config: PretrainConfig, images: Source) -> Run:
         ValueError: as `Pretraining`.
     """
     check_arguments(untrained, locals())
+    config = settled(config)
     # No step is taken, so that images need not be as many as those of one.
     stepless = config.replaced(batch_size=min(config.optimisation.batch_size, len(images)), accumulate=1)
     with torch.random.fork_rng(devices=[]):

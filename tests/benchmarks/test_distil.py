@@ -162,6 +162,16 @@ def test_short_runs_have_folders_of_their_own_but_for_the_one_that_two_tables_be
     assert all(re.fullmatch(r"\w+", folder) for folder in folders)
 
 
+def test_a_row_is_the_recipe_but_for_what_it_names():
+    plain, longer = (levers.row_config(name, 25_572) for name in ("as it is", "twice the views"))
+    assert (plain.optimisation.epochs, longer.optimisation.epochs) == (2, 4)
+    assert longer.differences(plain).keys() == {"epochs"}
+    assert levers.row_config("logits alone", 25_572).differences(plain) == {"features_weight": (0.0, 1.0)}
+    assert levers.row_config("mean of the weights", 25_572).differences(plain) == {"average": (0.99, 0.0)}
+    stored = json.loads((levers.SHORT / "as_it_is" / "config.json").read_text())["pretraining"]
+    assert PretrainConfig.from_dict(stored) == plain
+
+
 def test_dead_leaves_cover_the_picture_and_are_of_every_size():
     pictures = dead_leaves(3)
     assert pictures.shape == (3, 3, SIDE, SIDE)

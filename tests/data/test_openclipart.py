@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from eqmodels.data import load_data
+from eqmodels.data.backgrounds import behind
 from eqmodels.data.openclipart import SMALLEST_CLASS, clipart_files, fitted, on_white
 from tests.data.files import clipart_names, write_openclipart
 
@@ -66,6 +67,72 @@ def test_it_is_enlarged_and_reduced_without_dark_edges(side):
     picture = np.zeros((16, 16, 4), np.uint8)
     picture[4:12, 4:12] = (255, 255, 255, 255)
     assert int(on_white(fitted(Image.fromarray(picture), side)).min()) >= 254
+
+
+@pytest.mark.parametrize("opacity", [0, 1, 100, 254, 255])
+def test_white_shows_through_to_the_last_level(opacity):
+    square = np.random.default_rng(0).integers(0, opacity + 1, (16, 16, 4), dtype=np.uint8)
+    square[..., 3] = opacity
+    assert torch.equal(on_white(square).int(), torch.from_numpy(square[..., :3]).movedim(-1, 0).int() + 255 - opacity)
+
+
+def test_a_picture_has_the_same_background_each_time_and_another_one_than_others(tmp_path):
+    write_openclipart(tmp_path)
+    clear = Image.new("RGBA", (6, 6))
+    for path in tmp_path.rglob("shapes/*.png"):
+        clear.save(path)
+    found = {}
+    for kind in ("white", "colours", "pictures"):
+        data = load_data("openclipart", root=tmp_path, size=6, background=kind)
+        again = load_data("openclipart", root=tmp_path, size=6, background=kind)
+        assert torch.equal(data.images, again.images)
+        found[kind] = data.images[data.labels == 1]
+    assert bool((found["white"] == 255).all())
+    colours = found["colours"].flatten(2)
+    assert torch.equal(colours, colours[..., :1].expand_as(colours))
+    assert len(colours[..., 0].unique(dim=0)) == len(colours)
+    # A third of the others are clear as well, of whose canvas the colour is left.
+    is_plain = (found["pictures"].flatten(2) == found["pictures"].flatten(2)[..., :1]).all(2).all(1)
+    assert 0 < int(is_plain.sum()) < len(is_plain)
+    assert torch.equal(found["pictures"][is_plain], found["colours"][is_plain])
+
+
+def test_without_a_picture_that_is_gone_others_keep_their_colours(tmp_path):
+    write_openclipart(tmp_path)
+    before = load_data("openclipart", root=tmp_path, size=6, background="colours").images
+    clipart_files(tmp_path, "train")[0].unlink()
+    after = load_data("openclipart", root=tmp_path, size=6, background="colours").images
+    assert torch.equal(after, before[1:])
+
+
+def test_behind_a_picture_lies_a_part_of_any_other_but_never_itself():
+    sides = {0: (255, 0, 0), 1: (0, 255, 0), 2: (0, 0, 255)}
+    squares = [np.broadcast_to(np.uint8([*colour, 255]), (8, 8, 4)) for colour in sides.values()]
+    for own in sides:
+        seen = {
+            tuple(int(value) for value in behind("pictures", 8, np.random.default_rng(seed), squares, own)[3, 3])
+            for seed in range(20)
+        }
+        assert seen == {colour for number, colour in sides.items() if number != own}
+    alone = behind("pictures", 8, np.random.default_rng(0), squares[:1])
+    assert np.array_equal(alone, behind("colours", 8, np.random.default_rng(0)))
+
+
+def test_a_part_of_a_picture_is_enlarged_to_the_field():
+    left = np.zeros((20, 20, 4), np.uint8)
+    left[:, :10] = (200, 0, 0, 255)
+    shares = []
+    for seed in range(30):
+        canvas = behind("pictures", 20, np.random.default_rng(seed), [left, left])
+        assert canvas.shape == (20, 20, 3)
+        shares.append(float((canvas == (200, 0, 0)).all(-1).mean()))
+    assert min(shares) < 0.2
+    assert max(shares) > 0.8
+
+
+def test_a_background_of_another_name_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="background must be one of white, colours, pictures; got 'black'"):
+        load_data("openclipart", root=tmp_path, background="black")
 
 
 def test_a_folder_without_its_pictures_says_what_to_do(tmp_path):

@@ -46,7 +46,7 @@ LEARNING: dict[str, Callable[[], Call]] = {
         objectives.Distil,
         {"backbone": model(), "num_classes": 3, "teacher": "lite0", "teacher_width": 8, "teacher_classes": 4}
         | {"view_size": 8, "smallest_area": 0.5, "jitter": 0.4, "cutmix": 0.5, "residual": 0.5, "logits_weight": 0.1}
-        | {"pose_weight": 0.1, "temperature": 8.0, "pose_hidden": 8},
+        | {"features_weight": 1.0, "pose_weight": 0.1, "temperature": 8.0, "pose_hidden": 8},
     ),
     "objectives.Frozen": lambda: Call(objectives.Frozen, {"module": nn.Linear(2, 2)}),
     "objectives.Moving": lambda: Call(objectives.Moving, {"module": nn.Linear(2, 2)}),

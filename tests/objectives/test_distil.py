@@ -24,12 +24,14 @@ from eqmodels.objectives import (
     Teacher,
     create_objective,
     create_teacher,
+    distil,
     distillation_divergence,
     objective_options,
 )
 from eqmodels.storage import CHECKPOINT, WEIGHTS, read_layout
-from eqmodels.training import PretrainConfig, Pretraining, load_run, pretrain
+from eqmodels.training import PretrainConfig, Pretraining, load_run, load_unfinished, pretrain
 from eqmodels.training.errors import TrainingError
+from eqmodels.training.snapshots import untrained
 from eqmodels.transforms import Preprocessing
 from tests.data.files import write_array
 from tests.training.runs import photos
@@ -155,6 +157,18 @@ def test_the_terms_are_those_of_plain_pytorch():
     assert float(terms["logits"].loss) == pytest.approx(0.3 * float(divergence))
     pose = -objective.heads[0](regular).log_softmax(1)[:, 0].mean()
     assert float(terms["pose"].loss) == pytest.approx(0.7 * float(pose))
+
+
+@torch.no_grad()
+def test_features_may_be_weighed_and_logits_teach_alone():
+    (network, whole), (_, alone) = prepared(), prepared(features_weight=0.0)
+    alone.load_state_dict(whole.state_dict())
+    views = views_of(whole)
+    network.eval()
+    found, without = whole.loss(network, views), alone.loss(network, views)
+    assert float(found["features"].loss) > 0.1
+    assert float(without["features"].loss) == 0
+    assert torch.equal(found["logits"].loss, without["logits"].loss)
 
 
 def test_equal_logits_do_not_diverge_and_softened_ones_diverge_like_squares():
@@ -341,6 +355,39 @@ def test_a_run_on_an_array_that_was_stopped_goes_on(tmp_path):
         pretrain(chosen, tmp_path / "run", data=subset(bank, range(16)), device="cpu", quiet=True)
 
 
+def test_a_teacher_whose_width_is_not_named_is_asked_once_and_no_file_asks_it(tmp_path, monkeypatch):
+    images, folder = photos(16, channels=3, size=48), tmp_path / "run"
+    asked, named = (Pretraining(config(teacher_width=width), images) for width in (0, 10))
+    assert asked.config == named.config
+    for run in (asked, named):
+        run.network.train()
+        run.step()
+    torch.testing.assert_close(asked.model.state_dict(), named.model.state_dict(), rtol=0, atol=0)
+    folder.mkdir()
+    named.save(folder)
+    done = pretrain(config(teacher_width=0), folder, data=images, device="cpu", quiet=True)
+    assert done.config.objective.options["teacher_width"] == 10
+    again = pretrain(config(teacher_width=0), folder, data=images, device="cpu", quiet=True)
+    assert again.sha256 == done.sha256
+    monkeypatch.setattr(distil, "create_teacher", None)
+    assert load_run(folder).sha256 == done.sha256
+    assert load_unfinished(folder / CHECKPOINT).config == done.config
+    torch.testing.assert_close(
+        pretrain(config(), folder, data=images, device="cpu", quiet=True).model.state_dict(), done.model.state_dict()
+    )
+
+
+def test_a_teacher_of_unknown_width_is_asked_where_no_run_is():
+    network, objective = prepared(teacher_width=0)
+    assert objective.features.out_features == 10
+    assert objective.loss(network, views_of(objective))["features"].loss.isfinite()
+
+
+def test_a_control_without_training_has_the_width_of_its_teacher():
+    found = untrained(config(teacher_width=0), photos(4, channels=3, size=48))
+    assert found.config.objective.options["teacher_width"] == 10
+
+
 def test_the_teacher_never_learns():
     run = Pretraining(config(), photos(8, channels=3, size=48))
     run.network.train()
@@ -368,6 +415,8 @@ def test_the_teacher_never_learns():
         ({"temperature": 0.0}, ValueError, "temperature must be a positive finite number; got 0.0. Pass 8."),
         ({"view_size": 0}, ValueError, "view_size must be at least 1; got 0. Pass a whole number of at least 1."),
         ({"teacher_classes": -1}, ValueError, "teacher_classes must be at least 0; got -1. Pass a whole number of at"),
+        ({"features_weight": -1.0}, ValueError, "features_weight must be a finite number of at least 0; got -1.0. P"),
+        ({"teacher_width": -1}, ValueError, "teacher_width must be at least 0; got -1. Pass a whole number of at"),
         ({"teacher_size": -1}, ValueError, "teacher_size must be at least 0; got -1. Pass a whole number of at least"),
     ],
 )
@@ -384,6 +433,14 @@ def test_a_value_out_of_range_is_refused_in_one_sentence(options, error, message
         ({"teacher": "tinny"}, {}, "teacher must be one of lite0, tiny; got 'tinny'. Use 'tiny', or import the file"),
         ({"view_size": 4}, {}, "teacher='tiny' must take views of 4x4 pixels; it does not ("),
         ({"teacher_size": 4}, {}, "teacher='tiny' must take views of 4x4 pixels; it does not ("),
+        ({"teacher_width": 0, "view_size": 4}, {}, "teacher='tiny' must take views of 4x4 pixels; it does not ("),
+        ({"teacher_width": 0, "teacher": "tinny"}, {}, "teacher must be one of lite0, tiny; got 'tinny'. Use 'tiny', "),
+        (
+            {"teacher_width": 0, "teacher_classes": 6},
+            {},
+            "teacher_width and teacher_classes must be those of teacher='tiny'; got 10 and 6. Pass teacher_width=10 "
+            "and teacher_classes=5.",
+        ),
         (
             {"teacher_width": 12},
             {},
@@ -407,11 +464,13 @@ def test_every_option_has_a_help():
 def test_features_alone_are_distilled_from_a_teacher_without_a_classifier():
     TEACHERS.register("mute")(lambda: Teacher(Mute(), (0.5,) * 3, (0.5,) * 3, "MIT"))
     network, objective = prepared(teacher="mute", teacher_classes=0)
-    assert list(objective.loss(network, views_of(objective))) == ["features", "pose"]
+    views = views_of(objective)
+    assert list(objective.loss(network, views)) == ["features", "pose"]
+    assert [outputs.shape for outputs in objective.teacher(views["teacher"])] == [(12, 10), (12, 0)]
 
 
 class Mute(nn.Module):
     """Features and no logits."""
 
     def forward(self, images):
-        return F.adaptive_avg_pool2d(images, 2).flatten(1)[:, :10], images.new_empty(len(images), 0)
+        return F.adaptive_avg_pool2d(images, 2).flatten(1)[:, :10]

@@ -14,7 +14,7 @@ HEADS = {"head": "mlp", "class_weight": -9.0, "class_hidden": 8, "clip_norm": 0.
 def first_format(content, config):
     """What the first format had of the same run."""
     flat = config.flat() | {"model": config.model.name.replace("resnet18s", "resnet18"), "norm": "batch", "size": None}
-    for later in ("init", "init_sha256", "order"):
+    for later in ("init", "init_sha256", "order", "average"):
         del flat[later]
     for name in ("objective", *config.objective.options, *config.optimisation.options):
         if name not in ("task", "preset", "head", "head_hidden", "head_dropout", "turn", "augment", *HEADS):

@@ -50,6 +50,7 @@ CHANGED = PretrainConfig.of(
     weight_decay=0.05,
     clip_norm=1.0,
     order="keyed",
+    average=0.5,
     precision="float32",
     channels_last=False,
     compile=True,
