@@ -129,6 +129,7 @@ class _Told:
         pretraining: the values of its training; None if it was adapted.
         provenance: of its training.
         source: the network of others that it was made of; None if there is none.
+        weights: of that network, see `eqmodels.adapt.Original`; None if nothing is known of them.
     """
 
     architecture: str
@@ -138,6 +139,7 @@ class _Told:
     pretraining: Mapping[str, Any] | None = None
     provenance: Mapping[str, Any] | None = None
     source: str | None = None
+    weights: Mapping[str, str] | None = None
 
 
 def _of_run(run: Run, config: Mapping[str, Any], evaluation: EncoderEvaluation) -> _Told:
@@ -149,7 +151,7 @@ def _of_run(run: Run, config: Mapping[str, Any], evaluation: EncoderEvaluation) 
 def _of_adapted(encoder: Backbone, config: Mapping[str, Any]) -> _Told:
     source = adapted_from(config)
     purpose = f"made of `{for_markdown(str(source))}` without any training of its own"
-    return _Told(config["architecture"], encoder, purpose, source=source)
+    return _Told(config["architecture"], encoder, purpose, source=source, weights=config["model_args"].get("original"))
 
 
 def _body(
@@ -185,6 +187,7 @@ def _body(
         pretraining=told.pretraining,
         provenance=told.provenance,
         source=told.source,
+        weights=told.weights,
         data_licence=entry.data_license,
         notes=Markdown(notes),
     )
