@@ -23,8 +23,8 @@ from benchmarks.adapt.ways import BASE as NETWORK
 from benchmarks.adapt.ways import FRESH, MODES, SIDE, ZOO
 from benchmarks.distil.sets import SETS
 from benchmarks.speed._harness import Timings, compare
-from eqmodels import load
-from eqmodels.adapt import canonicalise, original, symmetrise
+from eqmodels import PlanarGroup, load
+from eqmodels.adapt import canonicalise, original, posing, symmetrise
 from eqmodels.export import to_plain
 from eqmodels.objectives import create_teacher
 from eqmodels.transforms import Preprocessing
@@ -42,7 +42,8 @@ def networks() -> dict[str, Callable[[Tensor], object]]:
     for group in ("c4", "d4"):
         zoo, options = ZOO.format(group=group), {"size": SIDE, "at_a_time": 1}
         found[f"symmetrised, {group}"] = symmetrise(base, group, **options)  # type: ignore[arg-type]
-        found[f"symmetrised, {group}, all copies at once"] = symmetrise(base, group, size=SIDE)
+        every = PlanarGroup.parse(group).order
+        found[f"symmetrised, {group}, all copies at once"] = symmetrise(base, group, size=SIDE, at_a_time=every)
         for mode in MODES:
             name = f"canonicalised, {group}, pose of the zoo, {mode}"
             found[name] = canonicalise(base, zoo, mode=mode, **options)  # type: ignore[arg-type]
@@ -50,7 +51,7 @@ def networks() -> dict[str, Callable[[Tensor], object]]:
         found[f"canonicalised, {group}, by energy"] = by_energy
         found[f"distilled, {group}"] = load(zoo)
         found[f"distilled, {group}, exported"] = to_plain(load(zoo), size=SIDE, fold_batch_norm=True)
-    found["canonicalised, c4, pose learned"] = canonicalise(base, FRESH, size=SIDE)
+    found["canonicalised, c4, pose learned"] = canonicalise(base, posing(FRESH), size=SIDE)
     found["distilled, resnet18"] = load(ZOO.format(group="c4").removeprefix("c4_"))
     images = symmetrise(base, "c1", size=SIDE).preprocessing
     assert images is not None

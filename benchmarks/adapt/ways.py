@@ -19,8 +19,7 @@ from benchmarks.adapt.seen import ANGLES, MIRRORED, Seen
 from benchmarks.adapt.training import trained_on_turned, trained_weights
 from benchmarks.distil.measure import STRENGTHS
 from eqmodels import PlanarGroup, create_model
-from eqmodels.adapt import canonicalise, fit_pose, symmetrise
-from eqmodels.adapt.by_pose import posing
+from eqmodels.adapt import canonicalise, fit_pose, posing, symmetrise
 from eqmodels.backbones import Backbone, Canonicalised
 from eqmodels.data import LabelledImages
 from eqmodels.evaluation import encode

@@ -1,9 +1,10 @@
 """Pretrained networks of others made exactly equivariant: encoders like those of this package, in one line."""
 
 from eqmodels.adapt.by_orbit import symmetrise
-from eqmodels.adapt.by_pose import canonicalise
+from eqmodels.adapt.by_pose import canonicalise, is_model, posing
 from eqmodels.adapt.maps import CanonicalisedMaps, SymmetrisedMaps
 from eqmodels.adapt.prior import PoseFit, fit_pose
+from eqmodels.adapt.provenance import holds_original
 from eqmodels.adapt.weights import Original, original
 
 __all__ = [
@@ -13,6 +14,9 @@ __all__ = [
     "SymmetrisedMaps",
     "canonicalise",
     "fit_pose",
+    "holds_original",
+    "is_model",
     "original",
+    "posing",
     "symmetrise",
 ]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from eqmodels.adapt.described import described, resolved
 from eqmodels.adapt.maps import SymmetrisedMaps
-from eqmodels.adapt.weights import PRETRAINED
+from eqmodels.adapt.weights import PRETRAINED, Original
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones import Symmetrised
 from eqmodels.errors import is_one_of, shown
@@ -22,7 +22,7 @@ Output = Literal["mean", "max", "weighted", "regular", "maps"]
 
 
 def symmetrise(
-    network: Callable[[Tensor], object] | str,
+    network: Callable[[Tensor], object] | str | Original,
     group: PlanarGroup | str = "d4",
     *,
     output: Output = "mean",
@@ -44,7 +44,9 @@ def symmetrise(
 
     Args:
         network: a module or a function from normalised images ``(B, in_chans, H, W)`` to vectors, or to maps, which are
-            averaged over space unless ``output="maps"``; or its source, such as ``"timm:resnet18"``.
+            averaged over space unless ``output="maps"``; or its source, such as ``"timm:resnet18"``, or what `original`
+            gave. A module is held as it is, not copied: it is put into eval mode, and follows the encoder's mode, type
+            and device from then on; what trains the encoder trains it.
         group: whose elements permute pixels, C1, C2, C4, D1, D2 or D4, or its name.
         output: ``"mean"`` or ``"max"`` over the orbit, invariant features; ``"weighted"``, the mean with weights that
             training learns (Basu et al. 2023, arXiv 2305.09900), until then the plain one; ``"regular"``, all of it,
@@ -57,7 +59,7 @@ def symmetrise(
         size: pixels of the images, one number or (height, width); None for what the network says.
         mean: of each channel, of pixels in [0, 1]; None for what the network says.
         std: standard deviation of each channel.
-        at_a_time: copies of the images in one batch, which bounds the memory; None for all.
+        at_a_time: copies of each image in one batch, which bounds the memory; None for what `Orbit` chooses.
         drawn: copies, drawn anew at each call, that the network is asked about in train mode; None for all.
 
     Raises:
@@ -78,16 +80,15 @@ def symmetrise(
     check_arguments(symmetrise, {name: value for name, value in locals().items() if name not in ("network", "group")})
     if not is_one_of(output, get_args(Output)):
         raise ValueError(f"output must be one of {', '.join(get_args(Output))}; got {shown(output)}. Use 'mean'.")
-    network, source, license_name = resolved(network, source, weights, in_chans)
-    channels, images = described(network, in_chans=in_chans, size=size, mean=mean, std=std)
+    known = resolved(network, source, weights, in_chans)
+    channels, images = described(known.network, in_chans=in_chans, size=size, mean=mean, std=std)
     options: dict[str, Any] = {"in_chans": channels, "at_a_time": at_a_time, "drawn": drawn}
     options["size"] = (size, size) if isinstance(size, int) else size
     if output == "maps":
-        return SymmetrisedMaps(network, group, preprocessing=images, **options).eval()
+        return SymmetrisedMaps(known.network, group, preprocessing=images, **options).eval()
     pooling: dict[str, Any] = {"group_pool": output}
     if output in ("regular", "weighted"):
         pooling = {"global_pool": output}
-    built = Symmetrised(group, source=network, **pooling, **options)
-    built.structure["source"] = source
-    built.preprocessing, built.license = images, license_name
+    built = Symmetrised(group, source=known.network, **pooling, **options)
+    known.note_in(built, images)
     return built.eval()

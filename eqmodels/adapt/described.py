@@ -2,30 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from eqmodels.adapt.weights import PRETRAINED, original
-from eqmodels.backbones import as_encoder
-from eqmodels.backbones.adapted import create_original, images_of
+from eqmodels.adapt.provenance import OF_A_MODULE, record_of
+from eqmodels.adapt.weights import PRETRAINED, Original, original
+from eqmodels.backbones import Backbone, as_encoder
+from eqmodels.backbones.adapted import create_original, images_of, note_original, size_of
 from eqmodels.checks import check_count
 from eqmodels.errors import shown
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["described", "resolved"]
+__all__ = ["Resolved", "described", "resolved"]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A network that is to be adapted.
+
+    Attributes:
+        network: a module or a function.
+        source: as files hold it; None if no file can be written.
+        license: of the weights; None if nothing is known of it.
+        record: where the weights are from, see `Original`; None of what has no source.
+    """
+
+    network: Callable[[Tensor], object]
+    source: str | None = None
+    license: str | None = None
+    record: Mapping[str, str] | None = None
+
+    def note_in(self, encoder: Backbone, images: Preprocessing | None) -> None:
+        """Notes it, and what images go through, in the encoder that was made of it."""
+        encoder.structure["source"] = self.source
+        note_original(encoder.structure, self.record)
+        encoder.preprocessing, encoder.license = images, self.license
 
 
 def resolved(
-    network: Callable[[Tensor], object] | str, source: str | None, weights: str | Path, in_chans: int | None
-) -> tuple[Callable[[Tensor], object], str | None, str | None]:
-    """A network that is given or named, its source as files hold it, and the licence of its weights.
+    network: Callable[[Tensor], object] | str | Original,
+    source: str | None,
+    weights: str | Path,
+    in_chans: int | None,
+) -> Resolved:
+    """A network that is given or named, with what is known of it.
 
     Args:
-        network: a module or a function, or its source.
+        network: a module or a function, its source, or what `original` gave.
         source: of a module; None for none.
         weights: of a network that is named.
         in_chans: channels of the images of a network that is named; None for 3.
@@ -36,16 +63,18 @@ def resolved(
         ModuleNotFoundError: if the package that has the network is not installed.
         StorageError: if its weights cannot be had, or are not the network's.
     """
+    if isinstance(network, str | Original) and source is not None:
+        raise ValueError(f"source names the network of a module; got it of {shown(network)} too. Leave it out.")
     if isinstance(network, str):
-        if source is not None:
-            raise ValueError(f"source names the network of a module; got it of {shown(network)} too. Leave it out.")
-        known = original(network, weights, in_chans=3 if in_chans is None else in_chans)
-        return known.network, known.source, known.license
-    if weights != PRETRAINED:
+        network = original(network, weights, in_chans=3 if in_chans is None else in_chans)
+    elif weights != PRETRAINED:
         raise ValueError(f"weights are for a network that is named; got {shown(weights)} for a module. Leave them out.")
-    if source is not None:
-        check_named(network, source)
-    return network, source, None
+    if isinstance(network, Original):
+        return Resolved(network.network, network.source, network.license, network.record)
+    if source is None:
+        return Resolved(network)
+    module = check_named(network, source)
+    return Resolved(network, source, None, record_of(source, module, OF_A_MODULE))
 
 
 def described(
@@ -59,7 +88,7 @@ def described(
     """The channels of a network's images, and what these go through: as given, else as the network says.
 
     Args:
-        network: a module or a function; of timm its `pretrained_cfg` is asked.
+        network: a module or a function; of timm its `pretrained_cfg` is asked, of transformers its `config`.
         in_chans: channels of the images.
         size: pixels of the images, one number or (height, width).
         mean: of each channel, of pixels in [0, 1].
@@ -76,6 +105,7 @@ def described(
         layers = (getattr(module, "in_channels", None) for module in network.modules())
         in_chans = next((channels for channels in layers if isinstance(channels, int)), None)
     if mean is not None or std is not None:
+        size = size if size is not None else size_of(network)
         encoder = as_encoder(network, in_chans=in_chans, size=size, mean=mean, std=std)
         return encoder.in_chans, encoder.preprocessing
     channels = as_encoder(network, in_chans=in_chans).in_chans if images_of(network, 1) is None else in_chans
@@ -90,8 +120,8 @@ def described(
     return channels, images
 
 
-def check_named(network: object, source: str) -> None:
-    """Refuses a module that has other tensors than the network that a source names.
+def check_named(network: object, source: str) -> nn.Module:
+    """The module itself; refuses one that has other tensors than the network that a source names.
 
     Raises:
         TypeError: if it is no module.
@@ -111,3 +141,4 @@ def check_named(network: object, source: str) -> None:
             f"source must name the network that is given; {source!r} has another tensor {name!r}. It is built without "
             "a classifier: build yours with num_classes=0, or pass the source in the place of the network."
         )
+    return network

@@ -42,15 +42,18 @@ def fit_pose(
     seed: int = 0,
     progress: Callable[[int], object] = lambda _: None,
 ) -> PoseFit:
-    """Trains an encoder to predict that images as they are stand upright, in place; it is left in eval mode.
+    """Trains an encoder to predict that images as they are stand upright.
+
+    The encoder itself is trained, not a copy: all of its parameters are thawed and learn, and it is left in eval mode.
 
     The loss is ``-log p_e(x)``, the divergence of the predicted poses from the prior, all of which is on the identity
     e, as a network is pretrained on images as they are (Mondal et al. 2023, arXiv 2310.01647). As the encoder is
     equivariant, that of a moved image and its own pose is the same, so no image has to be turned.
 
     Args:
-        encoder: with a canonical pooling; where it does not say what its images go through, it gets the mean and the
-            deviation 0.5 and the size of `images`.
+        encoder: with a canonical pooling, such as ``posing("c4_resnet18s_w16")``, which is
+            ``create_model("c4_resnet18s_w16", num_classes=0, global_pool="canonical")``; where it does not say what its
+            images go through, it gets the mean and the deviation 0.5 and the size of `images`.
         images: as they stand.
         held_out: for the share at the end; None for `images`.
         epochs: passes over the images.

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
+from eqmodels.adapt.provenance import record_of
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones.adapted import create_original
 from eqmodels.backbones.overwritten import to_be_overwritten
@@ -33,12 +35,15 @@ class Original:
         network: puts out its features.
         license: of the weights, an SPDX identifier in lower case; None if nothing is known of it.
         weights: where they are from, in words.
+        record: what a config says of them, by name: ``source``, ``weights``, ``sha256`` (see `sha256_of_tensors`), and
+            ``library`` and ``file_sha256`` where there are such.
     """
 
     source: str
     network: nn.Module
     license: str | None
     weights: str
+    record: Mapping[str, str]
 
 
 def original(source: str, weights: str | Path = PRETRAINED, *, in_chans: int = 3) -> Original:
@@ -64,7 +69,8 @@ def original(source: str, weights: str | Path = PRETRAINED, *, in_chans: int = 3
     if source in TEACHERS:
         raise ValueError(f"source={source!r} has weights of its own; got weights={str(weights)!r}. Leave them out.")
     if str(weights) == RANDOM:
-        return Original(source, create_original(source, in_chans).eval(), None, RANDOM)
+        fresh = create_original(source, in_chans).eval()
+        return Original(source, fresh, None, RANDOM, record_of(source, fresh, RANDOM))
     file = Path(weights)
     if not file.is_file():
         raise StorageError(
@@ -80,7 +86,8 @@ def original(source: str, weights: str | Path = PRETRAINED, *, in_chans: int = 3
     check_layout(file, {name: entry for name, entry in layout.items() if name not in unused}, own)
     state = read_weights(file, sha256)
     network.load_state_dict({name: state[name] for name in own})
-    return Original(source, network.eval(), None, f"{file.name}, sha256 {sha256}")
+    record = record_of(source, network, file.name, sha256)
+    return Original(source, network.eval(), None, f"{file.name}, sha256 {sha256}", record)
 
 
 def _pretrained(source: str, in_chans: int) -> Original:
@@ -109,9 +116,14 @@ def _pretrained(source: str, in_chans: int) -> Original:
     state = held.state_dict()
     network.load_state_dict({key: state[key] for key in network.state_dict()})
     # Of several sets of weights of one architecture each has images of its own.
-    vars(network)["pretrained_cfg"] = held.pretrained_cfg
+    config: Any = held.pretrained_cfg
+    vars(network)["pretrained_cfg"] = config
     license_name = teacher.license.lower()
-    return Original(known, network.eval(), None if license_name == "unknown" else license_name, f"of {source}")
+    license_name = None if license_name == "unknown" else license_name  # type: ignore[assignment]
+    tag, words = config.get("tag"), source
+    if tag and source.startswith(TIMM):
+        words = f"{TIMM}{name}.{tag}"  # as timm resolved it, where the source says none
+    return Original(known, network.eval(), license_name, words, record_of(known, network, words))
 
 
 def _of_classifier(network: nn.Module, layout: Mapping[str, object], own: Mapping[str, Tensor]) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypedDict, TypeVar
+from typing import Any, ClassVar, TypedDict, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +63,8 @@ class StagedNetwork(NamedNetwork):
 
     group: PlanarGroup
     global_pool: GlobalPool
+    without_images: ClassVar[str] = "Load it with pretrained=True, or set encoder.preprocessing."
+    """The way out where nothing is known of the images of the training."""
 
     def __init__(self, group: PlanarGroup | str, in_chans: int, num_classes: int) -> None:
         super().__init__(PlanarGroup.parse(group), in_chans, num_classes)
@@ -298,8 +300,8 @@ class StagedNetwork(NamedNetwork):
         """
         if self.preprocessing is None:
             raise ValueError(
-                "transform is the preprocessing that belongs to pretrained weights; this network has none. Load it "
-                "with pretrained=True, or set encoder.preprocessing."
+                "transform is the preprocessing that belongs to pretrained weights; this network has none. "
+                f"{self.without_images}"
             )
         return self.preprocessing.transform(size)
 

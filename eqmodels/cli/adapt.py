@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
-from eqmodels.adapt import Original, canonicalise, fit_pose, original, symmetrise
-from eqmodels.adapt.by_pose import is_model, posing
+from eqmodels.adapt import Original, canonicalise, fit_pose, is_model, original, posing, symmetrise
+from eqmodels.adapt.by_pose import POSES
 from eqmodels.backbones import Backbone
-from eqmodels.backbones.adapted import CanonicalMode
+from eqmodels.backbones.adapted import ENERGY, CanonicalMode
 from eqmodels.cli.chosen_data import loaded
 from eqmodels.cli.flags import in_flags, pixels
 from eqmodels.cli.terminal import say
 from eqmodels.cli.with_network import progress
+from eqmodels.groups import PlanarGroup
 from eqmodels.hub.card import NOTES
 from eqmodels.reports import percent
 from eqmodels.storage import prepare_folder, write_atomically
@@ -32,7 +33,7 @@ EPILOG = """\
 examples:
   eqmodels adapt timm:resnet18 --group d4 --out adapted
   eqmodels adapt timm:resnet18 --weights resnet18.safetensors --group c4 --output regular --out adapted
-  eqmodels adapt lite0 --method canonicalise --out adapted
+  eqmodels adapt timm:resnet18 --group d4 --method canonicalise --out adapted
   eqmodels adapt lite0 --method canonicalise --by d4_resnet18s_w16 --images my_images --out adapted
   eqmodels evaluate adapted --data openclipart_mini
 
@@ -40,10 +41,10 @@ In Python: eqmodels.adapt.symmetrise("timm:resnet18", "d4"), canonicalise and fi
 """
 
 METHODS = ("symmetrise", "canonicalise")
-BY = "c4_resnet18_w32.distil_lite0"
-"""What predicts the pose if nothing else is named: the network of the zoo that knows photographs."""
+GROUPS = {"symmetrise": "d4", "canonicalise": "c4"}
+"""Of which group the result is, if nothing says it."""
 
-OF_METHOD = {"symmetrise": ("group", "output"), "canonicalise": ("by", "mode", "images", "epochs", "seed")}
+OF_METHOD = {"symmetrise": ("output", "drawn"), "canonicalise": ("by", "mode", "images", "epochs", "seed")}
 """Options that only one method has."""
 
 
@@ -63,24 +64,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--size", type=pixels, help="of what the network sees, 64 or 48x64 (default: as in training)")
     parser.add_argument("--in-chans", type=int, default=3, metavar="N", help="channels of the pictures (default: 3)")
-    parser.add_argument("--at-a-time", type=int, metavar="N", help="copies in one batch, to save memory (default: all)")
+    parser.add_argument(
+        "--at-a-time", type=int, metavar="N", help="copies of a picture in one batch (default: what is fastest)"
+    )
     parser.add_argument("--device", help="where a pose is learned, such as cuda:0 (default: a GPU if there is one)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument(
+        "--group",
+        help="c1, c2, c4, d1, d2 or d4; canonicalise knows the pose of c4 and d4, or takes the group of --by (default: "
+        "d4, of canonicalise c4)",
+    )
     copies = parser.add_argument_group("symmetrise")
-    copies.add_argument("--group", help="c1, c2, c4, d1, d2 or d4 (default: d4)")
     copies.add_argument(
         "--output",
         choices=("mean", "max", "weighted", "regular"),
         help="over the copies: mean, max and weighted, the mean with weights that finetune learns, are invariant, "
         "regular is all of it (default: mean)",
     )
+    copies.add_argument(
+        "--drawn", type=int, metavar="N", help="copies, drawn anew each time, that finetune asks about (default: all)"
+    )
     pose = parser.add_argument_group("canonicalise")
     pose.add_argument(
         "--by",
         metavar="NAME",
-        help="what predicts the pose: a pretrained network of the zoo, of a folder or of the Hub, or a model that is "
-        f"to learn it from --images (default: {BY})",
+        help="what predicts the pose: a pretrained network of the zoo, of a folder or of the Hub; a model that is to "
+        f"learn it from --images; or {ENERGY}, the pose in which the features of SOURCE itself, which is built without "
+        f"a classifier, are largest (default: {POSES['c4']}, for --group d4 {POSES['d4']})",
     )
     pose.add_argument(
         "--mode",
@@ -105,18 +116,18 @@ def run(arguments: argparse.Namespace) -> int:
         given = [name for name in options if getattr(arguments, name) is not None]
         if given and method != arguments.method:
             raise ValueError(f"--{given[0]} is for --method {method}; got --method {arguments.method}. Leave it out.")
-    names = ("weights", "group", "output", "size", "in_chans", "at_a_time", "mode", "by", "epochs", "seed")
+    names = ("weights", "group", "output", "size", "in_chans", "at_a_time", "drawn", "mode", "by", "epochs", "seed")
     known = in_flags(names, lambda: original(arguments.source, arguments.weights, in_chans=arguments.in_chans))
     make = _by_orbit if arguments.method == "symmetrise" else _by_pose
     encoder, told = in_flags(names, lambda: make(arguments, known))
-    encoder.license = known.license
     prepare_folder(arguments.out, option="--out")
     encoder.save_pretrained(arguments.out)
-    write_atomically(arguments.out / NOTES, f"Made of {known.source}, whose weights are {known.weights}.\n")
+    write_atomically(arguments.out / NOTES, _notes(known, told))
     facts = {
         "folder": str(arguments.out),
         "source": known.source,
         "weights": known.weights,
+        "original": dict(known.record),
         "license": known.license,
         "group": encoder.group.name,
         "method": arguments.method,
@@ -140,14 +151,20 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _notes(known: Original, told: dict[str, Any]) -> str:
+    """What the card says of the weights."""
+    pose = f" Pictures are turned upright by {told['by']}." if "by" in told else ""
+    return f"Made of {known.source}, whose weights are {known.weights}.{pose}\n"
+
+
 def _common(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(arguments, name) for name in ("size", "in_chans", "at_a_time")}
 
 
 def _by_orbit(arguments: argparse.Namespace, known: Original) -> tuple[Backbone, dict[str, Any]]:
     """The network asked about all copies, and nothing more to tell."""
-    own = _common(arguments) | {"group": arguments.group or "d4", "output": arguments.output or "mean"}
-    encoder: Any = symmetrise(known.network, source=known.source, **own)
+    own = _common(arguments) | {"group": arguments.group or GROUPS["symmetrise"], "drawn": arguments.drawn}
+    encoder: Any = symmetrise(known, output=arguments.output or "mean", **own)
     return encoder, {}
 
 
@@ -155,20 +172,44 @@ def _by_pose(arguments: argparse.Namespace, known: Original) -> tuple[Backbone, 
     """The network that sees pictures upright, and by what; a pose that is to be learned is learned first.
 
     Raises:
-        ValueError: if there is nothing to learn from, or nothing to learn.
+        ValueError: if there is nothing to learn from, or nothing to learn, or no pose of the group is known.
     """
-    name, told = arguments.by or BY, {"by": arguments.by or BY, "mode": arguments.mode or "hard"}
+    name = arguments.by or _known_pose(arguments.group or GROUPS["canonicalise"])
+    told = {"by": name, "mode": arguments.mode or "hard"}
+    own = _common(arguments) | {"mode": told["mode"], "group": arguments.group}
+    if name == ENERGY:
+        if arguments.images is not None:
+            raise ValueError(f"--images are for a model that is to learn the pose; {ENERGY} has nothing to learn.")
+        own["group"] = arguments.group or GROUPS["canonicalise"]
+        return cast("Backbone", canonicalise(known, ENERGY, **own)), told
     if is_model(name) != (arguments.images is not None):
         lacks = f"{name} has random weights: name upright pictures by --images FOLDER, or a pretrained network"
         raise ValueError(
             f"--images are for a model that is to learn the pose; {lacks if is_model(name) else name + ' knows it'}."
         )
     pose = posing(name, **({"in_chans": arguments.in_chans} if is_model(name) else {}))
+    if arguments.group is not None and PlanarGroup.parse(arguments.group) != pose.group:
+        raise ValueError(
+            f"--by must be a network of --group {arguments.group}; got {name}, of {pose.group}. Leave one of them out."
+        )
     if arguments.images is not None:
         told |= _learned(arguments, pose)
-    own = _common(arguments) | {"mode": told["mode"]}
-    encoder: Any = canonicalise(known.network, pose, source=known.source, **own)
-    return encoder, told
+    return cast("Backbone", canonicalise(known, pose, **own)), told
+
+
+def _known_pose(group: str) -> str:
+    """The network of the zoo that knows how photographs lie.
+
+    Raises:
+        ValueError: if there is no such group, or no such network of it.
+    """
+    name = PlanarGroup.parse(group).name
+    if name not in POSES:
+        raise ValueError(
+            f"--group {group} has no network in the zoo that knows how photographs lie; {' and '.join(POSES)} have. "
+            f"Choose one of these, or a network of {name} by --by: a model that learns it from --images, or {ENERGY}."
+        )
+    return POSES[name]
 
 
 def _learned(arguments: argparse.Namespace, pose: Backbone) -> dict[str, Any]:

@@ -130,6 +130,7 @@ class _Told:
         provenance: of its training.
         source: the network of others that it was made of; None if there is none.
         images: what its training images are called; empty if it was adapted.
+        weights: of that network, see `eqmodels.adapt.Original`; None if nothing is known of them.
     """
 
     architecture: str
@@ -140,6 +141,7 @@ class _Told:
     provenance: Mapping[str, Any] | None = None
     source: str | None = None
     images: str = ""
+    weights: Mapping[str, str] | None = None
 
 
 def _of_run(run: Run, config: Mapping[str, Any], evaluation: EncoderEvaluation, entry: ZooEntry) -> _Told:
@@ -153,7 +155,7 @@ def _of_run(run: Run, config: Mapping[str, Any], evaluation: EncoderEvaluation, 
 def _of_adapted(encoder: Backbone, config: Mapping[str, Any]) -> _Told:
     source = adapted_from(config)
     purpose = f"made of `{for_markdown(str(source))}` without any training of its own"
-    return _Told(config["architecture"], encoder, purpose, source=source)
+    return _Told(config["architecture"], encoder, purpose, source=source, weights=config["model_args"].get("original"))
 
 
 def _body(
@@ -190,6 +192,7 @@ def _body(
         provenance=told.provenance,
         source=told.source,
         trained_on=told.images,
+        weights=told.weights,
         data_licence=entry.data_license,
         notes=Markdown(notes),
     )

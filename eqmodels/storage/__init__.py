@@ -19,7 +19,15 @@ from eqmodels.storage.folder import NetworkFolder
 from eqmodels.storage.limits import LARGEST, LONGEST_LOG
 from eqmodels.storage.network import fault_of, write_network
 from eqmodels.storage.regular import open_regular, read_regular
-from eqmodels.storage.weights import WEIGHTS, check_layout, pack_weights, read_layout, read_weights, sha256_of
+from eqmodels.storage.weights import (
+    WEIGHTS,
+    check_layout,
+    pack_weights,
+    read_layout,
+    read_weights,
+    sha256_of,
+    sha256_of_tensors,
+)
 
 __all__ = [
     "CHECKPOINT",
@@ -52,6 +60,7 @@ __all__ = [
     "read_weights",
     "reason_of",
     "sha256_of",
+    "sha256_of_tensors",
     "write_atomically",
     "write_network",
     "write_together",

@@ -20,7 +20,16 @@ from eqmodels.errors import shown
 from eqmodels.storage.errors import StorageError, printable, reason_of
 from eqmodels.storage.regular import open_regular, read_regular
 
-__all__ = ["WEIGHTS", "Layout", "check_layout", "pack_weights", "read_layout", "read_weights", "sha256_of"]
+__all__ = [
+    "WEIGHTS",
+    "Layout",
+    "check_layout",
+    "pack_weights",
+    "read_layout",
+    "read_weights",
+    "sha256_of",
+    "sha256_of_tensors",
+]
 
 WEIGHTS = "model.safetensors"
 """The name of the file of weights in a folder."""
@@ -60,6 +69,30 @@ def sha256_of(file: Path) -> str:
                 digest.update(chunk)
     except OSError as error:
         raise StorageError(f"{file} cannot be read ({reason_of(error)}). Fetch it again.") from error
+    return digest.hexdigest()
+
+
+def sha256_of_tensors(state: Mapping[str, Tensor]) -> str:
+    """The sha256 of what tensors hold, whatever file they lie in, 64 hexadecimal digits.
+
+    It is that of, for each tensor in the order of the names, the line ``name type [d1, d2, ...]`` in UTF-8, such as
+    ``conv1.weight float32 [64, 3, 7, 7]``, and its elements in row-major order, little-endian. Floating-point ones are
+    hashed in float32, as files of this package hold them.
+
+    Args:
+        state: dense tensors by name, such as a state dict, on any device.
+
+    Raises:
+        TypeError: if they are no tensors by name.
+    """
+    check_arguments(sha256_of_tensors, locals())
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        value = (state[name].float() if state[name].is_floating_point() else state[name]).detach().to("cpu")
+        kind = str(value.dtype).removeprefix("torch.")
+        digest.update(f"{name} {kind} {list(value.shape)}\n".encode())
+        array = value.contiguous().numpy()
+        digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
     return digest.hexdigest()
 
 

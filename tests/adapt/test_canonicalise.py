@@ -10,8 +10,7 @@ import torch
 from torch import nn
 
 from eqmodels import EqmodelsError, create_model, load
-from eqmodels.adapt import canonicalise, fit_pose, symmetrise
-from eqmodels.adapt.by_pose import posing
+from eqmodels.adapt import canonicalise, fit_pose, posing, symmetrise
 from eqmodels.backbones import Canonical, Canonicalised, with_channels
 from eqmodels.data import LabelledImages
 from eqmodels.evaluation import assert_equivariant, equivariance_report
@@ -84,6 +83,17 @@ def test_one_pass_is_asked_of_one_pose_and_more_of_poses_in_doubt():
     assert asked == {"hard": 4, "straight-through": 4, "soft": 16, "frames": 13}
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_the_pose_of_the_caller_is_left_as_it_is(mode):
+    encoder = pose().train()
+    encoder.stem.requires_grad_(False)
+    before = [one.requires_grad for one in encoder.parameters()]
+    model = canonicalise(network(), encoder, mode=mode)
+    assert [one.requires_grad for one in encoder.parameters()] == before
+    assert encoder.training
+    assert any(one.requires_grad for one in model.canonical.pose.parameters()) == (mode != "hard")
+
+
 def test_frames_are_continuous_where_a_choice_jumps():
     stages = {mode: Canonical(network(), lambda x: x, "c4", 5, mode=mode) for mode in MODES}
     before, after = (torch.tensor([[2.0 + step, 2.0, 0.0, -1.0]]) for step in (-1e-6, 1e-6))
@@ -99,8 +109,9 @@ def test_frames_are_continuous_where_a_choice_jumps():
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("size", [(13, 13), (12, 17)], ids=str)
 def test_the_pose_learns_where_the_mode_says_so(mode, size):
-    encoder, inner = pose(scale=1), network()
-    model = canonicalise(inner, encoder, mode=mode).train()
+    inner = network()
+    model = canonicalise(inner, pose(scale=1), mode=mode).train()
+    encoder = model.canonical.pose.encoder
     model(images(*size).float()).square().sum().backward()
     gradient = encoder.global_pool.pose.logits.weight.grad
     assert inner[0].weight.grad.abs().max() > 0
@@ -195,9 +206,17 @@ def test_only_what_is_declared_is_judged():
     ("arguments", "error", "words"),
     [
         ({"by": create_model("c4_resnet18s_w4", num_classes=0)}, ValueError, "one whose features are canonical"),
-        ({"by": "c8_resnet18s_w8"}, ValueError, "group must be one whose elements permute pixels"),
+        ({"by": posing("c8_resnet18s_w8")}, ValueError, "group must be one whose elements permute pixels"),
         ({"by": 3, "group": "c4"}, TypeError, "by must be a name, an encoder, or a function"),
         ({"by": lambda batch: batch}, ValueError, "group must be given"),
+        ({"by": "c4_no_such"}, ValueError, "no model is named 'c4_no_such'"),
+        (
+            {"by": "c4_resnet18_w32"},
+            ValueError,
+            r"'c4_resnet18_w32' names a model with random weights. Name a pretrained one, such as "
+            r"'c4_resnet18_w32.distil_lite0'; or pass a module: by = posing\('c4_resnet18_w32'\)",
+        ),
+        ({"by": "c4_resnet18s_w8"}, ValueError, "such as 'c4_resnet18_w32.distil_lite0'"),
         ({"mode": "best"}, ValueError, "mode must be one of hard"),
         ({"output": "mean"}, ValueError, "output must be 'features' or 'maps'"),
         ({"by": lambda batch: batch.flatten(1)[:, :3], "group": "c4"}, ValueError, r"shape \(batch, 4\)"),
@@ -205,7 +224,7 @@ def test_only_what_is_declared_is_judged():
 )
 def test_what_cannot_be_adapted_is_refused(arguments, error, words):
     with pytest.raises(error, match=words):
-        canonicalise(**{"network": network(), "by": "c4_resnet18s_w8", **arguments})(images(12, 12).float())
+        canonicalise(**{"network": network(), "by": posing("c4_resnet18s_w4"), **arguments})(images(12, 12).float())
 
 
 def test_another_pooling_is_refused_as_there_is_no_fibre():

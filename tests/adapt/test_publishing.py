@@ -42,7 +42,8 @@ def test_the_card_says_what_it_was_made_of_and_the_entry_too(folder, tmp_path):
     assert found.entry.license == "apache-2.0"
     assert "recipe.json" not in found.files
     words = page.read_text()
-    for part in ("exactly equivariant under C4", SOURCE, "without any training of its own", "arXiv 2210.06475"):
+    sha256 = load(folder).structure["original"]["sha256"]
+    for part in (sha256, "exactly equivariant under C4", SOURCE, "without any training of its own", "arXiv 2210.06475"):
         assert part in words
     assert "epochs over" not in words
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from eqmodels import Encoder, PlanarGroup
-from eqmodels.adapt import canonicalise, symmetrise
+from eqmodels.adapt import canonicalise, posing, symmetrise
 from eqmodels.backbones import Orbit, Symmetrised
 from eqmodels.evaluation import assert_equivariant, equivariance_report
 from eqmodels.export import to_plain
@@ -97,6 +97,25 @@ def test_canonical_pooling_and_heads_read_its_regular_features():
     assert_equivariant(model, size=(12, 15), tolerance=1e-10)
     pose = Symmetrised("d4", source=network(), global_pool="canonical", pose_hidden=64)
     assert_equivariant(pose, size=12, tolerance=1e-10)
+
+
+def test_a_processor_is_asked_about_few_images_at_a_time_and_training_about_all():
+    counted = Counting()
+    model = symmetrise(counted, "d4", output="regular")
+    asked = counted.asked
+
+    def sizes(count):
+        asked.clear()
+        model(images(12, 12, count=count).float())
+        return list(asked)
+
+    assert [sizes(count) for count in (1, 2, 4, 5, 40)] == [[8], [16], [16, 16], [15, 15, 10], [40] * 8]
+    model.train()
+    assert sizes(40) == [320], "batch statistics are of all copies"
+    assert sum(sizes(0)) == 0
+    whole = symmetrise(network(), "d4", output="regular", at_a_time=8)
+    upright = images(13, 13, count=20).float()
+    torch.testing.assert_close(model.eval()(upright), whole(upright))
 
 
 @pytest.mark.parametrize("at_a_time", [1, 3])
@@ -241,7 +260,7 @@ def test_copies_have_the_memory_format_of_the_images(last):
         return batch.mean((-2, -1))
 
     models = [symmetrise(noted, "d4", in_chans=3), symmetrise(noted, "c4", in_chans=3, at_a_time=1)]
-    models += [canonicalise(noted, "c4_resnet18s_w4", in_chans=3, mode=mode) for mode in ("hard", "frames")]
+    models += [canonicalise(noted, posing("c4_resnet18s_w4"), in_chans=3, mode=mode) for mode in ("hard", "frames")]
     formats.clear()
     form = torch.channels_last if last else torch.contiguous_format
     for model in models:

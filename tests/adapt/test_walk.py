@@ -23,16 +23,16 @@ from tests.test_your_images import write
 PAGE = (Path(__file__).parents[2] / "docs" / "adapt.md").read_text()
 SMALL = {
     "adapt": ["--weights", "random", "--size", "32"],
-    "report": ["--size", "16"],
-    "finetune": ["--epochs", "1", "--size", "32", "--batch-size", "12"],
-    "evaluate": ["--size", "32", "--kind", "invariant"],
-    "export": ["--size", "32"],
+    "finetune": ["--epochs", "1", "--batch-size", "12"],
+    "evaluate": ["--kind", "invariant"],
 }
 """What makes commands short: the last word of an option counts."""
 
 CANONICALISE = ["timm:test_resnet", "--method", "canonicalise"]
 
-INSTEAD = {"timm:resnet18": "timm:test_resnet", "c4_resnet18s_w16": "c4_resnet18s_w4", "d4": "c4"}
+FMNIST = "c4_resnet18s_w16.rot_fmnist_simclr"
+
+INSTEAD = {"timm:resnet18": "timm:test_resnet", "c4_resnet18s_w16": "c4_resnet18s_w4"}
 """What makes networks small."""
 
 
@@ -49,7 +49,7 @@ def test_every_command_of_the_page_runs_as_printed(tmp_path, monkeypatch, capsys
     pictures = load_data("openclipart_mini", "train")
     for number, (image, label) in enumerate(zip(pictures.images[::60], pictures.labels[::60].tolist(), strict=True)):
         place = "my_images/things" if label < 8 else "my_images/others"
-        write(Path(place) / f"{number}.png", to_pil_image(image).resize((40, 32)))
+        write(Path(place) / f"{number}.png", to_pil_image(image).resize((40 + number, 32)))
     upright = to_pil_image(pictures.images[5])
     write(Path("more_images/upright.png"), upright)
     write(Path("more_images/turned.png"), upright.transpose(2))
@@ -58,10 +58,10 @@ def test_every_command_of_the_page_runs_as_printed(tmp_path, monkeypatch, capsys
         few = ["--epochs", "1"] if "--images" in command else []
         assert main([*words, *SMALL.get(command[0], []), *few]) == 0, command
     said = capsys.readouterr().out
-    assert "adapted: timm:test_resnet (random), asked about 4 copies" in said
-    assert "upright: timm:test_resnet (random), turned upright by c4_resnet18_w32.distil_lite0" in said
+    assert "adapted: timm:test_resnet (random), asked about 8 copies" in said
+    assert "upright: timm:test_resnet (random), turned upright by d4_resnet18_w32.distil_lite0" in said
     assert re.search(r"held-out pictures that are seen as upright: [0-9.]+%", said)
-    assert load("upright").canonical.pose.encoder.group.name == "c4"
+    assert load("upright").canonical.pose.encoder.group.name == "d4"
     with np.load("features.npz") as content:
         assert content["features"].shape[1] == 96
     with Path("predictions.csv").open() as file:
@@ -89,6 +89,19 @@ def test_a_file_of_torchvision_is_adapted_as_printed(tmp_path, monkeypatch):
     torch.testing.assert_close(found, torch.stack(copies).mean(0), rtol=1e-4, atol=1e-4)
 
 
+def test_the_python_of_the_page_runs_as_printed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    every = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    blocks = [block for block in every if "torch.load" not in block]
+    assert len(blocks) == 3
+    place: dict[str, object] = {}
+    for block in blocks:
+        exec(block.replace('resnet18"', 'test_resnet"').replace("timm:resnet18", "timm:test_resnet"), place)
+    said = capsys.readouterr().out
+    assert re.search(r"^[0-9]+% of the held-out pictures are seen as upright$", said, re.MULTILINE)
+    assert "'weights': 'of a module that was given'" in said
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -97,7 +110,18 @@ def test_a_file_of_torchvision_is_adapted_as_printed(tmp_path, monkeypatch):
         (["timm:test_resnet", "--at-a-time", "9"], "--at-a-time must be at most 8"),
         (["timm:test_resnet", "--in-chans", "0"], "--in-chans must be at least 1"),
         (["timm:test_resnet", "--by", "c4_resnet18s_w4"], "--by is for --method canonicalise"),
-        ([*CANONICALISE, "--group", "c4"], "--group is for --method symmetrise"),
+        (
+            [*CANONICALISE, "--group", "c2"],
+            "--group c2 has no network in the zoo that knows how photographs lie",
+        ),
+        (
+            [*CANONICALISE, "--group", "c2", "--by", FMNIST],
+            f"must be a network of --group c2; got {FMNIST}, of C4",
+        ),
+        ([*CANONICALISE, "--group", "d4", "--by", "c4_resnet18s_w4", "--images", "nowhere"], "network of --group d4"),
+        ([*CANONICALISE, "--by", "energy", "--images", "nowhere"], "energy has nothing to learn"),
+        ([*CANONICALISE, "--by", "energy", "--group", "c8"], "--group must be one whose elements permute pixels"),
+        ([*CANONICALISE, "--drawn", "2"], "--drawn is for --method symmetrise"),
         ([*CANONICALISE, "--by", "c4_resnet18s_w4"], "has random weights: name upright pictures by --images FOLDER"),
         ([*CANONICALISE, "--images", "nowhere"], "c4_resnet18_w32.distil_lite0 knows it"),
         ([*CANONICALISE, "--by", "c8_resnet18s_w8", "--images", "nowhere"], "nowhere"),
@@ -120,7 +144,7 @@ def test_the_command_writes_what_load_reads(tmp_path, monkeypatch, capsys):
     assert main(["adapt", "timm:test_resnet", "--group", "c2", "--out", "copies", *options]) == 0
     copies = json.loads(capsys.readouterr().out)
     assert (copies["group"], copies["field"], copies["license"]) == ("c2", "96 x scalar", None)
-    pose = ["--by", "c4_resnet18s_w16.rot_fmnist_simclr", "--mode", "frames"]
+    pose = ["--by", FMNIST, "--group", "c4", "--mode", "frames"]
     assert main(["adapt", "timm:test_resnet", "--method", "canonicalise", *pose, "--out", "upright", *options]) == 0
     upright = json.loads(capsys.readouterr().out)
     assert (upright["group"], upright["mode"]) == ("c4", "frames")
@@ -129,3 +153,31 @@ def test_the_command_writes_what_load_reads(tmp_path, monkeypatch, capsys):
         encoder = load(folder)
         torch.testing.assert_close(encoder(images.rot90(2, (-2, -1))), encoder(images))
         assert "timm:test_resnet, whose weights are random" in (tmp_path / folder / "NOTES.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "by", "group"),
+    [
+        (["--group", "c4"], "c4_resnet18_w32.distil_lite0", "c4"),
+        (["--group", "d4"], "d4_resnet18_w32.distil_lite0", "d4"),
+        (["--by", "energy"], "energy", "c4"),
+        (["--by", "energy", "--group", "d2"], "energy", "d2"),
+    ],
+)
+def test_the_group_chooses_what_turns_pictures_upright(options, by, group, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rest = ["--weights", "random", "--size", "32", "--json", "--out", "adapted"]
+    assert main(["adapt", *CANONICALISE, *options, *rest]) == 0
+    facts, encoder = json.loads(capsys.readouterr().out), load("adapted")
+    assert (facts["by"], facts["group"], encoder.group.name) == (by, group, group)
+    assert f"turned upright by {by}." in Path("adapted/NOTES.md").read_text()
+    images = torch.randn(2, 3, 32, 32)
+    for g in encoder.group.elements:
+        torch.testing.assert_close(encoder(encoder.group.act(g, images)), encoder(images), rtol=1e-3, atol=1e-4)
+
+
+def test_a_part_of_the_orbit_is_for_fine_tuning(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = ["--weights", "random", "--size", "32", "--drawn", "2", "--quiet", "--out", "adapted"]
+    assert main(["adapt", "timm:test_resnet", "--group", "c4", *options]) == 0
+    assert load("adapted").orbit.drawn == 2

@@ -82,6 +82,7 @@ FILES: dict[str, Callable[[], Call]] = {
     "storage.read_weights": lambda: Call(storage.read_weights, {"file": WEIGHTS, "sha256": config()["sha256"]}),
     "storage.reason_of": lambda: Call(storage.reason_of, {"error": OSError("no space")}),
     "storage.sha256_of": lambda: Call(storage.sha256_of, {"file": WEIGHTS}),
+    "storage.sha256_of_tensors": lambda: Call(storage.sha256_of_tensors, {"state": {"weight": maps(2, 3)}}),
     "storage.write_atomically": lambda: Call(
         storage.write_atomically, {"file": Path("words.txt"), "content": "words", "keep_as": Path("before.txt")}
     ),

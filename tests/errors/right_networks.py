@@ -33,7 +33,7 @@ NETWORKS: dict[str, Callable[[], Call]] = {
     ),
     "adapt.canonicalise": lambda: Call(
         adapt.canonicalise,
-        {"network": torch.nn.Conv2d(3, 2, 3), "by": "c4_resnet18s_w4", "mode": "soft", "in_chans": 3, "size": 8},
+        {"network": torch.nn.Conv2d(3, 2, 3), "by": ZOO, "mode": "soft", "in_chans": 3, "size": 8},
         values=6,
     ),
     "adapt.fit_pose": lambda: Call(
@@ -41,6 +41,12 @@ NETWORKS: dict[str, Callable[[], Call]] = {
         {"encoder": described_pose(), "images": images(4), "epochs": 1, "batch_size": 4, "learning_rate": 1e-3},
         values=3,
     ),
+    "adapt.holds_original": lambda: Call(
+        adapt.holds_original,
+        {"encoder": adapt.symmetrise("timm:test_resnet", "c2", weights="random", size=16)},
+    ),
+    "adapt.is_model": lambda: Call(adapt.is_model, {"name": "c4_resnet18s_w4"}),
+    "adapt.posing": lambda: Call(adapt.posing, {"name": "c4_resnet18s_w4"}),
     "adapt.symmetrise": lambda: Call(
         adapt.symmetrise,
         {"network": torch.nn.Conv2d(3, 2, 3), "group": "c4", "output": "mean", "in_chans": 3, "size": 8}

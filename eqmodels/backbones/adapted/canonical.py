@@ -58,7 +58,7 @@ class Canonical(NotScriptable):
         fields: F.
         mode: see above.
         size: height and width of the images that a network takes which takes no others; None for any.
-        at_a_time: copies in one batch where there are several; None for all.
+        at_a_time: copies of each image in one batch where there are several; None for what `Orbit` chooses.
 
     Raises:
         TypeError: if the network or the pose cannot be called, or a count is no integer.

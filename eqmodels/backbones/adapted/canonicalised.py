@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones.adapted.canonical import Canonical, CanonicalMode
+from eqmodels.backbones.adapted.noted import WITHOUT_IMAGES, made_of, note_original
 from eqmodels.backbones.adapted.orbit import check_exact
-from eqmodels.backbones.adapted.origins import create_original, images_of, takes_one_size
+from eqmodels.backbones.adapted.origins import create_original, images_of, size_of, takes_one_size
 from eqmodels.backbones.adapted.posing import PoseNetwork
 from eqmodels.backbones.adapted.probing import answer_of
 from eqmodels.backbones.adapted.symmetrised import check_filters, checked_size, named_source
@@ -54,7 +55,9 @@ class Canonicalised(Backbone):
         mode: how the pose is chosen, see `Canonical`.
         size: height and width of the images that the network is asked about once, to know its features; None for what
             it says itself, 32 x 32 if it says nothing.
-        at_a_time: copies of the images in one batch where there are several; None for all.
+        at_a_time: copies of each image in one batch where there are several; None for what `Orbit` chooses.
+        original: where the network's weights are from, by name: in words as ``weights``, their `sha256_of_tensors` as
+            ``sha256``, and what else is known; None if nothing is. It is noted and told, and changes nothing.
         in_chans: channels of the images.
         num_classes: outputs of `fc`; 0 for features.
         global_pool: ``"regular"``.
@@ -66,6 +69,7 @@ class Canonicalised(Backbone):
     """
 
     canonical: Canonical
+    without_images: ClassVar[str] = WITHOUT_IMAGES
 
     def __init__(
         self,
@@ -78,6 +82,7 @@ class Canonicalised(Backbone):
         mode: CanonicalMode = "hard",
         size: tuple[int, int] | None = None,
         at_a_time: int | None = None,
+        original: Mapping[str, str] | None = None,
         in_chans: int = 3,
         num_classes: int = 0,
         global_pool: AnyPoolMode = "regular",
@@ -85,10 +90,11 @@ class Canonicalised(Backbone):
         check_arguments(Canonicalised, {"by_args": by_args, "by_images": by_images})
         super().__init__(check_exact(group), in_chans, num_classes)
         self.structure["source"] = named_source(source)
+        note_original(self.structure, original)
         network = create_original(source, in_chans) if isinstance(source, str) else source
         known = images_of(network, in_chans)
         pose = self._pose(by, by_args, by_images)
-        asked = (32, 32) if known is None else known.size
+        asked = size_of(network) or (32, 32)
         fields, reduction = answer_of(network, in_chans, asked if size is None else checked_size(size))
         only = asked if takes_one_size(network) else None
         stage = Canonical(network, pose, self.group, fields, mode=mode, size=only, at_a_time=at_a_time)
@@ -161,12 +167,12 @@ class Canonicalised(Backbone):
 
     def describe_output(self) -> str:
         """What the network was made of, and how maps, features and scores change when the image is turned."""
-        made_of = self.structure["source"] or "A network of one's own"
+        sees = f"{made_of(self.structure)}, which sees images turned upright by the pose that"
         by = self.structure["by"] or "a function of one's own"
         by = "its own energy chooses" if by == ENERGY else f"{by} predicts"
         scores = f" fc: {self.num_classes} scores, invariant too." if self.num_classes else ""
         return (
-            f"{made_of}, which sees images turned upright by the pose that {by} ({self.canonical.mode}). "
+            f"{sees} {by} ({self.canonical.mode}). "
             f"forward_features: {self.num_features} channels that the elements of {self.group} leave, and whose pixels "
             f"they move, exactly where the pose is decided. global_pool: {self.head_hidden_size} features that do not "
             f"change when the image moves.{scores}"

@@ -5,6 +5,7 @@ The word names code that builds the network with random weights; the weights com
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,7 @@ from eqmodels.errors import shown
 from eqmodels.registry import Registry
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["ORIGINS", "create_original", "images_of", "takes_one_size"]
+__all__ = ["ORIGINS", "create_original", "images_of", "size_of", "takes_one_size"]
 
 ORIGINS: Registry[Callable[[str, int], nn.Module]] = Registry("origin", option="source")
 """Functions from the name after the colon (empty if there is none) and the channels of the images to a network with
@@ -114,9 +115,33 @@ def images_of(network: object, in_chans: int) -> Preprocessing | None:
     return Preprocessing(means, deviations, (int(height), int(width))).with_channels(in_chans)
 
 
+def size_of(network: object) -> tuple[int, int] | None:
+    """Height and width of the images that a network says it was made for; None if it says nothing.
+
+    Args:
+        network: whose `pretrained_cfg` says it, as timm's does, or the `image_size` of its `config`, as transformers'.
+    """
+    if (known := images_of(network, 1)) is not None:
+        return known.size
+    size = getattr(getattr(network, "config", None), "image_size", None)
+    pair = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, list | tuple) else ()
+    if len(pair) != 2 or any(type(side) is not int or side < 1 for side in pair):
+        return None
+    return pair[0], pair[1]
+
+
 def takes_one_size(network: object) -> bool:
-    """Whether a network says that it takes images of one size alone, as vision transformers do."""
-    return bool(_config(network).get("fixed_input_size"))
+    """Whether a network says that it takes images of one size alone, as most vision transformers do.
+
+    Of timm it does by ``fixed_input_size``. Of transformers it is one with position embeddings that it interpolates if
+    it is told to, which nobody does here.
+    """
+    if _config(network):
+        return bool(_config(network).get("fixed_input_size"))
+    if not isinstance(network, nn.Module) or size_of(network) is None:
+        return False
+    positions = any("position_embedding" in name for name, _ in network.named_parameters())
+    return positions and "interpolate_pos_encoding" in inspect.signature(network.forward).parameters
 
 
 def _config(network: object) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
+from eqmodels.backbones.adapted.noted import WITHOUT_IMAGES, made_of, note_original
 from eqmodels.backbones.adapted.orbit import Orbit, check_exact
-from eqmodels.backbones.adapted.origins import create_original, images_of, takes_one_size
+from eqmodels.backbones.adapted.origins import create_original, images_of, size_of, takes_one_size
 from eqmodels.backbones.adapted.probing import answer_of
 from eqmodels.backbones.backbone import Backbone
 from eqmodels.backbones.registry import register_backbone
@@ -36,9 +38,11 @@ class Symmetrised(Backbone):
             function from images to vectors or maps, of which no file can be written.
         size: height and width of the images that the network is asked about once, to know its features; None for what
             it says itself, 32 x 32 if it says nothing.
-        at_a_time: copies of the images in one batch, which bounds the memory; None for all.
+        at_a_time: copies of each image in one batch, which bounds the memory; None for what `Orbit` chooses.
         drawn: copies, drawn anew at each call, that the network is asked about in train mode (see `Orbit`); None for
             all.
+        original: where the network's weights are from, by name: in words as ``weights``, their `sha256_of_tensors` as
+            ``sha256``, and what else is known; None if nothing is. It is noted and told, and changes nothing.
         in_chans: channels of the images.
         num_classes: outputs of `fc`; 0 for features.
         global_pool: how features are pooled, see `GlobalPool`.
@@ -52,6 +56,7 @@ class Symmetrised(Backbone):
     """
 
     orbit: Orbit
+    without_images: ClassVar[str] = WITHOUT_IMAGES
 
     def __init__(
         self,
@@ -61,6 +66,7 @@ class Symmetrised(Backbone):
         size: tuple[int, int] | None = None,
         at_a_time: int | None = None,
         drawn: int | None = None,
+        original: Mapping[str, str] | None = None,
         in_chans: int = 3,
         num_classes: int = 0,
         global_pool: AnyPoolMode = "invariant",
@@ -69,9 +75,10 @@ class Symmetrised(Backbone):
     ) -> None:
         super().__init__(check_exact(group), in_chans, num_classes)
         self.structure["source"] = named_source(source)
+        note_original(self.structure, original)
         network = create_original(source, in_chans) if isinstance(source, str) else source
         self.preprocessing = images_of(network, in_chans)
-        known = (32, 32) if self.preprocessing is None else self.preprocessing.size
+        known = size_of(network) or (32, 32)
         fields, reduction = answer_of(network, in_chans, known if size is None else checked_size(size))
         only = known if takes_one_size(network) else None
         orbit = Orbit(network, self.group, fields, size=only, at_a_time=at_a_time, drawn=drawn)
@@ -90,9 +97,8 @@ class Symmetrised(Backbone):
 
     def describe_output(self) -> str:
         """What the network was made of, and how maps, features and scores change when the image is turned."""
-        made_of = self.structure["source"] or "A network of one's own"
         copies = f"{self.group.order} moved copies of an image, those of {self.group}"
-        return f"{made_of}, asked about {copies}, without any training. {super().describe_output()}"
+        return f"{made_of(self.structure)}, asked about {copies}, without any training. {super().describe_output()}"
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Trades time for memory: each batch of the orbit is recomputed in the backward pass."""
