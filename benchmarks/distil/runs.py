@@ -39,7 +39,8 @@ def distil_config(model: str, epochs: int, precision: str = "bfloat16", **change
 CLOTHES = "c4_resnet18_w32.distil_lite0_clothes"
 """Goes on with the bank of clothes: is every angle right of what it has learned at all angles?
 
-What is stored of it and of its ``_circle`` went on from the network of crops alone, which the zoo had then.
+What is stored of it and of its ``_circle`` went on from the network of crops alone, which the zoo had then; its
+``_longer`` from the network that saw whole pictures through a circle.
 """
 
 CONTINUED: dict[str, Any] = {"angle_weight": 0.1, "learning_rate": 1e-3, "init": "c4_resnet18_w32.distil_lite0"}
@@ -47,10 +48,12 @@ CONTINUED: dict[str, Any] = {"angle_weight": 0.1, "learning_rate": 1e-3, "init":
 RUNS = {
     "c4_resnet18_w32.distil_lite0": distil_config("c4_resnet18_w32", 24, angle_weight=0.1, circle=0.5),
     "resnet18_w32.distil_lite0": distil_config("resnet18_w32", 24, angle_weight=0.1, circle=0.5),
-    "d4_resnet18_w32.distil_lite0": distil_config("d4_resnet18_w32", 10, "float32"),
-    "c1_resnet18_w32.distil_lite0": distil_config("c1_resnet18_w32", 10, "float32"),
+    "d4_resnet18_w32.distil_lite0": distil_config("d4_resnet18_w32", 24, angle_weight=0.1, circle=0.5),
+    "c4_resnet18_w64.distil_lite0": distil_config("c4_resnet18_w64", 24, angle_weight=0.1, circle=0.5),
+    "c1_resnet18_w32.distil_lite0": distil_config("c1_resnet18_w32", 24, angle_weight=0.1, circle=0.5),
     CLOTHES: distil_config("c4_resnet18_w32", 6, **CONTINUED),
     f"{CLOTHES}_circle": distil_config("c4_resnet18_w32", 6, circle=0.5, **CONTINUED),
+    f"{CLOTHES}_longer": distil_config("c4_resnet18_w32", 24, circle=0.5, **CONTINUED),
 }
 """The runs, by their names in the zoo, where those of clothes are not."""
 
