@@ -396,6 +396,8 @@ def test_the_solver_has_one_thread_and_gives_the_others_back(monkeypatch):
     def threads() -> set[int]:
         return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
 
+    # What other tests loaded since, as faiss with an algebra of its own, is not the solver's.
+    linear_probe._linear_algebra.cache_clear()
     seen = []
     solve = scipy.optimize.minimize
     monkeypatch.setattr(scipy.optimize, "minimize", lambda *a, **k: seen.append(threads()) or solve(*a, **k))
