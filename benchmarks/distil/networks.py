@@ -12,6 +12,7 @@ from torchvision.transforms.v2 import functional as TF
 
 import eqmodels
 from benchmarks.distil.sets import SIDE
+from eqmodels.adapt import TurnedUpright
 from eqmodels.backbones import Backbone, create_model
 from eqmodels.data import LabelledImages, Source, at_size
 from eqmodels.evaluation import encode, kinds_of
@@ -33,10 +34,14 @@ ROTATIONS = {
 Encode = Callable[[LabelledImages, View], dict[str, Tensor]]
 """Features of pictures in a view, by name."""
 
+UPRIGHT_FIRST = "student turned upright"
+"""The student that turns a picture upright by its own head of the angle first, and sees it again; through a circle."""
+
 NETWORKS = (
     "raw 16x16 pixels",
     "random",
     "student",
+    UPRIGHT_FIRST,
     "standard twin",
     *ROTATIONS,
     "teacher",
@@ -55,6 +60,9 @@ def encoders(run: Run, twin: Run | None, chosen: Sequence[str]) -> Iterator[tupl
     if "student" in chosen:
         own = kinds_of(run)
         yield "student", _of(Subject.of(run), tuple(kind for kind in STUDENT_KINDS if kind in own)), ANGLES
+    if UPRIGHT_FIRST in chosen:
+        upright = TurnedUpright(run)
+        yield UPRIGHT_FIRST, lambda data, view: {"canonical": encoded(upright, data, view)}, ANGLES
     if "standard twin" in chosen and twin is not None:
         yield "standard twin", _of(Subject.of(twin), ("regular",)), ANGLES
     for words in (one for one in ROTATIONS if one in chosen):
@@ -67,7 +75,7 @@ def encoders(run: Run, twin: Run | None, chosen: Sequence[str]) -> Iterator[tupl
 
 
 ALL = slice(None)
-STUDENT_KINDS = ("regular", "invariant-3", "canonical")
+STUDENT_KINDS = ("regular", "invariant-3", "canonical", "canonical-soft")
 """Features of the student that are measured; one without a group has regular ones alone."""
 
 

@@ -31,6 +31,9 @@ NETWORKS: dict[str, Callable[[], Call]] = {
         adapt.SymmetrisedMaps,
         {"network": torch.nn.Conv2d(3, 2, 3), "group": "c4", "in_chans": 3, "size": (8, 8), "at_a_time": 1},
     ),
+    "adapt.TurnedUpright": lambda: Call(
+        adapt.TurnedUpright, {"run": eqmodels.hub.load_pretrained("c4_resnet18_w32.distil_lite0"), "features": "canonical"}
+    ),
     "adapt.canonicalise": lambda: Call(
         adapt.canonicalise,
         {"network": torch.nn.Conv2d(3, 2, 3), "by": ZOO, "mode": "soft", "in_chans": 3, "size": 8},
