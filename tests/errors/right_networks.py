@@ -32,7 +32,8 @@ NETWORKS: dict[str, Callable[[], Call]] = {
         {"network": torch.nn.Conv2d(3, 2, 3), "group": "c4", "in_chans": 3, "size": (8, 8), "at_a_time": 1},
     ),
     "adapt.TurnedUpright": lambda: Call(
-        adapt.TurnedUpright, {"run": eqmodels.hub.load_pretrained("c4_resnet18_w32.distil_lite0"), "features": "canonical"}
+        adapt.TurnedUpright,
+        {"run": eqmodels.hub.load_pretrained("c4_resnet18_w32.distil_lite0"), "features": "canonical"},
     ),
     "adapt.canonicalise": lambda: Call(
         adapt.canonicalise,
