@@ -17,7 +17,7 @@ from eqmodels.backbones import Backbone
 from eqmodels.backbones.describe import name_of
 from eqmodels.cli.chosen_data import add_data_flags, chosen_data, flags_given, loaded
 from eqmodels.cli.clouds import evaluate_run, is_of_points
-from eqmodels.cli.images import as_taken, read_at_size
+from eqmodels.cli.images import as_taken, own_size
 from eqmodels.cli.kept_results import keep_results, place_of_results
 from eqmodels.cli.own_classifier import judge_classifier
 from eqmodels.cli.probed_images import with_probed_classes
@@ -237,7 +237,7 @@ def _images(
 
 def _measured(network: Run | Backbone, arguments: argparse.Namespace, world: World) -> EncoderEvaluation:
     name, options = chosen_data(arguments, network.config if isinstance(network, Run) else None)
-    options = {**read_at_size(network.preprocessing, name, options), **flags_given(arguments)}
+    options = {**options, **own_size(network.preprocessing, name), **flags_given(arguments)}
     model = network.name if isinstance(network, Run) else str(name_of(network))
     train, test, left_out = world.each_after_first(lambda: _images(arguments, network, name, options))
     quick: bool = arguments.quick

@@ -15,7 +15,7 @@ from typing import Any, get_args
 from eqmodels.backbones import Backbone
 from eqmodels.cli.chosen_data import add_data_flags, flags_given, loaded
 from eqmodels.cli.flags import add_flag, in_flags
-from eqmodels.cli.images import read_at_size
+from eqmodels.cli.images import own_size
 from eqmodels.cli.terminal import FROM_CHECKPOINT, has_watchers, say
 from eqmodels.cli.with_network import add_network, teller
 from eqmodels.data import READING, SOURCES, Source, list_data, to_grey
@@ -152,7 +152,7 @@ def _images(arguments: argparse.Namespace, network: Backbone) -> tuple[Source, S
             raise ValueError(f"--root goes with --data NAME; got the folder {arguments.images} too. Leave out --root.")
         name, root = "table" if is_table(Path(arguments.images)) else "image_folder", arguments.images
     if arguments.images is not None or name == "image_folder":
-        options = {**read_at_size(network.preprocessing, name, options), **options}
+        options = {**own_size(network.preprocessing, name), **options}
     if network.in_chans not in (1, 3) and name in SOURCES:  # pictures become grey or RGB, and others what is in them
         known = options_of(SOURCES.find(name), without=READING)
         options = {"channels": network.in_chans, **options} if "channels" in known else options

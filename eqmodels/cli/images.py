@@ -12,20 +12,19 @@ from eqmodels.options import options_of
 from eqmodels.training import Run, prepared_images
 from eqmodels.transforms import Preprocessing
 
-__all__ = ["as_taken", "read_at_size"]
+__all__ = ["as_taken", "own_size"]
 
 
-def read_at_size(preprocessing: Preprocessing | None, name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The options of a source, with the size of a network's images if it makes images of files in a size.
+def own_size(preprocessing: Preprocessing | None, name: str) -> dict[str, Any]:
+    """The option of a source for the size of a network's images; none of a source that makes no images in a size.
 
     Args:
         preprocessing: of the network, if it is known.
         name: of the source.
-        options: that are known of it.
     """
     if preprocessing is None or name not in SOURCES or "size" not in options_of(SOURCES.find(name)):
-        return options
-    return {**options, "size": min(preprocessing.size)}
+        return {}
+    return {"size": min(preprocessing.size)}
 
 
 def as_taken(network: Run | Backbone, data: Source, split: Split, *, resized: bool = True) -> Source:

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 
 from eqmodels.cli.chosen_data import chosen_data, flags_given, loaded
-from eqmodels.cli.images import read_at_size
+from eqmodels.cli.images import own_size
 from eqmodels.cli.terminal import say
 from eqmodels.cli.with_network import progress
 from eqmodels.evaluation import classifier_accuracy
@@ -34,7 +34,7 @@ def judge_classifier(arguments: argparse.Namespace) -> int:
     (name,) = arguments.names
     network = load(name).to(usable_device(arguments.device))
     data, options = chosen_data(arguments, None)
-    options = {**read_at_size(network.preprocessing, data, options), **flags_given(arguments)}
+    options = {**options, **own_size(network.preprocessing, data), **flags_given(arguments)}
     source = loaded(data, "test", options, root=arguments.root)
     if arguments.output:
         prepare_folder(arguments.output.parent, option="--output")

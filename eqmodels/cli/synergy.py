@@ -13,7 +13,7 @@ from typing import Any
 
 from eqmodels.cli.chosen_data import PREFIX, add_data_flags, chosen_data, flags_given, loaded
 from eqmodels.cli.flags import in_flags
-from eqmodels.cli.images import as_taken, read_at_size
+from eqmodels.cli.images import as_taken, own_size
 from eqmodels.cli.terminal import say
 from eqmodels.data import Source, at_most, coloured, list_data
 from eqmodels.hub import load_pretrained
@@ -208,7 +208,7 @@ def _measure(arguments: argparse.Namespace) -> int:
     folds = DEFAULT.folds if arguments.folds is None else arguments.folds
     for name, network in [(name, load_pretrained(name)) for name in arguments.names]:
         data, options = chosen_data(arguments, network.config)
-        options = {**read_at_size(network.preprocessing, data, options), **flags_given(arguments)}
+        options = {**options, **own_size(network.preprocessing, data), **flags_given(arguments)}
         test = loaded(data, "test", options, root=arguments.root)
         seen = as_taken(network, at_most(test, limit), "test", resized="size" not in flags_given(arguments))
         measured = encoder_synergy(network, seen, folds=folds, report=_reporter(name))
