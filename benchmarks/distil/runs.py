@@ -49,7 +49,7 @@ RUNS = {
     "c4_resnet18_w32.distil_lite0": distil_config("c4_resnet18_w32", 24, angle_weight=0.1, circle=0.5),
     "resnet18_w32.distil_lite0": distil_config("resnet18_w32", 24, angle_weight=0.1, circle=0.5),
     "d4_resnet18_w32.distil_lite0": distil_config("d4_resnet18_w32", 24, angle_weight=0.1, circle=0.5),
-    "c4_resnet18_w64.distil_lite0": distil_config("c4_resnet18_w64", 24, angle_weight=0.1, circle=0.5),
+    "c4_resnet18_w64.distil_lite0": distil_config("c4_resnet18_w64", 12, circle=0.5, **CONTINUED),
     "c1_resnet18_w32.distil_lite0": distil_config("c1_resnet18_w32", 24, angle_weight=0.1, circle=0.5),
     CLOTHES: distil_config("c4_resnet18_w32", 6, **CONTINUED),
     f"{CLOTHES}_circle": distil_config("c4_resnet18_w32", 6, circle=0.5, **CONTINUED),

@@ -32,6 +32,7 @@ from eqmodels.backbones.registry import BACKBONES, list_models, register_backbon
 from eqmodels.backbones.resnet import SteerableResNet
 from eqmodels.backbones.standard_resnet import StandardResNet
 from eqmodels.backbones.wide_resnet import WideSteerableResNet
+from eqmodels.backbones.width import with_width
 
 __all__ = [
     "BACKBONES",
@@ -71,4 +72,5 @@ __all__ = [
     "register_backbone",
     "to_escnn",
     "with_channels",
+    "with_width",
 ]

@@ -16,6 +16,7 @@ from eqmodels.backbones.input_channels import with_channels
 from eqmodels.backbones.loading import BACKBONE, load_folder
 from eqmodels.backbones.named import CHANGEABLE
 from eqmodels.backbones.network import StagedNetwork
+from eqmodels.backbones.width import with_width
 from eqmodels.objectives import Objective
 from eqmodels.remote import locate
 from eqmodels.storage import CONFIG, WEIGHTS, read_weights
@@ -49,21 +50,26 @@ class InitialWeights:
     def put_into(self, backbone: Backbone | PointBackbone) -> None:
         """Gives a backbone these weights, all but those of pooling and of the classifier behind it.
 
-        Lifting filters are adapted to the channels of its images; points must have as many numbers as those there.
+        Lifting filters are adapted to the channels of its images, and weights of a narrower network to the width, where
+        this is a multiple of theirs, see `with_width`; points must have as many numbers as those there.
 
         Raises:
             ValueError: if it is another network.
         """
         theirs, own = self.encoder, str(name_of(backbone))
         here, there = ({k: v for k, v in one.structure.items() if k not in CHANGEABLE} for one in (backbone, theirs))
+        if isinstance(theirs, StagedNetwork) and there | {"width": None} == here | {"width": None}:
+            wider, narrower = here.get("width"), there.get("width")
+            if wider != narrower and isinstance(wider, int) and isinstance(narrower, int) and wider % narrower == 0:
+                theirs, there = with_width(theirs, wider), here
         if type(theirs) is not type(backbone) or here != there:
             name = str(name_of(theirs))
             odd = [f"{k}={there.get(k)!r}" for k in {**here, **there} if here.get(k) != there.get(k)]
             difference = f", with {', '.join(odd)}" if name == own else ""
             raise ValueError(
-                f"init must be the network that is pretrained; {self.name} is a {name}{difference}, and model is "
-                f"{own}. Pass model={name!r} and the options of its layers, or leave out init "
-                "(--init)."
+                "init must be the network that is pretrained, or one whose width divides its own; "
+                f"{self.name} is a {name}{difference}, and model is {own}. Pass model={name!r} and the options of its "
+                "layers, or leave out init (--init)."
             )
         if isinstance(theirs, PointBackbone):
             if theirs.in_chans != backbone.in_chans:

@@ -74,7 +74,8 @@ class ModelConfig:
         name: the backbone, ``<group>_<architecture>[_<parts>][_w<width>]``; see `create_model` and eqmodels models.
         options: of the backbone, beside its name; those at their default are left out.
         init: weights that it begins with: a name of the zoo, the folder of a run or a network, or hub:...; heads begin
-            with those of the run where they fit, and other channels get its filters summed or repeated.
+            with those of the run where they fit, other channels get its filters summed or repeated, and a width that is
+            a multiple of its own gets each of its fields so many times, see `with_width`.
         init_sha256: of the file of these weights, as a run notes it; None for that of the file that is there.
 
     Raises:

@@ -102,6 +102,7 @@ NETWORKS: dict[str, Callable[[], Call]] = {
     ),
     "backbones.as_equiadapt": lambda: Call(backbones.as_equiadapt, {"encoder": described_pose()}),
     "backbones.with_channels": lambda: Call(backbones.with_channels, {"encoder": model(), "in_chans": 3}),
+    "backbones.with_width": lambda: Call(backbones.with_width, {"encoder": model(), "width": 8}),
     "backbones.Canonical": lambda: Call(
         backbones.Canonical,
         {"network": torch.nn.Conv2d(3, 2, 3), "pose": torch.nn.Flatten(), "group": "c4", "fields": 2, "mode": "hard"},

@@ -216,5 +216,5 @@ def test_a_run_of_clouds_begins_with_the_weights_of_another(tmp_path, capsys):
     assert load_run(tmp_path / "more").config.model.init == str(tmp_path / "first")
     capsys.readouterr()
     other = {**TINY, "model": "o3_vectors_small", "init": str(tmp_path / "first")}
-    with pytest.raises(ValueError, match=r"^init must be the network that is pretrained; .* is a so3_vectors_small"):
+    with pytest.raises(ValueError, match=r"^init must be the network that is pretrained, .* is a so3_vectors_small"):
         Pretraining(PretrainConfig.of(**other), data)

@@ -71,9 +71,17 @@ def test_a_network_alone_gives_its_backbone_and_other_channels_are_adapted_as_by
     assert all(torch.equal(begun[name], expected[name]) for name in begun)
 
 
+def test_a_wider_network_begins_with_what_a_narrower_one_computes(parent):
+    wide = untrained(config(parent, model="c4_resnet18s_w12"), photos(16)).backbone.eval()
+    narrow = load(parent).eval()
+    images = torch.rand(2, 1, 28, 28)
+    maps = wide.forward_features(images).unflatten(1, (4, -1))
+    assert torch.allclose(maps[:, :, ::3], narrow.forward_features(images).unflatten(1, (4, -1)), atol=1e-5)
+
+
 def test_another_network_is_refused_in_one_sentence(parent, tmp_path):
-    other = tiny(model="c4_resnet18s_w8", init=str(parent))
-    with pytest.raises(ValueError, match=r"is a c4_resnet18s_w4, and model is c4_resnet18s_w8\..*model='c4"):
+    other = tiny(model="c4_resnet34s_w4", init=str(parent))
+    with pytest.raises(ValueError, match=r"is a c4_resnet18s_w4, and model is c4_resnet34s_w4\..*model='c4"):
         pretrain(other, tmp_path / "run", data=photos())
     layers = tiny(init=str(parent), norm="layer")
     with pytest.raises(ValueError, match="is a c4_resnet18s_w4, and model is c4_resnet18s_ln_w4"):

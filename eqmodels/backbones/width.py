@@ -1,0 +1,83 @@
+"""A wider encoder that computes what a narrower one has learned, for training to go on from."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from eqmodels._shapes import Float
+from eqmodels.arguments import check_arguments
+from eqmodels.backbones.describe import rebuilt
+from eqmodels.backbones.network import StagedNetwork
+from eqmodels.checks import check_count
+
+__all__ = ["with_width"]
+
+N = TypeVar("N", bound=StagedNetwork)
+
+UNEVEN = 0.5
+"""How far the parts of a weight are from equal ones, as a share of them, at most."""
+
+
+def with_width(encoder: N, width: int, *, seed: int = 0) -> N:
+    """A copy of an encoder that is some times as wide and has the same maps, each field so many times in a row.
+
+    Every output of a layer is there n = width / old width times, and every weight that reads one of them is shared out
+    among the n in parts that are drawn at random and add up to it. So nothing of what was learned is lost, in eval mode
+    and in train mode, and the copies come apart as soon as training goes on, since others read them with other weights.
+    (Net2WiderNet of Chen, Goodfellow and Shlens 2016, arXiv 1511.05641, for fields: the copy is equivariant as before.)
+
+    Args:
+        encoder: of our own layers, as `create_model` builds it; its classifier is left out.
+        width: channels of the first stage, a multiple of the encoder's.
+        seed: of the parts.
+
+    Raises:
+        TypeError: if `width` or `seed` is not an integer.
+        ValueError: if `width` is not a multiple of the encoder's, or the encoder has no width, other layers than its
+            class builds, or layers of another library.
+    """
+    check_arguments(with_width, {"encoder": encoder})
+    check_count("width", width, 1)
+    narrow = encoder.structure.get("width")
+    if encoder.backend != "native" or not isinstance(narrow, int) or width % narrow:
+        raise ValueError(
+            f"width must be a multiple of the encoder's, of eqmodels' own layers; got {width} for a "
+            f"{type(encoder).__name__} of width {narrow} and backend {encoder.backend!r}. Pass, say, "
+            f"{2 * narrow if isinstance(narrow, int) else 64}, or convert it by to_native."
+        )
+    reference = next(encoder.parameters())
+    wide = rebuilt(encoder, width=width, num_classes=0).to(reference.device, reference.dtype).train(encoder.training)
+    state = {name: value for name, value in encoder.state_dict().items() if not name.startswith("fc.")}
+    own = wide.state_dict()
+    if state.keys() != own.keys():
+        raise ValueError(
+            f"only networks as create_model builds them can be made wider; this {type(encoder).__name__} has other "
+            "layers. Make the network wider first, and exchange children then."
+        )
+    generator = torch.Generator().manual_seed(seed)
+    wide.load_state_dict({name: _widened(state[name], value.shape, generator) for name, value in own.items()})
+    wide.license, wide.preprocessing = encoder.license, encoder.preprocessing
+    wide.set_grad_checkpointing(encoder.grad_checkpointing)
+    wide.regularise(encoder.drop_rate, encoder.drop_path_rate)
+    return wide
+
+
+def _widened(tensor: Tensor, shape: torch.Size, generator: torch.Generator) -> Tensor:
+    """A weight, a bias or statistics: repeated along outputs, shared out along inputs, the later of two axes."""
+    changed = [axis for axis, (old, new) in enumerate(zip(tensor.shape, shape, strict=True)) if old != new]
+    for axis in changed[:1]:
+        tensor = tensor.repeat_interleave(shape[axis] // tensor.shape[axis], axis)
+    for axis in changed[1:]:
+        tensor = _shared_out(tensor, axis, shape[axis] // tensor.shape[axis], generator)
+    return tensor
+
+
+def _shared_out(weight: Float[Tensor, ...], axis: int, copies: int, generator: torch.Generator) -> Float[Tensor, ...]:
+    """Each slice along an axis in so many parts, which are unequal and add up to it."""
+    parts = torch.rand((*weight.shape, copies), generator=generator, dtype=torch.float64)
+    parts = (1 + UNEVEN * (parts - parts.mean(-1, keepdim=True))) / copies
+    shared = weight.detach().double().unsqueeze(-1).cpu() * parts
+    return shared.movedim(-1, axis + 1).flatten(axis, axis + 1).to(weight)
