@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as TF
 
 import eqmodels
 from benchmarks.distil.sets import SIDE
-from eqmodels.adapt import TurnedUpright
+from eqmodels.adapt import turn_upright
 from eqmodels.backbones import Backbone, create_model
 from eqmodels.data import LabelledImages, Source, at_size
 from eqmodels.evaluation import encode, kinds_of
@@ -61,7 +61,7 @@ def encoders(run: Run, twin: Run | None, chosen: Sequence[str]) -> Iterator[tupl
         own = kinds_of(run)
         yield "student", _of(Subject.of(run), tuple(kind for kind in STUDENT_KINDS if kind in own)), ANGLES
     if UPRIGHT_FIRST in chosen:
-        upright = TurnedUpright(run)
+        upright = turn_upright(run)
         yield UPRIGHT_FIRST, lambda data, view: {"canonical": encoded(upright, data, view)}, ANGLES
     if "standard twin" in chosen and twin is not None:
         yield "standard twin", _of(Subject.of(twin), ("regular",)), ANGLES

@@ -5,7 +5,7 @@ from eqmodels.adapt.by_pose import canonicalise, is_model, posing
 from eqmodels.adapt.maps import CanonicalisedMaps, SymmetrisedMaps
 from eqmodels.adapt.prior import PoseFit, fit_pose
 from eqmodels.adapt.provenance import holds_original
-from eqmodels.adapt.upright import TurnedUpright
+from eqmodels.adapt.upright import turn_upright
 from eqmodels.adapt.weights import Original, original
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "Original",
     "PoseFit",
     "SymmetrisedMaps",
-    "TurnedUpright",
     "canonicalise",
     "fit_pose",
     "holds_original",
@@ -21,4 +20,5 @@ __all__ = [
     "original",
     "posing",
     "symmetrise",
+    "turn_upright",
 ]

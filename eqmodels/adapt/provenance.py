@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from torch import nn
 
 from eqmodels.arguments import check_arguments
-from eqmodels.backbones import Backbone, Canonicalised, Symmetrised
+from eqmodels.backbones import Backbone, Canonicalised, Symmetrised, TurnedUpright
 from eqmodels.errors import shown
 from eqmodels.storage import sha256_of_tensors
 
@@ -46,7 +46,7 @@ def holds_original(encoder: Backbone) -> bool:
     After fine-tuning it has not. In float32: an encoder in another type has other weights.
 
     Args:
-        encoder: of `symmetrise` or `canonicalise`, or loaded from a file of one.
+        encoder: of `symmetrise`, `canonicalise` or `turn_upright`, or loaded from a file of one.
 
     Raises:
         TypeError: if it is no such encoder.
@@ -57,6 +57,8 @@ def holds_original(encoder: Backbone) -> bool:
         network = encoder.orbit.network
     elif isinstance(encoder, Canonicalised):
         network = encoder.canonical.orbit.network
+    elif isinstance(encoder, TurnedUpright):
+        network = encoder.upright.encoder
     else:
         raise TypeError(f"encoder must be an adapted one; got {shown(encoder)}. Pass what symmetrise gives.")
     known: Mapping[str, str] | None = encoder.structure.get("original")

@@ -1,6 +1,6 @@
 """Backbones: the protocol, the base class, the registry, and one file or folder a family, which registers itself."""
 
-from eqmodels.backbones.adapted import ORIGINS, Canonical, Canonicalised, Orbit, Symmetrised
+from eqmodels.backbones.adapted import ORIGINS, Canonical, Canonicalised, Orbit, Symmetrised, TurnedUpright, Upright
 from eqmodels.backbones.backbone import Backbone, create_model
 from eqmodels.backbones.convert import (
     ConversionReport,
@@ -57,7 +57,9 @@ __all__ = [
     "StandardResNet",
     "SteerableResNet",
     "Symmetrised",
+    "TurnedUpright",
     "UNet",
+    "Upright",
     "VectorNetwork",
     "WideSteerableResNet",
     "as_encoder",

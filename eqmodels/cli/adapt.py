@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from eqmodels.adapt import Original, canonicalise, fit_pose, is_model, original, posing, symmetrise
+from eqmodels.adapt import Original, canonicalise, fit_pose, is_model, original, posing, symmetrise, turn_upright
 from eqmodels.adapt.by_pose import POSES
+from eqmodels.adapt.weights import PRETRAINED
 from eqmodels.backbones import Backbone
 from eqmodels.backbones.adapted import ENERGY, CanonicalMode
 from eqmodels.cli.chosen_data import loaded
@@ -17,6 +19,7 @@ from eqmodels.cli.terminal import say
 from eqmodels.cli.with_network import progress
 from eqmodels.groups import PlanarGroup
 from eqmodels.hub.card import NOTES
+from eqmodels.layers.pool import GlobalPoolMode
 from eqmodels.reports import percent
 from eqmodels.storage import prepare_folder, write_atomically
 from eqmodels.training import usable_device
@@ -27,7 +30,8 @@ DESCRIPTION = (
     "Makes a network of timm or torchvision exactly equivariant, as it is, and writes it into a folder that every "
     "other command takes: embed, evaluate, report, finetune, predict, export. By symmetrise it is asked about all "
     "turned and mirrored copies of a picture: exact, without any training, for as many passes as there are copies. By "
-    "canonicalise it is asked once, about the picture as a small equivariant network turns it upright."
+    "canonicalise it is asked once, about the picture as a small equivariant network turns it upright. By upright a "
+    "network of ours with a head of the angle sees pictures twice, the second time turned upright by any angle."
 )
 EPILOG = """\
 examples:
@@ -35,35 +39,45 @@ examples:
   eqmodels adapt timm:resnet18 --weights resnet18.safetensors --group c4 --output regular --out adapted
   eqmodels adapt timm:resnet18 --group d4 --method canonicalise --out adapted
   eqmodels adapt lite0 --method canonicalise --by d4_resnet18s_w16 --images my_images --out adapted
+  eqmodels adapt c4_resnet18_w32.distil_lite0 --method upright --out upright
   eqmodels evaluate adapted --data openclipart_mini
 
-In Python: eqmodels.adapt.symmetrise("timm:resnet18", "d4"), canonicalise and fit_pose beside it
+In Python: eqmodels.adapt.symmetrise("timm:resnet18", "d4"), canonicalise, fit_pose and turn_upright beside it
 """
 
-METHODS = ("symmetrise", "canonicalise")
+METHODS = ("symmetrise", "canonicalise", "upright")
 GROUPS = {"symmetrise": "d4", "canonicalise": "c4"}
 """Of which group the result is, if nothing says it."""
 
-OF_METHOD = {"symmetrise": ("output", "drawn"), "canonicalise": ("by", "mode", "images", "epochs", "seed")}
+OF_METHOD = {
+    "symmetrise": ("output", "drawn"),
+    "canonicalise": ("by", "mode", "images", "epochs", "seed"),
+    "upright": ("features",),
+}
 """Options that only one method has."""
+
+OF_OTHERS = ("weights", "size", "in_chans", "at_a_time", "group")
+"""Options that say how networks of others are built, and mean nothing of a network of ours."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the network, the way and the folder."""
     parser.add_argument(
-        "source", metavar="SOURCE", help="timm:NAME, torchvision:NAME, lite0, or a name that --import FILE registers"
+        "source",
+        metavar="SOURCE",
+        help="timm:NAME, torchvision:NAME, lite0, or a name that --import FILE registers; for upright a pretrained "
+        "network of the zoo or of a folder with a head of the angle",
     )
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="where to")
     parser.add_argument("--method", choices=METHODS, default="symmetrise", help="how (default: symmetrise)")
     parser.add_argument(
         "--weights",
-        default="pretrained",
         metavar="FILE",
         help="a safetensors file with the network's own names; or pretrained, as timm fetches them; or random "
         "(default: pretrained)",
     )
     parser.add_argument("--size", type=pixels, help="of what the network sees, 64 or 48x64 (default: as in training)")
-    parser.add_argument("--in-chans", type=int, default=3, metavar="N", help="channels of the pictures (default: 3)")
+    parser.add_argument("--in-chans", type=int, metavar="N", help="channels of the pictures (default: 3)")
     parser.add_argument(
         "--at-a-time", type=int, metavar="N", help="copies of a picture in one batch (default: what is fastest)"
     )
@@ -102,6 +116,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pose.add_argument("--images", type=Path, metavar="FOLDER", help="of upright pictures, from which --by learns")
     pose.add_argument("--epochs", type=int, metavar="N", help="passes over --images (default: 10)")
     pose.add_argument("--seed", type=int, metavar="N", help="of the pose's weights and of the order (default: 0)")
+    upright = parser.add_argument_group("upright")
+    upright.add_argument(
+        "--features",
+        choices=get_args(GlobalPoolMode),
+        metavar="KIND",
+        help="of the upright picture: canonical, invariant, regular or another pooling (default: canonical)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -116,45 +137,80 @@ def run(arguments: argparse.Namespace) -> int:
         given = [name for name in options if getattr(arguments, name) is not None]
         if given and method != arguments.method:
             raise ValueError(f"--{given[0]} is for --method {method}; got --method {arguments.method}. Leave it out.")
-    names = ("weights", "group", "output", "size", "in_chans", "at_a_time", "drawn", "mode", "by", "epochs", "seed")
-    known = in_flags(names, lambda: original(arguments.source, arguments.weights, in_chans=arguments.in_chans))
-    make = _by_orbit if arguments.method == "symmetrise" else _by_pose
-    encoder, told = in_flags(names, lambda: make(arguments, known))
+    encoder, facts = _upright(arguments) if arguments.method == "upright" else _of_others(arguments)
     prepare_folder(arguments.out, option="--out")
     encoder.save_pretrained(arguments.out)
-    write_atomically(arguments.out / NOTES, _notes(known, told))
+    write_atomically(arguments.out / NOTES, _notes(facts))
     facts = {
         "folder": str(arguments.out),
-        "source": known.source,
-        "weights": known.weights,
-        "original": dict(known.record),
-        "license": known.license,
         "group": encoder.group.name,
         "method": arguments.method,
         "features": encoder.head_hidden_size,
         "field": str(encoder.out_field),
-        **told,
+        **facts,
     }
     if arguments.json:
         say(json.dumps(facts, indent=2))
         return 0
     size = "any size" if encoder.preprocessing is None else "x".join(map(str, encoder.preprocessing.size)) + " pixels"
-    how = f"turned upright by {told['by']}" if "by" in told else f"asked about {encoder.group.order} copies"
+    copies = f"asked about {encoder.group.order} copies of a picture of {size}"
+    how = f"which sees a picture of {size} turned upright by {facts['by']}" if "by" in facts else copies
     say(
-        f"{arguments.out}: {known.source} ({known.weights}), {how} of a picture of {size}, {encoder.head_hidden_size} "
-        f"features ({encoder.out_field})"
+        f"{arguments.out}: {facts['source']} (weights: {facts['weights']}), {how}, {encoder.head_hidden_size} features "
+        f"({encoder.out_field})"
     )
-    if "upright" in told:
-        say(f"held-out pictures that are seen as upright: {percent(told['upright'])}%")
-    say(f"licence of the weights: {known.license or 'not known'}")
+    if "upright" in facts:
+        say(f"held-out pictures that are seen as upright: {percent(facts['upright'])}%")
+    say(f"licence of the weights: {facts['license'] or 'not known'}")
     say(f"Next: eqmodels embed {arguments.out} IMAGES --out FILE")
     return 0
 
 
-def _notes(known: Original, told: dict[str, Any]) -> str:
+def _notes(facts: Mapping[str, Any]) -> str:
     """What the card says of the weights."""
-    pose = f" Pictures are turned upright by {told['by']}." if "by" in told else ""
-    return f"Made of {known.source}, whose weights are {known.weights}.{pose}\n"
+    pose = f" Pictures are turned upright by {facts['by']}." if "by" in facts else ""
+    return f"Made of {facts['source']}, whose weights are {facts['weights']}.{pose}\n"
+
+
+def _upright(arguments: argparse.Namespace) -> tuple[Backbone, dict[str, Any]]:
+    """A network of ours that turns pictures upright by its own head, and what there is to tell.
+
+    Raises:
+        ValueError: if there is no such network, it has no such head or pooling, or an option is for networks of others.
+    """
+    for name in OF_OTHERS:
+        if getattr(arguments, name) is not None:
+            raise ValueError(
+                f"--{name.replace('_', '-')} is for networks of others; --method upright takes a network of ours as it "
+                "is. Leave it out."
+            )
+    kind: Any = arguments.features or "canonical"
+    encoder = in_flags(("features",), lambda: turn_upright(arguments.source, kind))
+    record = encoder.structure["original"]
+    return encoder, {
+        "source": arguments.source,
+        "weights": record["weights"],
+        "original": dict(record),
+        "license": encoder.license,
+        "by": "the angle that its own head tells",
+    }
+
+
+def _of_others(arguments: argparse.Namespace) -> tuple[Backbone, dict[str, Any]]:
+    """A network of others, symmetrised or canonicalised, and what there is to tell."""
+    names = ("weights", "group", "output", "size", "in_chans", "at_a_time", "drawn", "mode", "by", "epochs", "seed")
+    arguments.weights = arguments.weights or PRETRAINED
+    arguments.in_chans = 3 if arguments.in_chans is None else arguments.in_chans
+    known = in_flags(names, lambda: original(arguments.source, arguments.weights, in_chans=arguments.in_chans))
+    make = _by_orbit if arguments.method == "symmetrise" else _by_pose
+    encoder, told = in_flags(names, lambda: make(arguments, known))
+    return encoder, {
+        "source": known.source,
+        "weights": known.weights,
+        "original": dict(known.record),
+        "license": known.license,
+        **told,
+    }
 
 
 def _common(arguments: argparse.Namespace) -> dict[str, Any]:

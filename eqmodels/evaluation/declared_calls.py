@@ -13,7 +13,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
-from eqmodels.backbones.adapted import Canonical, Orbit
+from eqmodels.backbones.adapted import Canonical, Orbit, Upright
 from eqmodels.fields import Field
 from eqmodels.layers import output_field
 from eqmodels.layers.declared import fixed_fields
@@ -58,7 +58,7 @@ def declared_calls(
     recorder.note(images, in_field)
     handles = []
     # Inside of these the images are copies of others, whose motions are another's.
-    adapted = [part for part in model.modules() if isinstance(part, Canonical | Orbit)]
+    adapted = [part for part in model.modules() if isinstance(part, Canonical | Orbit | Upright)]
     inside = {id(part) for whole in adapted for part in whole.modules() if part is not whole}
     for name, module in model.named_modules():
         if module is not model and id(module) not in inside:

@@ -23,7 +23,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from eqmodels._shapes import Float
-from eqmodels.backbones.adapted import Canonical, Orbit
+from eqmodels.backbones.adapted import Canonical, Orbit, Upright
 from eqmodels.backbones.escnn_modules import EscnnStage
 from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.groups import PlanarGroup
@@ -35,7 +35,7 @@ __all__ = ["OUTPUT", "Visit", "guessed_field", "watch"]
 OUTPUT = "output"
 """The name of the network's own output among its layers."""
 
-OPAQUE = (FieldBatchNorm2d, EscnnStage, Canonical, Orbit)
+OPAQUE = (FieldBatchNorm2d, EscnnStage, Canonical, Orbit, Upright)
 """Modules seen from outside only: inside, the group axis is folded into the width, or the channels are field-major, or
 the images are copies of others."""
 

@@ -13,8 +13,10 @@ from eqmodels.backbones.adapted.canonical import Canonical
 from eqmodels.backbones.adapted.orbit import Orbit, resized
 from eqmodels.backbones.adapted.outputs import place_of_maps
 from eqmodels.backbones.adapted.posing import GREY, PoseNetwork
+from eqmodels.backbones.adapted.upright import Upright
+from eqmodels.groups.planar import circular_mask
 
-__all__ = ["StockCanonical", "StockOrbit", "StockPose", "StockWeighted", "takes_one_pass"]
+__all__ = ["StockCanonical", "StockOrbit", "StockPose", "StockUpright", "StockWeighted", "takes_one_pass"]
 
 Convert = Callable[[nn.Module], nn.Module]
 """From a module to its stock equivalent."""
@@ -182,3 +184,51 @@ class StockPose(nn.Module):
             images = (images - self.own_mean) / self.own_deviation
         logits: Tensor = self.predictor(self.stages(images).mean((-2, -1)))
         return logits
+
+
+class StockUpright(nn.Module):
+    """What `Upright` computes in eval mode, of images of one size.
+
+    Args:
+        upright: what is converted.
+        example: images of the size that will come.
+        convert: for the stages of its encoder, the pooling and what predicts the angle.
+    """
+
+    mask: Tensor
+    across: Tensor
+    down: Tensor
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, upright: Upright, example: Float[Tensor, "B C H W"], convert: Convert) -> None:
+        super().__init__()
+        encoder, images, side = upright.encoder, upright.images, min(example.shape[-2:])
+        places = (2 * torch.arange(side, dtype=torch.float64) + 1) / side - 1
+        known = {"mask": circular_mask(side, side), "across": places.expand(side, side)}
+        known["down"] = places[:, None].expand(side, side)
+        known["mean"] = torch.tensor([0.0] if images is None else images.mean, dtype=torch.float64)[:, None, None]
+        deviation = [1.0] if images is None else images.deviation
+        known["deviation"] = torch.tensor(deviation, dtype=torch.float64)[:, None, None]
+        for name, value in known.items():
+            self.register_buffer(name, value.to(example).contiguous())
+        # A square that is off the middle by half a pixel is the mean of two.
+        beyond = tuple(pixels - side for pixels in example.shape[-2:])
+        self.halves = tuple(1 + pixels % 2 for pixels in beyond)
+        self.rows, self.columns = (slice(pixels // 2, pixels // 2 + side) for pixels in beyond)
+        self.stages = nn.Sequential(*(convert(encoder.get_submodule(name)) for name in encoder.stages))
+        self.stages.training = encoder.training
+        self.angle, self.global_pool = convert(upright.angle), convert(encoder.global_pool)
+
+    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F 1 1"]:
+        """The features of the upright pictures."""
+        pixels = nn.functional.avg_pool2d(images * self.deviation + self.mean, self.halves, 1)
+        seen = pixels[:, :, self.rows, self.columns] * self.mask
+        maps = self.stages((seen - self.mean) / self.deviation)
+        vectors = self.angle(maps.mean((-2, -1)))
+        angle = torch.atan2(vectors.select(1, 0), vectors.select(1, 1)).view(-1, 1, 1)
+        cos, sin = angle.cos(), angle.sin()
+        grid = torch.stack([cos * self.across - sin * self.down, sin * self.across + cos * self.down], -1)
+        upright = nn.functional.grid_sample(seen, grid, padding_mode="border", align_corners=False) * self.mask
+        features: Tensor = self.global_pool(self.stages((upright - self.mean) / self.deviation))
+        return features[:, :, None, None]

@@ -15,12 +15,19 @@ from torch.nn.utils import skip_init
 
 from eqmodels import checks
 from eqmodels._shapes import Float
-from eqmodels.backbones import Backbone, Canonical, Orbit
+from eqmodels.backbones import Backbone, Canonical, Orbit, Upright
 from eqmodels.backbones.adapted.posing import PoseNetwork
 from eqmodels.backbones.escnn_resnet import EscnnResNet
 from eqmodels.backbones.escnn_weights import from_escnn
 from eqmodels.backbones.foreign import ForeignEncoder
-from eqmodels.export.adapted import StockCanonical, StockOrbit, StockPose, StockWeighted, takes_one_pass
+from eqmodels.export.adapted import (
+    StockCanonical,
+    StockOrbit,
+    StockPose,
+    StockUpright,
+    StockWeighted,
+    takes_one_pass,
+)
 from eqmodels.export.fold import fold_batch_norms
 from eqmodels.export.sizes import (
     AnySize,
@@ -265,7 +272,8 @@ def _(module: OddSize2d, sizes: Sizes) -> nn.Module:
 @_convert.register(Canonical)
 @_convert.register(Orbit)
 @_convert.register(PoseNetwork)
-def _(module: Canonical | Orbit | PoseNetwork, sizes: Sizes) -> nn.Module:
+@_convert.register(Upright)
+def _(module: Canonical | Orbit | PoseNetwork | Upright, sizes: Sizes) -> nn.Module:
     example = example_of(module, sizes)
 
     def convert(child: nn.Module) -> nn.Module:
@@ -276,6 +284,8 @@ def _(module: Canonical | Orbit | PoseNetwork, sizes: Sizes) -> nn.Module:
     try:
         if isinstance(module, PoseNetwork):
             made = StockPose(module, example, convert)
+        elif isinstance(module, Upright):
+            made = StockUpright(module, example, convert)
         elif isinstance(module, Orbit):
             made = StockOrbit(module, example, convert)
         elif takes_one_pass(module, example):

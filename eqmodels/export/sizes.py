@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from eqmodels import checks
 from eqmodels._shapes import Float
-from eqmodels.backbones import Backbone, Canonical, Orbit
+from eqmodels.backbones import Backbone, Canonical, Orbit, Upright
 from eqmodels.backbones.adapted.posing import PoseNetwork
 from eqmodels.errors import shown
 from eqmodels.layers import ExactDownsample2d, OddSize2d, SteerableConv2d
@@ -42,7 +42,7 @@ OPEN = (40, 56)
 """The size of the example where the network is for any."""
 
 POOLINGS = (ExactDownsample2d, OddSize2d)
-ADAPTED = (Canonical, Orbit, PoseNetwork)
+ADAPTED = (Canonical, Orbit, PoseNetwork, Upright)
 
 
 def channels_of(model: nn.Module, in_chans: int | None) -> int:
@@ -103,8 +103,13 @@ def check_any_size(network: nn.Module, in_chans: int) -> None:
     until remainders repeat.
 
     Raises:
-        ValueError: if there is such a size.
+        ValueError: if there is such a size, or pictures are turned upright, which is drawn up for one size.
     """
+    if any(isinstance(module, Upright) for module in network.modules()):
+        raise ValueError(
+            "size must be a number, as pictures are turned upright in a circle of a known size; got 'any'. Pass the "
+            "size of the images."
+        )
     strides = [layer.stride for layer in network.modules() if isinstance(layer, SteerableConv2d) and layer.stride > 1]
     if not strides:
         return

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from eqmodels._shapes import Float
-from eqmodels.checks import check_count
 from eqmodels.errors import shown
 from eqmodels.fields import Field, Regular, Vectors
 from eqmodels.heads.registry import register_head
-from eqmodels.layers import OutputConv2d, SteerableLinear
+from eqmodels.layers.angle import AnglePredictor
 
 __all__ = ["AngleHead"]
 
 
 @register_head("angle")
-class AngleHead(nn.Module):
+class AngleHead(AnglePredictor):
     """Says where up is in an image, by a vector of frequency 1: ``(B, |G| fields) -> (B, 2)``.
 
     The vector turns with the image, ``v(g x) = M(g) v(x)``, exactly for every element that moves pixels to pixels, and
@@ -39,7 +38,6 @@ class AngleHead(nn.Module):
     """
 
     def __init__(self, in_field: Field, label_field: Field, *, hidden: int = 512) -> None:
-        super().__init__()
         if not isinstance(in_field, Regular) or in_field.elements is not None:
             raise ValueError(
                 "an angle head reads regular features of a group; got the field "
@@ -53,20 +51,8 @@ class AngleHead(nn.Module):
                 f"got {label_field if isinstance(label_field, Field) else shown(label_field)}. Use head='equivariant' "
                 "or head='mlp' for other labels."
             )
-        fields = check_count("hidden", hidden, group.order) // group.order
+        super().__init__(group, in_field.count, hidden)
         self.in_field, self.out_field = in_field, label_field
-        self.hidden = SteerableLinear(group, in_field.count, fields)
-        self.vector = OutputConv2d(group, fields, label_field, bias=False)
-
-    def forward(self, features: Float[Tensor, "B C"]) -> Float[Tensor, "B 2"]:
-        """The vectors: to the right and upwards."""
-        vectors: Tensor = self.vector(self.hidden(features).relu()[..., None, None])
-        return vectors.flatten(1)
-
-    @staticmethod
-    def degrees(vectors: Float[Tensor, "B 2"]) -> Float[Tensor, " B"]:
-        """By how many degrees each image is turned counter-clockwise, by its vector: from -180 to 180."""
-        return torch.rad2deg(torch.atan2(-vectors[:, 0], vectors[:, 1]))
 
     @staticmethod
     def label(degrees: Float[Tensor, " B"]) -> Float[Tensor, "B 2"]:

@@ -1,5 +1,6 @@
 """Steerable layers on plain tensors; each declares the field of its output."""
 
+from eqmodels.layers.angle import AnglePredictor
 from eqmodels.layers.basis import BasisName, default_basis, scalar_basis
 from eqmodels.layers.conv import PaddingMode, SteerableConv2d
 from eqmodels.layers.declared import output_field
@@ -23,6 +24,7 @@ from eqmodels.layers.space import pad_clouds
 from eqmodels.layers.upsampling import ExactUpsample2d, JoinFields
 
 __all__ = [
+    "AnglePredictor",
     "AnyPoolMode",
     "BasisName",
     "ExactDownsample2d",

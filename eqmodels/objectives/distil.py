@@ -40,10 +40,11 @@ from eqmodels.objectives.objective import Batch, Objective, Term
 from eqmodels.objectives.randomness import Purpose, Randomness
 from eqmodels.objectives.registry import check_given, register_objective
 from eqmodels.objectives.teachers import TEACHERS, Teacher, create_teacher
-from eqmodels.objectives.turned_views import crop_boxes, cut, paste_masks, previous_chosen
+from eqmodels.objectives.turned_views import crop_boxes, paste_masks, previous_chosen
 from eqmodels.options import Suggested
 from eqmodels.storage import reason_of
 from eqmodels.transforms import ColourJitter
+from eqmodels.transforms.cutting import cut
 
 __all__ = ["Distil", "distillation_divergence"]
 

@@ -1,14 +1,13 @@
-"""Square views of images, upright and turned by any angle, each by one sampling; and views pasted into each other."""
+"""Where square views of images are, upright and turned by any angle; and views pasted into each other."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from eqmodels._shapes import Bool, Float, Int
 
-__all__ = ["crop_boxes", "cut", "paste_masks", "previous_chosen"]
+__all__ = ["crop_boxes", "paste_masks", "previous_chosen"]
 
 
 def crop_boxes(
@@ -33,28 +32,6 @@ def crop_boxes(
     side = torch.minimum(side, 1 / reach) * min(size)
     x, y = (side * reach / 2 + uniforms[:, i] * (free - side * reach) for i, free in ((1, width), (2, height)))
     return torch.stack([side, x, y], 1)
-
-
-def cut(
-    images: Float[Tensor, "B C H W"], boxes: Float[Tensor, "B 3"], degrees: Float[Tensor, " B"], size: int
-) -> Float[Tensor, "B C {size} {size}"]:
-    """Squares of the images as views of `size` pixels, turned about their centres, sampled bilinearly.
-
-    Args:
-        images: floating point.
-        boxes: side and centre of each square, as `crop_boxes` gives them.
-        degrees: by which the content is turned, counter-clockwise on the screen.
-        size: side of the views in pixels.
-    """
-    height, width = images.shape[-2:]
-    side, x, y = boxes.double().unbind(1)
-    angle = torch.deg2rad(degrees.double())
-    cos, sin = side * angle.cos(), side * angle.sin()
-    # Rows count downwards: a counter-clockwise turn looks its source up clockwise. Coordinates are -1 .. 1.
-    rows = ((cos / width, -sin / width, 2 * x / width - 1), (sin / height, cos / height, 2 * y / height - 1))
-    theta = torch.stack([torch.stack(row, 1) for row in rows], 1).to(images.device, images.dtype)
-    grid = F.affine_grid(theta, [len(images), images.shape[1], size, size], align_corners=False)
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def paste_masks(uniforms: Float[Tensor, "B 3"], size: int) -> Bool[Tensor, "B 1 {size} {size}"]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import onnxruntime
 import pytest
 import torch
 from torch import nn
 
-from eqmodels.adapt import TurnedUpright
+from eqmodels import create_model, load
+from eqmodels.adapt import holds_original, turn_upright
+from eqmodels.backbones import TurnedUpright, Upright
 from eqmodels.data import at_size, load_data
+from eqmodels.evaluation import assert_equivariant
 from eqmodels.evaluation.orbits import Motion, View
+from eqmodels.export import export_network, to_plain
 from eqmodels.hub import load_pretrained
 
 NAME = "c4_resnet18_w32.distil_lite0"
@@ -21,7 +26,7 @@ def run():
 
 @pytest.fixture(scope="module")
 def encoder(run) -> TurnedUpright:
-    return TurnedUpright(run)
+    return turn_upright(run)
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +62,10 @@ def test_an_angle_that_is_known_is_turned_back(run, pixels):
     """All but what is lost by sampling twice, where the picture itself differs by far more."""
     whole = run.preprocessing.normalise(pixels)
     turned = run.preprocessing.normalise(View(Motion.by_degrees(40), circular=True).of(pixels))
-    encoder, found = TurnedUpright(run), {}
+    encoder, found = turn_upright(run), {}
     with torch.no_grad():
         for degrees, images in ((0.0, whole), (40.0, turned), (0.0, turned)):
-            encoder.angle = Known(degrees)
+            encoder.upright.angle = Known(degrees)
             found[degrees, images is whole] = encoder(images)
     reference = found[0.0, True]
     kept, lost = ((one - reference).norm() / reference.norm() for one in (found[40.0, False], found[0.0, False]))
@@ -80,13 +85,70 @@ def test_corners_and_sides_beyond_the_square_are_not_seen(encoder, run, pixels):
 
 
 def test_the_network_learns_by_the_second_pass(run, pixels):
-    encoder = TurnedUpright(run, "invariant")
+    encoder = turn_upright(run, "invariant")
     encoder(run.preprocessing.normalise(pixels[:1])).sum().backward()
-    assert all(parameter.grad is None for parameter in encoder.angle.parameters())
-    assert next(encoder.encoder.parameters()).grad is not None
+    assert all(parameter.grad is None for parameter in encoder.upright.angle.parameters())
+    assert next(encoder.upright.encoder.parameters()).grad is not None
     assert next(run.backbone.parameters()).grad is None
 
 
+@pytest.mark.parametrize("size", [(32, 32), (33, 33), (24, 31)], ids=str)
+@pytest.mark.parametrize("group", ["c4", "d4", "c8"])
+def test_quarter_turns_leave_the_features_to_rounding(group, size):
+    torch.manual_seed(0)
+    inner = create_model(f"{group}_resnet18s_w8", num_classes=0, global_pool="invariant")
+    model = TurnedUpright(network=inner, angle_hidden=32).double().eval()
+    assert_equivariant(model, size=size, tolerance=1e-9, randomised=False)
+    assert model(torch.rand(4, 3, *size, dtype=torch.float64)).std(0).max() > 1e-4
+
+
+def test_it_is_saved_and_loaded_with_the_angle(encoder, tmp_path):
+    encoder.save_pretrained(tmp_path)
+    again, images = load(tmp_path), torch.randn(2, 3, 96, 96)
+    assert torch.equal(again(images), encoder(images))
+    assert torch.equal(again.degrees(images), encoder.degrees(images))
+    assert again.preprocessing == encoder.preprocessing
+    assert holds_original(again)
+    assert load(tmp_path, num_classes=4, in_chans=1)(images[:, :1]).shape == (2, 4)
+    assert "its own head tells" in again.describe_output()
+    assert turn_upright(NAME).license == "mit"
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 24)], ids=str)
+def test_as_stock_modules_it_is_the_same(size):
+    torch.manual_seed(0)
+    inner = create_model("c4_resnet18s_w8", num_classes=0, global_pool="regular")
+    model = TurnedUpright(network=inner, angle_hidden=32).double().eval()
+    plain = to_plain(model, size=size)
+    assert not any(isinstance(part, Upright) for part in plain.modules())
+    images = torch.rand(3, 3, *size, dtype=torch.float64)
+    torch.testing.assert_close(plain(images), model(images), rtol=0, atol=1e-10)
+    with pytest.raises(ValueError, match=r"size must be a number, as pictures are turned upright"):
+        to_plain(model, size="any")
+
+
+def test_it_is_exported_to_onnx_for_any_batch(encoder, tmp_path):
+    export_network(encoder, tmp_path / "upright.onnx", size=96)
+    session = onnxruntime.InferenceSession(str(tmp_path / "upright.onnx"))
+    images = torch.randn(3, 3, 96, 96)
+    (found,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+    with torch.no_grad():
+        torch.testing.assert_close(torch.from_numpy(found), encoder(images), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        ("resnet18s_w8", "network must have maps of regular fields|encoder must have maps of regular fields"),
+        ("c6_resnet18s_w12", "a group with quarter turns"),
+    ],
+)
+def test_networks_without_quarter_turns_are_refused(network, words):
+    with pytest.raises(ValueError, match=words):
+        TurnedUpright(network=network)
+
+
 def test_a_network_without_such_a_head_is_refused():
-    with pytest.raises(ValueError, match="run must have a head of the angle; c4_resnet18s_w16 has none"):
-        TurnedUpright(load_pretrained("c4_resnet18s_w16.rot_fmnist_simclr"))
+    name = "c4_resnet18s_w16.rot_fmnist_simclr"
+    with pytest.raises(ValueError, match=rf"network must have a head of the angle; {name} has none"):
+        turn_upright(name)

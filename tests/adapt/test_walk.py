@@ -28,6 +28,7 @@ SMALL = {
 }
 """What makes commands short: the last word of an option counts."""
 
+DISTILLED = "c4_resnet18_w32.distil_lite0"
 CANONICALISE = ["timm:test_resnet", "--method", "canonicalise"]
 
 FMNIST = "c4_resnet18s_w16.rot_fmnist_simclr"
@@ -43,7 +44,7 @@ OF_TORCHVISION = [command for command in COMMANDS if "torchvision:resnet50" in c
 def test_every_command_of_the_page_runs_as_printed(tmp_path, monkeypatch, capsys):
     commands = [command for command in COMMANDS if command not in OF_TORCHVISION]
     assert [command[0] for command in commands] == [
-        "adapt", "report", "embed", "finetune", "predict", "evaluate", "export", "adapt", "adapt",
+        "adapt", "report", "embed", "finetune", "predict", "evaluate", "export", "adapt", "adapt", "adapt", "export",
     ]  # fmt: skip
     monkeypatch.chdir(tmp_path)
     pictures = load_data("openclipart_mini", "train")
@@ -56,10 +57,12 @@ def test_every_command_of_the_page_runs_as_printed(tmp_path, monkeypatch, capsys
     for command in commands:
         words = [INSTEAD.get(word, word) for word in command]
         few = ["--epochs", "1"] if "--images" in command else []
-        assert main([*words, *SMALL.get(command[0], []), *few]) == 0, command
+        small = [] if "upright" in command[2:5] else SMALL.get(command[0], [])  # which takes a network as it is
+        assert main([*words, *small, *few]) == 0, command
     said = capsys.readouterr().out
-    assert "adapted: timm:test_resnet (random), asked about 8 copies" in said
-    assert "upright: timm:test_resnet (random), turned upright by d4_resnet18_w32.distil_lite0" in said
+    assert "adapted: timm:test_resnet (weights: random), asked about 8 copies" in said
+    assert "upright: timm:test_resnet (weights: random), which sees a picture of" in said
+    assert "turned upright by d4_resnet18_w32.distil_lite0" in said
     assert re.search(r"held-out pictures that are seen as upright: [0-9.]+%", said)
     assert load("upright").canonical.pose.encoder.group.name == "d4"
     with np.load("features.npz") as content:
@@ -126,6 +129,8 @@ def test_the_python_of_the_page_runs_as_printed(tmp_path, monkeypatch, capsys):
         ([*CANONICALISE, "--images", "nowhere"], "c4_resnet18_w32.distil_lite0 knows it"),
         ([*CANONICALISE, "--by", "c8_resnet18s_w8", "--images", "nowhere"], "nowhere"),
         (["torchvision:resnet18", "--weights", "pretrained"], "--weights pretrained are fetched for networks of timm"),
+        ([DISTILLED, "--method", "upright"], "--weights is for networks of others; --method upright takes a network"),
+        ([DISTILLED, "--features", "regular"], "--features is for --method upright"),
         (["timm:test_resnet", "--weights", "nothing.safetensors"], "got 'nothing.safetensors', which is no file"),
     ],
 )
@@ -153,6 +158,18 @@ def test_the_command_writes_what_load_reads(tmp_path, monkeypatch, capsys):
         encoder = load(folder)
         torch.testing.assert_close(encoder(images.rot90(2, (-2, -1))), encoder(images))
         assert "timm:test_resnet, whose weights are random" in (tmp_path / folder / "NOTES.md").read_text()
+
+
+def test_a_network_of_the_zoo_turns_its_pictures_upright(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["adapt", DISTILLED, "--method", "upright", "--features", "invariant", "--out", "turned"]) == 0
+    said = capsys.readouterr().out
+    assert f"turned: {DISTILLED} (weights: its own), which sees a picture of 96x96 pixels turned upright by" in said
+    assert "licence of the weights: mit" in said
+    assert load("turned").upright.encoder.global_pool.mode == "invariant"
+    assert main(["adapt", FMNIST, "--method", "upright", "--out", "none"]) != 0
+    assert f"eqmodels: network must have a head of the angle; {FMNIST} has none." in capsys.readouterr().err
+    assert not Path("none").exists()
 
 
 @pytest.mark.parametrize(

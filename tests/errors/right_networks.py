@@ -31,9 +31,9 @@ NETWORKS: dict[str, Callable[[], Call]] = {
         adapt.SymmetrisedMaps,
         {"network": torch.nn.Conv2d(3, 2, 3), "group": "c4", "in_chans": 3, "size": (8, 8), "at_a_time": 1},
     ),
-    "adapt.TurnedUpright": lambda: Call(
-        adapt.TurnedUpright,
-        {"run": eqmodels.hub.load_pretrained("c4_resnet18_w32.distil_lite0"), "features": "canonical"},
+    "adapt.turn_upright": lambda: Call(
+        adapt.turn_upright,
+        {"network": eqmodels.hub.load_pretrained("c4_resnet18_w32.distil_lite0"), "features": "canonical"},
     ),
     "adapt.canonicalise": lambda: Call(
         adapt.canonicalise,
@@ -100,9 +100,21 @@ NETWORKS: dict[str, Callable[[], Call]] = {
     "backbones.as_encoder": lambda: Call(
         backbones.as_encoder, {"network": torch.nn.Flatten(), "in_chans": 1, "out_field": "64 x scalar"}
     ),
+    "layers.AnglePredictor": lambda: Call(layers.AnglePredictor, {"group": "c4", "fields": 2, "hidden": 8}),
     "backbones.as_equiadapt": lambda: Call(backbones.as_equiadapt, {"encoder": described_pose()}),
     "backbones.with_channels": lambda: Call(backbones.with_channels, {"encoder": model(), "in_chans": 3}),
     "backbones.with_width": lambda: Call(backbones.with_width, {"encoder": model(), "width": 8}),
+    "backbones.TurnedUpright": lambda: Call(
+        backbones.TurnedUpright,
+        {"network": "c4_resnet18s_w4", "angle_hidden": 8, "in_chans": 3, "num_classes": 2},
+    ),
+    "backbones.Upright": lambda: Call(
+        backbones.Upright,
+        {
+            "encoder": backbones.create_model("c4_resnet18s_w4", num_classes=0),
+            "angle": layers.AnglePredictor("c4", 8, 8),
+        },
+    ),
     "backbones.Canonical": lambda: Call(
         backbones.Canonical,
         {"network": torch.nn.Conv2d(3, 2, 3), "pose": torch.nn.Flatten(), "group": "c4", "fields": 2, "mode": "hard"},

@@ -29,6 +29,7 @@ OTHER_NAMES = {
     "num_classes": ("model",),
     "width": ("model",),
     "by": ("model",),
+    "network": ("model",),
     "encoder": ("model",),
     "content": ("config",),
     "layout": ("tensors",),

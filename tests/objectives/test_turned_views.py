@@ -9,7 +9,8 @@ import torch
 from torch.nn import functional as F
 
 from eqmodels.groups import PlanarGroup, rotate
-from eqmodels.objectives.turned_views import crop_boxes, cut, paste_masks, previous_chosen
+from eqmodels.objectives.turned_views import crop_boxes, paste_masks, previous_chosen
+from eqmodels.transforms.cutting import cut
 
 IMAGES = F.interpolate(torch.rand(6, 3, 5, 5, generator=torch.Generator().manual_seed(0)).double(), 24, mode="bilinear")
 WHOLE = torch.tensor([24.0, 12.0, 12.0]).expand(6, 3)

@@ -7,6 +7,7 @@ from eqmodels.backbones.adapted.orbit import Orbit
 from eqmodels.backbones.adapted.origins import ORIGINS, create_original, images_of, size_of, takes_one_size
 from eqmodels.backbones.adapted.probing import answer_of
 from eqmodels.backbones.adapted.symmetrised import Symmetrised, checked_size
+from eqmodels.backbones.adapted.upright import TurnedUpright, Upright
 
 __all__ = [
     "ENERGY",
@@ -17,6 +18,8 @@ __all__ = [
     "Canonicalised",
     "Orbit",
     "Symmetrised",
+    "TurnedUpright",
+    "Upright",
     "answer_of",
     "checked_size",
     "create_original",
