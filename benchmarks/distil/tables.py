@@ -91,13 +91,11 @@ def _scores(rows: Mapping[str, Any], columns: Columns) -> list[str]:
 
 
 def short_runs(names: Iterable[str], what: str) -> str:
-    """Stamps after short runs, one row each; MISSING where one is not measured yet."""
-    rows = []
+    """Stamps after short runs, a row for each that is measured."""
+    cell, rows = ProbeCell(".", "stamps"), []
     for name in names:
-        cell = ProbeCell(".", "stamps")
-        found = experiment([cell], SHORT / folder_of(name)).result(cell)
-        values = [MISSING] * len(SHORT_COLUMNS) if found is None else _scores(found["rows"], SHORT_COLUMNS)
-        rows.append([name, *values])
+        if (found := experiment([cell], SHORT / folder_of(name)).result(cell)) is not None:
+            rows.append([name, *_scores(found["rows"], SHORT_COLUMNS)])
     return Table([what, *_names(SHORT_COLUMNS)], rows).markdown(as_it_is=True)
 
 
