@@ -92,10 +92,9 @@ def _scores(rows: Mapping[str, Any], columns: Columns) -> list[str]:
 
 def short_runs(names: Iterable[str], what: str) -> str:
     """Stamps after short runs, a row for each that is measured."""
-    cell, rows = ProbeCell(".", "stamps"), []
-    for name in names:
-        if (found := experiment([cell], SHORT / folder_of(name)).result(cell)) is not None:
-            rows.append([name, *_scores(found["rows"], SHORT_COLUMNS)])
+    cell = ProbeCell(".", "stamps")
+    results = {name: experiment([cell], SHORT / folder_of(name)).result(cell) for name in names}
+    rows = [[name, *_scores(found["rows"], SHORT_COLUMNS)] for name, found in results.items() if found is not None]
     return Table([what, *_names(SHORT_COLUMNS)], rows).markdown(as_it_is=True)
 
 

@@ -19,7 +19,7 @@ def turn_upright(network: Run | str | Path, features: GlobalPoolMode = "canonica
     """An encoder that turns every picture upright by the network's own head of the angle, and sees it again.
 
     Two passes; the features stay exactly when the picture is turned by quarters, and between them as far as the head
-    tells the angle. See `Upright` for the formula.
+    tells the angle. See `Upright` for the formula. What tells the angle stays as it is when the encoder is fine-tuned.
 
     Args:
         network: a pretrained network with a head of the angle, or its name or folder, see `load_pretrained`: one that

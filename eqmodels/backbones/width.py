@@ -9,13 +9,13 @@ from torch import Tensor
 
 from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
+from eqmodels.backbones.backbone import Backbone
 from eqmodels.backbones.describe import rebuilt
-from eqmodels.backbones.network import StagedNetwork
 from eqmodels.checks import check_count
 
 __all__ = ["with_width"]
 
-N = TypeVar("N", bound=StagedNetwork)
+N = TypeVar("N", bound=Backbone)
 
 UNEVEN = 0.5
 """How far the parts of a weight are from equal ones, as a share of them, at most."""
@@ -35,9 +35,10 @@ def with_width(encoder: N, width: int, *, seed: int = 0) -> N:
         seed: of the parts.
 
     Raises:
-        TypeError: if `width` or `seed` is not an integer.
+        TypeError: if the encoder is no `Backbone`, or `width` or `seed` no integer.
         ValueError: if `width` is not a multiple of the encoder's, or the encoder has no width, other layers than its
-            class builds, or layers of another library.
+            class builds, layers of another library, or layers that are not as many times as wide, such as the narrow
+            stem of a wide ResNet may be.
     """
     check_arguments(with_width, {"encoder": encoder})
     check_count("width", width, 1)
@@ -57,20 +58,41 @@ def with_width(encoder: N, width: int, *, seed: int = 0) -> N:
             f"only networks as create_model builds them can be made wider; this {type(encoder).__name__} has other "
             "layers. Make the network wider first, and exchange children then."
         )
-    generator = torch.Generator().manual_seed(seed)
-    wide.load_state_dict({name: _widened(state[name], value.shape, generator) for name, value in own.items()})
+    times = width // narrow
+    for name, value in own.items():
+        uneven = [new for old, new in zip(state[name].shape, value.shape, strict=True) if new not in (old, times * old)]
+        if uneven:
+            raise ValueError(
+                f"width must make every layer as many times as wide; of width {width} the tensor {name!r} would have "
+                f"{uneven[0]} where {times} times as many are needed. Choose another width, or begin at random."
+            )
+    generator = torch.Generator().manual_seed(check_count("seed", seed, 0, bits=64))
+    # What predicts the pose reads pooled features, and puts out as much as before.
+    wide.load_state_dict(
+        {
+            name: _widened(state[name], value.shape, generator, reads=name.startswith("global_pool."))
+            for name, value in own.items()
+        }
+    )
     wide.license, wide.preprocessing = encoder.license, encoder.preprocessing
     wide.set_grad_checkpointing(encoder.grad_checkpointing)
     wide.regularise(encoder.drop_rate, encoder.drop_path_rate)
     return wide
 
 
-def _widened(tensor: Tensor, shape: torch.Size, generator: torch.Generator) -> Tensor:
-    """A weight, a bias or statistics: repeated along outputs, shared out along inputs, the later of two axes."""
+def _widened(tensor: Tensor, shape: torch.Size, generator: torch.Generator, *, reads: bool) -> Tensor:
+    """A weight, a bias or statistics: repeated along outputs, shared out along inputs, the later of two axes.
+
+    Args:
+        tensor: of the narrow network.
+        shape: in the wide one.
+        generator: of the parts.
+        reads: whether inputs alone are more.
+    """
     changed = [axis for axis, (old, new) in enumerate(zip(tensor.shape, shape, strict=True)) if old != new]
-    for axis in changed[:1]:
+    for axis in changed[:0] if reads else changed[:1]:
         tensor = tensor.repeat_interleave(shape[axis] // tensor.shape[axis], axis)
-    for axis in changed[1:]:
+    for axis in changed if reads else changed[1:]:
         tensor = _shared_out(tensor, axis, shape[axis] // tensor.shape[axis], generator)
     return tensor
 

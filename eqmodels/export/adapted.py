@@ -216,15 +216,17 @@ class StockUpright(nn.Module):
         beyond = tuple(pixels - side for pixels in example.shape[-2:])
         self.halves = tuple(1 + pixels % 2 for pixels in beyond)
         self.rows, self.columns = (slice(pixels // 2, pixels // 2 + side) for pixels in beyond)
-        self.stages = nn.Sequential(*(convert(encoder.get_submodule(name)) for name in encoder.stages))
-        self.stages.training = encoder.training
+        self.seer, self.stages = (
+            nn.Sequential(*(convert(one.get_submodule(name)) for name in one.stages)) for one in (upright.seer, encoder)
+        )
+        self.seer.training, self.stages.training = upright.seer.training, encoder.training
         self.angle, self.global_pool = convert(upright.angle), convert(encoder.global_pool)
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F 1 1"]:
         """The features of the upright pictures."""
         pixels = nn.functional.avg_pool2d(images * self.deviation + self.mean, self.halves, 1)
         seen = pixels[:, :, self.rows, self.columns] * self.mask
-        maps = self.stages((seen - self.mean) / self.deviation)
+        maps = self.seer((seen - self.mean) / self.deviation)
         vectors = self.angle(maps.mean((-2, -1)))
         angle = torch.atan2(vectors.select(1, 0), vectors.select(1, 1)).view(-1, 1, 1)
         cos, sin = angle.cos(), angle.sin()

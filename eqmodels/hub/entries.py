@@ -45,8 +45,8 @@ _CALLED = re.compile(r"^Training images: `([A-Za-z0-9_., -]{1,100})`", re.MULTIL
 RESULTS = "results.json"
 """The name of the file in a folder of weights that holds what was measured of them."""
 
-ADAPTED = ("symmetrised", "canonicalised")
-"""What the architectures of networks of others end with, behind the group."""
+ADAPTED = ("symmetrised", "canonicalised", "turned_upright")
+"""What the architectures of networks that were made of others end with, behind the group."""
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 
@@ -129,8 +129,9 @@ def read_notes(folder: Path | NetworkFolder) -> str:
 
 
 def adapted_from(config: Mapping[str, Any]) -> str | None:
-    """The network of others that was made equivariant, by its source, ``timm:<name>``; None of any other network."""
-    source = config["model_args"].get("source")
+    """The network that was adapted, by its source, ``timm:<name>``, or its name; None of any other network."""
+    arguments = config["model_args"]
+    source = arguments.get("source") or (arguments.get("original") or {}).get("source")
     return source if isinstance(source, str) and config["architecture"].endswith(ADAPTED) else None
 
 

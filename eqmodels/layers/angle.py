@@ -46,4 +46,6 @@ class AnglePredictor(nn.Module):
     @staticmethod
     def degrees(vectors: Float[Tensor, "B 2"]) -> Float[Tensor, " B"]:
         """By how many degrees each image is turned counter-clockwise, by its vector: from -180 to 180."""
+        if vectors.dtype in (torch.bfloat16, torch.float16):  # which tell degrees apart badly
+            vectors = vectors.float()
         return torch.rad2deg(torch.atan2(-vectors[:, 0], vectors[:, 1]))

@@ -58,7 +58,7 @@ class InitialWeights:
         """
         theirs, own = self.encoder, str(name_of(backbone))
         here, there = ({k: v for k, v in one.structure.items() if k not in CHANGEABLE} for one in (backbone, theirs))
-        if isinstance(theirs, StagedNetwork) and there | {"width": None} == here | {"width": None}:
+        if isinstance(theirs, Backbone) and there | {"width": None} == here | {"width": None}:
             wider, narrower = here.get("width"), there.get("width")
             if wider != narrower and isinstance(wider, int) and isinstance(narrower, int) and wider % narrower == 0:
                 theirs, there = with_width(theirs, wider), here

@@ -15,6 +15,7 @@ from eqmodels.evaluation import assert_equivariant
 from eqmodels.evaluation.orbits import Motion, View
 from eqmodels.export import export_network, to_plain
 from eqmodels.hub import load_pretrained
+from eqmodels.hub.entries import adapted_from, published_config
 
 NAME = "c4_resnet18_w32.distil_lite0"
 
@@ -87,7 +88,8 @@ def test_corners_and_sides_beyond_the_square_are_not_seen(encoder, run, pixels):
 def test_the_network_learns_by_the_second_pass(run, pixels):
     encoder = turn_upright(run, "invariant")
     encoder(run.preprocessing.normalise(pixels[:1])).sum().backward()
-    assert all(parameter.grad is None for parameter in encoder.upright.angle.parameters())
+    told = [*encoder.upright.angle.parameters(), *encoder.upright.seer.parameters()]
+    assert all(parameter.grad is None and not parameter.requires_grad for parameter in told)
     assert next(encoder.upright.encoder.parameters()).grad is not None
     assert next(run.backbone.parameters()).grad is None
 
@@ -112,6 +114,33 @@ def test_it_is_saved_and_loaded_with_the_angle(encoder, tmp_path):
     assert load(tmp_path, num_classes=4, in_chans=1)(images[:, :1]).shape == (2, 4)
     assert "its own head tells" in again.describe_output()
     assert turn_upright(NAME).license == "mit"
+
+
+def test_the_angle_stays_when_the_network_learns():
+    torch.manual_seed(0)
+    inner = create_model("c4_resnet18s_w8", num_classes=0, global_pool="invariant")
+    model, images = TurnedUpright(network=inner, angle_hidden=32), torch.rand(4, 3, 32, 32)
+    before = model.eval().degrees(images)
+    optimiser = torch.optim.SGD((one for one in model.parameters() if one.requires_grad), 1.0)
+    model.train()
+    features = model(images)
+    features.square().sum().backward()
+    optimiser.step()
+    model.eval()
+    assert torch.equal(model.degrees(images), before)
+    assert (model(images) - features).abs().max() > 1e-3
+
+
+def test_no_images_and_half_precision():
+    torch.manual_seed(0)
+    inner = create_model("c4_resnet18s_w8", num_classes=0, global_pool="invariant")
+    model = TurnedUpright(network=inner, angle_hidden=32).eval()
+    assert model(torch.rand(0, 3, 32, 24)).shape == (0, model.num_features)
+    assert model.degrees(torch.rand(0, 3, 32, 24)).shape == (0,)
+    images = torch.rand(4, 3, 32, 32)
+    exact, half = model(images), model.bfloat16()(images.bfloat16())
+    assert half.dtype == torch.bfloat16
+    assert (half.float() - exact).norm() / exact.norm() < 0.05
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 24)], ids=str)
@@ -146,6 +175,19 @@ def test_it_is_exported_to_onnx_for_any_batch(encoder, tmp_path):
 def test_networks_without_quarter_turns_are_refused(network, words):
     with pytest.raises(ValueError, match=words):
         TurnedUpright(network=network)
+
+
+def test_channels_and_hidden_that_do_not_fit_are_refused():
+    inner = create_model("c4_resnet18s_w8", num_classes=0, in_chans=1)
+    with pytest.raises(ValueError, match=r"^in_chans must be that of the network; got 3, and a network of 1"):
+        TurnedUpright(network=inner)
+    with pytest.raises(ValueError, match=r"^angle_hidden must be at least 4, the order of C4; got 3"):
+        TurnedUpright(network="c4_resnet18s_w8", angle_hidden=3)
+
+
+def test_it_has_a_card_and_is_published_as_made_of_the_network(encoder, tmp_path):
+    turn_upright(NAME).save_pretrained(tmp_path)
+    assert adapted_from(published_config(tmp_path)) == NAME
 
 
 def test_a_network_without_such_a_head_is_refused():

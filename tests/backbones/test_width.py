@@ -69,6 +69,22 @@ def test_what_is_said_of_its_images_goes_with_it(tmp_path):
     assert load(tmp_path).num_features == 2 * narrow.num_features
 
 
+@pytest.mark.parametrize("pooling", ["canonical", "canonical-soft", "weighted"])
+def test_the_pose_is_told_as_before(pooling):
+    narrow = create_model("c4_resnet18s_w8", num_classes=0, global_pool=pooling, pose_hidden=16).double().eval()
+    torch.nn.init.normal_(narrow.global_pool.pose.logits.weight)
+    images = torch.randn(8, 3, 32, 32, dtype=torch.float64)
+    expected, found = narrow(images), with_width(narrow, 16)(images)
+    # Features of a fibre are fields of their own, each twice in a row.
+    fields = found.unflatten(1, (-1, 2))[..., 0]
+    torch.testing.assert_close(fields, expected)
+
+
+def test_layers_that_do_not_grow_alike_are_refused():
+    with pytest.raises(ValueError, match=r"^width must make every layer as many times as wide; of width 96 the tensor"):
+        with_width(create_model("c4_wide_resnet16_8_w48", num_classes=0), 96)
+
+
 @pytest.mark.parametrize("width", [12, 4])
 def test_other_widths_are_refused(width):
     narrow = create_model("c4_resnet18s_w8", num_classes=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ from eqmodels.backbones.backbone import Backbone
 from eqmodels.backbones.describe import check_bounds, description_of
 from eqmodels.backbones.network import StagedNetwork
 from eqmodels.backbones.registry import build_for_images, register_backbone, resolve
-from eqmodels.checks import check_images, check_maps
+from eqmodels.checks import check_count, check_images, check_maps
 from eqmodels.errors import shown
 from eqmodels.fields import Field, Regular, Scalars
 from eqmodels.groups import PlanarGroup
@@ -35,7 +36,8 @@ class Upright(NotScriptable):
     """Features of images that are seen through their circle and turned upright first: ``(B, C, H, W) -> (B, F, 1, 1)``.
 
     ``f(R(-a(x)) m x)``, where m is the inscribed circle, a(x) the angle of a vector that the network's regular features
-    give, R a bilinear turn and f the network: two passes. Turned by a quarter, x has ``a(g x) = a(x) + 90`` exactly, so
+    give, R a bilinear turn and f the network: two passes. The angle is that of the network as it is now: a copy of it,
+    which stays as it is when the network learns. Turned by a quarter, x has ``a(g x) = a(x) + 90`` exactly, so
     that the features stay, to rounding. Between the quarters they stay as well as the angle is told, or, where nothing
     tells it, as alike as what is answered. Where it is known, this mends what no continuous choice among quarter turns
     can (Dym et al. 2024, arXiv 2402.16077): half-way between two of them, canonical features have to jump, and
@@ -52,6 +54,8 @@ class Upright(NotScriptable):
     Raises:
         TypeError: if the encoder is none, or the angle no predictor.
         ValueError: if the encoder's maps are no regular fields of a group with quarter turns, or it classifies.
+
+    Source: for the choice of a pose by what the network itself learned, Kaba et al. 2023 (arXiv 2211.06489).
     """
 
     def __init__(self, encoder: StagedNetwork, angle: AnglePredictor) -> None:
@@ -68,15 +72,27 @@ class Upright(NotScriptable):
                 f"encoder must give pooled features; got one of {encoder.num_classes} classes and the pooling "
                 f"{encoder.global_pool.mode!r}. Load it with num_classes=0 and global_pool='canonical'."
             )
-        self.encoder, self.angle = encoder, angle
+        # What tells the angle would tell another one if the features that it reads moved on.
+        seer = copy.deepcopy(encoder)
+        seer.reset_classifier(0, "regular")
+        self.encoder, self.seer, self.angle = encoder, seer, angle
         self.images: Preprocessing | None = None
+        for part in (self.seer, self.angle):
+            part.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Upright:
+        """Sets the mode; what tells the angle keeps the statistics that it has."""
+        super().train(mode)
+        self.seer.eval()
+        self.angle.eval()
+        return self
 
     def output_field(self, field: Field) -> Scalars:  # noqa: ARG002 (images, whose channels nothing moves)
         """Scalars, as the picture is upright whatever it was."""
         return Scalars(self.encoder.head_hidden_size)
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F 1 1"]:
-        """Features of the upright pictures. Gradients reach the network by the second pass alone.
+        """Features of the upright pictures. What tells the angle does not learn.
 
         Raises:
             TypeError: if the images are not floating point.
@@ -98,7 +114,7 @@ class Upright(NotScriptable):
 
     @torch.no_grad()
     def _degrees(self, pixels: Float[Tensor, "B C S S"]) -> Float[Tensor, " B"]:
-        return AnglePredictor.degrees(self.angle(self.encoder.regular_features(self._prepared(pixels))))
+        return AnglePredictor.degrees(self.angle(self.seer(self._prepared(pixels))))
 
     def _seen(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C S S"]:
         """Pixels in [0, 1] of the largest square in the middle, black outside its circle."""
@@ -113,9 +129,13 @@ def _turned(pixels: Float[Tensor, "B C H W"], degrees: Float[Tensor, " B"]) -> F
     """The largest squares in the middle, turned counter-clockwise, black outside the circle."""
     height, width = pixels.shape[-2:]
     side = min(height, width)
+    if pixels.shape[0] == 0:
+        return pixels[..., :side, :side]
     middle = torch.tensor([side, width / 2, height / 2], dtype=torch.float64, device=pixels.device)
-    found = cut(pixels, middle.expand(pixels.shape[0], 3), degrees.to(middle), side)
-    return found * circular_mask(side, side).to(found)
+    # In half precision neighbouring pixels would be one.
+    precise = pixels.float() if pixels.dtype in (torch.bfloat16, torch.float16) else pixels
+    found = cut(precise, middle.expand(pixels.shape[0], 3), degrees.to(middle), side)
+    return (found * circular_mask(side, side).to(found)).to(pixels.dtype)
 
 
 @register_backbone("turned_upright")
@@ -171,12 +191,24 @@ class TurnedUpright(Backbone):
         field = network.map_field
         if not isinstance(field, Regular):
             raise ValueError(f"network must have maps of regular fields; got the field {field}. Use a c4_ network.")
+        if network.in_chans != self.in_chans:
+            raise ValueError(
+                f"in_chans must be that of the network; got {self.in_chans}, and a network of {network.in_chans}. Pass "
+                f"in_chans={network.in_chans}."
+            )
+        if check_count("angle_hidden", angle_hidden) < field.group.order:
+            raise ValueError(
+                f"angle_hidden must be at least {field.group.order}, the order of {field.group}; got {angle_hidden}. "
+                "Use 512."
+            )
         self.structure |= {"network": None, "network_args": None}
         if type(network).__dict__.get("architectures"):
             description = description_of(network, None)
             arguments = {name: value for name, value in description["model_args"].items() if name != "in_chans"}
             self.structure |= {"network": description["architecture"], "network_args": arguments}
-        stage = Upright(network, AnglePredictor(field.group, field.count, angle_hidden))
+        reference = next(network.parameters())
+        angle = AnglePredictor(field.group, field.count, angle_hidden).to(reference.device, reference.dtype)
+        stage = Upright(network, angle)
         self.add_stage("upright", stage, network.head_hidden_size, network.feature_info[-1]["reduction"])
         self.preprocessing = network.preprocessing
         self.finish(global_pool)
@@ -193,7 +225,7 @@ class TurnedUpright(Backbone):
         self.__dict__["_images"] = images
         stage = self._modules.get("upright")
         if isinstance(stage, Upright):
-            stage.images = stage.encoder.preprocessing = images
+            stage.images = stage.encoder.preprocessing = stage.seer.preprocessing = images
 
     @property
     def map_field(self) -> Scalars:
@@ -222,6 +254,8 @@ class TurnedUpright(Backbone):
     def describe_output(self) -> str:
         """What the network sees, and how features and scores change when the image is turned."""
         network = self.structure["network"] or "A network of one's own"
+        known = self.structure.get("original")
+        network += f" (weights: {known['weights']}, sha256 {known['sha256'][:12]})" if known else ""
         pooling = shown(self.upright.encoder.global_pool.mode)
         scores = f" fc: {self.num_classes} scores, which stay as well." if self.num_classes else ""
         return (
