@@ -10,6 +10,7 @@ from torch import Tensor
 from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones.backbone import Backbone
+from eqmodels.backbones.dense.dense_network import DenseNetwork
 from eqmodels.backbones.describe import rebuilt
 from eqmodels.checks import check_count
 
@@ -36,13 +37,18 @@ def with_width(encoder: N, width: int, *, seed: int = 0) -> N:
 
     Raises:
         TypeError: if the encoder is no `Backbone`, or `width` or `seed` no integer.
-        ValueError: if `width` is not a multiple of the encoder's, or the encoder has no width, other layers than its
+        ValueError: if `width` is not a multiple of the encoder's, or the encoder is dense, or has no width, other layers than its
             class builds, layers of another library, or layers that are not as many times as wide, such as the narrow
             stem of a wide ResNet may be.
     """
     check_arguments(with_width, {"encoder": encoder})
     check_count("width", width, 1)
     narrow = encoder.structure.get("width")
+    if isinstance(encoder, DenseNetwork):
+        raise ValueError(
+            f"encoder must give one answer an image; got a {type(encoder).__name__}. Make the encoder within it wider, "
+            "and build the dense network around that."
+        )
     if encoder.backend != "native" or not isinstance(narrow, int) or width % narrow:
         raise ValueError(
             f"width must be a multiple of the encoder's, of eqmodels' own layers; got {width} for a "

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from eqmodels import create_model, load
-from eqmodels.backbones import with_width
+from eqmodels.backbones import UNet, with_width
 
 
 def settled(name, **options):
@@ -97,6 +97,8 @@ def test_what_is_no_width_and_other_layers_are_refused():
     narrow = create_model("c4_resnet18s_w8", num_classes=0)
     with pytest.raises(TypeError, match=r"^width must be an integer"):
         with_width(narrow, 16.0)
+    with pytest.raises(ValueError, match=r"^encoder must give one answer an image; got a UNet"):
+        with_width(UNet("c4_resnet18s_w8", num_classes=3), 16)
     narrow.layer1 = nn.Identity()
     with pytest.raises(ValueError, match=r"can be made wider"):
         with_width(narrow, 16)
