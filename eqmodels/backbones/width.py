@@ -37,9 +37,9 @@ def with_width(encoder: N, width: int, *, seed: int = 0) -> N:
 
     Raises:
         TypeError: if the encoder is no `Backbone`, or `width` or `seed` no integer.
-        ValueError: if `width` is not a multiple of the encoder's, or the encoder is dense, or has no width, other layers than its
-            class builds, layers of another library, or layers that are not as many times as wide, such as the narrow
-            stem of a wide ResNet may be.
+        ValueError: if `width` is not a multiple of the encoder's, or the encoder is dense, or has no width, other
+            layers than its class builds, layers of another library, or layers that are not as many times as wide, such
+            as the narrow stem of a wide ResNet may be.
     """
     check_arguments(with_width, {"encoder": encoder})
     check_count("width", width, 1)
