@@ -158,20 +158,29 @@ CIRCLE_COLUMNS = (
 )
 
 
-def circle() -> str:
-    """What it is worth that turned views are whole: both trainings, set by set."""
+def beside(networks: Mapping[str, str], what: str) -> str:
+    """Networks beside each other, set by set, where all were measured.
+
+    Args:
+        networks: from the folders of their results to words.
+        what: the words tell.
+    """
     every = found()
     rows = [
         [data, words, *_scores(every[run][data], CIRCLE_COLUMNS)]
         for data in ORDER
-        if all(data in every.get(run, {}) for run in CIRCLE)
-        for run, words in CIRCLE.items()
+        if all(data in every.get(run, {}) for run in networks)
+        for run, words in networks.items()
     ]
-    return Table(["pictures", "views", *_names(CIRCLE_COLUMNS)], rows).markdown(as_it_is=True)
+    return Table(["pictures", what, *_names(CIRCLE_COLUMNS)], rows).markdown(as_it_is=True)
+
+
+WIDTHS = {finetuned.STUDENT: "32", "c4_resnet18_w64.distil_lite0": "64"}
+"""What twice the width is worth, by the folders of their results."""
 
 
 def section() -> str:
-    """The tables of all networks that were measured, but for the one that `circle` shows."""
+    """The tables of all networks that were measured, but for the first of `CIRCLE`."""
     shown = {name: content for name, content in found().items() if name != next(iter(CIRCLE))}
     return "\n".join(line for name, content in shown.items() for line in tables(name, content)).strip()
 
@@ -185,7 +194,8 @@ def sections() -> dict[str, str]:
         "images": short_runs(("as it is", *IMAGES), "pictures"),
         "finetuned": finetuning(),
         "angle": angles(),
-        "circle": circle(),
+        "circle": beside(CIRCLE, "views"),
+        "width": beside(WIDTHS, "width"),
         "distil": section(),
     }
 
