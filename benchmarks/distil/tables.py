@@ -175,7 +175,8 @@ def beside(networks: Mapping[str, str], what: str) -> str:
     return Table(["pictures", what, *_names(CIRCLE_COLUMNS)], rows).markdown(as_it_is=True)
 
 
-WIDTHS = {finetuned.STUDENT: "32", "c4_resnet18_w64.distil_lite0": "64"}
+WIDE = "c4_resnet18_w64.distil_lite0"
+WIDTHS = {finetuned.STUDENT: "32", WIDE: "64"}
 """What twice the width is worth, by the folders of their results."""
 
 

@@ -89,6 +89,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="c1, c2, c4, d1, d2 or d4; canonicalise knows the pose of c4 and d4, or takes the group of --by (default: "
         "d4, of canonicalise c4)",
     )
+    _add_ways(parser)
+
+
+def _add_ways(parser: argparse.ArgumentParser) -> None:
+    """Adds what only one method has."""
     copies = parser.add_argument_group("symmetrise")
     copies.add_argument(
         "--output",

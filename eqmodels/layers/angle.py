@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from eqmodels._shapes import Float
 from eqmodels.checks import check_count
-from eqmodels.fields import Vectors
+from eqmodels.fields import Field, Regular, Vectors
 from eqmodels.groups import PlanarGroup
+from eqmodels.layers.declared import expect_field
 from eqmodels.layers.linear import SteerableLinear
 from eqmodels.layers.output_conv import OutputConv2d
 
@@ -26,6 +27,10 @@ class AnglePredictor(nn.Module):
         fields: regular fields of the features.
         hidden: dense channels ``|G| * hidden fields`` between the two layers, rounded down to whole fields.
 
+    Attributes:
+        in_field: of the features, regular fields.
+        out_field: one vector of frequency 1.
+
     Raises:
         TypeError: if a count is not an integer.
         ValueError: if `fields` is below 1 or `hidden` below the order of the group.
@@ -35,6 +40,8 @@ class AnglePredictor(nn.Module):
         super().__init__()
         group = PlanarGroup.parse(group)
         hidden_fields = check_count("hidden", hidden, group.order) // group.order
+        self.in_field: Field = Regular(group, check_count("fields", fields))
+        self.out_field: Field = Vectors(group, 1)
         self.hidden = SteerableLinear(group, fields, hidden_fields)
         self.vector = OutputConv2d(group, hidden_fields, Vectors(group, 1), bias=False)
 
@@ -42,6 +49,15 @@ class AnglePredictor(nn.Module):
         """The vectors: to the right and upwards."""
         vectors: Tensor = self.vector(self.hidden(features).relu()[..., None, None])
         return vectors.flatten(1)
+
+    def output_field(self, field: Field) -> Field:
+        """One vector of frequency 1.
+
+        Raises:
+            ValueError: if the input is of another field.
+        """
+        expect_field(self, self.in_field, field)
+        return self.out_field
 
     @staticmethod
     def degrees(vectors: Float[Tensor, "B 2"]) -> Float[Tensor, " B"]:

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 import eqmodels.layers
-from eqmodels.fields import Field, Regular, Scalars
+from eqmodels.fields import Field, Regular, Scalars, Vectors
 from eqmodels.groups import PlanarGroup
 from eqmodels.layers import (
+    AnglePredictor,
     ExactDownsample2d,
     ExactUpsample2d,
     FieldBatchNorm2d,
@@ -72,6 +73,7 @@ LAYERS = [
     (Restrict("d4", "c4"), Regular("d4", 2), MAPS, Regular("c4", 4)),
     (Restrict("d8", "d2"), Regular("d8", 1), VECTORS, Regular("d2", 4)),
     (Restrict("d4", "c1"), Regular("d4", 1), VECTORS, Regular("c1", 8)),
+    (AnglePredictor("d4", 2, hidden=16), Regular("d4", 2), VECTORS, Vectors("d4", 1)),
     (pose_predictor("d4", 2, hidden=16), Regular("d4", 2), VECTORS, Regular("d4", 1)),
     # Stock modules, one of every rule.
     (nn.ReLU(), Regular("d4", 2), MAPS, Regular("d4", 2)),
