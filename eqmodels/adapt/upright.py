@@ -6,10 +6,12 @@ from pathlib import Path
 
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones import TurnedUpright
+from eqmodels.backbones.formats import read_network_config
 from eqmodels.heads import AngleHead
-from eqmodels.hub.loading import load_for_images, load_pretrained
+from eqmodels.hub.loading import load_pretrained
 from eqmodels.layers.pool import GlobalPoolMode
-from eqmodels.storage import sha256_of_tensors
+from eqmodels.remote import locate
+from eqmodels.storage import CONFIG, sha256_of_tensors
 from eqmodels.training import Run
 
 __all__ = ["turn_upright"]
@@ -54,5 +56,6 @@ def turn_upright(network: Run | str | Path, features: GlobalPoolMode = "canonica
     )
     encoder.upright.angle.load_state_dict(heads[0].state_dict())
     # Of a run itself nobody but its owner can say it.
-    encoder.license = None if isinstance(network, Run) else load_for_images(network).license
+    if not isinstance(network, Run):
+        encoder.license = read_network_config(locate(network).folder / CONFIG)["pretrained_cfg"].get("license")
     return encoder.eval()

@@ -12,6 +12,7 @@ from eqmodels.arguments import check_arguments
 from eqmodels.backbones.backbone import Backbone
 from eqmodels.backbones.dense.dense_network import DenseNetwork
 from eqmodels.backbones.describe import rebuilt
+from eqmodels.backbones.overwritten import to_be_overwritten
 from eqmodels.checks import check_count
 
 __all__ = ["with_width"]
@@ -56,7 +57,9 @@ def with_width(encoder: N, width: int, *, seed: int = 0) -> N:
             f"{2 * narrow if isinstance(narrow, int) else 64}, or convert it by to_native."
         )
     reference = next(encoder.parameters())
-    wide = rebuilt(encoder, width=width, num_classes=0).to(reference.device, reference.dtype).train(encoder.training)
+    with to_be_overwritten():
+        wide = rebuilt(encoder, width=width, num_classes=0)
+    wide.to(reference.device, reference.dtype).train(encoder.training)
     state = {name: value for name, value in encoder.state_dict().items() if not name.startswith("fc.")}
     own = wide.state_dict()
     if state.keys() != own.keys():
@@ -96,9 +99,10 @@ def _widened(tensor: Tensor, shape: torch.Size, generator: torch.Generator, *, r
         reads: whether inputs alone are more.
     """
     changed = [axis for axis, (old, new) in enumerate(zip(tensor.shape, shape, strict=True)) if old != new]
-    for axis in changed[:0] if reads else changed[:1]:
+    repeated, shared = ([], changed) if reads else (changed[:1], changed[1:])
+    for axis in repeated:
         tensor = tensor.repeat_interleave(shape[axis] // tensor.shape[axis], axis)
-    for axis in changed if reads else changed[1:]:
+    for axis in shared:
         tensor = _shared_out(tensor, axis, shape[axis] // tensor.shape[axis], generator)
     return tensor
 

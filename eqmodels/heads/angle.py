@@ -52,7 +52,6 @@ class AngleHead(AnglePredictor):
                 "or head='mlp' for other labels."
             )
         super().__init__(group, in_field.count, hidden)
-        self.in_field, self.out_field = in_field, label_field
 
     @staticmethod
     def label(degrees: Float[Tensor, " B"]) -> Float[Tensor, "B 2"]:

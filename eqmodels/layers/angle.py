@@ -43,7 +43,7 @@ class AnglePredictor(nn.Module):
         self.in_field: Field = Regular(group, check_count("fields", fields))
         self.out_field: Field = Vectors(group, 1)
         self.hidden = SteerableLinear(group, fields, hidden_fields)
-        self.vector = OutputConv2d(group, hidden_fields, Vectors(group, 1), bias=False)
+        self.vector = OutputConv2d(group, hidden_fields, self.out_field, bias=False)
 
     def forward(self, features: Float[Tensor, "B C"]) -> Float[Tensor, "B 2"]:
         """The vectors: to the right and upwards."""

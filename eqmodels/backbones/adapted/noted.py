@@ -36,8 +36,13 @@ def note_original(structure: dict[str, Any], original: Mapping[str, str] | None)
     structure["original"] = dict(original)
 
 
-def made_of(structure: Mapping[str, Any]) -> str:
-    """What a network was made of, in words: its source, and its weights where that is known."""
-    name = structure["source"] or "A network of one's own"
+def made_of(structure: Mapping[str, Any], named: str = "source") -> str:
+    """What a network was made of, in words: its name, and its weights where that is known.
+
+    Args:
+        structure: of the network.
+        named: the argument that holds the name.
+    """
+    name = structure[named] or "A network of one's own"
     known = structure.get("original")
     return f"{name} (weights: {known['weights']}, sha256 {known['sha256'][:12]})" if known else str(name)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
-from eqmodels.backbones.adapted.noted import note_original
+from eqmodels.backbones.adapted.noted import made_of, note_original
 from eqmodels.backbones.adapted.symmetrised import check_filters
 from eqmodels.backbones.backbone import Backbone
 from eqmodels.backbones.describe import check_bounds, description_of
@@ -253,13 +253,10 @@ class TurnedUpright(Backbone):
 
     def describe_output(self) -> str:
         """What the network sees, and how features and scores change when the image is turned."""
-        network = self.structure["network"] or "A network of one's own"
-        known = self.structure.get("original")
-        network += f" (weights: {known['weights']}, sha256 {known['sha256'][:12]})" if known else ""
         pooling = shown(self.upright.encoder.global_pool.mode)
         scores = f" fc: {self.num_classes} scores, which stay as well." if self.num_classes else ""
         return (
-            f"{network}, which sees images through their circle, turned upright by the angle that its own head tells. "
-            f"global_pool: {self.head_hidden_size} features ({pooling}) that quarter turns leave, exactly, and other "
-            f"turns as far as the angle is told.{scores}"
+            f"{made_of(self.structure, 'network')}, which sees images through their circle, turned upright by the "
+            f"angle that its own head tells. global_pool: {self.head_hidden_size} features ({pooling}) that quarter "
+            f"turns leave, exactly, and other turns as far as the angle is told.{scores}"
         )
