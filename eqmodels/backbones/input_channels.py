@@ -9,9 +9,8 @@ from torch import Tensor
 
 from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
-from eqmodels.backbones.describe import rebuilt
 from eqmodels.backbones.network import StagedNetwork
-from eqmodels.backbones.overwritten import to_be_overwritten
+from eqmodels.backbones.remade import remade
 from eqmodels.checks import check_count
 
 __all__ = ["adapt_channels", "adapted_state", "with_channels"]
@@ -52,20 +51,9 @@ def with_channels(encoder: N, in_chans: int) -> N:
         ValueError: if it is below 1, or the encoder is not as its class builds it: with children exchanged.
     """
     check_arguments(with_channels, {"encoder": encoder})
-    with to_be_overwritten():
-        adapted = rebuilt(encoder, in_chans=check_count("in_chans", in_chans, 1))
-    state, own = encoder.state_dict(), adapted.state_dict()
-    if state.keys() != own.keys():
-        raise ValueError(
-            f"only networks as create_model builds them can be adapted; this {type(encoder).__name__} has other "
-            "layers. Adapt the network first, and exchange children then."
-        )
-    adapted.load_state_dict(adapted_state(state, own))
-    reference = next(encoder.parameters())
-    adapted.to(reference.device, reference.dtype).train(encoder.training)
-    adapted.classes, adapted.license = encoder.classes, encoder.license
-    adapted.set_grad_checkpointing(encoder.grad_checkpointing)
-    adapted.regularise(encoder.drop_rate, encoder.drop_path_rate)
+    adapted = remade(encoder, "adapted", in_chans=check_count("in_chans", in_chans, 1))
+    adapted.load_state_dict(adapted_state(encoder.state_dict(), adapted.state_dict()))
+    adapted.classes = encoder.classes
     if encoder.preprocessing is not None:
         adapted.preprocessing = encoder.preprocessing.with_channels(in_chans)
     return adapted

@@ -50,7 +50,6 @@ class NamedNetwork(NotScriptable):
         takes: what the network is asked about.
         structure: the arguments that fix the layers, by name, what was left out at what stands for it.
         usual: of `structure`, what arguments that were left out stand for, where that is not the signature's default.
-        preprocessing: what images went through in training; None if nothing is known of it.
         classes: the name of each output of `fc`, in their order; empty if nothing is known of them.
         license: of the weights, an SPDX identifier in lower case; None, as of weights that somebody trains,
             until their owner says it.
@@ -75,9 +74,26 @@ class NamedNetwork(NotScriptable):
         self.num_classes = check_count("num_classes", num_classes, 0)
         self.structure: dict[str, Any] = {}
         self.usual: dict[str, Any] = {}
-        self.preprocessing: Preprocessing | None = None
+        self._preprocessing: Preprocessing | None = None
         self.classes: tuple[str, ...] = ()
         self.license: str | None = None
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What images went through in training; None if nothing is known of it."""
+        return self._preprocessing
+
+    @preprocessing.setter
+    def preprocessing(self, images: Preprocessing | None) -> None:
+        self._preprocessing = images
+        self.pass_on(images)
+
+    def pass_on(self, images: Preprocessing | None) -> None:
+        """Tells networks within this one what the images that they are given went through; here there are none.
+
+        Args:
+            images: the new value of `preprocessing`.
+        """
 
     @classmethod
     def later_options(cls) -> dict[str, Option]:

@@ -11,8 +11,7 @@ from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones.backbone import Backbone
 from eqmodels.backbones.dense.dense_network import DenseNetwork
-from eqmodels.backbones.describe import rebuilt
-from eqmodels.backbones.overwritten import to_be_overwritten
+from eqmodels.backbones.remade import carried, remade
 from eqmodels.checks import check_count
 
 __all__ = ["with_width"]
@@ -56,17 +55,8 @@ def with_width(encoder: N, width: int, *, seed: int = 0) -> N:
             f"{type(encoder).__name__} of width {narrow} and backend {encoder.backend!r}. Pass, say, "
             f"{2 * narrow if isinstance(narrow, int) else 64}, or convert it by to_native."
         )
-    reference = next(encoder.parameters())
-    with to_be_overwritten():
-        wide = rebuilt(encoder, width=width, num_classes=0)
-    wide.to(reference.device, reference.dtype).train(encoder.training)
-    state = {name: value for name, value in encoder.state_dict().items() if not name.startswith("fc.")}
-    own = wide.state_dict()
-    if state.keys() != own.keys():
-        raise ValueError(
-            f"only networks as create_model builds them can be made wider; this {type(encoder).__name__} has other "
-            "layers. Make the network wider first, and exchange children then."
-        )
+    wide = remade(encoder, "made wider", width=width, num_classes=0)
+    state, own = carried(encoder, 0), wide.state_dict()
     times = width // narrow
     for name, value in own.items():
         uneven = [new for old, new in zip(state[name].shape, value.shape, strict=True) if new not in (old, times * old)]
@@ -83,9 +73,7 @@ def with_width(encoder: N, width: int, *, seed: int = 0) -> N:
             for name, value in own.items()
         }
     )
-    wide.license, wide.preprocessing = encoder.license, encoder.preprocessing
-    wide.set_grad_checkpointing(encoder.grad_checkpointing)
-    wide.regularise(encoder.drop_rate, encoder.drop_path_rate)
+    wide.preprocessing = encoder.preprocessing
     return wide
 
 

@@ -90,6 +90,18 @@ def test_other_channels_see_a_grey_image_as_before(name, channels):
         torch.testing.assert_close(back(images), one(images), rtol=1e-4, atol=1e-5)
 
 
+def test_other_channels_keep_double_precision():
+    """Filters of three equal channels are a third of the one channel's, to the last digits of float64."""
+    one = load(C4).double()
+    with torch.no_grad():
+        for weight in one.parameters():
+            weight.add_(1e-12 * torch.rand_like(weight))
+    many = eqmodels.backbones.with_channels(one, 3)
+    images = torch.rand(2, 1, 28, 28, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(many(images.expand(-1, 3, -1, -1)), one(images), rtol=1e-12, atol=1e-13)
+
+
 @pytest.mark.parametrize(
     ("mode", "options"),
     [

@@ -102,19 +102,14 @@ class Canonicalised(Backbone):
         self.preprocessing = known
         self.finish(global_pool)
 
-    @property
-    def preprocessing(self) -> Preprocessing | None:
-        """What images go through; None if nothing is known of it."""
-        known: Preprocessing | None = self.__dict__.get("_images")
-        return known
+    def pass_on(self, images: Preprocessing | None) -> None:
+        """What predicts the pose sees the same images, and undoes what was done to them.
 
-    @preprocessing.setter
-    def preprocessing(self, images: Preprocessing | None) -> None:
-        # What predicts the pose sees the same images, and undoes what was done to them.
-        self.__dict__["_images"] = images
-        stage = self._modules.get("canonical")
-        if isinstance(stage, Canonical) and isinstance(stage.pose, PoseNetwork):
-            stage.pose.images = images
+        Args:
+            images: the new value of `preprocessing`.
+        """
+        if isinstance(self.canonical.pose, PoseNetwork):
+            self.canonical.pose.images = images
 
     def _pose(
         self, by: object, arguments: Mapping[str, Any] | None, images: Mapping[str, Any] | None

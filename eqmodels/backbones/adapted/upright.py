@@ -213,19 +213,14 @@ class TurnedUpright(Backbone):
         self.preprocessing = network.preprocessing
         self.finish(global_pool)
 
-    @property
-    def preprocessing(self) -> Preprocessing | None:
-        """What images go through; None if nothing is known of it."""
-        known: Preprocessing | None = self.__dict__.get("_images")
-        return known
+    def pass_on(self, images: Preprocessing | None) -> None:
+        """Pixels are masked and turned as they were before they were normalised.
 
-    @preprocessing.setter
-    def preprocessing(self, images: Preprocessing | None) -> None:
-        # Pixels are masked and turned as they were before they were normalised.
-        self.__dict__["_images"] = images
-        stage = self._modules.get("upright")
-        if isinstance(stage, Upright):
-            stage.images = stage.encoder.preprocessing = stage.seer.preprocessing = images
+        Args:
+            images: the new value of `preprocessing`.
+        """
+        stage = self.upright
+        stage.images = stage.encoder.preprocessing = stage.seer.preprocessing = images
 
     @property
     def map_field(self) -> Scalars:
