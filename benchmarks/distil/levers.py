@@ -1,10 +1,11 @@
 """Short distillations that differ in one thing each: ``python -m benchmarks.distil.levers BANK``.
 
 What decides how much of the teacher arrives? Every run has some 51,200 views where its row does not say otherwise, its
-learning rate goes down to zero, and `c4_resnet18_w32` learns where nothing else is said. Three tables come of them:
-what was changed of the recipe, on the whole bank; which network learns; and which pictures teach, where each kind has
-5,120 pictures (of patches of photographs there are 4,000). Probes on stamps judge, as in `measure`.
-Runs are resumable, and measured as soon as they are trained. ``--part 0/2`` takes every second one, for two processes.
+learning rate goes down to zero, and `c4_resnet18_w32` learns where nothing else is said. Four tables come of them:
+what was changed of the recipe, on the whole bank; which network learns; which pictures teach, where each kind has
+5,120 pictures (of patches of photographs there are 4,000); and whether views may stay the same. Probes on stamps judge,
+as in `measure`. Runs are resumable, and measured as soon as they are trained. ``--part 0/2`` takes every second one,
+for two processes.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from benchmarks.distil.atlases import emoji
 from benchmarks.distil.bank import PATCHES, STORED, VIEWS, Painter, photographs
 from benchmarks.distil.leaves import dead_leaves
 from benchmarks.distil.measure import ProbeCell, experiment, measure
 from benchmarks.distil.runs import FOLDER, distil_config
+from eqmodels import create_model
 from eqmodels.data.openclipart import fitted
 from eqmodels.experiments import command_line
+from eqmodels.objectives import Batch, Distil, Randomness
 from eqmodels.training import PretrainConfig, load_run, pretrain
 
 SEEN = 51_200
@@ -86,6 +90,16 @@ def on_background(bank: Pictures, number: int) -> Pictures:
     return bank[first : first + PICTURES]
 
 
+def fixed_views(bank: Pictures) -> Pictures:
+    """One view of each of `some`, as a run draws them: a teacher could be asked about them once and for all."""
+    objective = Distil(create_model(STUDENT), **distil_config(STUDENT, 1, residual=0.0).objective.options)
+    views = []
+    for number, part in enumerate(torch.from_numpy(some(bank)).split(256)):
+        batch = Batch(part / 255, None, len(part), slice(0, len(part)))
+        views.append(objective.views(batch, Randomness(0, (0, number)))["teacher"])
+    return (255 * torch.cat(views)).round().byte().numpy()
+
+
 def painted_emoji(count: int) -> Pictures:
     """So many pictures of emoji, which are evenly chosen, each on the four backgrounds of the bank."""
     every = list(emoji())
@@ -106,21 +120,31 @@ IMAGES: Mapping[str, Callable[[Pictures], Pictures]] = {
 }
 """Which pictures teach: from the bank to some of its pictures, or to others."""
 
+WITHOUT_ANGLES: Mapping[str, Any] = {"residual": 0.0}
+AS_THEY_ARE: Mapping[str, Any] = {**WITHOUT_ANGLES, "smallest_area": 1.0, "jitter": 0.0, "cutmix": 0.0}
+VIEWED: Mapping[str, tuple[Callable[[Pictures], Pictures], Mapping[str, Any]]] = {
+    "new ones in every pass": (some, WITHOUT_ANGLES),
+    "the same in every pass": (fixed_views, AS_THEY_ARE),
+}
+"""Which views of `some` teach, upright ones alone: of views that stay the teacher's features could be stored."""
+
 
 def row_config(name: str, count: int) -> PretrainConfig:
     """The training of one of the rows, on so many pictures."""
-    changes = {"model": STUDENT, "seen": SEEN, **LEVERS.get(name, {}), **STUDENTS.get(name, {})}
+    changed = {**LEVERS, **STUDENTS, **{row: changes for row, (_, changes) in VIEWED.items()}}.get(name, {})
+    changes = {"model": STUDENT, "seen": SEEN, **changed}
     return distil_config(epochs=round(changes.pop("seen") / count), **changes)
 
 
 def train(name: str, bank: Path) -> Path:
     """Trains one of the rows, and gives its folder."""
     root = bank
-    if name in IMAGES:
+    pictures = {**IMAGES, **{row: chosen for row, (chosen, _) in VIEWED.items()}}
+    if name in pictures:
         root = bank / folder_of(name)
         if not (root / "train.npy").is_file():
             root.mkdir(exist_ok=True)
-            np.save(root / "train.npy", IMAGES[name](np.load(bank / "train.npy", mmap_mode="r")))
+            np.save(root / "train.npy", pictures[name](np.load(bank / "train.npy", mmap_mode="r")))
     count = len(np.load(root / "train.npy", mmap_mode="r"))
     config = row_config(name, count)
     folder = SHORT / folder_of(name)
@@ -142,7 +166,7 @@ def main() -> None:
     """Trains and measures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bank", type=Path, help="the folder of train.npy")
-    parser.add_argument("--names", nargs="+", default=[*LEVERS, *STUDENTS, *IMAGES], help="default: all")
+    parser.add_argument("--names", nargs="+", default=[*LEVERS, *STUDENTS, *IMAGES, *VIEWED], help="default: all")
     parser.add_argument("--part", default="0/1", help="which of how many processes this is, such as 0/2")
     arguments = parser.parse_args()
     part, parts = map(int, arguments.part.split("/"))

@@ -20,8 +20,10 @@ from benchmarks.distil.measure import MIRRORED, PAIR, REGULAR, TWIN, ProbeCell, 
 from benchmarks.distil.networks import DIAGONAL
 from benchmarks.distil.runs import RUNS
 from benchmarks.distil.sets import SETS
+from eqmodels import create_model
 from eqmodels.data import LabelledImages
 from eqmodels.evaluation.orbits import QUARTERS
+from eqmodels.objectives import Batch, Distil, Randomness
 from eqmodels.remote.locating import FOLDERS
 from eqmodels.training import PretrainConfig
 
@@ -155,7 +157,7 @@ def test_kinds_of_pictures_are_those_of_the_bank():
 
 
 def test_short_runs_have_folders_of_their_own_but_for_the_one_that_two_tables_begin_with():
-    names = [*levers.LEVERS, *levers.STUDENTS, *levers.IMAGES]
+    names = [*levers.LEVERS, *levers.STUDENTS, *levers.IMAGES, *levers.VIEWED]
     folders = [levers.folder_of(name) for name in names]
     assert len({*folders}) == len(names) - 1
     assert levers.folder_of("C4") == levers.folder_of("as it is") == "as_it_is"
@@ -170,6 +172,21 @@ def test_a_row_is_the_recipe_but_for_what_it_names():
     assert levers.row_config("mean of the weights", 25_572).differences(plain) == {"average": (0.99, 0.0)}
     stored = json.loads((levers.SHORT / "as_it_is" / "config.json").read_text())["pretraining"]
     assert PretrainConfig.from_dict(stored) == plain
+
+
+def test_views_that_stay_are_drawn_once_and_seen_as_they_are():
+    bank = np.random.default_rng(0).integers(0, 256, (6, 3, 144, 144), np.uint8)
+    views = levers.fixed_views(bank)
+    assert views.shape == (6, 3, 96, 96)
+    config = levers.row_config("the same in every pass", levers.PICTURES)
+    objective = Distil(create_model("c4_resnet18_w4"), **config.objective.options)
+    images = torch.from_numpy(views) / 255
+    for epoch in (0, 3):
+        seen = objective.views(Batch(images, None, 6, slice(0, 6)), Randomness(0, (epoch, 0)))
+        for one in (seen["teacher"], seen["student"]):
+            torch.testing.assert_close(one, images, rtol=0, atol=1e-5)
+    fresh, plain = (levers.row_config(name, levers.PICTURES) for name in ("new ones in every pass", "as it is"))
+    assert fresh.differences(plain) == {"residual": (0.0, 0.5)}
 
 
 def test_dead_leaves_cover_the_picture_and_are_of_every_size():
