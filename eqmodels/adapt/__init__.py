@@ -1,5 +1,6 @@
 """Pretrained networks of others made exactly equivariant: encoders like those of this package, in one line."""
 
+from eqmodels.adapt.apart import completed, save_apart
 from eqmodels.adapt.by_orbit import symmetrise
 from eqmodels.adapt.by_pose import canonicalise, is_model, posing
 from eqmodels.adapt.maps import CanonicalisedMaps, SymmetrisedMaps
@@ -14,11 +15,13 @@ __all__ = [
     "PoseFit",
     "SymmetrisedMaps",
     "canonicalise",
+    "completed",
     "fit_pose",
     "holds_original",
     "is_model",
     "original",
     "posing",
+    "save_apart",
     "symmetrise",
     "turn_upright",
 ]

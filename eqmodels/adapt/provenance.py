@@ -13,7 +13,7 @@ from eqmodels.backbones import Backbone, Canonicalised, Symmetrised, TurnedUprig
 from eqmodels.errors import shown
 from eqmodels.storage import sha256_of_tensors
 
-__all__ = ["holds_original", "record_of"]
+__all__ = ["holds_original", "network_of", "record_of"]
 
 OF_A_MODULE = "of a module that was given"
 """What is known of weights that came in a module, beside their sha256."""
@@ -40,6 +40,19 @@ def record_of(source: str, network: nn.Module, weights: str, file_sha256: str | 
     return record if file_sha256 is None else {**record, "file_sha256": file_sha256}
 
 
+def network_of(encoder: Backbone) -> tuple[str, object]:
+    """The network of others in an adapted encoder, and the name of its place there.
+
+    Raises:
+        TypeError: if it is no such encoder.
+    """
+    if isinstance(encoder, Symmetrised):
+        return "orbit.network", encoder.orbit.network
+    if isinstance(encoder, Canonicalised):
+        return "canonical.orbit.network", encoder.canonical.orbit.network
+    raise TypeError(f"encoder must be an adapted one; got {shown(encoder)}. Pass what symmetrise gives.")
+
+
 def holds_original(encoder: Backbone) -> bool:
     """Whether the network in an adapted encoder has, bit for bit, the weights that it was adapted with.
 
@@ -53,14 +66,10 @@ def holds_original(encoder: Backbone) -> bool:
         ValueError: if nothing is known of what it was adapted with.
     """
     check_arguments(holds_original, locals())
-    if isinstance(encoder, Symmetrised):
-        network = encoder.orbit.network
-    elif isinstance(encoder, Canonicalised):
-        network = encoder.canonical.orbit.network
-    elif isinstance(encoder, TurnedUpright):
-        network = encoder.upright.encoder
+    if isinstance(encoder, TurnedUpright):
+        network: object = encoder.upright.encoder
     else:
-        raise TypeError(f"encoder must be an adapted one; got {shown(encoder)}. Pass what symmetrise gives.")
+        network = network_of(encoder)[1]
     known: Mapping[str, str] | None = encoder.structure.get("original")
     if known is None or not isinstance(network, nn.Module):
         raise ValueError(

@@ -6,13 +6,17 @@ part of the name. Format 3 says name, group and fields itself.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from eqmodels.backbones.names import current_name
 from eqmodels.storage import NetworkFolder, read_config
 
-__all__ = ["network_config", "read_network_config"]
+__all__ = ["LEFT_OUT", "left_out_of", "network_config", "read_network_config"]
+
+LEFT_OUT = "left_out"
+"""Where the config of an adapted network says how the names of others' tensors begin, if its file lacks these."""
 
 
 def read_network_config(file: Path) -> dict[str, Any]:
@@ -37,6 +41,16 @@ def network_config(folder: NetworkFolder) -> dict[str, Any]:
         StorageError: as `read_network_config`.
     """
     return folder.once("config of today", lambda: _of_today(folder.config()))
+
+
+def left_out_of(arguments: Mapping[str, Any]) -> dict[str, str] | None:
+    """What a config notes of weights of others that are not in the file; None if all are.
+
+    Args:
+        arguments: its ``model_args``.
+    """
+    noted = arguments.get("original")
+    return dict(noted) if isinstance(noted, Mapping) and LEFT_OUT in noted else None
 
 
 def _of_today(content: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from eqmodels.backbones.describe import check_bounds, check_description, description_of, preprocessing_from
-from eqmodels.backbones.formats import network_config
+from eqmodels.backbones.formats import left_out_of, network_config
 from eqmodels.backbones.golden import check_golden
 from eqmodels.backbones.input_channels import adapted_state, with_channels
 from eqmodels.backbones.named import NamedNetwork
@@ -19,7 +19,7 @@ from eqmodels.backbones.overwritten import to_be_overwritten
 from eqmodels.backbones.registry import build, not_of_images, resolve
 from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import locate
-from eqmodels.storage import CONFIG, WEIGHTS, NetworkFolder, StorageError, check_layout
+from eqmodels.storage import CONFIG, WEIGHTS, NetworkFolder, StorageError, check_layout, printable
 
 __all__ = ["build_described", "check_folder", "encoder_state", "load_as", "load_folder", "load_for_images"]
 
@@ -172,6 +172,11 @@ def check_folder(folder: Path | NetworkFolder, config: Mapping[str, Any]) -> dic
 
 def _checked(folder: NetworkFolder, config: Mapping[str, Any]) -> dict[str, Tensor]:
     layout, place = folder.layout(), folder.file(CONFIG)
+    if (noted := left_out_of(config["model_args"])) is not None:
+        raise StorageError(
+            f"{folder} lacks the weights of {printable(str(noted.get('source')))}, which its config names. Put them "
+            f"in: eqmodels adapt {folder} --method complete --out FOLDER."
+        )
     try:
         with torch.device("meta"):
             expected = build_described(config)

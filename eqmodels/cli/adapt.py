@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from eqmodels.adapt import Original, canonicalise, fit_pose, is_model, original, posing, symmetrise, turn_upright
+from eqmodels.adapt import (
+    Original,
+    canonicalise,
+    completed,
+    fit_pose,
+    is_model,
+    original,
+    posing,
+    save_apart,
+    symmetrise,
+    turn_upright,
+)
 from eqmodels.adapt.by_pose import POSES
 from eqmodels.adapt.weights import PRETRAINED
 from eqmodels.backbones import Backbone
@@ -31,7 +42,8 @@ DESCRIPTION = (
     "other command takes: embed, evaluate, report, finetune, predict, export. By symmetrise it is asked about all "
     "turned and mirrored copies of a picture: exact, without any training, for as many passes as there are copies. By "
     "canonicalise it is asked once, about the picture as a small equivariant network turns it upright. By upright a "
-    "network of ours with a head of the angle sees pictures twice, the second time turned upright by any angle."
+    "network of ours with a head of the angle sees pictures twice, the second time turned upright by any angle. "
+    "Complete puts the weights of others into a folder that was written --without-weights."
 )
 EPILOG = """\
 examples:
@@ -40,12 +52,15 @@ examples:
   eqmodels adapt timm:resnet18 --group d4 --method canonicalise --out adapted
   eqmodels adapt lite0 --method canonicalise --by d4_resnet18s_w16 --images my_images --out adapted
   eqmodels adapt c4_resnet18_w32.distil_lite0 --method upright --out upright
+  eqmodels adapt timm:resnet18 --without-weights --out small
+  eqmodels adapt small --method complete --out whole
   eqmodels evaluate adapted --data openclipart_mini
 
-In Python: eqmodels.adapt.symmetrise("timm:resnet18", "d4"), canonicalise, fit_pose and turn_upright beside it
+In Python: eqmodels.adapt.symmetrise("timm:resnet18", "d4"), canonicalise, fit_pose, turn_upright, save_apart
+and completed beside it
 """
 
-METHODS = ("symmetrise", "canonicalise", "upright")
+METHODS = ("symmetrise", "canonicalise", "upright", "complete")
 GROUPS = {"symmetrise": "d4", "canonicalise": "c4"}
 """Of which group the result is, if nothing says it."""
 
@@ -56,7 +71,7 @@ OF_METHOD = {
 }
 """Options that only one method has."""
 
-OF_OTHERS = ("weights", "size", "in_chans", "at_a_time", "group")
+OF_OTHERS = ("weights", "size", "in_chans", "at_a_time", "group", "without_weights")
 """Options that say how networks of others are built, and mean nothing of a network of ours."""
 
 
@@ -66,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source",
         metavar="SOURCE",
         help="timm:NAME, torchvision:NAME, lite0, or a name that --import FILE registers; for upright a pretrained "
-        "network of the zoo or of a folder with a head of the angle",
+        "network of the zoo or of a folder with a head of the angle; for complete a folder that lacks weights",
     )
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="where to")
     parser.add_argument("--method", choices=METHODS, default="symmetrise", help="how (default: symmetrise)")
@@ -74,7 +89,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights",
         metavar="FILE",
         help="a safetensors file with the network's own names; or pretrained, as timm fetches them; or random "
-        "(default: pretrained)",
+        "(default: pretrained, of complete what the folder names)",
+    )
+    parser.add_argument(
+        "--without-weights",
+        action="store_true",
+        default=None,
+        help="leave the weights of SOURCE out of the folder, which names them by their sha256: for those that you may "
+        "not pass on",
     )
     parser.add_argument("--size", type=pixels, help="of what the network sees, 64 or 48x64 (default: as in training)")
     parser.add_argument("--in-chans", type=int, metavar="N", help="channels of the pictures (default: 3)")
@@ -142,9 +164,13 @@ def run(arguments: argparse.Namespace) -> int:
         given = [name for name in options if getattr(arguments, name) is not None]
         if given and method != arguments.method:
             raise ValueError(f"--{given[0]} is for --method {method}; got --method {arguments.method}. Leave it out.")
-    encoder, facts = _upright(arguments) if arguments.method == "upright" else _of_others(arguments)
+    make = {"upright": _upright, "complete": _complete}.get(arguments.method, _of_others)
+    encoder, facts = make(arguments)
     prepare_folder(arguments.out, option="--out")
-    encoder.save_pretrained(arguments.out)
+    if arguments.without_weights:
+        save_apart(encoder, arguments.out)
+    else:
+        encoder.save_pretrained(arguments.out)
     write_atomically(arguments.out / NOTES, _notes(facts))
     facts = {
         "folder": str(arguments.out),
@@ -167,7 +193,10 @@ def run(arguments: argparse.Namespace) -> int:
     if "upright" in facts:
         say(f"held-out pictures that are seen as upright: {percent(facts['upright'])}%")
     say(f"licence of the weights: {facts['license'] or 'not known'}")
-    say(f"Next: eqmodels embed {arguments.out} IMAGES --out FILE")
+    following = (
+        f"adapt {arguments.out} --method complete" if arguments.without_weights else f"embed {arguments.out} IMAGES"
+    )
+    say(f"Next: eqmodels {following} --out {'FOLDER' if arguments.without_weights else 'FILE'}")
     return 0
 
 
@@ -183,12 +212,7 @@ def _upright(arguments: argparse.Namespace) -> tuple[Backbone, dict[str, Any]]:
     Raises:
         ValueError: if there is no such network, it has no such head or pooling, or an option is for networks of others.
     """
-    for name in OF_OTHERS:
-        if getattr(arguments, name) is not None:
-            raise ValueError(
-                f"--{name.replace('_', '-')} is for networks of others; --method upright takes a network of ours as it "
-                "is. Leave it out."
-            )
+    _refuse(arguments, OF_OTHERS, "is for networks of others; --method upright takes a network of ours as it is")
     kind: Any = arguments.features or "canonical"
     encoder = in_flags(("features",), lambda: turn_upright(arguments.source, kind))
     record = encoder.structure["original"]
@@ -198,6 +222,37 @@ def _upright(arguments: argparse.Namespace) -> tuple[Backbone, dict[str, Any]]:
         "original": dict(record),
         "license": encoder.license,
         "by": "the angle that its own head tells",
+    }
+
+
+def _refuse(arguments: argparse.Namespace, names: Iterable[str], why: str) -> None:
+    """Refuses options that mean nothing here.
+
+    Raises:
+        ValueError: if one is given.
+    """
+    for name in names:
+        if getattr(arguments, name) is not None:
+            raise ValueError(f"--{name.replace('_', '-')} {why}. Leave it out.")
+
+
+def _complete(arguments: argparse.Namespace) -> tuple[Backbone, dict[str, Any]]:
+    """The network of a folder that lacks the weights of others, with these, and what there is to tell.
+
+    Raises:
+        ValueError: if the folder lacks none, or an option says how networks are built.
+    """
+    others = [name for name in OF_OTHERS if name != "weights"]
+    _refuse(arguments, others, "is for a network that is adapted; --method complete takes the folder as it is")
+    if arguments.out.resolve() == Path(arguments.source).resolve():
+        raise ValueError(f"--out must be another folder than SOURCE; got {arguments.out}. Name a new one.")
+    encoder = in_flags(("weights",), lambda: completed(arguments.source, arguments.weights))
+    record = encoder.structure["original"]
+    return encoder, {
+        "source": record["source"],
+        "weights": record["weights"],
+        "original": dict(record),
+        "license": encoder.license,
     }
 
 

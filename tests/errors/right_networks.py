@@ -18,6 +18,16 @@ def described_pose() -> eqmodels.Backbone:
     return backbones.create_model("c4_resnet18s_w4", in_chans=1, num_classes=0, global_pool="canonical", pose_hidden=8)
 
 
+def symmetrised() -> eqmodels.Backbone:
+    return adapt.symmetrise("lite0", "c2", size=32)
+
+
+def apart() -> str:
+    """A folder that lacks weights, where the test is."""
+    adapt.save_apart(symmetrised(), "apart")
+    return "apart"
+
+
 NETWORKS: dict[str, Callable[[], Call]] = {
     # adapt
     "adapt.original": lambda: Call(
@@ -49,6 +59,8 @@ NETWORKS: dict[str, Callable[[], Call]] = {
         adapt.holds_original,
         {"encoder": adapt.symmetrise("timm:test_resnet", "c2", weights="random", size=16)},
     ),
+    "adapt.save_apart": lambda: Call(adapt.save_apart, {"encoder": symmetrised(), "folder": "there"}),
+    "adapt.completed": lambda: Call(adapt.completed, {"folder": apart(), "weights": "lite0"}, values=6),
     "adapt.is_model": lambda: Call(adapt.is_model, {"name": "c4_resnet18s_w4"}),
     "adapt.posing": lambda: Call(adapt.posing, {"name": "c4_resnet18s_w4"}),
     "adapt.symmetrise": lambda: Call(
