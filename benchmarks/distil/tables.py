@@ -12,7 +12,7 @@ from benchmarks.distil import finetuned
 from benchmarks.distil.angles import ALL
 from benchmarks.distil.angles import experiment as of_angles
 from benchmarks.distil.goals import goals
-from benchmarks.distil.levers import IMAGES, LEVERS, SHORT, STUDENTS, folder_of
+from benchmarks.distil.levers import IMAGES, LEVERS, SHORT, STUDENTS, VIEWED, folder_of
 from benchmarks.distil.measure import GROUPS, PROBES, RESULTS, ProbeCell, experiment, group_mean
 from eqmodels.measures import estimate
 from eqmodels.reports import Table, percent, percent_range
@@ -193,6 +193,7 @@ def sections() -> dict[str, str]:
         "levers": short_runs(LEVERS, "recipe"),
         "students": short_runs(STUDENTS, "network"),
         "images": short_runs(("as it is", *IMAGES), "pictures"),
+        "views": short_runs(VIEWED, "views"),
         "finetuned": finetuning(),
         "angle": angles(),
         "circle": beside(CIRCLE, "views"),

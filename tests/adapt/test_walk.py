@@ -44,7 +44,8 @@ OF_TORCHVISION = [command for command in COMMANDS if "torchvision:resnet50" in c
 def test_every_command_of_the_page_runs_as_printed(tmp_path, monkeypatch, capsys):
     commands = [command for command in COMMANDS if command not in OF_TORCHVISION]
     assert [command[0] for command in commands] == [
-        "adapt", "report", "embed", "finetune", "predict", "evaluate", "export", "adapt", "adapt", "adapt", "export",
+        "adapt", "adapt", "adapt", "report", "embed", "finetune", "predict", "evaluate", "export",
+        "adapt", "adapt", "adapt", "export",
     ]  # fmt: skip
     monkeypatch.chdir(tmp_path)
     pictures = load_data("openclipart_mini", "train")
@@ -57,10 +58,12 @@ def test_every_command_of_the_page_runs_as_printed(tmp_path, monkeypatch, capsys
     for command in commands:
         words = [INSTEAD.get(word, word) for word in command]
         few = ["--epochs", "1"] if "--images" in command else []
-        small = [] if "upright" in command[2:5] else SMALL.get(command[0], [])  # which takes a network as it is
+        # Of these the network is taken as it is.
+        small = [] if {"lite0", "complete", "upright"} & set(command[1:5]) else SMALL.get(command[0], [])
         assert main([*words, *small, *few]) == 0, command
     said = capsys.readouterr().out
     assert "adapted: timm:test_resnet (weights: random), asked about 8 copies" in said
+    assert "complete: timm:tf_efficientnet_lite0 (weights: lite0), asked about 4 copies" in said
     assert "upright: timm:test_resnet (weights: random), which sees a picture of" in said
     assert "turned upright by d4_resnet18_w32.distil_lite0" in said
     assert re.search(r"held-out pictures that are seen as upright: [0-9.]+%", said)
