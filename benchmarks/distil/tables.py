@@ -37,6 +37,8 @@ def tables(name: str, content: Mapping[str, Mapping[str, Any]]) -> Iterator[str]
         ]
         yield Table(["features", *columns], cells).markdown(as_it_is=True)
         yield ""
+        if REFERENCE not in rows:  # a student without a group has no pose
+            continue
         groups = [group for group in GROUPS if group != "worst angle"]
         yield f"Canonical features of the student minus others, in points, 95% intervals over the pictures of {data}:\n"
         minus = {row: found["student, canonical minus it"] for row, found in rows.items() if row != REFERENCE}
@@ -158,22 +160,37 @@ CIRCLE_COLUMNS = (
 )
 
 
-def beside(networks: Mapping[str, str], what: str) -> str:
+def beside(networks: Mapping[str, str], what: str, columns: Columns = CIRCLE_COLUMNS) -> str:
     """Networks beside each other, set by set, where all were measured.
 
     Args:
         networks: from the folders of their results to words.
         what: the words tell.
+        columns: features of the student, and views.
     """
     every = found()
     rows = [
-        [data, words, *_scores(every[run][data], CIRCLE_COLUMNS)]
+        [data, words, *_scores(every[run][data], columns)]
         for data in ORDER
         if all(data in every.get(run, {}) for run in networks)
         for run, words in networks.items()
     ]
-    return Table(["pictures", what, *_names(CIRCLE_COLUMNS)], rows).markdown(as_it_is=True)
+    return Table(["pictures", what, *_names(columns)], rows).markdown(as_it_is=True)
 
+
+WITHOUT_GROUP = {
+    "c1_resnet18_w32.distil_lite0": "C4's code without the group",
+    finetuned.STUDENT: "C4",
+}
+"""What the group is worth: the same code and training, four times the parameters without it."""
+GROUP_COLUMNS = (
+    ("regular", "upright"),
+    ("regular", "turned"),
+    ("regular", "45 degrees"),
+    ("canonical", "upright"),
+    ("canonical", "turned"),
+    ("canonical", "45 degrees"),
+)
 
 WIDE = "c4_resnet18_w64.distil_lite0"
 WIDTHS = {finetuned.STUDENT: "32", WIDE: "64"}
@@ -197,6 +214,7 @@ def sections() -> dict[str, str]:
         "finetuned": finetuning(),
         "angle": angles(),
         "circle": beside(CIRCLE, "views"),
+        "group": beside(WITHOUT_GROUP, "network", GROUP_COLUMNS),
         "width": beside(WIDTHS, "width"),
         "distil": section(),
     }
