@@ -50,7 +50,7 @@ def network_of(encoder: Backbone) -> tuple[str, object]:
         return "orbit.network", encoder.orbit.network
     if isinstance(encoder, Canonicalised):
         return "canonical.orbit.network", encoder.canonical.orbit.network
-    raise TypeError(f"encoder must be an adapted one; got {shown(encoder)}. Pass what symmetrise gives.")
+    raise TypeError(f"encoder must be what symmetrise or canonicalise gives; got {shown(encoder)}. Pass such a one.")
 
 
 def holds_original(encoder: Backbone) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from eqmodels.backbones.names import current_name
 from eqmodels.storage import NetworkFolder, read_config
 
-__all__ = ["LEFT_OUT", "left_out_of", "network_config", "read_network_config"]
+__all__ = ["LEFT_OUT", "command_to_complete", "left_out_of", "network_config", "read_network_config"]
 
 LEFT_OUT = "left_out"
 """Where the config of an adapted network says how the names of others' tensors begin, if its file lacks these."""
@@ -51,6 +51,18 @@ def left_out_of(arguments: Mapping[str, Any]) -> dict[str, str] | None:
     """
     noted = arguments.get("original")
     return dict(noted) if isinstance(noted, Mapping) and LEFT_OUT in noted else None
+
+
+def command_to_complete(noted: Mapping[str, str], folder: object, out: str) -> str:
+    """The command that puts such weights in: of a file, or of a network that nobody fetches, it names the file.
+
+    Args:
+        noted: as `left_out_of` gives it.
+        folder: that lacks them.
+        out: where to.
+    """
+    file = "file_sha256" in noted or not str(noted.get("source")).startswith("timm:")
+    return f"eqmodels adapt {folder} --method complete{' --weights FILE' if file else ''} --out {out}"
 
 
 def _of_today(content: dict[str, Any]) -> dict[str, Any]:

@@ -51,8 +51,8 @@ def with_channels(encoder: N, in_chans: int) -> N:
         ValueError: if it is below 1, or the encoder is not as its class builds it: with children exchanged.
     """
     check_arguments(with_channels, {"encoder": encoder})
-    adapted = remade(encoder, "adapted", in_chans=check_count("in_chans", in_chans, 1))
-    adapted.load_state_dict(adapted_state(encoder.state_dict(), adapted.state_dict()))
+    adapted, state = remade(encoder, "adapted", in_chans=check_count("in_chans", in_chans, 1))
+    adapted.load_state_dict(adapted_state(state, adapted.state_dict()))
     adapted.classes = encoder.classes
     if encoder.preprocessing is not None:
         adapted.preprocessing = encoder.preprocessing.with_channels(in_chans)

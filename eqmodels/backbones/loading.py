@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from eqmodels.backbones.describe import check_bounds, check_description, description_of, preprocessing_from
-from eqmodels.backbones.formats import left_out_of, network_config
+from eqmodels.backbones.formats import command_to_complete, left_out_of, network_config
 from eqmodels.backbones.golden import check_golden
 from eqmodels.backbones.input_channels import adapted_state, with_channels
 from eqmodels.backbones.named import NamedNetwork
@@ -21,7 +21,16 @@ from eqmodels.layers import GlobalPoolMode
 from eqmodels.remote import locate
 from eqmodels.storage import CONFIG, WEIGHTS, NetworkFolder, StorageError, check_layout, printable
 
-__all__ = ["build_described", "check_folder", "encoder_state", "load_as", "load_folder", "load_for_images"]
+__all__ = [
+    "build_described",
+    "built_with",
+    "check_folder",
+    "described_tensors",
+    "encoder_state",
+    "load_as",
+    "load_folder",
+    "load_for_images",
+]
 
 BACKBONE, POSE = "backbone.", "global_pool.pose."
 """Before the names of the encoder's tensors in the file of a run, and of the pose's among the encoder's own."""
@@ -144,9 +153,18 @@ def _loaded(folder: NetworkFolder) -> NamedNetwork:
     config = network_config(folder)
     own = check_folder(folder, config)
     state = folder.weights()
+    return built_with(folder, config, _of_encoder(state, own) if "pretraining" in config else state)
+
+
+def built_with(folder: NetworkFolder, config: Mapping[str, Any], state: Mapping[str, Tensor]) -> NamedNetwork:
+    """The network of a config that was checked, with these weights, in eval mode; its features are the golden ones.
+
+    Raises:
+        StorageError: if they are others.
+    """
     with to_be_overwritten():
         network = build_described(config)
-    network.load_state_dict(_of_encoder(state, own) if "pretraining" in config else state)
+    network.load_state_dict(state)
     network.eval()
     check_golden(network, config["golden"], str(folder.file(WEIGHTS)))
     return network
@@ -171,12 +189,25 @@ def check_folder(folder: Path | NetworkFolder, config: Mapping[str, Any]) -> dic
 
 
 def _checked(folder: NetworkFolder, config: Mapping[str, Any]) -> dict[str, Tensor]:
-    layout, place = folder.layout(), folder.file(CONFIG)
+    layout = folder.layout()
     if (noted := left_out_of(config["model_args"])) is not None:
+        way = command_to_complete(noted, folder, "FOLDER")
         raise StorageError(
             f"{folder} lacks the weights of {printable(str(noted.get('source')))}, which its config names. Put them "
-            f"in: eqmodels adapt {folder} --method complete --out FOLDER."
+            f"in: {way}."
         )
+    own = described_tensors(folder, config)
+    check_layout(folder.file(WEIGHTS), _of_encoder(layout, own) if "pretraining" in config else layout, own)
+    return own
+
+
+def described_tensors(folder: NetworkFolder, config: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The tensors of the network that a config describes, on the device ``meta``; no weight is looked at.
+
+    Raises:
+        StorageError: if it describes no network or contradicts itself.
+    """
+    place = folder.file(CONFIG)
     try:
         with torch.device("meta"):
             expected = build_described(config)
@@ -188,7 +219,6 @@ def _checked(folder: NetworkFolder, config: Mapping[str, Any]) -> dict[str, Tens
     description = description_of(expected, config["pretrained_cfg"].get("license"))
     check_description(description, config, place, pooled=expected.head_hidden_size)
     own: dict[str, Tensor] = expected.state_dict()
-    check_layout(folder.file(WEIGHTS), _of_encoder(layout, own) if "pretraining" in config else layout, own)
     return own
 
 

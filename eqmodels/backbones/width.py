@@ -11,7 +11,7 @@ from eqmodels._shapes import Float
 from eqmodels.arguments import check_arguments
 from eqmodels.backbones.backbone import Backbone
 from eqmodels.backbones.dense.dense_network import DenseNetwork
-from eqmodels.backbones.remade import carried, remade
+from eqmodels.backbones.remade import remade
 from eqmodels.checks import check_count
 
 __all__ = ["with_width"]
@@ -55,8 +55,8 @@ def with_width(encoder: N, width: int, *, seed: int = 0) -> N:
             f"{type(encoder).__name__} of width {narrow} and backend {encoder.backend!r}. Pass, say, "
             f"{2 * narrow if isinstance(narrow, int) else 64}, or convert it by to_native."
         )
-    wide = remade(encoder, "made wider", width=width, num_classes=0)
-    state, own = carried(encoder, 0), wide.state_dict()
+    wide, state = remade(encoder, "made wider", width=width, num_classes=0)
+    own = wide.state_dict()
     times = width // narrow
     for name, value in own.items():
         uneven = [new for old, new in zip(state[name].shape, value.shape, strict=True) if new not in (old, times * old)]

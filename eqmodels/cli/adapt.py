@@ -21,9 +21,10 @@ from eqmodels.adapt import (
     turn_upright,
 )
 from eqmodels.adapt.by_pose import POSES
-from eqmodels.adapt.weights import PRETRAINED
-from eqmodels.backbones import Backbone
+from eqmodels.adapt.weights import PRETRAINED, RANDOM
+from eqmodels.backbones import Backbone, Canonicalised
 from eqmodels.backbones.adapted import ENERGY, CanonicalMode
+from eqmodels.backbones.formats import command_to_complete
 from eqmodels.cli.chosen_data import loaded
 from eqmodels.cli.flags import in_flags, pixels
 from eqmodels.cli.terminal import say
@@ -32,7 +33,7 @@ from eqmodels.groups import PlanarGroup
 from eqmodels.hub.card import NOTES
 from eqmodels.layers.pool import GlobalPoolMode
 from eqmodels.reports import percent
-from eqmodels.storage import prepare_folder, write_atomically
+from eqmodels.storage import CONFIG, for_markdown, prepare_folder, write_atomically
 from eqmodels.training import usable_device
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
@@ -164,6 +165,8 @@ def run(arguments: argparse.Namespace) -> int:
         given = [name for name in options if getattr(arguments, name) is not None]
         if given and method != arguments.method:
             raise ValueError(f"--{given[0]} is for --method {method}; got --method {arguments.method}. Leave it out.")
+    if (arguments.without_weights or arguments.method == "complete") and (arguments.out / CONFIG).exists():
+        raise ValueError(f"--out must hold no network, whose card would be of other files; got {arguments.out}.")
     make = {"upright": _upright, "complete": _complete}.get(arguments.method, _of_others)
     encoder, facts = make(arguments)
     prepare_folder(arguments.out, option="--out")
@@ -193,17 +196,16 @@ def run(arguments: argparse.Namespace) -> int:
     if "upright" in facts:
         say(f"held-out pictures that are seen as upright: {percent(facts['upright'])}%")
     say(f"licence of the weights: {facts['license'] or 'not known'}")
-    following = (
-        f"adapt {arguments.out} --method complete" if arguments.without_weights else f"embed {arguments.out} IMAGES"
-    )
-    say(f"Next: eqmodels {following} --out {'FOLDER' if arguments.without_weights else 'FILE'}")
+    noted = facts["original"]
+    following = f"eqmodels embed {arguments.out} IMAGES --out FILE"
+    say(f"Next: {command_to_complete(noted, arguments.out, 'FOLDER') if arguments.without_weights else following}")
     return 0
 
 
 def _notes(facts: Mapping[str, Any]) -> str:
     """What the card says of the weights."""
     pose = f" Pictures are turned upright by {facts['by']}." if "by" in facts else ""
-    return f"Made of {facts['source']}, whose weights are {facts['weights']}.{pose}\n"
+    return f"Made of {facts['source']}, whose weights are {for_markdown(facts['weights'])}.{pose}\n"
 
 
 def _upright(arguments: argparse.Namespace) -> tuple[Backbone, dict[str, Any]]:
@@ -244,15 +246,18 @@ def _complete(arguments: argparse.Namespace) -> tuple[Backbone, dict[str, Any]]:
     """
     others = [name for name in OF_OTHERS if name != "weights"]
     _refuse(arguments, others, "is for a network that is adapted; --method complete takes the folder as it is")
-    if arguments.out.resolve() == Path(arguments.source).resolve():
-        raise ValueError(f"--out must be another folder than SOURCE; got {arguments.out}. Name a new one.")
     encoder = in_flags(("weights",), lambda: completed(arguments.source, arguments.weights))
     record = encoder.structure["original"]
+    file = f", sha256 {record['file_sha256']}" if "file_sha256" in record else ""
+    pose = {}
+    if isinstance(encoder, Canonicalised):
+        pose = {"by": encoder.structure["by"], "mode": encoder.canonical.mode}
     return encoder, {
         "source": record["source"],
-        "weights": record["weights"],
+        "weights": f"{record['weights']}{file}",
         "original": dict(record),
         "license": encoder.license,
+        **pose,
     }
 
 
@@ -260,6 +265,8 @@ def _of_others(arguments: argparse.Namespace) -> tuple[Backbone, dict[str, Any]]
     """A network of others, symmetrised or canonicalised, and what there is to tell."""
     names = ("weights", "group", "output", "size", "in_chans", "at_a_time", "drawn", "mode", "by", "epochs", "seed")
     arguments.weights = arguments.weights or PRETRAINED
+    if arguments.without_weights and arguments.weights == RANDOM:
+        raise ValueError("--without-weights is for weights that others have too; got --weights random. Leave it out.")
     arguments.in_chans = 3 if arguments.in_chans is None else arguments.in_chans
     known = in_flags(names, lambda: original(arguments.source, arguments.weights, in_chans=arguments.in_chans))
     make = _by_orbit if arguments.method == "symmetrise" else _by_pose

@@ -15,7 +15,7 @@ from eqmodels import create_model, load
 from eqmodels.adapt import canonicalise, completed, holds_original, save_apart, symmetrise
 from eqmodels.cli import main
 from eqmodels.hub import verify
-from eqmodels.storage import StorageError
+from eqmodels.storage import StorageError, sha256_of
 
 RESNET = "timm:test_resnet"
 
@@ -70,8 +70,40 @@ def test_nothing_that_loads_takes_what_lacks_weights(weights, tmp_path):
         load(tmp_path / "small")
     assert words in verify(tmp_path / "small").first_failure
     card = (tmp_path / "small" / "README.md").read_text()
-    assert "weights.safetensors) are not in this folder" in card
+    sha256 = sha256_of(weights)
+    assert f"The weights of {RESNET} are not in this folder: the file of sha256 {sha256}." in card
+    assert "\neqmodels adapt . --method complete --weights FILE --out complete\n" in card
     assert "eqmodels.load" not in card
+
+
+def test_a_card_says_what_pictures_and_classes_are_before_and_after(weights, tmp_path):
+    encoder = MAKE["pose"](weights)
+    encoder.reset_classifier(2)
+    encoder.classes, encoder.license = ("cats", "dogs"), "mit"
+    save_apart(encoder, tmp_path)
+    card = (tmp_path / "README.md").read_text()
+    assert "Its 2 classes: cats, dogs." in card
+    assert f"Pictures are {encoder.preprocessing.describe()}." in card
+    again = completed(tmp_path, weights)
+    assert (again.classes, again.license, again.preprocessing) == (encoder.classes, "mit", encoder.preprocessing)
+    assert again.canonical.pose.images == encoder.preprocessing
+
+
+def test_other_channels_are_completed_too(tmp_path):
+    network = timm.create_model("test_resnet", in_chans=1, num_classes=0)
+    save_file(network.state_dict(), tmp_path / "grey.safetensors")
+    encoder = symmetrise(RESNET, "c2", weights=tmp_path / "grey.safetensors", in_chans=1, size=32)
+    save_apart(encoder, tmp_path / "small")
+    images = torch.randn(1, 1, 32, 32)
+    found = completed(tmp_path / "small", tmp_path / "grey.safetensors")(images)
+    torch.testing.assert_close(found, encoder(images), rtol=0, atol=0)
+
+
+def test_a_folder_that_has_a_network_is_not_written_over(weights, tmp_path):
+    MAKE["mean"](weights).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="folder must hold no network"):
+        save_apart(MAKE["mean"](weights), tmp_path)
+    assert load(tmp_path)
 
 
 def test_a_card_that_is_there_stays(weights, tmp_path):
@@ -107,7 +139,7 @@ def test_of_a_module_that_was_given_timm_is_asked_and_the_sha256_decides(tmp_pat
     monkeypatch.setattr(timm, "create_model", fetched)
     assert holds_original(completed(tmp_path / "one"))
     with pytest.raises(
-        StorageError, match="must be those that it was adapted with, of a module that was given, sha256"
+        StorageError, match=r"adapted with weights of sha256 .* \(of a module that was given\); got timm:test"
     ):
         completed(tmp_path / "other")
 
@@ -124,7 +156,7 @@ def test_weights_that_nobody_else_has_are_not_left_out(weights, tmp_path):
     for words, encoder in refused.items():
         with pytest.raises(ValueError, match=f"encoder must .*{words}"):
             save_apart(encoder, tmp_path / "none")
-    with pytest.raises(TypeError, match="encoder must be an adapted one"):
+    with pytest.raises(TypeError, match="encoder must be what symmetrise or canonicalise gives"):
         save_apart(create_model("c4_resnet18s_w4"), tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
@@ -134,23 +166,29 @@ def test_other_weights_and_whole_folders_are_refused(weights, tmp_path):
     save_apart(encoder, tmp_path / "small")
     encoder.save_pretrained(tmp_path / "whole")
     save_file(timm.create_model("test_resnet").state_dict(), tmp_path / "other.safetensors")
-    with pytest.raises(StorageError, match=r"must be those that it was adapted with, weights\.safetensors, sha256"):
+    with pytest.raises(
+        StorageError, match=r"adapted with weights of sha256 .* \(weights\.safetensors\); got .*other\.saf"
+    ):
         completed(tmp_path / "small", tmp_path / "other.safetensors")
-    with pytest.raises(ValueError, match=r"weights must be the file of those of .*; got none\. Pass 'weights\.safeten"):
+    with pytest.raises(
+        ValueError, match=r"weights must be the file of those of .*; got none\. Pass a safetensors file"
+    ):
         completed(tmp_path / "small")
-    with pytest.raises(ValueError, match="folder must lack the weights of others"):
+    with pytest.raises(ValueError, match="lacks no weights of others"):
         completed(tmp_path / "whole")
 
 
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"left_out": "nowhere."}, "of another network: of its tensors, 90 missing"),
-        ({"left_out": ""}, "of another network"),
-        ({"left_out": 3}, "does not say the left_out"),
-        ({"source": "timm:no_such"}, "network of timm"),
-        ({"source": "timm:hf-hub:a/b"}, "a name of a network after 'timm:'"),
-        ({"weights": None}, "does not say the weights"),
+        ({"left_out": "nowhere."}, "small/model.safetensors holds the weights of another network"),
+        ({"left_out": ""}, "lacks other tensors than those of timm:test_resnet"),
+        ({"left_out": 3}, "contradicts itself"),
+        ({"source": "timm:no_such"}, "contradicts itself"),
+        ({"weights": None}, "original must be words by name"),
+        ({"weights": "\x1b[31m"}, "original must be of printable words"),
+        ({"sha256": "0" * 64}, "adapted with weights of sha256 000000000000"),
+        ({"sha256": "0"}, "64 hexadecimal digits"),
     ],
 )
 def test_a_config_that_somebody_changed_is_refused(changed, words, weights, tmp_path):
@@ -167,20 +205,20 @@ def test_the_command_leaves_weights_out_and_puts_them_in(weights, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     options = ["--group", "c2", "--size", "32", "--weights", weights.name, "--without-weights"]
     assert main(["adapt", RESNET, *options, "--out", "small"]) == 0
-    assert "Next: eqmodels adapt small --method complete --out FOLDER\n" in capsys.readouterr().out
+    assert "Next: eqmodels adapt small --method complete --weights FILE --out FOLDER\n" in capsys.readouterr().out
     assert main(["evaluate", "small", "--data", "openclipart_mini"]) != 0
     assert capsys.readouterr().err.startswith("eqmodels: small lacks the weights of timm:test_resnet, which its config")
     assert main(["adapt", "small", "--method", "complete", "--weights", weights.name, "--out", "whole"]) == 0
-    assert "whole: timm:test_resnet (weights: weights.safetensors), asked about 2 copies" in capsys.readouterr().out
+    assert "whole: timm:test_resnet (weights: weights.safetensors, sha256 " in capsys.readouterr().out
     assert holds_original(load("whole"))
     refused = {
-        "--out must be another folder than SOURCE": ["small", "--method", "complete", "--out", "small"],
+        "--out must hold no network": ["small", "--method", "complete", "--out", "small"],
         "--size is for a network that is adapted": ["small", "--method", "complete", "--size", "8", "--out", "none"],
         "--weights must be the file of those of timm:test": ["small", "--method", "complete", "--out", "none"],
         "--without-weights is for networks of others": [
             "c4_resnet18_w32.distil_lite0", "--method", "upright", "--without-weights", "--out", "none",
         ],
-        "encoder must have weights that others have too": [
+        "--without-weights is for weights that others have too": [
             RESNET, "--weights", "random", "--without-weights", "--size", "32", "--out", "none",
         ],
     }  # fmt: skip
@@ -189,4 +227,4 @@ def test_the_command_leaves_weights_out_and_puts_them_in(weights, tmp_path, monk
         said = capsys.readouterr().err
         assert words in said
         assert said.count("\n") == 1
-    assert not list(Path("none").glob("*"))
+    assert not Path("none").exists()

@@ -125,6 +125,16 @@ def test_a_file_that_notes_something_else_is_refused(noted, words, tmp_path):
         load(tmp_path)
 
 
+def test_a_file_does_not_ask_for_an_image_that_no_memory_holds(tmp_path):
+    symmetrise(RESNET, "c2", weights="random", size=32).save_pretrained(tmp_path)
+    file = tmp_path / "config.json"
+    content = json.loads(file.read_text())
+    content["model_args"]["size"] = [100_000, 100_000]
+    file.write_text(json.dumps(content))
+    with pytest.raises(StorageError, match="size must be at most 4096 pixels a side; got"):
+        load(tmp_path)
+
+
 def test_a_file_that_notes_nothing_is_read(tmp_path):
     Symmetrised("c2", source=RESNET, size=(32, 32)).eval().save_pretrained(tmp_path)
     assert "original" not in json.loads((tmp_path / "config.json").read_text())["model_args"]

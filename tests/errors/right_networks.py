@@ -60,7 +60,7 @@ NETWORKS: dict[str, Callable[[], Call]] = {
         {"encoder": adapt.symmetrise("timm:test_resnet", "c2", weights="random", size=16)},
     ),
     "adapt.save_apart": lambda: Call(adapt.save_apart, {"encoder": symmetrised(), "folder": "there"}),
-    "adapt.completed": lambda: Call(adapt.completed, {"folder": apart(), "weights": "lite0"}, values=6),
+    "adapt.completed": lambda: Call(adapt.completed, {"folder": apart(), "weights": "pretrained"}, values=6),
     "adapt.is_model": lambda: Call(adapt.is_model, {"name": "c4_resnet18s_w4"}),
     "adapt.posing": lambda: Call(adapt.posing, {"name": "c4_resnet18s_w4"}),
     "adapt.symmetrise": lambda: Call(

@@ -90,6 +90,13 @@ def test_other_channels_see_a_grey_image_as_before(name, channels):
         torch.testing.assert_close(back(images), one(images), rtol=1e-4, atol=1e-5)
 
 
+def test_a_classifier_that_was_put_in_is_not_left_behind():
+    encoder = load(C4)
+    encoder.fc = torch.nn.Linear(encoder.head_hidden_size, 2)
+    with pytest.raises(ValueError, match="only networks as create_model builds them can be adapted"):
+        eqmodels.backbones.with_channels(encoder, 3)
+
+
 def test_other_channels_keep_double_precision():
     """Filters of three equal channels are a third of the one channel's, to the last digits of float64."""
     one = load(C4).double()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eqmodels.errors import shown
+from eqmodels.storage import for_markdown
 
 __all__ = ["WITHOUT_IMAGES", "made_of", "note_original"]
 
@@ -21,13 +22,15 @@ def note_original(structure: dict[str, Any], original: Mapping[str, str] | None)
 
     Raises:
         TypeError: if it is no object of words.
-        ValueError: if it does not say the weights and their sha256.
+        ValueError: if it does not say the weights and their sha256, or a word of it cannot be printed.
     """
     structure.pop("original", None)
     if original is None:
         return
     if not isinstance(original, Mapping) or not all(isinstance(word, str) for word in original.values()):
         raise TypeError(f"original must be words by name; got {shown(original)}. Pass what Original.record says.")
+    if odd := [word for word in original.values() if not word.isprintable()]:
+        raise ValueError(f"original must be of printable words; got {shown(odd[0])}. Pass what Original.record says.")
     if not {"weights", "sha256"} <= original.keys() or not _SHA256.fullmatch(original["sha256"]):
         raise ValueError(
             f"original must say the weights and their sha256, 64 hexadecimal digits; got {shown(dict(original))}. Pass "
@@ -45,4 +48,4 @@ def made_of(structure: Mapping[str, Any], named: str = "source") -> str:
     """
     name = structure[named] or "A network of one's own"
     known = structure.get("original")
-    return f"{name} (weights: {known['weights']}, sha256 {known['sha256'][:12]})" if known else str(name)
+    return f"{name} (weights: {for_markdown(known['weights'])}, sha256 {known['sha256'][:12]})" if known else str(name)

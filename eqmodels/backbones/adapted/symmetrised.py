@@ -21,6 +21,9 @@ from eqmodels.layers import AnyPoolMode, GroupPoolMode
 
 __all__ = ["Symmetrised", "check_filters", "checked_size", "named_source"]
 
+LARGEST = 4096
+"""Pixels of a side of the image that a network is asked about once, which a file may say."""
+
 
 @register_backbone("symmetrised")
 class Symmetrised(Backbone):
@@ -143,8 +146,11 @@ def checked_size(size: tuple[int, int]) -> tuple[int, int]:
 
     Raises:
         TypeError: if they are no two integers.
-        ValueError: if one is below 1.
+        ValueError: if one is below 1, or above `LARGEST`.
     """
     if not isinstance(size, tuple | list) or len(size) != 2:
         raise TypeError(f"size must be height and width in pixels; got {shown(size)}. Pass, say, (224, 224).")
-    return check_count("size", size[0]), check_count("size", size[1])
+    height, width = check_count("size", size[0]), check_count("size", size[1])
+    if max(height, width) > LARGEST:
+        raise ValueError(f"size must be at most {LARGEST} pixels a side; got {shown(tuple(size))}. Pass (224, 224).")
+    return height, width
