@@ -52,13 +52,12 @@ NETWORKS = (
 
 def encoders(run: Run, twin: Run | None, chosen: Sequence[str]) -> Iterator[tuple[str, Encode, tuple[View, ...]]]:
     """The networks that are compared: name, function, and the views in a circle that are measured."""
-    few = (IN_A_CIRCLE, DIAGONAL)
+    few, own = (IN_A_CIRCLE, DIAGONAL), kinds_of(run)
     if "raw 16x16 pixels" in chosen:
         yield "raw 16x16 pixels", _raw, few
     if "random" in chosen:
-        yield "random", _of(Subject.of(_untrained(run)), ("regular", "invariant-3")), few
+        yield "random", _of(Subject.of(_untrained(run)), tuple(kind for kind in RANDOM_KINDS if kind in own)), few
     if "student" in chosen:
-        own = kinds_of(run)
         yield "student", _of(Subject.of(run), tuple(kind for kind in STUDENT_KINDS if kind in own)), ANGLES
     if UPRIGHT_FIRST in chosen:
         upright = turn_upright(run)
@@ -77,6 +76,8 @@ def encoders(run: Run, twin: Run | None, chosen: Sequence[str]) -> Iterator[tupl
 ALL = slice(None)
 STUDENT_KINDS = ("regular", "invariant-3", "canonical", "canonical-soft")
 """Features of the student that are measured; one without a group has regular ones alone."""
+RANDOM_KINDS = ("regular", "invariant-3")
+"""The same of random weights, which know no pose."""
 
 
 def _raw(data: LabelledImages, view: View) -> dict[str, Tensor]:

@@ -45,6 +45,9 @@ What is stored of it and of its ``_circle`` went on from the network of crops al
 
 CONTINUED: dict[str, Any] = {"angle_weight": 0.1, "learning_rate": 1e-3, "init": "c4_resnet18_w32.distil_lite0"}
 
+PHOTOGRAPHS = "086eab6efa5c258cffb9bec454ab51ddcf92af882df528e7dc9ae8a388886cb2"
+"""The sha256 of the weights that they begin with."""
+
 RUNS = {
     "c4_resnet18_w32.distil_lite0": distil_config("c4_resnet18_w32", 24, angle_weight=0.1, circle=0.5),
     "resnet18_w32.distil_lite0": distil_config("resnet18_w32", 24, angle_weight=0.1, circle=0.5),
@@ -54,14 +57,17 @@ RUNS = {
         12,
         circle=0.5,
         **CONTINUED,
-        init_sha256="086eab6efa5c258cffb9bec454ab51ddcf92af882df528e7dc9ae8a388886cb2",
+        init_sha256=PHOTOGRAPHS,
     ),
     "c1_resnet18_w32.distil_lite0": distil_config("c1_resnet18_w32", 24, angle_weight=0.1, circle=0.5),
+    "c4_resnet18_w32.distil_lite0_longer": distil_config(
+        "c4_resnet18_w32", 24, circle=0.5, **CONTINUED, init_sha256=PHOTOGRAPHS
+    ),
     CLOTHES: distil_config("c4_resnet18_w32", 6, **CONTINUED),
     f"{CLOTHES}_circle": distil_config("c4_resnet18_w32", 6, circle=0.5, **CONTINUED),
     f"{CLOTHES}_longer": distil_config("c4_resnet18_w32", 24, circle=0.5, **CONTINUED),
 }
-"""The runs, by their names in the zoo, where those of clothes are not."""
+"""The runs, by their names in the zoo, where those of clothes and those that nobody has trained yet are not."""
 
 
 def main() -> None:
