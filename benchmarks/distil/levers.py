@@ -120,31 +120,30 @@ IMAGES: Mapping[str, Callable[[Pictures], Pictures]] = {
 }
 """Which pictures teach: from the bank to some of its pictures, or to others."""
 
-WITHOUT_ANGLES: Mapping[str, Any] = {"residual": 0.0}
-AS_THEY_ARE: Mapping[str, Any] = {**WITHOUT_ANGLES, "smallest_area": 1.0, "jitter": 0.0, "cutmix": 0.0}
-VIEWED: Mapping[str, tuple[Callable[[Pictures], Pictures], Mapping[str, Any]]] = {
-    "new ones in every pass": (some, WITHOUT_ANGLES),
-    "the same in every pass": (fixed_views, AS_THEY_ARE),
+VIEWED: Mapping[str, Mapping[str, Any]] = {
+    "new ones in every pass": {"residual": 0.0},
+    "the same in every pass": {"residual": 0.0, "smallest_area": 1.0, "jitter": 0.0, "cutmix": 0.0},
 }
 """Which views of `some` teach, upright ones alone: of views that stay the teacher's features could be stored."""
+
+OF_PICTURES = {**IMAGES, **dict(zip(VIEWED, (some, fixed_views), strict=True))}
+"""All rows that do not learn from the whole bank."""
 
 
 def row_config(name: str, count: int) -> PretrainConfig:
     """The training of one of the rows, on so many pictures."""
-    changed = {**LEVERS, **STUDENTS, **{row: changes for row, (_, changes) in VIEWED.items()}}.get(name, {})
-    changes = {"model": STUDENT, "seen": SEEN, **changed}
+    changes = {"model": STUDENT, "seen": SEEN, **{**LEVERS, **STUDENTS, **VIEWED}.get(name, {})}
     return distil_config(epochs=round(changes.pop("seen") / count), **changes)
 
 
 def train(name: str, bank: Path) -> Path:
     """Trains one of the rows, and gives its folder."""
     root = bank
-    pictures = {**IMAGES, **{row: chosen for row, (chosen, _) in VIEWED.items()}}
-    if name in pictures:
+    if name in OF_PICTURES:
         root = bank / folder_of(name)
         if not (root / "train.npy").is_file():
             root.mkdir(exist_ok=True)
-            np.save(root / "train.npy", pictures[name](np.load(bank / "train.npy", mmap_mode="r")))
+            np.save(root / "train.npy", OF_PICTURES[name](np.load(bank / "train.npy", mmap_mode="r")))
     count = len(np.load(root / "train.npy", mmap_mode="r"))
     config = row_config(name, count)
     folder = SHORT / folder_of(name)

@@ -217,13 +217,18 @@ def _upright(arguments: argparse.Namespace) -> tuple[Backbone, dict[str, Any]]:
     _refuse(arguments, OF_OTHERS, "is for networks of others; --method upright takes a network of ours as it is")
     kind: Any = arguments.features or "canonical"
     encoder = in_flags(("features",), lambda: turn_upright(arguments.source, kind))
+    return encoder, _of_record(encoder) | {"by": "the angle that its own head tells"}
+
+
+def _of_record(encoder: Backbone) -> dict[str, Any]:
+    """What there is to tell of an encoder that knows what it was made of."""
     record = encoder.structure["original"]
-    return encoder, {
-        "source": arguments.source,
-        "weights": record["weights"],
+    file = f", sha256 {record['file_sha256']}" if "file_sha256" in record else ""
+    return {
+        "source": record["source"],
+        "weights": f"{record['weights']}{file}",
         "original": dict(record),
         "license": encoder.license,
-        "by": "the angle that its own head tells",
     }
 
 
@@ -247,18 +252,10 @@ def _complete(arguments: argparse.Namespace) -> tuple[Backbone, dict[str, Any]]:
     others = [name for name in OF_OTHERS if name != "weights"]
     _refuse(arguments, others, "is for a network that is adapted; --method complete takes the folder as it is")
     encoder = in_flags(("weights",), lambda: completed(arguments.source, arguments.weights))
-    record = encoder.structure["original"]
-    file = f", sha256 {record['file_sha256']}" if "file_sha256" in record else ""
     pose = {}
     if isinstance(encoder, Canonicalised):
         pose = {"by": encoder.structure["by"], "mode": encoder.canonical.mode}
-    return encoder, {
-        "source": record["source"],
-        "weights": f"{record['weights']}{file}",
-        "original": dict(record),
-        "license": encoder.license,
-        **pose,
-    }
+    return encoder, _of_record(encoder) | pose
 
 
 def _of_others(arguments: argparse.Namespace) -> tuple[Backbone, dict[str, Any]]:
