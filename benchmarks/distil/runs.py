@@ -48,6 +48,9 @@ CONTINUED: dict[str, Any] = {"angle_weight": 0.1, "learning_rate": 1e-3, "init":
 PHOTOGRAPHS = "086eab6efa5c258cffb9bec454ab51ddcf92af882df528e7dc9ae8a388886cb2"
 """The sha256 of the weights that they begin with."""
 
+STANDARD = "ddb1e8ded20ccf04bbabc1e685dd04f01310f1dea047abb16c32cd4f1fb05ee6"
+"""The sha256 of the weights of the standard twin."""
+
 RUNS = {
     "c4_resnet18_w32.distil_lite0": distil_config("c4_resnet18_w32", 24, angle_weight=0.1, circle=0.5),
     "resnet18_w32.distil_lite0": distil_config("resnet18_w32", 24, angle_weight=0.1, circle=0.5),
@@ -60,9 +63,19 @@ RUNS = {
         init_sha256=PHOTOGRAPHS,
     ),
     "c1_resnet18_w32.distil_lite0": distil_config("c1_resnet18_w32", 24, angle_weight=0.1, circle=0.5),
-    "c4_resnet18_w32.distil_lite0_longer": distil_config(
-        "c4_resnet18_w32", 24, circle=0.5, **CONTINUED, init_sha256=PHOTOGRAPHS
-    ),
+    **{
+        f"{model}.distil_lite0_longer": distil_config(
+            model,
+            55,
+            circle=0.5,
+            angle_weight=0.1,
+            learning_rate=1e-3,
+            init=f"{model}.distil_lite0",
+            init_sha256=begun,
+            kept_passes=6,
+        )
+        for model, begun in (("c4_resnet18_w32", PHOTOGRAPHS), ("resnet18_w32", STANDARD))
+    },
     CLOTHES: distil_config("c4_resnet18_w32", 6, **CONTINUED),
     f"{CLOTHES}_circle": distil_config("c4_resnet18_w32", 6, circle=0.5, **CONTINUED),
     f"{CLOTHES}_longer": distil_config("c4_resnet18_w32", 24, circle=0.5, **CONTINUED),

@@ -18,12 +18,12 @@ from eqmodels.data import LabelledImages
 from eqmodels.objectives import Distil
 from eqmodels.training import Pretraining
 
-WHOLE, VIEWS, TEACHER = "a step", "making the views", "the teacher's pass"
+WHOLE, VIEWS, TEACHER, KEPT = "a step", "making the views", "the teacher's pass", "a step whose views are kept"
 NAMES = ("c4_resnet18_w32.distil_lite0", "resnet18_w32.distil_lite0")
 
 
-def parts(run: Pretraining) -> dict[str, Callable[[], object]]:
-    """A whole step, and those parts of it that views that stay the same would spare."""
+def parts(run: Pretraining, keeping: Pretraining) -> dict[str, Callable[[], object]]:
+    """A whole step, those parts of it that views that are kept spare, and what is left of it."""
     objective = run.objective
     assert isinstance(objective, Distil)
     teacher, views = objective.teacher, run.views(0, 0)
@@ -33,7 +33,10 @@ def parts(run: Pretraining) -> dict[str, Callable[[], object]]:
         with torch.autocast(run.world.device.type, torch.bfloat16):
             teacher(views["teacher"])
 
-    return {WHOLE: endless(run), VIEWS: lambda: run.views(0, 0), TEACHER: asked}
+    again = endless(keeping)
+    for _ in range(keeping.steps_per_epoch):  # the pass that is kept
+        again()
+    return {WHOLE: endless(run), VIEWS: lambda: run.views(0, 0), TEACHER: asked, KEPT: again}
 
 
 def main() -> None:
@@ -47,8 +50,8 @@ def main() -> None:
     data = LabelledImages("noise", pixels, torch.zeros(len(pixels), dtype=torch.int64), ("noise",))
     rows: list[Row] = []
     for name in NAMES:
-        run = Pretraining(RUNS[name], data)
-        rows += compare(RUNS[name].model.name, parts(run), reference=WHOLE, rounds=arguments.rounds)
+        run, keeping = (Pretraining(RUNS[name].replaced(kept_passes=passes), data) for passes in (0, 1))
+        rows += compare(RUNS[name].model.name, parts(run, keeping), reference=WHOLE, rounds=arguments.rounds)
     Timings.of(
         "A step of distillation, 64 views of 96 x 96 in bf16, and parts of it",
         unit="s",

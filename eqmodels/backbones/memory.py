@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ import torch
 
 from eqmodels.errors import EqmodelsError
 
-__all__ = ["within_memory"]
+__all__ = ["machine_memory", "within_memory"]
 
 _ALLOCATOR = re.compile(r"can't allocate memory|not enough memory|out of memory|Storage size calculation overflowed")
 """What PyTorch says of memory that it does not get: on Linux, on Windows, of a GPU, and of sizes beyond any memory."""
@@ -36,3 +37,11 @@ def within_memory(what: str) -> Iterator[None]:
             f"{what} needs more memory than this machine can give. Name a narrower network (_w<width>), or use a "
             "larger machine."
         ) from error
+
+
+def machine_memory() -> float:
+    """Bytes of memory of this machine; infinite where it does not say."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError):  # Windows has no sysconf
+        return float("inf")

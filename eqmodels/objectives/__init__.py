@@ -1,11 +1,11 @@
 """What is minimised: objectives, their losses in nats, and interventions on their gradients."""
 
 from eqmodels.objectives.class_information import ClassInformation, class_information_loss
-from eqmodels.objectives.distil import Distil, distillation_divergence
+from eqmodels.objectives.distil import Distil
 from eqmodels.objectives.frames import check_upright, chordal_loss, frame_loss
 from eqmodels.objectives.frozen import Frozen, Moving
 from eqmodels.objectives.gradient import scale_gradient
-from eqmodels.objectives.losses import predicted, prediction_loss
+from eqmodels.objectives.losses import distillation_divergence, predicted, prediction_loss
 from eqmodels.objectives.network import Network
 from eqmodels.objectives.objective import Batch, Objective, Term
 from eqmodels.objectives.orientation import OrientationPrediction

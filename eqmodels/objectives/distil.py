@@ -12,7 +12,8 @@ For the angles between such elements there is no law, only training: there the s
 angle, and the teacher sees it upright.
 
 Source: distillation on augmented patches: Asano and Saeed 2023, arXiv 2112.00725; of logits: Hinton, Vinyals and Dean
-2015, arXiv 1503.02531; CutMix: Yun et al. 2019, arXiv 1905.04899.
+2015, arXiv 1503.02531; CutMix: Yun et al. 2019, arXiv 1905.04899; views kept with the teacher's outputs: Shen and Xing
+2022, arXiv 2112.01528.
 """
 
 from __future__ import annotations
@@ -27,14 +28,15 @@ from torch.nn import functional as F
 
 from eqmodels._shapes import Float, Int
 from eqmodels.backbones import Backbone
-from eqmodels.checks import check_count, check_tensor
+from eqmodels.backbones.memory import machine_memory
+from eqmodels.checks import check_count
 from eqmodels.data import Source
 from eqmodels.errors import shown
 from eqmodels.fields import Regular, Vectors
 from eqmodels.groups import circular_mask
 from eqmodels.heads import AngleHead, create_head
 from eqmodels.objectives.frozen import Frozen
-from eqmodels.objectives.losses import predicted, prediction_loss
+from eqmodels.objectives.losses import distillation_divergence, predicted, prediction_loss
 from eqmodels.objectives.network import Network
 from eqmodels.objectives.objective import Batch, Objective, Term
 from eqmodels.objectives.randomness import Purpose, Randomness
@@ -46,7 +48,7 @@ from eqmodels.storage import reason_of
 from eqmodels.transforms import ColourJitter
 from eqmodels.transforms.cutting import cut
 
-__all__ = ["Distil", "distillation_divergence"]
+__all__ = ["Distil"]
 
 WIDEST = 45.0
 """Degrees: beyond it another quarter turn is nearer."""
@@ -59,41 +61,6 @@ MOST = 1e30
 
 PARTS = (3, 2, 4)
 """Uniform numbers of a view: where it is cut; whether it is turned, by which angle; whether it is mixed, and where."""
-
-
-def distillation_divergence(
-    student: Float[Tensor, "B K"], teacher: Float[Tensor, "B K"], temperature: float
-) -> Float[Tensor, ""]:
-    """``T^2 KL(softmax(teacher / T) | softmax(student / T))`` in nats, the mean over the images.
-
-    Source: Hinton, Vinyals and Dean 2015, arXiv 1503.02531.
-
-    Args:
-        student: logits, of float32 at least.
-        teacher: logits.
-        temperature: ``T``, by which probabilities are softened.
-
-    Raises:
-        TypeError: if logits are no dense tensor of floating point.
-        ValueError: if student and teacher differ in shape or device, or the temperature is not positive.
-    """
-    if check_tensor("student", student).shape != check_tensor("teacher", teacher).shape or student.dim() != 2:
-        raise ValueError(
-            f"student and teacher must be logits of one shape (batch, labels); got {tuple(student.shape)} and "
-            f"{tuple(teacher.shape)}. Pass both of the same batch."
-        )
-    for name, logits in (("student", student), ("teacher", teacher)):
-        if not logits.is_floating_point():
-            raise TypeError(f"{name} must be floating point; got {logits.dtype}. Convert it with .float().")
-    if student.device != teacher.device:
-        raise ValueError(
-            f"student and teacher must be on one device; got {student.device} and {teacher.device}. Move one of them "
-            "with .to(...)."
-        )
-    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0 < temperature < 1e6:
-        raise ValueError(f"temperature must be a positive number below 10^6; got {shown(temperature)}. Pass, say, 8.0.")
-    own, target = ((logits / temperature).log_softmax(1) for logits in (student, teacher))
-    return temperature**2 * F.kl_div(own, target, reduction="batchmean", log_target=True)
 
 
 @register_objective("distil")
@@ -132,6 +99,9 @@ class Distil(Objective):
         pose_weight: of the term ``pose``.
         angle_weight: of the term ``angle``; 0 for no such head.
         temperature: that softens the probabilities.
+        kept_passes: passes over the images whose views are kept, with what the teacher sees in them, and shown again
+            in the passes after them, which are then almost twice as fast; more so with a large teacher. A view of
+            three channels and 96 pixels takes 32 KB of memory. 0 for new views in every pass.
         pose_hidden: dense channels of the hidden layer of the pose head.
 
     Raises:
@@ -162,6 +132,7 @@ class Distil(Objective):
         pose_weight: float = 0.1,
         angle_weight: float = 0.0,
         temperature: float = 8.0,
+        kept_passes: int = 0,
         pose_hidden: int = 512,
     ) -> None:
         check_given(Distil, locals())
@@ -173,7 +144,7 @@ class Distil(Objective):
         self.residual, self.circle = residual, circle
         self.features_weight, self.logits_weight = features_weight, logits_weight
         self.pose_weight, self.angle_weight = pose_weight, angle_weight
-        self.temperature = temperature
+        self.temperature, self.kept_passes = temperature, kept_passes
         self.jitter = ColourJitter(jitter, jitter, jitter, jitter / 4)
         self.group, self.field = backbone.group, backbone.map_field
         self.features = nn.Linear(self.field.channels, teacher_width) if teacher_width else None
@@ -196,7 +167,7 @@ class Distil(Objective):
         """
         for name in ("view_size", "pose_hidden"):
             check_count(name, options[name])
-        for name in ("teacher_width", "teacher_classes", "teacher_size"):
+        for name in ("teacher_width", "teacher_classes", "teacher_size", "kept_passes"):
             check_count(name, options[name], 0)
         for name in ("jitter", "cutmix", "residual", "circle"):
             if not 0 <= options[name] <= 1:
@@ -237,8 +208,9 @@ class Distil(Objective):
         """Fetches the teacher, and refuses images and widths that do not suit it.
 
         Raises:
-            ValueError: if the images have no three channels or are smaller than the views, or the teacher is unknown,
-                does not take the views, or puts out another number of features or classes than the options say.
+            ValueError: if the images have no three channels or are smaller than the views, the teacher is unknown,
+                does not take the views, or puts out another number of features or classes than the options say, or the
+                machine has not the memory for the views that are to be kept.
             ModuleNotFoundError: if the teacher's package is not installed.
             StorageError: if its weights cannot be had.
         """
@@ -261,12 +233,21 @@ class Distil(Objective):
                 f"teacher_width and teacher_classes must be those of teacher={self.teacher_name!r}; got {width} and "
                 f"{classes}. Pass teacher_width={found[0]} and teacher_classes={found[1]}."
             )
+        needed = self.kept_passes * len(data) * (3 * self.view_size**2 + 2 * sum(found))
+        if needed > (memory := machine_memory()):
+            fitting = int(self.kept_passes * memory / needed / 2)
+            raise ValueError(
+                f"kept_passes={self.kept_passes} over {len(data)} images keeps {needed / 1e9:.1f} GB of views; this "
+                f"machine has {memory / 1e9:.1f} GB of memory. Pass kept_passes={fitting}."
+            )
         self.teacher = Frozen(teacher)
 
     def views(self, batch: Batch, randomness: Randomness) -> dict[str, Tensor]:
         """The views of ``student`` and ``teacher``, which differ in angle, circle and size, and the student's labels.
 
-        These are ``pose``, an element of the group, and ``up``, the unit vector upwards.
+        These are ``pose``, an element of the group, and ``up``, the unit vector upwards. Where views are kept, those of
+        the student have 256 values a pixel, and what the teacher makes of its own stands for these, in half precision:
+        ``vectors`` and ``logits``.
 
         Where and how they are cut is drawn for the global batch; CutMix pairs the images of one process.
         """
@@ -305,7 +286,17 @@ class Distil(Objective):
         outside = circular[:, None, None, None] & (circular_mask(self.view_size, self.view_size) == 0)
         student = student.masked_fill(outside.to(device), 0)
         labels = {"pose": self._nearest(degrees), "up": AngleHead.label(degrees)}
-        return {"student": student, "teacher": teacher} | {name: one.to(device) for name, one in labels.items()}
+        views = {"student": student} | {name: one.to(device) for name, one in labels.items()}
+        if not self.kept_passes:
+            return views | {"teacher": teacher}
+        vectors, logits = self._taught(teacher)
+        return views | {"student": (255 * student).round().byte(), "vectors": vectors.half(), "logits": logits.half()}
+
+    def _taught(self, images: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B F"], Float[Tensor, "B K"]]:
+        """What the teacher makes of images: features and logits."""
+        assert self.teacher is not None  # `check` comes before the first step
+        vectors, logits = self.teacher(images)
+        return _precise(vectors), _precise(logits)
 
     def _coarse(self, images: Float[Tensor, "B C H W"], size: int) -> Float[Tensor, "B C h w"]:
         """Images of which the smallest crop is hardly larger than a view: bilinear sampling skips pixels of others."""
@@ -319,10 +310,12 @@ class Distil(Objective):
 
     def loss(self, network: Network, views: dict[str, Tensor]) -> dict[str, Term]:
         """The terms of the class; features are turned back by the known pose."""
-        assert self.teacher is not None  # `check` comes before the first step
         assert self.features is not None  # nobody trains what was loaded from a file
-        vectors, logits = (_precise(outputs) for outputs in self.teacher(views["teacher"]))
-        regular, pose = network.regular_features(views["student"]), views["pose"]
+        if self.kept_passes:
+            student, vectors, logits = views["student"] / 255, views["vectors"].float(), views["logits"].float()
+        else:
+            student, (vectors, logits) = views["student"], self._taught(views["teacher"])
+        regular, pose = network.regular_features(student), views["pose"]
         known = F.one_hot(pose, self.group.order).to(regular.dtype)
         canonical = self.field.turned_back(regular, known)
         error = _precise(self.features(canonical)) - F.layer_norm(vectors, vectors.shape[1:])

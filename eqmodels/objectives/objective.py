@@ -75,11 +75,14 @@ class Objective(nn.Module, ABC):
         uses_labels: whether batches are to hold the classes of their images.
         scaffold: names of children that training alone needs: checkpoints have them, the file of a finished run does
             not, and of a run that is loaded from it they are None.
+        kept_passes: passes over the images whose views are kept in memory; those after them show the same views in the
+            same batches, so that what is slow to make is made once. 0 for new views in every pass.
     """
 
     takes: ClassVar[Takes] = "images"
     uses_labels: bool = False
     scaffold: tuple[str, ...] = ()
+    kept_passes: int = 0
 
     @classmethod
     def check_options(cls, options: Mapping[str, Any]) -> None:

@@ -44,7 +44,7 @@ class Batches:
     ends with this object.
 
     Args:
-        config: gives the seed, the order, the size of a batch and the number of epochs.
+        config: gives the seed, the order and the size of a batch.
         data: the training images.
         world: the processes that share every batch.
 
@@ -55,7 +55,6 @@ class Batches:
     def __init__(self, config: PretrainConfig, data: Source, world: World) -> None:
         self.data, self.world = data, world
         self.seed, self.size = config.run.seed, config.optimisation.batch_size
-        self.epochs, self.steps = config.optimisation.epochs, len(data) // config.optimisation.batch_size
         self.order = order_of(config, data)
         self.waited = 0.0
         self._drawn: tuple[int, Callable[[slice], Int[Tensor, " B"]]] | None = None
@@ -94,11 +93,10 @@ class Batches:
         return numbers, pixels.to(self.world.device, non_blocking=True)
 
     def read_ahead(self, epoch: int, step: int) -> None:
-        """Begins to read the images of the step after one, if the run has such a step."""
-        following = (epoch, step + 1) if step + 1 < self.steps else (epoch + 1, 0)
-        if following[0] < self.epochs and self._ahead is None:
+        """Begins to read the images of a step, if none are being read."""
+        if self._ahead is None:
             self._reader = self._reader or ThreadPoolExecutor(1, "eqmodels-reads-ahead")
-            self._ahead = following, self._reader.submit(self._pixels, self.numbers(*following))
+            self._ahead = (epoch, step), self._reader.submit(self._pixels, self.numbers(epoch, step))
 
     def close(self) -> None:
         """Waits for the thread, and ends it; `read_ahead` starts it again."""

@@ -30,7 +30,7 @@ from eqmodels.training.learner import Learner, build_learner
 from eqmodels.training.log import Row, write_log
 from eqmodels.training.optimisation import create_optimiser, learning_rate_at
 from eqmodels.training.pitfalls import check_batches, check_norms, check_source_kind, check_statistics
-from eqmodels.training.terms import Counts, parts_of, total_loss
+from eqmodels.training.terms import Counts, moved, parts_of, total_loss
 from eqmodels.training.unread import Unread, read_every
 
 __all__ = ["Pretraining"]
@@ -92,6 +92,7 @@ class Pretraining:
         self.progress = Progress(precision=usable_precision(config.run.precision, self.world.device))
         self.batches = Batches(config, data, self.world)
         self.read_every, self._unread = read_every(self.world.device), Unread()
+        self._kept: dict[tuple[int, int], Any] = {}
 
     @property
     def objective(self) -> Objective:
@@ -104,13 +105,31 @@ class Pretraining:
         return len(self.data) // self.config.optimisation.batch_size
 
     def views(self, epoch: int, step: int) -> Any:  # noqa: ANN401 (each objective has its own)
-        """What the objective makes of the images of one step, on this process."""
-        numbers, images = self.batches.read(epoch, step)
+        """What the objective makes of the images of one step, on this process; or has made of them, if it keeps it."""
+        position = self._shown_again(epoch, step)
+        if (kept := self._kept.get(position)) is not None:
+            return moved(kept, self.world.device)
+        numbers, images = self.batches.read(*position)
         size, labels = self.config.optimisation.batch_size, None
         if self.objective.uses_labels:
             labels = self._labels[numbers]
         batch = Batch(images, labels, size, self.world.rows(size))
-        return self.objective.views(batch, Randomness(self.config.run.seed, (epoch, step), self.world.rank))
+        views = self.objective.views(batch, Randomness(self.config.run.seed, position, self.world.rank))
+        if self.objective.kept_passes:
+            self._kept[position] = moved(views, torch.device("cpu"))
+        return views
+
+    def _shown_again(self, epoch: int, step: int) -> tuple[int, int]:
+        """Epoch and step in which views were made first, if they are kept."""
+        passes = self.objective.kept_passes
+        return (epoch % passes if passes else epoch), step
+
+    def _read_ahead(self, epoch: int, step: int) -> None:
+        """Begins to read the images of the step after one, if its views are not kept."""
+        following = (epoch, step + 1) if step + 1 < self.steps_per_epoch else (epoch + 1, 0)
+        position = self._shown_again(*following)
+        if following[0] < self.config.optimisation.epochs and position not in self._kept:
+            self.batches.read_ahead(*position)
 
     def check_views(self) -> None:
         """Makes the views of the first step, so that images that the objective cannot take are refused before it.
@@ -144,7 +163,7 @@ class Pretraining:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         views = self.views(progress.epoch, progress.step)
-        self.batches.read_ahead(progress.epoch, progress.step)
+        self._read_ahead(progress.epoch, progress.step)
         self.optimiser.zero_grad(set_to_none=True)
         seed_dropout(config.run.seed, progress.epoch, progress.step, self.world.rank)
         found: list[dict[str, Term]] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from eqmodels._shapes import Float
 from eqmodels.objectives import Term
 from eqmodels.training.log import Row
 
-__all__ = ["Counts", "measured", "part_of", "parts_of", "total_loss"]
+__all__ = ["Counts", "measured", "moved", "part_of", "parts_of", "total_loss"]
 
 
 def total_loss(terms: Mapping[str, Term]) -> Float[Tensor, ""]:
@@ -32,14 +32,24 @@ def parts_of(views: Any, count: int) -> Iterator[Any]:  # noqa: ANN401 (each obj
 
 def part_of(views: Any, number: int, count: int) -> Any:  # noqa: ANN401
     """One of `count` parts of views: every tensor in tuples, lists and dicts is cut along its first axis."""
+    return _each(views, lambda tensor: tensor.chunk(count)[number])
+
+
+def moved(views: Any, device: torch.device) -> Any:  # noqa: ANN401
+    """The same views on a device."""
+    return _each(views, lambda tensor: tensor.to(device))
+
+
+def _each(views: Any, of: Callable[[Tensor], Tensor]) -> Any:  # noqa: ANN401
+    """Views with something made of every tensor in tuples, lists and dicts."""
     if isinstance(views, Tensor):
-        return views.chunk(count)[number]
+        return of(views)
     if isinstance(views, Mapping):
-        return {name: part_of(view, number, count) for name, view in views.items()}
+        return {name: _each(view, of) for name, view in views.items()}
     if isinstance(views, tuple) and hasattr(views, "_fields"):
-        return type(views)(*(part_of(view, number, count) for view in views))
+        return type(views)(*(_each(view, of) for view in views))
     if isinstance(views, tuple | list):
-        return type(views)(part_of(view, number, count) for view in views)
+        return type(views)(_each(view, of) for view in views)
     return views
 
 

@@ -388,6 +388,53 @@ def test_a_control_without_training_has_the_width_of_its_teacher():
     assert found.config.objective.options["teacher_width"] == 10
 
 
+def test_passes_that_are_kept_come_again_without_their_images_and_their_teacher(tmp_path, monkeypatch):
+    write_array(tmp_path / "bank", count=24, size=(40, 40))
+    chosen, bank = config(data="array", epochs=5, kept_passes=2), load_data("array", root=tmp_path / "bank")
+    run, asked = Pretraining(chosen, bank), []
+    monkeypatch.setattr(
+        run.objective.teacher, "forward", lambda images: asked.append(1) or create_teacher("tiny")(images)
+    )
+    views = [[run.views(epoch, step) for step in range(3)] for epoch in range(5)]
+    assert len(asked) == 6
+    torch.testing.assert_close([views[0], views[1], views[0]], views[2:], rtol=0, atol=0)
+    assert not torch.equal(views[0][0]["student"], views[1][0]["student"])
+    assert views[0][0]["student"].dtype == torch.uint8
+    # What a run that was stopped has lost of them is made again.
+    cut = Pretraining(chosen, bank)
+    cut.network.train()
+    for _ in range(3 * 2):
+        cut.step() if cut.progress.step < 3 else cut.end_epoch()
+    cut.close()
+    (tmp_path / "run").mkdir()
+    cut.save(tmp_path / "run")
+    runs = [pretrain(chosen, tmp_path / name, data=bank, device="cpu", quiet=True) for name in ("run", "fresh")]
+    torch.testing.assert_close(runs[0].model.state_dict(), runs[1].model.state_dict(), rtol=0, atol=0)
+    assert load_run(tmp_path / "run").config.objective.options["kept_passes"] == 2
+
+
+@pytest.mark.parametrize("changes", [{}, {"teacher": "mute", "teacher_classes": 0}, {"teacher_size": 40}])
+def test_views_that_are_kept_teach_what_others_do(changes):
+    TEACHERS.register("mute")(lambda: Teacher(Mute(), (0.5,) * 3, (0.5,) * 3, "MIT"))
+    found = {}
+    for passes in (0, 1):
+        network, objective = prepared(kept_passes=passes, **changes)
+        views = views_of(objective)
+        for parameter in [*network.parameters(), *objective.parameters()]:
+            parameter.data = torch.linspace(-0.1, 0.1, parameter.numel()).view_as(parameter)
+        found[passes] = {name: term.loss for name, term in objective.loss(network, views).items()}
+    torch.testing.assert_close(found[0], found[1], rtol=2e-2, atol=1e-4)
+
+
+def test_views_beyond_the_memory_are_refused_before_the_first_step(monkeypatch):
+    monkeypatch.setattr(distil, "machine_memory", lambda: 50_000.0)
+    views = re.escape(
+        "kept_passes=3 over 8 images keeps 0.0 GB of views; this machine has 0.0 GB of memory. Pass kept_pas"
+    )
+    with pytest.raises(ValueError, match=f"^{views}"):
+        Pretraining(config(kept_passes=3), photos(8, channels=3, size=48))
+
+
 def test_the_teacher_never_learns():
     run = Pretraining(config(), photos(8, channels=3, size=48))
     run.network.train()
@@ -417,6 +464,7 @@ def test_the_teacher_never_learns():
         ({"teacher_classes": -1}, ValueError, "teacher_classes must be at least 0; got -1. Pass a whole number of at"),
         ({"features_weight": -1.0}, ValueError, "features_weight must be a finite number of at least 0; got -1.0. P"),
         ({"teacher_width": -1}, ValueError, "teacher_width must be at least 0; got -1. Pass a whole number of at"),
+        ({"kept_passes": -1}, ValueError, "kept_passes must be at least 0; got -1. Pass a whole number of at least 0."),
         ({"teacher_size": -1}, ValueError, "teacher_size must be at least 0; got -1. Pass a whole number of at least"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from eqmodels.data import LabelledImages, View, balanced_subset
-from eqmodels.objectives import Purpose, generator_for
+from eqmodels.objectives import Prediction, Purpose, generator_for
 from eqmodels.processes import World
 from eqmodels.training import Pretraining
 from eqmodels.training.batches import Batches, order_of
@@ -116,10 +116,20 @@ def test_a_run_that_reads_ahead_has_the_weights_of_one_that_does_not(monkeypatch
     assert_same(state(runs[0]), state(runs[1]))
 
 
+def test_passes_that_come_again_are_read_once(monkeypatch):
+    monkeypatch.setattr(Prediction, "kept_passes", 2)
+    data = Watched(photos())
+    run = Pretraining(tiny(epochs=5), data)
+    assert len(steps(run, 25)) == len(data.reads) == 10
+    views = [run.views(epoch, 1) for epoch in range(4)]
+    torch.testing.assert_close(views[:2], views[2:], rtol=0, atol=0)
+    assert not torch.equal(views[0][0], views[1][0])
+
+
 def test_another_step_than_the_one_read_ahead_has_its_own_images():
     batches = Batches(tiny(), Watched(photos()), World())
     batches.read(0, 0)
-    batches.read_ahead(0, 0)
+    batches.read_ahead(0, 1)
     numbers, pixels = batches.read(2, 3)
     assert torch.equal(numbers, batches.numbers(2, 3))
     assert torch.equal(pixels, photos().pixels(numbers))
