@@ -65,9 +65,12 @@ METHODS = ("symmetrise", "canonicalise", "upright", "complete")
 GROUPS = {"symmetrise": "d4", "canonicalise": "c4"}
 """Of which group the result is, if nothing says it."""
 
+OF_LEARNING = ("epochs", "seed", "device")
+"""Options that say how a pose is learned from images."""
+
 OF_METHOD = {
     "symmetrise": ("output", "drawn"),
-    "canonicalise": ("by", "mode", "images", "epochs", "seed"),
+    "canonicalise": ("by", "mode", "images", *OF_LEARNING),
     "upright": ("features",),
 }
 """Options that only one method has."""
@@ -104,7 +107,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at-a-time", type=int, metavar="N", help="copies of a picture in one batch (default: what is fastest)"
     )
-    parser.add_argument("--device", help="where a pose is learned, such as cuda:0 (default: a GPU if there is one)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument(
@@ -144,6 +146,7 @@ def _add_ways(parser: argparse.ArgumentParser) -> None:
     pose.add_argument("--images", type=Path, metavar="FOLDER", help="of upright pictures, from which --by learns")
     pose.add_argument("--epochs", type=int, metavar="N", help="passes over --images (default: 10)")
     pose.add_argument("--seed", type=int, metavar="N", help="of the pose's weights and of the order (default: 0)")
+    pose.add_argument("--device", help="where the pose is learned, such as cuda:0 (default: a GPU if there is one)")
     upright = parser.add_argument_group("upright")
     upright.add_argument(
         "--features",
@@ -295,6 +298,8 @@ def _by_pose(arguments: argparse.Namespace, known: Original) -> tuple[Backbone, 
         ValueError: if there is nothing to learn from, or nothing to learn, or no pose of the group is known.
     """
     name = arguments.by or _known_pose(arguments.group or GROUPS["canonicalise"])
+    if arguments.images is None:
+        _refuse(arguments, OF_LEARNING, "is for a model that learns the pose from --images")
     told = {"by": name, "mode": arguments.mode or "hard"}
     own = _common(arguments) | {"mode": told["mode"], "group": arguments.group}
     if name == ENERGY:

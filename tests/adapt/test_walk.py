@@ -127,6 +127,8 @@ def test_the_python_of_the_page_runs_as_printed(tmp_path, monkeypatch, capsys):
         ([*CANONICALISE, "--group", "d4", "--by", "c4_resnet18s_w4", "--images", "nowhere"], "network of --group d4"),
         ([*CANONICALISE, "--by", "energy", "--images", "nowhere"], "energy has nothing to learn"),
         ([*CANONICALISE, "--by", "energy", "--group", "c8"], "--group must be one whose elements permute pixels"),
+        ([*CANONICALISE, "--seed", "2"], "--seed is for a model that learns the pose from --images. Leave it out."),
+        (["timm:test_resnet", "--device", "cpu"], "--device is for --method canonicalise"),
         ([*CANONICALISE, "--drawn", "2"], "--drawn is for --method symmetrise"),
         ([*CANONICALISE, "--by", "c4_resnet18s_w4"], "has random weights: name upright pictures by --images FOLDER"),
         ([*CANONICALISE, "--images", "nowhere"], "c4_resnet18_w32.distil_lite0 knows it"),
