@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
 from eqmodels import EqmodelsError, create_model
-from eqmodels.backbones.memory import within_memory
+from eqmodels.backbones.memory import machine_memory, within_memory
 from eqmodels.cli import main
 
 HUGE = "c4_resnet18s_w4000000"
@@ -37,3 +39,9 @@ def test_the_command_says_so(capsys):
     assert captured.out == ""
     assert captured.err.startswith(f"eqmodels: {HUGE} needs more memory")
     assert captured.err.count("\n") == 1
+
+
+def test_the_memory_of_the_machine_is_known_or_without_bound(monkeypatch):
+    assert 2**28 < machine_memory() < 2**50
+    monkeypatch.delattr(os, "sysconf")
+    assert machine_memory() == float("inf")
