@@ -224,3 +224,14 @@ def test_its_state_and_its_print():
     assert list(head.state_dict()) == ["pose.hidden.weight", "pose.hidden.bias", "pose.logits.weight"]
     assert str(head).startswith("EquivariantHead(\n  D4, labels=4")
     assert EquivariantHead(Regular("d4", 3), Regular("c4", 1), hidden=17).pose.hidden.out_fields == 2
+
+
+def test_what_all_logits_have_in_common_has_no_gradient_under_autocast_either():
+    head, features = head_for("c4", "rotation").float(), torch.randn(32, 12)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = head(features)
+    assert torch.equal(logits, head(features))  # to every digit of float32
+    F.cross_entropy(logits, torch.zeros(32, dtype=torch.long)).backward()
+    gradient = head.pose.logits.weight.grad  # (elements, 1, fields)
+    # A weight that is the same for all elements adds the same to all logits. In bfloat16 this was 1e-3.
+    assert gradient.mean(0).norm() < 1e-6 * gradient.norm()
