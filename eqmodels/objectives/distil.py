@@ -293,10 +293,11 @@ class Distil(Objective):
         return views | {"student": (255 * student).round().byte(), "vectors": vectors.half(), "logits": logits.half()}
 
     def _taught(self, images: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B F"], Float[Tensor, "B K"]]:
-        """What the teacher makes of images: features and logits."""
+        """What the teacher makes of images: features of mean 0 and variance 1, and logits of mean 0."""
         assert self.teacher is not None  # `check` comes before the first step
-        vectors, logits = self.teacher(images)
-        return _precise(vectors), _precise(logits)
+        vectors, logits = (_precise(outputs) for outputs in self.teacher(images))
+        # What is common to all logits is without meaning, and might leave half precision.
+        return F.layer_norm(vectors, vectors.shape[1:]), logits - logits.mean(1, keepdim=True)
 
     def _coarse(self, images: Float[Tensor, "B C H W"], size: int) -> Float[Tensor, "B C h w"]:
         """Images of which the smallest crop is hardly larger than a view: bilinear sampling skips pixels of others."""
@@ -318,7 +319,7 @@ class Distil(Objective):
         regular, pose = network.regular_features(student), views["pose"]
         known = F.one_hot(pose, self.group.order).to(regular.dtype)
         canonical = self.field.turned_back(regular, known)
-        error = _precise(self.features(canonical)) - F.layer_norm(vectors, vectors.shape[1:])
+        error = _precise(self.features(canonical)) - vectors
         terms = {"features": Term(self.features_weight * error.square().mean())}
         if self.logits is not None:
             found = distillation_divergence(_precise(self.logits(canonical)), logits, self.temperature)

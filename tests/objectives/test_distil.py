@@ -426,6 +426,16 @@ def test_views_that_are_kept_teach_what_others_do(changes):
     torch.testing.assert_close(found[0], found[1], rtol=2e-2, atol=1e-4)
 
 
+def test_a_teacher_of_large_numbers_is_kept_in_half_precision_too(monkeypatch):
+    _, objective = prepared(kept_passes=1)
+    forward = objective.teacher.module.forward
+    monkeypatch.setattr(
+        objective.teacher.module, "forward", lambda images: [1e6 + 1e3 * one for one in forward(images)]
+    )
+    views = views_of(objective)
+    assert all(views[name].isfinite().all() for name in ("vectors", "logits"))
+
+
 def test_views_beyond_the_memory_are_refused_before_the_first_step(monkeypatch):
     monkeypatch.setattr(distil, "machine_memory", lambda: 50_000.0)
     views = re.escape(
