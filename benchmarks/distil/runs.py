@@ -68,9 +68,7 @@ RUNS = {
             model,
             55,
             circle=0.5,
-            angle_weight=0.1,
-            learning_rate=1e-3,
-            init=f"{model}.distil_lite0",
+            **CONTINUED | {"init": f"{model}.distil_lite0"},
             init_sha256=begun,
             kept_passes=6,
         )
