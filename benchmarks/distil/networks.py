@@ -68,7 +68,7 @@ def encoders(run: Run, twin: Run | None, chosen: Sequence[str]) -> Iterator[tupl
         yield words, _of_turns(eqmodels.load(ROTATIONS[words], in_chans=3, global_pool="canonical")), few
     teacher = create_teacher("lite0")
     if "teacher" in chosen:
-        yield "teacher", lambda data, view: _of_teacher(teacher, data, view), ANGLES
+        yield "teacher", lambda data, view: of_teacher(teacher, data, view), ANGLES
     if "teacher at 224" in chosen:
         yield "teacher at 224", lambda data, view: {"": encoded(_large(teacher), data, view)}, ()
 
@@ -117,7 +117,7 @@ def _of_turns(encoder: Any) -> Encode:  # noqa: ANN401 (one of the zoo)
     return features
 
 
-def _of_teacher(teacher: torch.nn.Module, data: LabelledImages, view: View) -> dict[str, Tensor]:
+def of_teacher(teacher: torch.nn.Module, data: LabelledImages, view: View) -> dict[str, Tensor]:
     """The teacher's features, and their mean over the four quarter turns."""
 
     def features(images: Tensor) -> Tensor:

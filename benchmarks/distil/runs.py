@@ -51,6 +51,9 @@ PHOTOGRAPHS = "086eab6efa5c258cffb9bec454ab51ddcf92af882df528e7dc9ae8a388886cb2"
 STANDARD = "ddb1e8ded20ccf04bbabc1e685dd04f01310f1dea047abb16c32cd4f1fb05ee6"
 """The sha256 of the weights of the standard twin."""
 
+WIDE = "7f518e1f6d294ca1a78568d8e3b30ce0bcb6e0d8106949b607a733b27ad3523a"
+"""The sha256 of the weights of C4 twice as wide."""
+
 RUNS = {
     "c4_resnet18_w32.distil_lite0": distil_config("c4_resnet18_w32", 24, angle_weight=0.1, circle=0.5),
     "resnet18_w32.distil_lite0": distil_config("resnet18_w32", 24, angle_weight=0.1, circle=0.5),
@@ -74,6 +77,13 @@ RUNS = {
         )
         for model, begun in (("c4_resnet18_w32", PHOTOGRAPHS), ("resnet18_w32", STANDARD))
     },
+    "c4_resnet18_w64.distil_lite0_longer": distil_config(
+        "c4_resnet18_w64",
+        12,
+        circle=0.5,
+        **CONTINUED | {"init": "c4_resnet18_w64.distil_lite0"},
+        init_sha256=WIDE,
+    ),
     CLOTHES: distil_config("c4_resnet18_w32", 6, **CONTINUED),
     f"{CLOTHES}_circle": distil_config("c4_resnet18_w32", 6, circle=0.5, **CONTINUED),
     f"{CLOTHES}_longer": distil_config("c4_resnet18_w32", 24, circle=0.5, **CONTINUED),

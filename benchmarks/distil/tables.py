@@ -13,7 +13,9 @@ from benchmarks.distil.angles import ALL
 from benchmarks.distil.angles import experiment as of_angles
 from benchmarks.distil.goals import goals
 from benchmarks.distil.levers import IMAGES, LEVERS, SHORT, STUDENTS, VIEWED, folder_of
-from benchmarks.distil.measure import GROUPS, PROBES, RESULTS, ProbeCell, experiment, group_mean
+from benchmarks.distil.measure import GROUPS, PAIR, PROBES, REGULAR, RESULTS, TWIN, ProbeCell, experiment, group_mean
+from benchmarks.distil.reach import ASKED_SETS, ReachCell
+from benchmarks.distil.reach import experiment as of_reach
 from eqmodels.measures import estimate
 from eqmodels.reports import Table, percent, percent_range
 
@@ -197,6 +199,75 @@ WIDTHS = {finetuned.STUDENT: "32", WIDE: "64"}
 """What twice the width is worth, by the folders of their results."""
 
 
+LONGER = {finetuned.STUDENT: "0.6", f"{finetuned.STUDENT}_longer": "2.0"}
+"""What more views are worth, of C4 and its twin alike: millions, by the folders of their results."""
+
+
+def longer() -> str:
+    """C4 and its standard twin after few and many views, and how far apart they are, set by set."""
+    every, columns = found(), ("upright", "turned", "45 degrees")
+    rows = []
+    for data in ORDER:
+        if not all(data in every.get(run, {}) for run in LONGER):
+            continue
+        for run, millions in LONGER.items():
+            of = every[run][data]
+            scores = [
+                percent(group_mean(of[features]["accuracy"], column))
+                for features in (REGULAR, REFERENCE, TWIN)
+                for column in columns
+            ]
+            upright, turned = of[REGULAR][PAIR]["upright"], of[TWIN][f"{REFERENCE} minus it"]["turned"]
+            rows.append([data, millions, *scores, _difference(upright), _difference(turned)])
+    kinds = [f"{kind}, {column}" for kind in ("C4 regular", "C4 canonical", "twin") for column in columns]
+    apart = ["C4 regular minus twin, upright", "C4 canonical minus twin, turned"]
+    return Table(["pictures", "million views", *kinds, *apart], rows).markdown(as_it_is=True)
+
+
+REACHED = {
+    "d4_resnet18_w32.distil_lite0": "D4",
+    finetuned.STUDENT: "C4",
+    f"{finetuned.STUDENT}_longer": "C4, 2.0 million views",
+    WIDE: "C4, twice as wide",
+    finetuned.TWIN: "standard twin",
+    f"{finetuned.TWIN}_longer": "standard twin, 2.0 million views",
+    "c1_resnet18_w32.distil_lite0": "C4's code without the group",
+}
+"""Whose features were asked for the teacher's, by the folders of their results; of some with random weights too."""
+UNTRAINED = (finetuned.STUDENT, finetuned.TWIN)
+
+
+def reached() -> str:
+    """How much of the teacher's variance each network knows, with half the width of a 95% interval."""
+    results = {
+        cell.run: found for cell, found in of_reach([ReachCell(run) for run in REACHED]).results().items() if found
+    }
+    chosen = [(run, "random", f"{REACHED[run]}, random weights") for run in UNTRAINED]
+    chosen += [(run, "student", words) for run, words in REACHED.items()]
+    rows = [
+        [words, *(_with_width(results[run]["rows"][network][name]) for name in ASKED_SETS)]
+        for run, network, words in chosen
+        if run in results
+    ]
+    return Table(["network", *ASKED_SETS], rows).markdown(as_it_is=True)
+
+
+def poses() -> str:
+    """How often each network's head knows that a picture is upright."""
+    results = of_reach([ReachCell(run) for run in REACHED]).results()
+    rows = [
+        [REACHED[cell.run], *(_with_width(found["pose"][name]) for name in ASKED_SETS)]
+        for cell, found in results.items()
+        if found is not None and "pose" in found
+    ]
+    return Table(["network", *ASKED_SETS], rows).markdown(as_it_is=True)
+
+
+def _with_width(score: list[float]) -> str:
+    mean, low, high = score
+    return f"{percent(mean)} ± {percent((high - low) / 2)}"
+
+
 def section() -> str:
     """The tables of all networks that were measured, but for the first of `CIRCLE`."""
     shown = {name: content for name, content in found().items() if name != next(iter(CIRCLE))}
@@ -216,6 +287,9 @@ def sections() -> dict[str, str]:
         "circle": beside(CIRCLE, "views"),
         "group": beside(WITHOUT_GROUP, "network", GROUP_COLUMNS),
         "width": beside(WIDTHS, "width"),
+        "longer": longer(),
+        "reach": reached(),
+        "poses": poses(),
         "distil": section(),
     }
 

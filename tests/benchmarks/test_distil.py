@@ -13,6 +13,7 @@ import torch
 from benchmarks._sections import read_section
 from benchmarks.distil import levers, tables
 from benchmarks.distil import measure as measuring
+from benchmarks.distil import reach as reaching
 from benchmarks.distil.bank import SIDE, Painter
 from benchmarks.distil.goals import goals
 from benchmarks.distil.leaves import dead_leaves
@@ -200,3 +201,43 @@ def test_dead_leaves_cover_the_picture_and_are_of_every_size():
         colours, counts = np.unique(picture.reshape(3, -1), axis=1, return_counts=True)
         assert len(colours.T) > 100
         assert counts.max() > 30 * np.median(counts)
+
+
+def test_a_linear_map_finds_what_is_there_and_nothing_else():
+    """Of 20 directions of the teacher a student may know all, half or none, on pictures that fitted the map or not."""
+    generator = torch.Generator().manual_seed(0)
+    teacher = torch.randn(1200, 20, generator=generator)
+    shown = torch.randn(20, 20, generator=generator)
+    noise = torch.randn(1200, 20, generator=generator)
+    for known, expected in ((teacher, 1.0), (teacher * (torch.arange(20) < 10), 0.5), (noise, 0.0)):
+        features = known @ shown + 5
+        fitted = reaching.fit_map(features[:1000], teacher[:1000])
+        for part in (slice(1000), slice(1000, None)):
+            score = reaching.explained(fitted, features[part], teacher[part])
+            assert score.shape == (len(teacher[part]),)
+            assert score.mean().item() == pytest.approx(expected, abs=0.04)
+
+
+def test_what_is_learned_by_heart_is_asked_of_pictures_that_did_not_fit_the_map(monkeypatch):
+    """The parts of the clip art share no picture, and those of the test split come under their own name."""
+    count = reaching.FITTED + 40
+    train, test = (
+        LabelledImages(
+            "clip art",
+            torch.tensor([divmod(one, 256) for one in range(start, start + number)], dtype=torch.uint8)[
+                :, :, None, None
+            ],
+            torch.zeros(number).long(),
+            ("one",),
+        )
+        for start, number in ((0, count), (count, 30))
+    )
+    monkeypatch.setattr(reaching, "SETS", dict.fromkeys(reaching.SETS, lambda: (train, test)))
+    found = reaching.asked.__wrapped__()
+    numbers = {
+        name: {256 * high + low for high, low in data.images[:, :, 0, 0].tolist()} for name, data in found.items()
+    }
+    assert tuple(numbers) == ("", *reaching.ASKED_SETS)
+    assert numbers[""] | numbers[reaching.TAUGHT] == set(range(count))
+    assert not numbers[""] & numbers[reaching.TAUGHT]
+    assert numbers[reaching.NEW] == set(range(count, count + 30))
