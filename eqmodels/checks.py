@@ -9,6 +9,7 @@ import torch
 import torch.fx
 from torch import Tensor
 
+from eqmodels._autocast import autocast_dtype
 from eqmodels.errors import shown
 
 __all__ = [
@@ -262,15 +263,17 @@ def check_placed(maps: Tensor, weight: Tensor, what: str) -> Tensor:
             f"{what} must be on the device of the network, {weight.device}; got {maps.device}. Move them with "
             f".to({str(weight.device)!r}), or the network with model.to({str(maps.device)!r})."
         )
-    if maps.dtype != weight.dtype:
-        # The device "meta", on which shapes are worked out without data, knows no autocast.
-        known = maps.device.type != "meta" and torch.float64 not in (maps.dtype, weight.dtype)
-        if not (known and torch.is_autocast_enabled(maps.device.type)):
-            raise TypeError(
-                f"{what} must be of the network's type, {weight.dtype}; got {maps.dtype}. Convert them with "
-                f".to({weight.dtype}), the network with model.to({maps.dtype}), or call it under torch.autocast."
-            )
+    if maps.dtype != weight.dtype and not _autocast_converts(maps, weight):
+        raise TypeError(
+            f"{what} must be of the network's type, {weight.dtype}; got {maps.dtype}. Convert them with "
+            f".to({weight.dtype}), the network with model.to({maps.dtype}), or call it under torch.autocast."
+        )
     return maps
+
+
+def _autocast_converts(*tensors: Tensor) -> bool:
+    """Whether autocast brings them to one type; it leaves double precision alone."""
+    return torch.float64 not in [one.dtype for one in tensors] and autocast_dtype(tensors[0].device) is not None
 
 
 def check_scaled(maps: Tensor, weight: Tensor) -> Tensor:

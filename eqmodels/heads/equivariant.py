@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from eqmodels._autocast import autocast_dtype
 from eqmodels._shapes import Float
 from eqmodels.errors import shown
 from eqmodels.fields import Field, Regular
@@ -67,12 +68,10 @@ class EquivariantHead(nn.Module):
 
     def forward(self, features: Float[Tensor, "B C"]) -> Float[Tensor, "B labels"]:
         """``logit_h`` of every label, in the order of the rows of the label field."""
-        device = features.device.type
-        # The device "meta", on which shapes are worked out without data, knows no autocast.
-        if device != "meta" and torch.is_autocast_enabled(device):
+        if autocast_dtype(features.device) is not None:
             # What all logits have in common has no gradient but that of rounding, which optimisers such as Adam make as
             # large as any other. In float32 it stays small; in bfloat16 it ran away, and left no digits for the rest.
-            with torch.autocast(device, enabled=False):
+            with torch.autocast(features.device.type, enabled=False):
                 logits: Tensor = self.pose(features.float())
         else:
             logits = self.pose(features)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from eqmodels._autocast import autocast_dtype
 from eqmodels._shapes import Float, Int
 from eqmodels.checks import check_count
 from eqmodels.fields import Field, Regular, Scalars
@@ -202,14 +203,9 @@ def _tables(
 
 def _in_autocast_dtype(weight: Tensor) -> Tensor:
     """The small weight cast before its expansion, which is cheaper than casting the large filter after it."""
-    device = weight.device.type
+    dtype = autocast_dtype(weight.device)
     # Autocast leaves double precision alone.
-    if weight.dtype == torch.float64:
-        return weight
-    # The device "meta", on which shapes are worked out without data, knows no autocast.
-    if device != "meta" and torch.is_autocast_enabled(device):
-        return weight.to(torch.get_autocast_dtype(device))
-    return weight
+    return weight if dtype is None or weight.dtype == torch.float64 else weight.to(dtype)
 
 
 torch.fx.wrap("_in_autocast_dtype")
