@@ -45,8 +45,6 @@ MOST, POOL, TESTED = 1000, 1500, 600
 STRENGTHS = (1.0, 0.1, 0.01, 1e-3, 1e-4)
 FEW = (5, 20)
 """Labels of a class."""
-EVERY_ANGLE = ("stamps", "clothes")
-"""Sets that are seen at all of `ANGLES`."""
 MIRRORED = View(Motion(reflected=True))
 REGULAR, TWIN = "student, regular", "standard twin, regular"
 PAIR = f"minus {TWIN}"
@@ -100,11 +98,10 @@ def measured(run: Run, name: str, twin: Run | None = None, networks: Sequence[st
     parts = splits(train, test)
     rows: dict[str, Row] = {}
     for network, features, circular in encoders(run, twin, networks):
-        angles = circular if name in EVERY_ANGLE or not circular else (IN_A_CIRCLE, DIAGONAL)
         # Training pictures are needed upright, whole and in a circle; of a set with a test split the rest is not.
         needed = torch.cat([torch.cat(pair) for pair in parts]).unique()
         held_out = torch.cat([pair[1] for pair in parts]).unique()
-        for whole, views in ((UPRIGHT, (*QUARTERS, MIRRORED)), (IN_A_CIRCLE, angles)):
+        for whole, views in ((UPRIGHT, (*QUARTERS, MIRRORED)), (IN_A_CIRCLE, circular)):
             if not views:
                 continue
             probes: dict[tuple[str, int], LinearProbe] = {}
@@ -214,7 +211,8 @@ def merged(there: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: if the student was measured anew to other figures, so that the others' differences are not from it.
     """
     for name in new:
-        if name.startswith("student") and there.get(name, new[name])["accuracy"] != new[name]["accuracy"]:
+        own, other = (rows.get(name, new[name])["accuracy"] for rows in (there, new))
+        if name.startswith("student") and any(other.get(view) != values for view, values in own.items()):
             raise ValueError(f"{name} has other figures than those that are there: measure all networks anew.")
     # What a row has of others that were not measured now stays.
     found = {**there, **{name: {**there.get(name, {}), **row} for name, row in new.items()}}

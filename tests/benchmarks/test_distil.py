@@ -63,15 +63,16 @@ def test_what_was_not_measured_is_a_dash_among_the_goals(network):
 
 def test_rows_that_are_measured_later_take_their_places():
     names = ["raw 16x16 pixels", "student, regular", "student, canonical", "teacher", "teacher, orbit mean"]
-    there = {name: {"accuracy": number} for number, name in enumerate(names)}
+    there = {name: {"accuracy": {"0": [number]}} for number, name in enumerate(names)}
     there["student, regular"]["minus another"] = 8
-    new = {name: {"accuracy": there[name]["accuracy"]} for name in names[1:3]} | {TWIN: {"accuracy": 6}}
+    more = {"15": [0.5]}  # a view that was not asked for before
+    new = {name: {"accuracy": there[name]["accuracy"] | more} for name in names[1:3]} | {TWIN: {"accuracy": {"0": [6]}}}
     new["student, regular"][PAIR] = 7
     found = merged(there, new)
     assert list(found) == [*names[:3], TWIN, "teacher", "teacher, orbit mean"]
-    assert found == there | new | {"student, regular": {"accuracy": 1, "minus another": 8, PAIR: 7}}
+    assert found == there | new | {"student, regular": {"accuracy": {"0": [1]} | more, "minus another": 8, PAIR: 7}}
     with pytest.raises(ValueError, match="student, canonical has other figures"):
-        merged(there, new | {"student, canonical": {"accuracy": 9}})
+        merged(there, new | {"student, canonical": {"accuracy": {"0": [9]} | more}})
 
 
 def test_regular_features_are_compared_with_the_twins_picture_by_picture(tmp_path, monkeypatch):
