@@ -55,9 +55,9 @@ def test_every_command_of_the_walk_runs_as_printed(tmp_path, monkeypatch, capsys
         file.parent.mkdir(parents=True, exist_ok=True)
         to_pil_image(image).save(file)
     for command in commands:
-        tiny = TINY if command[0] == "pretrain" and "--init" not in command else []
+        tiny = TINY if command[0] == "pretrain" and "--extend" not in command else []
         assert main([*command, *SMALL.get(command[0], []), *tiny]) == 0, command
-    assert "begins with c4_resnet18_w32.distil_lite0: backbone, heads.0" in capsys.readouterr().err
+    assert "begins with c4_resnet18_w32.distil_lite0: backbone, heads.0, heads.1\n" in capsys.readouterr().err
     assert set(fetched) == {"timm resnet18", "torchvision resnet18"}
     for folder in ("small", "theirs"):
         assert load_run(f"runs/{folder}").config.objective.options["teacher_width"] == 512

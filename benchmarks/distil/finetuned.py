@@ -15,8 +15,7 @@ from typing import Any
 import torch
 
 import eqmodels
-from benchmarks.distil.measure import splits, taken
-from benchmarks.distil.runs import FOLDER
+from benchmarks.distil.measure import RESULTS, splits, taken
 from benchmarks.distil.sets import SETS
 from eqmodels.backbones import create_model
 from eqmodels.backbones.network import StagedNetwork
@@ -59,7 +58,7 @@ def cells() -> list[FinetunedCell]:
 
 def experiment() -> Experiment[FinetunedCell, dict[str, Any]]:
     """The plan, and where its results are."""
-    return Experiment(FOLDER / "finetuned", cells(), _read, "scores.json")
+    return Experiment(RESULTS / "finetuned", cells(), _read, "scores.json")
 
 
 def _read(_: FinetunedCell, content: Mapping[str, Any]) -> dict[str, Any]:

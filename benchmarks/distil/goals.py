@@ -16,10 +16,15 @@ UNKNOWN = "-"
 Rows = Mapping[str, Mapping[str, Any]]
 
 
-def goals(sets: Mapping[str, Rows]) -> str:
-    """A line a goal, a column a set of pictures; differences in points, with 95% intervals where they are paired."""
+def goals(sets: Mapping[str, Rows], words: str = "C4") -> str:
+    """A line a goal, a column a set of pictures; differences in points, with 95% intervals where they are paired.
+
+    Args:
+        sets: the rows of each.
+        words: whose they are.
+    """
     lines = [[words, *(found(rows) for rows in sets.values())] for words, found in GOALS.items()]
-    return Table(["C4, and what was asked", *sets], lines).markdown(as_it_is=True)
+    return Table([f"{words}, and what was asked", *sets], lines).markdown(as_it_is=True)
 
 
 def _minus(other: str, group: str) -> Callable[[Rows], str]:

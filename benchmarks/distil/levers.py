@@ -24,7 +24,7 @@ import torch
 from benchmarks.distil.atlases import emoji
 from benchmarks.distil.bank import PATCHES, STORED, VIEWS, Painter, photographs
 from benchmarks.distil.leaves import dead_leaves
-from benchmarks.distil.measure import ProbeCell, experiment, measure
+from benchmarks.distil.measure import RESULTS, ProbeCell, experiment, keep_origin, measure
 from benchmarks.distil.runs import FOLDER, distil_config
 from eqmodels import create_model
 from eqmodels.data.openclipart import fitted
@@ -36,7 +36,17 @@ SEEN = 51_200
 """Views of a short run."""
 PICTURES = 5120
 """Of a kind."""
-SHORT = FOLDER / "short"
+SHORT = RESULTS / "short"
+
+OTHERS = {
+    "optimiser": "sgd",
+    "learning_rate": 0.05,
+    "weight_decay": 5e-4,
+    "batch_size": 128,
+    "warmup_epochs": 1.0,
+    "clip_norm": None,
+}
+"""A config's defaults, which most objectives learn with."""
 
 LEVERS: Mapping[str, Mapping[str, Any]] = {
     "as it is": {},
@@ -48,6 +58,7 @@ LEVERS: Mapping[str, Mapping[str, Any]] = {
     "logits five times": {"logits_weight": 0.1},
     "logits alone": {"features_weight": 0.0},
     "twice the learning rate": {"learning_rate": 4e-3},
+    "the optimisation of other objectives": dict(OTHERS),
     "half the jitter": {"jitter": 0.2},
     "no residual angles": {"residual": 0.0},
     "half through a circle": {"circle": 0.5},
@@ -146,19 +157,20 @@ def train(name: str, bank: Path) -> Path:
             np.save(root / "train.npy", OF_PICTURES[name](np.load(bank / "train.npy", mmap_mode="r")))
     count = len(np.load(root / "train.npy", mmap_mode="r"))
     config = row_config(name, count)
-    folder = SHORT / folder_of(name)
+    folder = FOLDER / "short" / folder_of(name)
     pretrain(config, folder, root=root, quiet=True)
     return folder
 
 
 def judge(folder: Path) -> None:
     """Probes on stamps, of the student alone."""
-    run = load_run(folder)
+    run, results = load_run(folder), SHORT / folder.name
     cell = ProbeCell(".", "stamps", run.sha256, None, ("student",))
     # A folder of its own, so that several processes can measure at a time.
-    experiment([cell], folder).run(
-        partial(measure, run, None, folder=folder), command=command_line("benchmarks.distil.levers")
+    experiment([cell], results).run(
+        partial(measure, run, None, folder=results), command=command_line("benchmarks.distil.levers")
     )
+    keep_origin(folder, results)
 
 
 def main() -> None:

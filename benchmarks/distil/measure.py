@@ -15,6 +15,7 @@ student, and its rows take their places among the others'.
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -34,7 +35,10 @@ from eqmodels.evaluation.orbits import QUARTERS, UPRIGHT, Motion, View
 from eqmodels.experiments import Experiment, command_line, shown_progress
 from eqmodels.measures import LinearProbe, estimate, fit_linear_probe
 from eqmodels.processes.world import joined_world
+from eqmodels.remote.locating import FOLDERS
+from eqmodels.storage import CONFIG
 from eqmodels.training import Run, load_run
+from eqmodels.training.log import LOG
 
 RESULTS = Path(__file__).parents[1] / "results" / "distil"
 PROBES = "probes.json"
@@ -284,6 +288,15 @@ def measure(
     return {**about, "rows": merged(there["rows"], rows)}
 
 
+def keep_origin(folder: Path, results: Path) -> None:
+    """Keeps config and log of a run with what is measured of it; the zoo has those of its networks."""
+    if folder.resolve() == results.resolve() or folder.parent.resolve() == FOLDERS[0].resolve():
+        return
+    results.mkdir(parents=True, exist_ok=True)
+    for name in (CONFIG, LOG):
+        shutil.copyfile(folder / name, results / name)
+
+
 def main() -> None:
     """Measures and writes."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -301,6 +314,9 @@ def main() -> None:
     with joined_world() as world, world.together(), shown_progress(quiet=not world.is_writer) as tell:
         command = command_line("benchmarks.distil.measure")
         experiment(cells).run(partial(measure, run, twin), command=command, tell=tell, world=world)
+        if world.is_writer:
+            for one in filter(None, (arguments.folder, arguments.twin)):
+                keep_origin(one, RESULTS / one.name)
 
 
 if __name__ == "__main__":

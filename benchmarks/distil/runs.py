@@ -1,7 +1,8 @@
 """Distils what is not done: ``python -m benchmarks.distil.runs BANK``, where BANK is the folder of `bank`.
 
 The runs of the zoo with a teacher's knowledge of photographs, in the order in which they are trained, each resumable.
-With ``--zoo`` it trains nothing, and copies what is trained, and measured by ``eqmodels evaluate``, into the zoo.
+They lie in ``runs/distil``; ``--names`` asks for others. With ``--zoo`` it trains nothing, and copies what is trained,
+and measured by ``eqmodels evaluate``, into the zoo.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.essl.zoo import put
+from eqmodels.remote.locating import FOLDERS
 from eqmodels.training import PretrainConfig, pretrain
 
-FOLDER = Path(__file__).parents[1] / "results" / "distil"
-"""Where runs are kept, one folder each; weights stay out of the repository, see .gitignore."""
+FOLDER = Path("runs") / "distil"
+"""Where runs are kept, one folder each; what is measured of them is kept with the results."""
 
 
 def distil_config(model: str, epochs: int, precision: str = "bfloat16", **changes: object) -> PretrainConfig:
@@ -25,12 +27,6 @@ def distil_config(model: str, epochs: int, precision: str = "bfloat16", **change
         objective="distil",
         teacher_width=1280,
         epochs=epochs,
-        batch_size=64,
-        optimiser="adamw",
-        learning_rate=2e-3,
-        weight_decay=0.02,
-        warmup_epochs=0.3,
-        clip_norm=1.0,
         precision=precision,
     )
     return base.replaced(**changes)
@@ -98,7 +94,7 @@ def main() -> None:
     parser.add_argument(
         "--names",
         nargs="+",
-        default=[name for name in RUNS if CLOTHES not in name],
+        default=[name for name in RUNS if (FOLDERS[0] / name).is_dir()],
         choices=list(RUNS),
         help="default: those of the zoo",
     )

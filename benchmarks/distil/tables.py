@@ -11,7 +11,7 @@ from benchmarks._sections import write_section
 from benchmarks.distil import finetuned
 from benchmarks.distil.angles import ALL
 from benchmarks.distil.angles import experiment as of_angles
-from benchmarks.distil.goals import goals
+from benchmarks.distil.goals import TEACHER, goals
 from benchmarks.distil.levers import IMAGES, LEVERS, SHORT, STUDENTS, VIEWED, folder_of
 from benchmarks.distil.measure import GROUPS, PAIR, PROBES, REGULAR, RESULTS, TWIN, ProbeCell, experiment, group_mean
 from benchmarks.distil.reach import ASKED_SETS, ReachCell
@@ -268,6 +268,12 @@ def _with_width(score: list[float]) -> str:
     return f"{percent(mean)} ± {percent((high - low) / 2)}"
 
 
+def _with_teacher(run: str) -> dict[str, dict[str, Any]]:
+    """The rows of a network; accuracies of the teacher, which sees the same pictures, are those beside C4 if need be."""
+    own, beside_c4 = found()[run], found()[finetuned.STUDENT]
+    return {data: {TEACHER: {"accuracy": beside_c4[data][TEACHER]["accuracy"]}, **own[data]} for data in ORDER}
+
+
 def section() -> str:
     """The tables of all networks that were measured, but for the first of `CIRCLE`."""
     shown = {name: content for name, content in found().items() if name != next(iter(CIRCLE))}
@@ -278,6 +284,8 @@ def sections() -> dict[str, str]:
     """All sections of the document that are written here, by name."""
     return {
         "goals": goals(found()[finetuned.STUDENT]),
+        "goals of D4": goals(_with_teacher("d4_resnet18_w32.distil_lite0"), "D4"),
+        "goals of w64": goals(_with_teacher(WIDE), "C4, twice as wide"),
         "levers": short_runs(LEVERS, "recipe"),
         "students": short_runs(STUDENTS, "network"),
         "images": short_runs(("as it is", *IMAGES), "pictures"),

@@ -9,6 +9,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from eqmodels.remote import locate
 from eqmodels.reports import percent
 from eqmodels.storage import CONFIG, LARGEST, read_regular
 from eqmodels.training import PretrainConfig, Run, pretrain
-from eqmodels.training.config import config_options, flat_fields
+from eqmodels.training.config import config_options, flat_fields, suggested_optimisation
 from eqmodels.training.formats import FORMAT, nested
 from eqmodels.training.initial import initial_model
 
@@ -81,11 +82,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     typed, of_recipe = _chosen(getattr(parser, "typed", []))
     with _imports_of(typed, recipe=bool(of_recipe)):
         options = in_flags(flat_fields(), lambda: config_options({**of_recipe, **typed}))
+    usual = {} if "objective" in of_recipe else suggested_optimisation(typed)
     for part, title in TITLES.items():
         group = parser.add_argument_group(title)
         for name, (owner, _, option) in flat_fields().items():
             if owner == part:
-                add_flag(group, name, option)
+                add_flag(group, name, replace(option, default=usual.get(name, option.default)))
         for name, option in options.get(part, {}).items():
             add_flag(group, name, option)
     how = parser.add_argument_group("how images are read (of image_folder)")

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import torch
@@ -110,6 +111,16 @@ class Distil(Objective):
             features are not regular.
     """
 
+    optimisation = MappingProxyType(
+        {
+            "batch_size": 64,
+            "optimiser": "adamw",
+            "learning_rate": 2e-3,
+            "weight_decay": 0.02,
+            "warmup_epochs": 0.3,
+            "clip_norm": 1.0,
+        }
+    )
     scaffold = ("features", "logits")
 
     def __init__(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
@@ -72,6 +73,9 @@ class Objective(nn.Module, ABC):
 
     Attributes:
         takes: what the encoder is shown: ``"images"``, or ``"points"``, clouds that come as `LabelledClouds` has them.
+        optimisation: by name, the values of a config's optimisation that fit the objective: a config that names the
+            objective, and no optimiser, has them where it does not say others. They hold together, so that whoever
+            names an optimiser chooses all of them.
         uses_labels: whether batches are to hold the classes of their images.
         scaffold: names of children that training alone needs: checkpoints have them, the file of a finished run does
             not, and of a run that is loaded from it they are None.
@@ -80,6 +84,7 @@ class Objective(nn.Module, ABC):
     """
 
     takes: ClassVar[Takes] = "images"
+    optimisation: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     uses_labels: bool = False
     scaffold: tuple[str, ...] = ()
     kept_passes: int = 0

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from eqmodels.arguments import check_arguments
-from eqmodels.objectives import objective_options
+from eqmodels.objectives import OBJECTIVES, objective_options
 from eqmodels.options import Option, options_of
 from eqmodels.registry import without_imports
 from eqmodels.training.formats import FORMAT, nested, unknown_key
@@ -92,7 +92,8 @@ class PretrainConfig:
         """A config of values side by side, each brought to the part that has it.
 
         ``model``, ``data``, ``objective`` and ``optimiser`` are names; all else is a field of a part, or an option of
-        the model, the data, the objective or the optimiser that is named.
+        the model, the data, the objective or the optimiser that is named. An objective that is named here without an
+        optimiser brings the optimisation that fits it (`Objective.optimisation`), if `base` has none.
 
         Args:
             base: a config as a file has it, of any format, whose values hold where none is given here; None for the
@@ -188,6 +189,17 @@ def config_options(values: Mapping[str, Any]) -> dict[str, dict[str, Option]]:
     }
 
 
+def suggested_optimisation(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The optimisation that fits the objective named, if one is, and no optimiser: see `Objective.optimisation`.
+
+    Args:
+        values: flat.
+    """
+    name = values.get("objective")
+    known = isinstance(name, str) and name in OBJECTIVES and "optimiser" not in values
+    return OBJECTIVES.find(str(name)).optimisation if known else {}
+
+
 def _flat_name(part: str, name: str) -> str:
     return part if name == "name" else name
 
@@ -195,6 +207,8 @@ def _flat_name(part: str, name: str) -> str:
 def _merged(parts: dict[str, dict[str, Any]], values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The parts with flat values in their places."""
     fixed, rest = flat_fields(), dict(values)
+    if parts["optimisation"].keys() <= {"options"}:
+        parts["optimisation"] |= suggested_optimisation(values)
     for name in [name for name in values if name in fixed]:
         part, own, option = fixed[name]
         names_options = own == "name" or name == "optimiser"

@@ -47,6 +47,14 @@ class InitialWeights:
     objective: ObjectiveConfig | None
     taken: list[str] = field(default_factory=list)
 
+    @property
+    def words(self) -> str:
+        """Where the weights are from, whose they are, and which of the run's found no place."""
+        left = sorted({_part_of(name) for name in self.others} - {*self.taken})
+        return f"{self.name}: {', '.join(('backbone', *self.taken))}" + (
+            f", without its {', '.join(left)}" if left else ""
+        )
+
     def put_into(self, backbone: Backbone | PointBackbone) -> None:
         """Gives a backbone these weights, all but those of pooling and of the classifier behind it.
 
@@ -97,15 +105,19 @@ class InitialWeights:
         own: dict[str, Tensor] = objective.state_dict()
         parts: dict[str, dict[str, Tensor]] = {}
         for name, value in own.items():
-            first, second, *_ = (*name.split("."), "")
-            # Heads are a list: each fits or does not.
-            parts.setdefault(f"{first}.{second}" if second.isdecimal() else first, {})[name] = value
+            parts.setdefault(_part_of(name), {})[name] = value
         for part, tensors in parts.items():
             if all(name in self.others and self.others[name].shape == value.shape for name, value in tensors.items()):
                 with torch.no_grad():
                     for name, value in tensors.items():
                         value.copy_(self.others[name])
                 self.taken.append(part)
+
+
+def _part_of(name: str) -> str:
+    """The module that has a tensor; heads are a list, of which each fits or does not."""
+    first, second, *_ = (*name.split("."), "")
+    return f"{first}.{second}" if second.isdecimal() else first
 
 
 def _meaning(config: ObjectiveConfig) -> tuple[object, ...]:

@@ -73,7 +73,7 @@ class Pretraining:
         torch.manual_seed(config.run.seed)
         with within_memory(config.model.name):
             model = build_learner(config, self.preprocessing, len(data.classes), initial)
-        self.begun = f"{initial.name}: {', '.join(('backbone', *initial.taken))}" if initial else ""
+        self.begun = initial.words if initial else ""
         model.objective.check(data)
         check_norms(config.model.name, model)
         check_statistics(config.model.name, model.backbone, data, config.optimisation, self.world)

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from eqmodels.cli import main
+from eqmodels.objectives import Distil
 from eqmodels.storage import LONGEST_LOG
 from eqmodels.training import DataConfig, ModelConfig, ObjectiveConfig, OptimisationConfig, PretrainConfig, RunConfig
 from eqmodels.training.config import flat_fields
+from eqmodels.training.formats import FORMAT
 
 ROOT = Path(__file__).parents[2]
 CHANGED = PretrainConfig.of(
@@ -354,3 +357,31 @@ def test_warm_up_may_be_all_there_is_and_no_epoch_too_many():
 def test_what_breaks_a_rule_is_refused_in_a_sentence(values, error, sentence):
     with pytest.raises(error, match=f"^{re.escape(sentence)}$"):
         PretrainConfig.of(**values)
+
+
+def test_an_objective_brings_the_optimisation_that_fits_it():
+    """Where it is named and no optimiser is; one value may be said, and what a base says of optimisation stays."""
+    fitting = dict(Distil.optimisation)
+    assert fitting.keys() <= PretrainConfig().flat().keys()
+    named = PretrainConfig.of(objective="distil")
+    assert {name: getattr(named.optimisation, name) for name in fitting} == fitting
+    assert named.replaced(epochs=3).optimisation == dataclasses.replace(named.optimisation, epochs=3)
+    one = PretrainConfig.of(objective="distil", learning_rate=1e-3).optimisation
+    assert one == dataclasses.replace(named.optimisation, learning_rate=1e-3)
+    usual = PretrainConfig().optimisation
+    assert PretrainConfig.of(objective="distil", optimiser="sgd").optimisation == usual
+    assert PretrainConfig().replaced(objective="distil").optimisation == usual
+    assert PretrainConfig.of({"format": FORMAT}, objective="distil").optimisation == named.optimisation
+    # A file means what it has always meant.
+    assert PretrainConfig.from_dict({"format": FORMAT, "objective": {"name": "distil"}}).optimisation == usual
+
+
+def test_the_help_shows_the_optimisation_of_the_objective(capsys):
+    for words, batch in (
+        ([], 128),
+        (["--objective", "distil"], 64),
+        (["--objective=distil", "--optimiser", "sgd"], 128),
+    ):
+        with pytest.raises(SystemExit):
+            main(["pretrain", *words, "--help"])
+        assert f"(default: {batch})" in re.sub(r"\s+", " ", capsys.readouterr().out)
