@@ -100,6 +100,11 @@ def test_the_weights_are_noted_and_no_others_are_taken(parent, begun):
     assert pretrain(tiny(epochs=1, init=str(parent)), folder, data=photos(), quiet=True).sha256 == run.sha256
 
 
+def test_heads_of_the_run_that_find_no_place_are_named(parent):
+    other = tiny(epochs=1, init=str(parent), head_hidden=16)
+    assert Pretraining(other, photos()).begun == f"{parent}: backbone, without its heads.0"
+
+
 def test_a_run_goes_on_without_the_weights_that_it_began_with(parent, begun, tmp_path, monkeypatch):
     shutil.copytree(parent, tmp_path / "parent")
     moved, said = tiny(epochs=1, init=str(tmp_path / "parent")), []
