@@ -65,12 +65,14 @@ def _beside_twin(rows: Rows) -> str:
 
 
 def _falls(row: str) -> Callable[[Rows], str]:
-    """What features lose at the worst of all angles, all seen through the circle."""
+    """What features lose at the worst of all angles, seen through the circle; at least what they do at 45 degrees."""
 
     def found(rows: Rows) -> str:
         accuracy = rows[row]["accuracy"] if row in rows else {}
-        whole, worst = (group_mean(accuracy, group) for group in (str(IN_A_CIRCLE), "worst angle"))
-        return UNKNOWN if whole is None or worst is None else percent(whole - worst)
+        whole, worst, diagonal = (group_mean(accuracy, one) for one in (str(IN_A_CIRCLE), "worst angle", "45 degrees"))
+        if whole is None or diagonal is None:
+            return UNKNOWN
+        return f"{percent(whole - diagonal)} or more" if worst is None else percent(whole - worst)
 
     return found
 

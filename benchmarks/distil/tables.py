@@ -269,7 +269,7 @@ def _with_width(score: list[float]) -> str:
 
 
 def _with_teacher(run: str) -> dict[str, dict[str, Any]]:
-    """The rows of a network; accuracies of the teacher, which sees the same pictures, are those beside C4 if need be."""
+    """The rows of a network; if need be with the accuracies of the teacher beside C4, which sees the same pictures."""
     own, beside_c4 = found()[run], found()[finetuned.STUDENT]
     return {data: {TEACHER: {"accuracy": beside_c4[data][TEACHER]["accuracy"]}, **own[data]} for data in ORDER}
 
