@@ -199,6 +199,8 @@ WIDTHS = {finetuned.STUDENT: "32", WIDE: "64"}
 """What twice the width is worth, by the folders of their results."""
 
 
+WIDE_LONGER = {WIDE: "306,000", f"{WIDE}_longer": "613,000"}
+"""What more views are worth to the wider C4, all of them different, by the folders of their results."""
 LONGER = {finetuned.STUDENT: "0.6", f"{finetuned.STUDENT}_longer": "2.0"}
 """What more views are worth, of C4 and its twin alike: millions, by the folders of their results."""
 
@@ -296,6 +298,7 @@ def sections() -> dict[str, str]:
         "group": beside(WITHOUT_GROUP, "network", GROUP_COLUMNS),
         "width": beside(WIDTHS, "width"),
         "longer": longer(),
+        "wide longer": beside(WIDE_LONGER, "views", GROUP_COLUMNS),
         "reach": reached(),
         "poses": poses(),
         "distil": section(),
