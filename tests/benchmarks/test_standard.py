@@ -10,7 +10,6 @@ import re
 import pytest
 
 from benchmarks._sections import read_section
-from benchmarks.distil.tables import WIDE
 from benchmarks.standard import tables
 from benchmarks.standard.figures import RESULTS, digest, measured, rows
 from benchmarks.standard.picture import PICTURE, drawn_of
@@ -39,13 +38,10 @@ def test_the_page_is_of_the_committed_figures():
     assert len(page.encode()) < 5_000_000
 
 
-def test_all_files_are_there_and_every_network_of_the_zoo_but_the_wide_one_is_in_them():
-    """The wide one is measured by `benchmarks.distil` alone so far: times are of one run of all networks."""
+def test_all_files_are_there_and_every_network_of_the_zoo_is_in_them():
     assert {*FILES, PICTURE, PAGE} == {file.name for file in RESULTS.iterdir()}
     found = measured()
-    shown = {name for name, one in found.items() if one.is_pretrained}
-    assert shown | {WIDE} == {*list_models(pretrained=True, takes="images")}
-    assert WIDE not in shown, "then this test needs no exception"
+    assert {name for name, one in found.items() if one.is_pretrained} == {*list_models(pretrained=True, takes="images")}
     for one in found.values():
         assert one.quality["upright"].count == len(SUITES["standard"].seeds)
         assert ("eager", 1) in one.times
