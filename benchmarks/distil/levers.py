@@ -30,7 +30,7 @@ from eqmodels import create_model
 from eqmodels.data.openclipart import fitted
 from eqmodels.experiments import command_line
 from eqmodels.objectives import Batch, Distil, Randomness
-from eqmodels.training import PretrainConfig, load_run, pretrain
+from eqmodels.training import OptimisationConfig, PretrainConfig, load_run, pretrain
 
 SEEN = 51_200
 """Views of a short run."""
@@ -38,14 +38,7 @@ PICTURES = 5120
 """Of a kind."""
 SHORT = RESULTS / "short"
 
-OTHERS = {
-    "optimiser": "sgd",
-    "learning_rate": 0.05,
-    "weight_decay": 5e-4,
-    "batch_size": 128,
-    "warmup_epochs": 1.0,
-    "clip_norm": None,
-}
+OTHERS = {name: getattr(OptimisationConfig(), name) for name in Distil.optimisation}
 """A config's defaults, which most objectives learn with."""
 
 LEVERS: Mapping[str, Mapping[str, Any]] = {
@@ -58,7 +51,7 @@ LEVERS: Mapping[str, Mapping[str, Any]] = {
     "logits five times": {"logits_weight": 0.1},
     "logits alone": {"features_weight": 0.0},
     "twice the learning rate": {"learning_rate": 4e-3},
-    "the optimisation of other objectives": dict(OTHERS),
+    "the optimisation of other objectives": OTHERS,
     "half the jitter": {"jitter": 0.2},
     "no residual angles": {"residual": 0.0},
     "half through a circle": {"circle": 0.5},

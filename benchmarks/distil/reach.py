@@ -9,8 +9,8 @@ that did not teach, and of other pictures that did not: the share of the teacher
 with the means over the pictures that are asked, so that 0 is to know their mean. What is the same on pictures that
 taught and on those that did not has not been learned by heart; pictures that taught are more like each other, so that
 the gap is to be compared with that of random weights. The same is asked of the head of the pose: how often it knows
-that a picture is upright. Writes ``reach.json`` beside the results of each run,
-for the student and for the same network with random weights.
+that a picture is upright. Writes ``reach.json`` beside the results of each run, for the student and for the same
+network with random weights.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ def _over_seeds(values: list[float]) -> str:
     if len(values) < len(finetuned.SEEDS):
         return MISSING
     found = estimate(values)
-    return f"{percent(found.mean)} ± {percent((found.high - found.low) / 2)}"
+    return _with_width([found.mean, found.low, found.high])
 
 
 DEGREES = {
@@ -239,11 +239,15 @@ REACHED = {
 UNTRAINED = (finetuned.STUDENT, finetuned.TWIN)
 
 
+def _asked_for_the_teacher() -> dict[str, dict[str, Any]]:
+    """What is known of the networks of `REACHED`, by the folders of their results, where they were measured."""
+    results = of_reach([ReachCell(run) for run in REACHED]).results()
+    return {cell.run: found for cell, found in results.items() if found is not None}
+
+
 def reached() -> str:
     """How much of the teacher's variance each network knows, with half the width of a 95% interval."""
-    results = {
-        cell.run: found for cell, found in of_reach([ReachCell(run) for run in REACHED]).results().items() if found
-    }
+    results = _asked_for_the_teacher()
     chosen = [(run, "random", f"{REACHED[run]}, random weights") for run in UNTRAINED]
     chosen += [(run, "student", words) for run, words in REACHED.items()]
     rows = [
@@ -256,11 +260,10 @@ def reached() -> str:
 
 def poses() -> str:
     """How often each network's head knows that a picture is upright."""
-    results = of_reach([ReachCell(run) for run in REACHED]).results()
     rows = [
-        [REACHED[cell.run], *(_with_width(found["pose"][name]) for name in ASKED_SETS)]
-        for cell, found in results.items()
-        if found is not None and "pose" in found
+        [REACHED[run], *(_with_width(found["pose"][name]) for name in ASKED_SETS)]
+        for run, found in _asked_for_the_teacher().items()
+        if "pose" in found
     ]
     return Table(["network", *ASKED_SETS], rows).markdown(as_it_is=True)
 
@@ -272,8 +275,9 @@ def _with_width(score: list[float]) -> str:
 
 def _with_teacher(run: str) -> dict[str, dict[str, Any]]:
     """The rows of a network; if need be with the accuracies of the teacher beside C4, which sees the same pictures."""
-    own, beside_c4 = found()[run], found()[finetuned.STUDENT]
-    return {data: {TEACHER: {"accuracy": beside_c4[data][TEACHER]["accuracy"]}, **own[data]} for data in ORDER}
+    every = found()
+    teacher = {data: every[finetuned.STUDENT][data][TEACHER]["accuracy"] for data in ORDER}
+    return {data: {TEACHER: {"accuracy": teacher[data]}, **every[run][data]} for data in ORDER}
 
 
 def section() -> str:
